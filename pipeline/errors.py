@@ -1,0 +1,50 @@
+"""Every failure coldforge knows, and who has to act on it.
+
+The class says what happens next, so no caller ever looks at a message:
+
+- `RowError`: one input row is bad. The stage quarantines that row with its payload and goes on.
+- `UsageError`: the recipe, a flag or a file named in them is wrong. Refused before any work (exit 2).
+- `InfrastructureError`: a server, disk or sandbox failed. Retried, then the run stops (exit 1);
+  it is never written into data and never counted as a wrong answer.
+- `BudgetError`: a spending limit of the recipe was reached (exit 1); the run resumes later.
+- `CheckError`: a check found something wrong in finished work (exit 3).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ColdforgeError(Exception):
+    """Base of all failures a user may see; the command prints `str(error)` and exits with `exit_code`."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ColdforgeError):
+    """The user's recipe, flag or file is wrong; the message names the file, the field and the fix."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class InfrastructureError(ColdforgeError):
+    """Something outside the data failed; the same work may succeed when it is tried again."""
+
+
+class BudgetError(ColdforgeError):
+    """A limit on calls, tokens or money was reached; nothing is lost and `run` resumes."""
+
+
+class CheckError(ColdforgeError):
+    """A check of finished work found something wrong."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class RowError(ColdforgeError):
+    """One input row cannot be used; `reason` is a short stable code, `detail` is for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,122 @@
+"""Canonical encoding and content identity.
+
+Two equal values have one encoding in every process, on every machine and under every hash seed.
+A lenient fallback (`default=str`) would let an object's memory address or a set's order into an
+identity and so fork it without a sound; what cannot be encoded raises `IdentityError` instead.
+
+Known limitation: a Python `int` and an integral `float` encode differently (`1` and `1.0`), so a
+field must keep one type; `tests/unit/test_identity.py` pins this.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+class IdentityError(TypeError):
+    """A value has no canonical encoding; the message names its place, its type and the fix."""
+
+
+def _plain(value: object, place: str) -> Json:
+    match value:
+        case None | bool() | int():
+            return value
+        case str():
+            _require_encodable(value, place)
+            return value
+        case float():
+            if not math.isfinite(value):
+                raise IdentityError(f"{place}: {value} has no canonical encoding; store None or a string instead")
+            return value
+        case bytes():
+            # A tag, so that bytes never collide with the text that spells them.
+            return {"$bytes": value.hex()}
+        case BaseModel():
+            return _plain(value.model_dump(), place)
+        case Mapping():
+            return {_key(k, place): _plain(v, f"{place}.{k}") for k, v in value.items()}
+        case list() | tuple():
+            return [_plain(v, f"{place}[{i}]") for i, v in enumerate(value)]
+        case _:
+            raise IdentityError(
+                f"{place}: {type(value).__name__} has no canonical encoding; "
+                "convert it to None, bool, int, float, str, bytes, a list or a mapping with string keys"
+            )
+
+
+def _require_encodable(text: str, place: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise IdentityError(
+            f"{place}: lone surrogate at {error.start}; decode the text with errors='replace'"
+        ) from error
+
+
+def _key(key: object, place: str) -> str:
+    if not isinstance(key, str):
+        raise IdentityError(f"{place}: key {key!r} is a {type(key).__name__}; mappings need string keys")
+    _require_encodable(key, place)
+    return key
+
+
+def canonical_json(value: object) -> str:
+    """Return the canonical JSON text of `value`: sorted keys, no white space, non-ASCII kept.
+
+    Free-form fields of records (`arguments`, `meta`) hold this text.
+
+    Raises:
+        IdentityError: a part of `value` has no canonical encoding (sets, callables, NaN, dates …).
+    """
+    return json.dumps(
+        _plain(value, "value"), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+
+
+def digest(value: object) -> str:
+    """Return the sha256 (64 hex digits) of `canonical_json(value)`.
+
+    Raises:
+        IdentityError: as `canonical_json`.
+    """
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def parse_json(text: str) -> Any:
+    """Read JSON as written by `canonical_json`, refusing NaN and duplicate keys, which it never writes."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen = dict(items)
+        if len(seen) != len(items):
+            raise ValueError("duplicate key in JSON object")
+        return seen
+
+    def constant(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+
+
+def normalise_question(text: str) -> str:
+    """Return the form under which two spellings of one question are the same text.
+
+    NFKC, case-folded, punctuation and white space folded to single spaces.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    kept = "".join(c if c.isalnum() else " " for c in folded)
+    return " ".join(kept.split())
+
+
+def uniform(*parts: object) -> float:
+    """Return a number in [0, 1) that depends on the digest of `parts` alone (seeded sampling by id)."""
+    # 52 bits fill a double's mantissa exactly.
+    return int(digest(list(parts))[:13], 16) / 16**13

@@ -1,0 +1,187 @@
+"""Images: decode once and bounded, the view a model is sent, hashes and facts.
+
+Decoding is the one place where bytes of a stranger meet a large C library, so every bound is here:
+the formats, the number of pixels, and Pillow's own bomb check raised to an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, assert_never
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.errors import RowError
+from pipeline.models.chat import View
+from pipeline.records import ImageRef
+from pipeline.store.blobs import BlobStore
+
+MAX_PIXELS = 178_956_970
+"""Pillow's own bound (a quarter of a gigabyte of RGB); larger images are refused before decoding."""
+FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+HASH_RECIPE = "phash64+dhash64/pillow-L-lanczos/v1"
+"""The exact recipe of `imagehash` on a full decode; hashes of other recipes are never compared with it."""
+
+ViewFamily = Literal["qwen2_5_vl"]
+
+
+class Size(NamedTuple):
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class ViewRule:
+    """How the student's image processor resizes, and its budget."""
+
+    family: ViewFamily
+    max_pixels: int
+    policy: Literal["student", "native"] = "student"
+    """`native` sends images as they are; rows made so are labelled by this field."""
+
+
+def decode(content: bytes) -> Image.Image:
+    """Decode to an upright RGB image.
+
+    Raises:
+        RowError: `image_format`, `image_too_large` or `image_undecodable`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=list(FORMATS))
+            if image.width * image.height > MAX_PIXELS:
+                raise RowError("image_too_large", f"{image.width}x{image.height} pixels, at most {MAX_PIXELS}")
+            image.load()
+            return _flatten(ImageOps.exif_transpose(image))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise RowError("image_too_large", str(error)) from error
+    except UnidentifiedImageError as error:
+        raise RowError("image_format", f"not one of {', '.join(FORMATS)}") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        # Pillow reports damaged files with any of these, by format.
+        raise RowError("image_undecodable", str(error)) from error
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Return RGB; transparent pixels become white, as in a viewer."""
+    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Encode with fixed parameters, so that equal pixels give equal bytes."""
+    buffer = io.BytesIO()
+    # Level 1: a view is read back within the run; level 6 takes four times the CPU for about 15 % less.
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def put_image(blobs: BlobStore, content: bytes) -> ImageRef:
+    """Check that `content` decodes, store it unchanged and return its reference.
+
+    Raises:
+        RowError: as `decode`.
+    """
+    image = decode(content)
+    with Image.open(io.BytesIO(content), formats=list(FORMATS)) as header:
+        mime = FORMATS[str(header.format)]
+    return ImageRef.model_validate(
+        {
+            "sha256": blobs.put(content),
+            "mime": mime,
+            "width": image.width,
+            "height": image.height,
+            "nbytes": len(content),
+        }
+    )
+
+
+def view_size(size: Size, rule: ViewRule) -> Size:
+    """Return the size at which the student sees an image.
+
+    Raises:
+        RowError: `image_aspect`, where the family's processor would raise.
+    """
+    if rule.policy == "native":
+        return size
+    match rule.family:
+        case "qwen2_5_vl":
+            return _qwen_smart_resize(size, rule.max_pixels)
+        case other:
+            assert_never(other)
+
+
+# Qwen2-VL's processor: patches of 14 merged 2x2, at least 4 merged patches, aspect at most 200
+# (`smart_resize` in transformers, models/qwen2_vl/image_processing_qwen2_vl.py).
+_QWEN_FACTOR = 28
+_QWEN_MIN_PIXELS = 4 * _QWEN_FACTOR * _QWEN_FACTOR
+_QWEN_MAX_ASPECT = 200
+
+
+def _qwen_smart_resize(size: Size, max_pixels: int) -> Size:
+    long, short = max(size), min(size)
+    if long / short > _QWEN_MAX_ASPECT:
+        raise RowError("image_aspect", f"{size.width}x{size.height}: aspect above {_QWEN_MAX_ASPECT}")
+    area = size.width * size.height
+    width, height = (max(_QWEN_FACTOR, round(side / _QWEN_FACTOR) * _QWEN_FACTOR) for side in size)
+    fit: Callable[[float], int]
+    if width * height > max_pixels:
+        shrink, fit = math.sqrt(area / max_pixels), math.floor
+        width, height = (max(_QWEN_FACTOR, fit(side / shrink / _QWEN_FACTOR) * _QWEN_FACTOR) for side in size)
+    elif width * height < _QWEN_MIN_PIXELS:
+        grow, fit = math.sqrt(_QWEN_MIN_PIXELS / area), math.ceil
+        width, height = (fit(side * grow / _QWEN_FACTOR) * _QWEN_FACTOR for side in size)
+    return Size(width, height)
+
+
+def pixel_hash(image: Image.Image) -> str:
+    """Return the sha256 of mode, size and pixels: the identity of what is seen, whatever the file."""
+    header = f"{image.mode} {image.width} {image.height}\n".encode()
+    return hashlib.sha256(header + image.tobytes()).hexdigest()
+
+
+def make_view(content: bytes, rule: ViewRule, blobs: BlobStore) -> View:
+    """Resize an image to what the student sees and store it.
+
+    Raises:
+        RowError: as `decode` and `view_size`.
+    """
+    image = decode(content)
+    original = Size(*image.size)
+    size = view_size(original, rule)
+    # Bicubic is the filter of Qwen's own processor.
+    seen = image if size == original else image.resize(size, Image.Resampling.BICUBIC)
+    return View(
+        blob=blobs.put(encode_png(seen)),
+        pixels=pixel_hash(seen),
+        width=seen.width,
+        height=seen.height,
+        source_width=original.width,
+        source_height=original.height,
+    )
+
+
+class PerceptualHashes(NamedTuple):
+    """64-bit hashes as unsigned numbers, most significant bit first in row-major order."""
+
+    phash: int
+    dhash: int
+
+
+def perceptual_hashes(image: Image.Image) -> PerceptualHashes:
+    """Return phash and dhash of an RGB image by the recipe `HASH_RECIPE`."""
+    import imagehash
+
+    grey = image.convert("L")
+    return PerceptualHashes(int(str(imagehash.phash(grey)), 16), int(str(imagehash.dhash(grey)), 16))

@@ -1,0 +1,71 @@
+"""Content-addressed files: images and other bytes, named by their sha256.
+
+Any process may write: equal content has one name, and a file appears under that name only when it is
+complete. What is read is verified, so a damaged disk shows up here and not in a data set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import InfrastructureError
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that no reader ever sees a part of it (temporary file, fsync, rename)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes the file private; a store is shared like any other directory.
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True)
+class BlobStore:
+    """Blobs under `root/<first two hex digits>/<sha256>`."""
+
+    root: Path
+
+    def path(self, sha256: str) -> Path:
+        """Return where the blob is or would be."""
+        return self.root / sha256[:2] / sha256
+
+    def put(self, content: bytes) -> str:
+        """Store `content` and return its sha256; storing what is there costs one `stat`."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self.path(sha256)
+        if not path.exists():
+            write_atomic(path, content)
+        return sha256
+
+    def get(self, sha256: str) -> bytes:
+        """Return the blob.
+
+        Raises:
+            InfrastructureError: it is missing, or its bytes no longer have this sha256.
+        """
+        path = self.path(sha256)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise InfrastructureError(
+                f"blob {sha256} is missing from {self.root}; delete the stage that made it and run again"
+            ) from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise InfrastructureError(f"blob {path} is damaged; delete it and the stage that made it, and run again")
+        return content
+
+    def __contains__(self, sha256: str) -> bool:
+        return self.path(sha256).exists()
