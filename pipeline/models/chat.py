@@ -99,8 +99,8 @@ class ChatResponse(Frozen):
     finish: Literal["stop", "length", "refused"]
     prompt_tokens: int
     completion_tokens: int
-    model_version: str
-    """As the backend reports it; recorded beside the call, never in a record."""
+    model_version: str = ""
+    """As the backend reports it: a fact of the one call that was paid for, stored beside the answer, not in it."""
 
 
 class ChatModel(Protocol):

@@ -1,0 +1,66 @@
+"""The driver of a run: the one process that owns the event loop, the worker pool and the call cache.
+
+Runners call `cpu` and `wait` from any thread; what a unit does happens in the pool or on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from pipeline.processes import worker_pool
+from pipeline.store.blobs import BlobStore
+from pipeline.store.calls import CallCache
+
+T = TypeVar("T")
+
+
+class Driver:
+    """Owns what the units of a run share. Use as a context manager."""
+
+    def __init__(self, store: Path, *, workers: int) -> None:
+        self.store = store
+        self.workers = workers
+        self.blobs = BlobStore(store / "blobs")
+        self.calls = CallCache(store / "calls.sqlite")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="driver-loop", daemon=True)
+        self._pool = worker_pool(workers)
+        self.resources = ExitStack()
+        """Closed with the driver: sandbox pools, perceivers, connections."""
+
+    def __enter__(self) -> Self:
+        self.calls.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.wait(self._cancel_all())
+            self.resources.close()
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self.calls.__exit__(kind, error, trace)
+
+    def cpu(self, task: Callable[..., T], *arguments: Any) -> T:
+        """Run `task` in a worker process and return its result; its exceptions come back as they are."""
+        return self._pool.submit(task, *arguments).result()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the driver's loop and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _cancel_all(self) -> None:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

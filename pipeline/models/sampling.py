@@ -1,0 +1,33 @@
+"""One sample of one request, paid for at most once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline.identity import canonical_json
+from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse
+from pipeline.store.calls import CallCache, Made
+
+
+class Sampled(NamedTuple):
+    """A response and how long it took when it was paid for, in seconds."""
+
+    response: ChatResponse
+    seconds: float
+
+
+async def sample_once(calls: CallCache, model: ChatModel, request: ChatRequest, sample: int) -> Sampled:
+    """Return sample `sample` of `request`, from the store if anyone paid for it before.
+
+    Raises:
+        InfrastructureError: the backend failed; nothing is stored.
+        RowError: the backend refused the request itself.
+    """
+
+    async def make() -> Made:
+        (response,) = await model.generate(request, [sample])
+        value = response.model_dump(exclude={"model_version"})
+        return Made(canonical_json(value), canonical_json({"model_version": response.model_version}))
+
+    entry = await calls.once("model", request.key(sample), make)
+    return Sampled(ChatResponse.model_validate_json(entry.value), entry.seconds)

@@ -1,0 +1,63 @@
+"""Worker processes that never outlive their parent, and the CPU time of a process tree."""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+
+def worker_pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of spawned workers that end when this process ends, however it ends.
+
+    Spawned, not forked: the driver has threads, and a fork would copy their locks in any state.
+    """
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=die_with_parent)
+
+
+def die_with_parent() -> None:
+    """End this worker as soon as its parent is gone; leave Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+def tree_cpu_seconds(root: int | None = None) -> float:
+    """Return the CPU seconds used so far by a process (default: this one) and all it started, ended ones included.
+
+    Reads utime, stime, cutime and cstime, fields 14 to 17 of /proc/<pid>/stat (proc(5)).
+    """
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked; its time shows up as its parent's cutime
+        pid = int(entry.name)
+        parents[pid] = int(fields[1])
+        ticks[pid] = sum(int(value) for value in fields[11:15])
+    top = os.getpid() if root is None else root
+    return sum(used for pid, used in ticks.items() if _descends(pid, top, parents)) / os.sysconf("SC_CLK_TCK")
+
+
+def _descends(pid: int, top: int, parents: dict[int, int]) -> bool:
+    while pid in parents:
+        if pid == top:
+            return True
+        pid = parents[pid]
+    return False

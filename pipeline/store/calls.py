@@ -1,0 +1,243 @@
+"""The permanent call cache: what was paid for once is never paid for again.
+
+One SQLite file (WAL) holds model samples, search results and sandbox cells, keyed by content. All
+access goes through one thread, so that a commit covers many calls and no lock is ever contended
+inside a process. Within a process equal keys in flight share one call; between processes a lease
+does the same. What is stored is what everyone uses: the first answer wins, and is read back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self, TypeVar
+
+from pipeline.errors import InfrastructureError
+
+T = TypeVar("T")
+
+CallKind = Literal["model", "search", "cell"]
+
+LEASE_SECONDS = 900.0
+"""Longer than any single call may take (a model call of a slow teacher takes minutes), so that a
+live owner never loses its lease; a dead owner's lease ends at once, see `_alive`."""
+POLL_SECONDS = 0.2
+"""Another process's call is waited for by looking; SQLite has no notification between processes."""
+BATCH = 256
+"""Requests served per transaction: bounds how long the first of them waits for the others."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS calls(
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, seconds REAL NOT NULL,
+    facts TEXT NOT NULL, finished REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases(key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Entry(NamedTuple):
+    """One stored call."""
+
+    value: str
+    """The answer, canonical JSON."""
+    seconds: float
+    """How long it took when it was paid for; limits on a rollout's time count this, so that resuming agrees."""
+
+
+class Made(NamedTuple):
+    """An answer that was just paid for."""
+
+    value: str
+    facts: str
+    """Canonical JSON of what may differ between equal runs: host, versions, raw usage. Never in a record."""
+
+
+class _Held(NamedTuple):
+    """Another process is paying for this key."""
+
+    owner: str
+
+
+@dataclass
+class CallCounts:
+    """Calls of this process, by kind: paid for now, and answered from the store."""
+
+    paid: Counter[str] = field(default_factory=Counter)
+    cached: Counter[str] = field(default_factory=Counter)
+
+
+class _Job(NamedTuple):
+    run: Callable[[sqlite3.Connection], Any]
+    future: Future[Any]
+
+
+class CallCache:
+    """The cache of one store. Use as a context manager, from one event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._owner = f"{os.getpid()}:{_start_time(os.getpid())}"
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._flying: dict[str, asyncio.Future[Entry]] = {}
+        self.counts = CallCounts()
+        self._thread = threading.Thread(target=self._serve, name="call-cache", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = _open(self._path)
+        except sqlite3.Error as error:
+            raise InfrastructureError(f"call cache {self._path} cannot be opened: {error}") from error
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._jobs.put(None)
+        self._thread.join()
+
+    async def once(self, kind: CallKind, key: str, make: Callable[[], Awaitable[Made]]) -> Entry:
+        """Return the stored answer for `key`, paying for it with `make` if nobody has.
+
+        Raises:
+            InfrastructureError: the store cannot be used; or whatever `make` raises, and then nothing is stored.
+        """
+        flying = self._flying.get(key)
+        if flying is not None:
+            self.counts.cached[kind] += 1
+            return await asyncio.shield(flying)
+        future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        self._flying[key] = future
+        try:
+            entry = await self._find_or_make(kind, key, make)
+        except BaseException as error:
+            # Followers get the error too; a cancelled leader must not leave them waiting.
+            cause = InfrastructureError("call was cancelled") if isinstance(error, asyncio.CancelledError) else error
+            future.set_exception(cause)
+            future.exception()  # marked as seen: there may be no follower
+            raise
+        else:
+            future.set_result(entry)
+            return entry
+        finally:
+            del self._flying[key]
+
+    async def _find_or_make(self, kind: CallKind, key: str, make: Callable[[], Awaitable[Made]]) -> Entry:
+        while isinstance(found := await self._submit(lambda db: _find_or_lease(db, key, self._owner)), _Held):  # noqa: ASYNC110 - the holder is another process
+            await asyncio.sleep(POLL_SECONDS)
+        if isinstance(found, Entry):
+            self.counts.cached[kind] += 1
+            return found
+        began = time.monotonic()
+        try:
+            made = await make()
+        except BaseException:
+            await asyncio.shield(self._submit(lambda db: _release(db, key)))
+            raise
+        seconds = round(time.monotonic() - began, 3)
+        self.counts.paid[kind] += 1
+        return await self._submit(lambda db: _store(db, kind, key, made, seconds))
+
+    async def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        future: Future[T] = Future()
+        self._jobs.put(_Job(job, future))
+        try:
+            # Shielded: a job that was handed over is done even if nobody waits for it any more.
+            return await asyncio.shield(asyncio.wrap_future(future))
+        except sqlite3.Error as error:
+            raise InfrastructureError(f"call cache {self._path}: {error}; check the disk, then run again") from error
+
+    def _serve(self) -> None:
+        """Serve jobs in batches, each batch one transaction, until a None arrives."""
+        try:
+            while (first := self._jobs.get()) is not None:
+                batch, last = self._batch(first)
+                _serve_batch(self._db, batch)
+                if last:
+                    return
+        finally:
+            self._db.close()
+
+    def _batch(self, first: _Job) -> tuple[list[_Job], bool]:
+        batch = [first]
+        while len(batch) < BATCH and not self._jobs.empty():
+            job = self._jobs.get()
+            if job is None:
+                return batch, True
+            batch.append(job)
+        return batch, False
+
+
+def _serve_batch(db: sqlite3.Connection, batch: list[_Job]) -> None:
+    """Run the jobs; answer only after its commit: an answer that was seen is never lost."""
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        results = [job.run(db) for job in batch]
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        for job in batch:
+            job.future.set_exception(error)
+        return
+    for job, result in zip(batch, results, strict=True):
+        job.future.set_result(result)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    # 60 s: another process holds the lock for one batch only.
+    db = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode=WAL")
+    # NORMAL survives a killed process; only a power cut may lose the last commits, and then they are paid again.
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.executescript(_TABLES)
+    return db
+
+
+def _find_or_lease(db: sqlite3.Connection, key: str, owner: str) -> Entry | _Held | None:
+    row = db.execute("SELECT value, seconds FROM calls WHERE key = ?", (key,)).fetchone()
+    if row is not None:
+        return Entry(*row)
+    now = time.time()
+    lease = db.execute("SELECT owner, expires FROM leases WHERE key = ?", (key,)).fetchone()
+    if lease is not None and lease[0] != owner and lease[1] > now and _alive(lease[0]):
+        return _Held(lease[0])
+    db.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", (key, owner, now + LEASE_SECONDS))
+    return None
+
+
+def _release(db: sqlite3.Connection, key: str) -> None:
+    db.execute("DELETE FROM leases WHERE key = ?", (key,))
+
+
+def _store(db: sqlite3.Connection, kind: str, key: str, made: Made, seconds: float) -> Entry:
+    db.execute(
+        "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?)",
+        (key, kind, made.value, seconds, made.facts, time.time()),
+    )
+    _release(db, key)
+    return Entry(*db.execute("SELECT value, seconds FROM calls WHERE key = ?", (key,)).fetchone())
+
+
+def _start_time(pid: int) -> str:
+    """Return when a process started, in ticks; with the pid it names the process for good on this boot."""
+    # Field 22 of /proc/<pid>/stat, counted after the command, which may hold spaces (proc(5)).
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+def _alive(owner: str) -> bool:
+    pid, started = owner.split(":")
+    try:
+        return _start_time(int(pid)) == started
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -1,0 +1,52 @@
+"""Fakes of what a run talks to, with faults as data."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import InfrastructureError
+from pipeline.models.chat import ChatRequest, ChatResponse, Text
+
+
+def last_text(request: ChatRequest) -> str:
+    """The text of the last message of a request."""
+    return "".join(part.text for part in request.messages[-1].parts if isinstance(part, Text))
+
+
+@dataclass
+class ScriptedModel:
+    """Answers by a function of (request, sample); writes every call it was paid for to a file."""
+
+    script: Callable[[ChatRequest, int], str]
+    log: Path | None = None
+    latency: float = 0.0
+    fail_at: frozenset[int] = frozenset()
+    """Numbers of the calls that fail as infrastructure."""
+    revision: str = "scripted/1"
+    calls: list[str] = field(default_factory=list)
+
+    async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
+        responses = []
+        for sample in samples:
+            key = request.key(sample)
+            self.calls.append(key)
+            if self.log is not None:
+                with self.log.open("a") as file:
+                    file.write(key + "\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+            if len(self.calls) in self.fail_at:
+                raise InfrastructureError("scripted failure")
+            if self.latency:
+                await asyncio.sleep(self.latency)  # the latency of a server, not a wait for a condition
+            text = self.script(request, sample)
+            responses.append(
+                ChatResponse(
+                    text=text, finish="stop", prompt_tokens=1, completion_tokens=len(text), model_version="scripted"
+                )
+            )
+        return responses
