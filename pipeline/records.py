@@ -339,6 +339,18 @@ class ImageFacts(Record):
     )
 
 
+class Cluster(Record):
+    """Which questions are one for training: the same image up to re-encoding, and the same normalised question."""
+
+    question_id: str
+    cluster_id: str
+    """Of (image star cluster, normalised question); equal for all members. SFT and RL never share one."""
+    representative: str
+    """`question_id` of the member that is kept."""
+
+    ARROW: ClassVar[pa.Schema] = _schema(("question_id", _STRING), ("cluster_id", _STRING), ("representative", _STRING))
+
+
 class GateCount(Record):
     """Counts of one question's gate rollouts. Valid = right + wrong; all else is counted apart."""
 

@@ -1,0 +1,103 @@
+-- The ledger of a run. `part.*` are views over committed parts and run facts; nothing else is read.
+
+CREATE TABLE runs AS SELECT * FROM part.runs;
+COMMENT ON TABLE runs IS 'One row: the run this snapshot was taken of.';
+
+CREATE TABLE stages AS SELECT * FROM part.stages;
+COMMENT ON TABLE stages IS 'Stages in order, with fingerprint and the revision of what they ran.';
+
+CREATE TABLE outcomes AS
+SELECT stage, unit, record_id, question_id, source, category, outcome, route, reason, detail, payload, score
+FROM part.outcomes;
+COMMENT ON TABLE outcomes IS 'Exactly one row per input record of each stage.';
+
+CREATE TABLE questions AS
+SELECT id AS question_id, source, source_revision, source_row, category, text, len(images) AS n_images, images,
+       choices, answers, answer_type, tolerance, licence, meta
+FROM part.questions;
+COMMENT ON TABLE questions IS 'Questions as they left the screen (open-ended), before deduplication.';
+
+CREATE TABLE trajectories AS
+SELECT id AS trajectory_id, question_id, purpose, mode, sample, model, dialect, prompts, view, seed, answer, verdict,
+       finish, len(turns) AS n_turns, tokens.prompt AS prompt_tokens, tokens.completion AS completion_tokens, sandbox
+FROM part.trajectories;
+COMMENT ON TABLE trajectories IS 'Every rollout: of the gates (purpose gate) and of the teachers (purpose synthesis).';
+
+CREATE TABLE turns AS
+SELECT trajectory_id, question_id, purpose, turn, t.action AS action, t.status AS status, t.think AS think,
+       t.arguments AS arguments, t.observation AS observation, len(t.images) AS n_images, t.loss AS loss,
+       t.labels AS labels
+FROM (SELECT id AS trajectory_id, question_id, purpose, unnest(range(len(turns))) AS turn, unnest(turns) AS t
+      FROM part.trajectories);
+COMMENT ON TABLE turns IS 'Assistant messages with what came back, numbered from 0 in each trajectory.';
+
+CREATE TABLE gates AS
+SELECT question_id, plain_right, plain_valid, tools_right, tools_right_without_call, tools_bad_format, tools_valid,
+       CASE WHEN tools THEN k - tools_valid ELSE k - plain_valid END AS censored, saturated, route
+FROM (SELECT *, true AS tools FROM part.gate2_counts
+      UNION ALL BY NAME
+      SELECT *, false AS tools FROM part.gate1_counts
+      WHERE question_id NOT IN (SELECT question_id FROM part.gate2_counts));
+COMMENT ON TABLE gates IS 'Gate counts per question; censored = rollouts of its last gate that have no verdict.';
+
+CREATE TABLE duplicates AS SELECT question_id, cluster_id, representative FROM part.clusters;
+COMMENT ON TABLE duplicates IS 'Cluster of every question, and which question represents it.';
+
+CREATE TABLE decisions AS SELECT record_id AS trajectory_id, filter, version, outcome, reason, score FROM part.decisions;
+COMMENT ON TABLE decisions IS 'What every validator said about every attempt of a teacher.';
+
+CREATE TABLE shards AS SELECT * FROM part.shards;
+COMMENT ON TABLE shards IS 'Exports of the run.';
+
+CREATE TABLE cost AS SELECT * FROM part.cost;
+COMMENT ON TABLE cost IS 'Time, and calls paid for or answered from the store, per invocation of run and stage.';
+
+CREATE VIEW attempts AS
+SELECT question_id, trajectory_id, mode, sample, model, verdict, finish, n_turns, answer
+FROM trajectories WHERE purpose = 'gate';
+COMMENT ON VIEW attempts IS 'Gate rollouts.';
+
+CREATE VIEW tool_calls AS SELECT * FROM turns WHERE action IN ('python', 'image_search', 'search');
+COMMENT ON VIEW tool_calls IS 'Turns that called a tool.';
+
+CREATE VIEW model_calls AS SELECT invocation, stage, model_calls AS paid, cached_calls AS cached FROM cost;
+COMMENT ON VIEW model_calls IS 'Model samples paid for, and calls of any kind answered from the store.';
+
+CREATE VIEW funnel AS
+SELECT stage, o.unit, o.source, o.category, count(*) AS n_in,
+       count(*) FILTER (outcome = 'kept') AS kept,
+       count(*) FILTER (outcome = 'rejected') AS rejected,
+       count(*) FILTER (outcome = 'quarantined') AS quarantined,
+       round(count(*) FILTER (outcome = 'kept') / count(*), 4) AS pass_rate
+FROM outcomes o JOIN stages s USING (stage)
+GROUP BY stage, o.unit, o.source, o.category, s.position
+ORDER BY s.position, o.unit, o.source, o.category;
+COMMENT ON VIEW funnel IS 'What went into each stage and what became of it; n_in = kept + rejected + quarantined.';
+
+CREATE VIEW reasons AS
+SELECT stage, o.unit, o.outcome, o.reason, count(*) AS n, min(o.record_id) AS example
+FROM outcomes o JOIN stages s USING (stage)
+WHERE o.outcome <> 'kept'
+GROUP BY stage, o.unit, o.outcome, o.reason, s.position
+ORDER BY s.position, n DESC, o.reason;
+COMMENT ON VIEW reasons IS 'Why records were rejected or quarantined.';
+
+CREATE VIEW yield_by_teacher AS
+SELECT t.model, count(*) AS attempts,
+       count(*) FILTER (t.verdict = 'right') AS answered_right,
+       count(*) FILTER (v.outcome = 'kept') AS valid,
+       count(*) FILTER (s.outcome = 'kept') AS selected
+FROM trajectories t
+LEFT JOIN outcomes v ON v.stage = 'validate' AND v.record_id = t.trajectory_id
+LEFT JOIN outcomes s ON s.stage = 'select' AND s.record_id = t.trajectory_id
+WHERE t.purpose = 'synthesis'
+GROUP BY t.model
+ORDER BY t.model;
+COMMENT ON VIEW yield_by_teacher IS 'Attempts of each teacher and how far they got.';
+
+CREATE VIEW tool_mix AS
+SELECT t.purpose, q.category, t.action, t.status, count(*) AS n
+FROM tool_calls t JOIN questions q USING (question_id)
+GROUP BY ALL
+ORDER BY ALL;
+COMMENT ON VIEW tool_mix IS 'Tool calls by purpose, category, tool and status.';
