@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,9 @@ from pipeline.store.calls import CallCache
 
 T = TypeVar("T")
 
+BLOCKING_CALLS = 32
+"""Threads for what waits outside the loop: mostly sandbox cells, which use other processes' time."""
+
 
 class Driver:
     """Owns what the units of a run share. Use as a context manager."""
@@ -29,6 +33,7 @@ class Driver:
         self.blobs = BlobStore(store / "blobs")
         self.calls = CallCache(store / "calls.sqlite")
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(BLOCKING_CALLS, thread_name_prefix="blocking"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="driver-loop", daemon=True)
         self._pool = worker_pool(workers)
         self.resources = ExitStack()

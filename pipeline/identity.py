@@ -5,7 +5,7 @@ A lenient fallback (`default=str`) would let an object's memory address or a set
 identity and so fork it without a sound; what cannot be encoded raises `IdentityError` instead.
 
 Known limitation: a Python `int` and an integral `float` encode differently (`1` and `1.0`), so a
-field must keep one type; `tests/unit/test_identity.py` pins this.
+field must keep one type; `tests/unit/test_identity_values.py` pins this.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ class IdentityError(TypeError):
     """A value has no canonical encoding; the message names its place, its type and the fix."""
 
 
+# Most values are these and stand for themselves; a million records are hashed by looking no further.
+_LEAVES = frozenset({str, int, bool, type(None)})
+
+
 def _plain(value: object, place: str) -> Json:
     match value:
-        case None | bool() | int():
-            return value
-        case str():
-            _require_encodable(value, place)
+        case None | bool() | int() | str():
             return value
         case float():
             if not math.isfinite(value):
@@ -43,7 +44,7 @@ def _plain(value: object, place: str) -> Json:
         case BaseModel():
             return _plain(value.model_dump(), place)
         case Mapping():
-            return {_key(k, place): _plain(v, f"{place}.{k}") for k, v in value.items()}
+            return {_key(k, place): v if type(v) in _LEAVES else _plain(v, f"{place}.{k}") for k, v in value.items()}
         case list() | tuple():
             return [_plain(v, f"{place}[{i}]") for i, v in enumerate(value)]
         case _:
@@ -53,20 +54,13 @@ def _plain(value: object, place: str) -> Json:
             )
 
 
-def _require_encodable(text: str, place: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise IdentityError(
-            f"{place}: lone surrogate at {error.start}; decode the text with errors='replace'"
-        ) from error
-
-
 def _key(key: object, place: str) -> str:
     if not isinstance(key, str):
         raise IdentityError(f"{place}: key {key!r} is a {type(key).__name__}; mappings need string keys")
-    _require_encodable(key, place)
     return key
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def canonical_json(value: object) -> str:
@@ -77,9 +71,16 @@ def canonical_json(value: object) -> str:
     Raises:
         IdentityError: a part of `value` has no canonical encoding (sets, callables, NaN, dates …).
     """
-    return json.dumps(
-        _plain(value, "value"), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
+    return _encoded(value).decode()
+
+
+def _encoded(value: object) -> bytes:
+    text = _ENCODER.encode(_plain(value, "value"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        before = text[max(0, error.start - 40) : error.start]
+        raise IdentityError(f"lone surrogate after {before!r}; decode the text with errors='replace'") from error
 
 
 def digest(value: object) -> str:
@@ -88,7 +89,7 @@ def digest(value: object) -> str:
     Raises:
         IdentityError: as `canonical_json`.
     """
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    return hashlib.sha256(_encoded(value)).hexdigest()
 
 
 def parse_json(text: str) -> Any:

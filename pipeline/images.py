@@ -134,7 +134,8 @@ def _qwen_smart_resize(size: Size, max_pixels: int) -> Size:
     if long / short > _QWEN_MAX_ASPECT:
         raise RowError("image_aspect", f"{size.width}x{size.height}: aspect above {_QWEN_MAX_ASPECT}")
     area = size.width * size.height
-    width, height = (max(_QWEN_FACTOR, round(side / _QWEN_FACTOR) * _QWEN_FACTOR) for side in size)
+    # A side below half a patch rounds to 0 here, and is then grown like any image below the minimum.
+    width, height = (round(side / _QWEN_FACTOR) * _QWEN_FACTOR for side in size)
     fit: Callable[[float], int]
     if width * height > max_pixels:
         shrink, fit = math.sqrt(area / max_pixels), math.floor

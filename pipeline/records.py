@@ -47,10 +47,11 @@ class Record(BaseModel):
         Raises:
             ValueError: the row was written with another schema version, or its fields do not fit.
         """
-        version = row.get("schema")
+        fields = dict(row)
+        version = fields.pop("schema", None)
         if version != cls.SCHEMA:
             raise ValueError(f"{cls.__name__}: row has schema {version}, this version reads {cls.SCHEMA}; run again")
-        return cls.model_validate({name: value for name, value in row.items() if name != "schema"})
+        return cls.model_validate(fields)
 
     def record_hash(self) -> str:
         """Return the sha256 of the whole record, fields outside `id` (such as answers) included."""
@@ -201,6 +202,21 @@ class Question(Record):
         return root_id(self.source, self.source_revision, self.source_row)
 
 
+class QuestionKey(Record):
+    """The columns of a question that stages over the whole input read."""
+
+    id: str
+    source: str
+    category: Category
+    text: str
+    images: tuple[str, ...]
+    """sha256 of each image."""
+
+    ARROW: ClassVar[pa.Schema] = _schema(
+        ("id", _STRING), ("source", _STRING), ("category", _STRING), ("text", _STRING), ("images", _STRINGS)
+    )
+
+
 class Turn(Record):
     """One assistant message and what came back."""
 
@@ -302,6 +318,27 @@ class Trajectory(Record):
         )
 
 
+class TrajectoryKey(Record):
+    """The columns of a valid trajectory that selection reads."""
+
+    id: str
+    question_id: str
+    source: str
+    category: Category
+    sample: int
+    skeleton: str
+    """Digest of the tool sequence and of the shape of each cell's code: equal for trajectories that do the same."""
+
+    ARROW: ClassVar[pa.Schema] = _schema(
+        ("id", _STRING),
+        ("question_id", _STRING),
+        ("source", _STRING),
+        ("category", _STRING),
+        ("sample", pa.int32()),
+        ("skeleton", _STRING),
+    )
+
+
 class GradeResult(Record):
     """Verdict of the deterministic grader; `rule` names the rule that decided."""
 
@@ -383,6 +420,28 @@ class GateCount(Record):
         ),
         ("saturated", pa.bool_()),
         ("route", _STRING),
+    )
+
+
+class ObservationFacts(Record):
+    """What was measured on one image that a Python cell gave back."""
+
+    trajectory_id: str
+    turn: int
+    image: int
+    """Index among the images of the turn."""
+    sha256: str
+    blank: bool
+    same_as_input: bool
+    """Its pixels are those of an input image."""
+
+    ARROW: ClassVar[pa.Schema] = _schema(
+        ("trajectory_id", _STRING),
+        ("turn", pa.int32()),
+        ("image", pa.int32()),
+        ("sha256", _STRING),
+        ("blank", pa.bool_()),
+        ("same_as_input", pa.bool_()),
     )
 
 

@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
+import pyarrow.compute as pc
+
 from pipeline.errors import InfrastructureError
 from pipeline.identity import Json, canonical_json, digest, parse_json
 from pipeline.records import Outcome, Record
 from pipeline.store.blobs import write_atomic
-from pipeline.store.shards import read_records, write_records
+from pipeline.store.shards import read_columns, read_records, write_records
 
 R = TypeVar("R", bound=Record)
 
@@ -172,7 +174,8 @@ def committed(directory: Path, part: Part) -> Mapping[str, int] | None:
     path = part.path(directory, "outcomes")
     if not path.exists():
         return None
-    return Counter(outcome.outcome for outcome in read_records(path, Outcome))
+    column = read_columns([path], Outcome, ["outcome"])["outcome"]
+    return {count["values"]: count["counts"] for count in pc.value_counts(column).to_pylist()}
 
 
 def run_unit(
@@ -342,3 +345,12 @@ def read_manifest(directory: Path) -> Manifest | None:
     return Manifest(
         content["stage"], content["fingerprint"], content["model"], content["counts"], directory, tuple(parts)
     )
+
+
+def load_stage(stage: Stage, run: Path) -> StageResult | None:
+    """Return a stage that finished in this run directory before, None if it did not."""
+    directory = stage_directory(run, stage)
+    manifest = read_manifest(directory)
+    if manifest is None:
+        return None
+    return StageResult(stage, directory, manifest.parts, manifest.counts, reused=len(manifest.parts))

@@ -1,0 +1,58 @@
+"""Sources of questions, described by `manifests/sources/*.yaml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.errors import UsageError
+from pipeline.sources.jsonl import DESCRIPTION, Source, check_files, read_description, read_source
+from pipeline.sources.manifest import SourceManifest, load_manifest
+
+__all__ = ["Source", "open_source", "read_source"]
+
+DEMO_QUESTIONS = 100
+"""Regular questions of the demo where a recipe does not say."""
+
+
+def open_source(
+    name_or_path: str, store: Path, *, base: Path | None = None, questions: int | None = None, seed: int = 0
+) -> Source:
+    """Return a source whose files are on disk and checked.
+
+    `name_or_path` is a name in `manifests/sources`, or the path of such a file, relative to `base`.
+    `questions` and `seed` are for a generated source only; it is built once, under `store/sources/`.
+
+    Raises:
+        UsageError: the manifest is wrong, or a file is missing or not the one it describes.
+    """
+    manifest, file = load_manifest(name_or_path, base)
+    match manifest.kind:
+        case "demo":
+            return _generated(manifest, store, DEMO_QUESTIONS if questions is None else questions, seed)
+        case "jsonl":
+            if questions is not None:
+                raise UsageError(f"source {manifest.key} ({file}) has the size it has; remove `demo` from its use")
+            return _given(manifest, file)
+
+
+def _generated(manifest: SourceManifest, store: Path, questions: int, seed: int) -> Source:
+    # The generator needs the packages of the extra `demo`; nobody else should.
+    from pipeline.sources.demo.build import build_demo, settings_digest
+
+    # Half of the digest names a directory well enough; it decides nothing else.
+    directory = store / "sources" / f"demo-{settings_digest(questions, seed)[:32]}"
+    build_demo(directory, questions, seed)
+    description = read_description(directory)
+    check_files(directory, description.files, directory / DESCRIPTION)
+    return Source(manifest.key, description.revision, directory, manifest.licence)
+
+
+def _given(manifest: SourceManifest, file: Path) -> Source:
+    # The manifest's validator has checked that a source of this kind has both.
+    directory = file.parent / str(manifest.path)
+    if not directory.is_dir():
+        raise UsageError(f"source manifest {file}: path {directory} is no directory; state where the source is")
+    check_files(directory, manifest.sha256, file)
+    if (directory / DESCRIPTION).exists():
+        check_files(directory, read_description(directory).files, directory / DESCRIPTION)
+    return Source(manifest.key, str(manifest.revision), directory, manifest.licence)

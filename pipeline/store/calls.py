@@ -74,6 +74,14 @@ class CallCounts:
     paid: Counter[str] = field(default_factory=Counter)
     cached: Counter[str] = field(default_factory=Counter)
 
+    def copy(self) -> CallCounts:
+        """Return the counts as they are now."""
+        return CallCounts(self.paid.copy(), self.cached.copy())
+
+    def since(self, before: CallCounts) -> CallCounts:
+        """Return what was counted after `before` was copied."""
+        return CallCounts(self.paid - before.paid, self.cached - before.cached)
+
 
 class _Job(NamedTuple):
     run: Callable[[sqlite3.Connection], Any]

@@ -142,9 +142,12 @@ def query(run: Path, sql: str) -> pa.Table:
     # External access off: a query reads the ledger and nothing else on this machine.
     with duckdb.connect(str(path), read_only=True, config={**_CONFIG, "enable_external_access": False}) as db:
         try:
-            return db.execute(sql).to_arrow_table()
+            relation = db.sql(sql)
         except duckdb.Error as error:
             raise UsageError(f"--sql: {error}") from error
+        if relation is None:
+            raise UsageError("--sql: the statement returns no rows; give a SELECT")
+        return relation.to_arrow_table()
 
 
 def _view_parts(db: duckdb.DuckDBPyConnection, source: _Source, stages: Sequence[Manifest]) -> None:

@@ -1,0 +1,49 @@
+"""Whether an image of a question can be used at all."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from filters.base import Rule, Settings
+from pipeline.records import Decision, ImageFacts
+
+VERSION = 1
+
+Unreadable = Literal["image_format", "image_too_large", "image_undecodable", "image_aspect", "image_missing"]
+"""Codes that the measurement itself may report in `ImageFacts.error`."""
+Reason = Unreadable | Literal["image_too_small", "image_unusable"]
+
+_UNREADABLE: dict[str, Unreadable] = {code: code for code in get_args(Unreadable)}
+_RULE: Rule[Reason] = Rule("image_intact", VERSION)
+
+
+class ImageSettings(Settings):
+    """Bounds of a usable image."""
+
+    min_side: int = Field(default=28, ge=1)
+    """Pixels. 28 is one merged patch of the Qwen2-VL family: a thinner image would be stretched to it,
+    so what the model sees would not be what the source holds."""
+    max_aspect: int = Field(default=200, ge=1)
+    """Long side over short side; that family's image processor raises above 200."""
+
+
+def image_intact(facts: ImageFacts, settings: ImageSettings) -> Decision:
+    """Decide on one image; the decision's record is the question, which needs all of its images.
+
+    An error code outside `Unreadable` becomes `image_unusable`: the image is refused either way.
+    """
+    record = facts.question_id
+    if facts.error is not None:
+        # Codes may carry their detail after a colon, as `RowError` prints them.
+        code = facts.error.partition(":")[0]
+        return _RULE.reject(record, _UNREADABLE.get(code, "image_unusable"))
+    if facts.phash is None or facts.dhash is None:
+        return _RULE.reject(record, "image_undecodable")
+    short, long = sorted((facts.width, facts.height))
+    if short < settings.min_side:
+        return _RULE.reject(record, "image_too_small", float(short))
+    if long > settings.max_aspect * short:
+        return _RULE.reject(record, "image_aspect", long / short)
+    return _RULE.keep(record)

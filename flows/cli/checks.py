@@ -1,0 +1,65 @@
+"""The checks of `plan` and `doctor`: each says what it looked at, what it found and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from flows.cli.console import print_line
+from pipeline.errors import ColdforgeError, InfrastructureError
+
+Finding = Literal["ok", "note", "wrong"]
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    what: str
+    finding: Finding
+    """`note` is worth knowing and stops nothing."""
+    detail: str
+
+
+def checked(what: str, look: Callable[[], str]) -> Check:
+    """Return what `look` tells, or what it refuses with; a module that cannot be loaded is a finding like any other."""
+    try:
+        return Check(what, "ok", look())
+    except (ColdforgeError, ImportError) as error:
+        return Check(what, "wrong", str(error))
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """Print one line per check; what is wrong may take more."""
+    width = max((len(check.what) for check in checks), default=0) + 2
+    for check in checks:
+        first, *rest = check.detail.splitlines() or [""]
+        print_line(f"{check.finding:<7}{check.what:<{width}}{first}")
+        for line in rest:
+            print_line(" " * (7 + width) + line)
+
+
+def tell_sandbox() -> str:
+    """Run one cell in a session of its own and tell what the sandbox is.
+
+    Raises:
+        UsageError: the guest environment is missing, or this machine cannot isolate.
+        InfrastructureError: a session started and did not answer rightly.
+    """
+    from pipeline.sandbox import Policy, Pool
+
+    with Pool(Policy(), 1) as pool, pool.session(images=[], seed=0) as session:
+        result = session.run("6 * 7")
+        if result.status != "ok" or result.value != "42":
+            raise InfrastructureError(f"sandbox: `6 * 7` gave status {result.status}, value {result.value}")
+        return f"a cell ran isolated; environment {pool.identity[:12]}"
+
+
+def tell_reader() -> str:
+    """Tell which networks the embedded model reads with.
+
+    Raises:
+        UsageError: they are not installed.
+    """
+    from pipeline.models.reader.ocr import NETWORKS, model_digest
+
+    return f"reader: {', '.join(NETWORKS)} ({model_digest()})"

@@ -1,0 +1,74 @@
+"""Where commands write: results to stdout, progress and errors to stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from pipeline.report.tables import Table
+
+PIPED_WIDTH = 100
+"""Columns where the width of the reader is not known: what tables are laid out for."""
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+
+def console(*, stderr: bool = False, width: int = PIPED_WIDTH) -> Console:
+    """Return a console on stdout or stderr; `width` counts only where it is not a terminal and COLUMNS is not set."""
+    from rich.console import Console
+
+    stream: IO[str] = sys.stderr if stderr else sys.stdout
+    known = stream.isatty() or "COLUMNS" in os.environ
+    # No highlighting: numbers in names and ids are no news, and colour is kept for what matters.
+    return Console(file=stream, width=None if known else width, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Print one canonical JSON document (sorted keys, one line)."""
+    from pipeline.identity import canonical_json
+
+    sys.stdout.write(canonical_json(value) + "\n")
+
+
+def print_table(table: Table, *, width: int = PIPED_WIDTH, short_ids: bool = True) -> None:
+    """Print a table and its title to stdout, a blank line after it."""
+    from pipeline.report.tables import rich_table
+
+    target = console(width=width)
+    with target.capture() as drawn:
+        if table.title:
+            target.print(table.title, style="bold", markup=False)
+        target.print(rich_table(table, short_ids=short_ids))
+    # rich fills every cell to its width; spaces at the end of a line are noise in a log or a diff.
+    lines = (line.rstrip() for line in drawn.get().splitlines())
+    sys.stdout.write("\n".join(lines) + "\n\n")
+
+
+def print_line(text: str) -> None:
+    """Print a line of text to stdout as it is: no markup, no wrapping, control characters shown."""
+    from pipeline.report.tables import visible
+
+    sys.stdout.write(visible(text) + "\n")
+
+
+def require_run(run: Path) -> Path:
+    """Return `run` if it is the directory of a run.
+
+    Raises:
+        UsageError: it does not exist or holds no run; the message names runs that are near.
+    """
+    from pipeline.errors import UsageError
+
+    if (run / "stages").is_dir() or (run / "run.json").exists():
+        return run
+    found = sorted(str(path.parent) for path in run.parent.glob("*/stages")) if run.parent.is_dir() else []
+    near = f"; runs there: {', '.join(found[:5])}" if found else "; make one with `coldforge run RECIPE`"
+    raise UsageError(f"{run} is not a run directory{near}")

@@ -1,0 +1,145 @@
+"""Find a question or a trajectory of a run by its id or a prefix of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
+
+from pipeline.errors import UsageError
+from pipeline.records import Question, Record, Trajectory
+from pipeline.report.tables import Table, query_table
+from pipeline.stage import Manifest, Range, read_manifest
+
+R = TypeVar("R", bound=Record)
+
+Kind = Literal["row", "question", "trajectory"]
+
+SHORTEST_PREFIX = 4
+"""Hexadecimal digits; fewer name too many records of any real run."""
+LISTED = 8
+"""Ids in a message: what fits on a screen beside the rest."""
+
+_IDS = """(SELECT id, min(kind) AS kind FROM (
+  SELECT trajectory_id AS id, 'trajectory' AS kind FROM trajectories
+  UNION ALL SELECT record_id, unit FROM outcomes
+  UNION ALL SELECT question_id, 'question' FROM questions
+) GROUP BY id)"""
+
+
+class Found(NamedTuple):
+    """What an id names."""
+
+    id: str
+    kind: Kind
+
+
+class Life(NamedTuple):
+    """A question under each of its ids: as a source row, as ingested, and as it left the screen."""
+
+    row: str | None
+    ingested: Question | None
+    screened: Question | None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return all ids, each once."""
+        questions = (self.ingested, self.screened)
+        given = (self.row, *(question.id for question in questions if question is not None))
+        return tuple(dict.fromkeys(identity for identity in given if identity is not None))
+
+
+def find(run: Path, prefix: str) -> Found:
+    """Return the one record whose id begins with `prefix`.
+
+    Raises:
+        UsageError: no id does, or several do; the message lists them, or the ids that are nearest.
+    """
+    wanted = prefix.lower()
+    if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST_PREFIX},64}}", wanted):
+        raise UsageError(f"id {prefix}: give {SHORTEST_PREFIX} to 64 hexadecimal digits, the beginning of an id")
+    # `wanted` holds nothing but hexadecimal digits, so it can stand in a query.
+    matches = query_table(
+        run,
+        f"SELECT id, kind FROM {_IDS} WHERE starts_with(id, '{wanted}') ORDER BY id LIMIT {LISTED + 1}",  # noqa: S608 - as above
+    )
+    if len(matches.rows) == 1:
+        return _found(matches)[0]
+    if matches.rows:
+        raise UsageError(f"id {prefix} is the beginning of several ids; give more digits:\n{_listed(matches)}")
+    near = query_table(
+        run,
+        f"SELECT id, kind FROM {_IDS} ORDER BY levenshtein(left(id, {len(wanted)}), '{wanted}'), id LIMIT 3",  # noqa: S608 - as above
+    )
+    raise UsageError(f"no question or trajectory of {run} has the id {prefix}; nearest:\n{_listed(near)}")
+
+
+def finished_stages(run: Path) -> Mapping[str, Manifest]:
+    """Return the stages that the run's ledger was built from, by name."""
+    rows = query_table(run, "SELECT stage, fingerprint FROM stages ORDER BY position").rows
+    read = ((str(stage), read_manifest(run / "stages" / str(stage) / str(key)[:16])) for stage, key in rows)
+    return {stage: manifest for stage, manifest in read if manifest is not None}
+
+
+def read_trajectory(run: Path, identity: str) -> Trajectory:
+    """Return a trajectory of the run in full.
+
+    Raises:
+        UsageError: the ledger knows it, but its stage directory is gone.
+    """
+    for stage in finished_stages(run).values():
+        for trajectory in _read(stage, "trajectories", Trajectory, {"id": identity}):
+            return trajectory
+    raise UsageError(f"trajectory {identity} is in the ledger but not in {run}/stages; run `coldforge run` again")
+
+
+def read_life(run: Path, found: Found) -> Life:
+    """Return the question that an id belongs to, whichever of its ids that is."""
+    stages = finished_stages(run)
+    question = _row_question(stages, found.id) if found.kind == "row" else _question(stages, found.id)
+    if question is None:
+        row = found.id if found.kind == "row" else None
+        return Life(row, None, None)
+    key = {name: getattr(question, name) for name in ("source", "source_revision", "source_row")}
+    ingested = _first(stages, "ingest", key)
+    return Life(question.root_id, ingested, _first(stages, "screen", key))
+
+
+def _question(stages: Mapping[str, Manifest], identity: str) -> Question | None:
+    return _first(stages, "screen", {"id": identity}) or _first(stages, "ingest", {"id": identity})
+
+
+def _row_question(stages: Mapping[str, Manifest], row: str) -> Question | None:
+    """Return the question made of a source row: it is in the row's own part of ingest."""
+    stage = stages.get("ingest")
+    if stage is None:
+        return None
+    total = len(stage.parts)
+    own = stage._replace(parts=tuple(part for part in stage.parts if part.range == Range.of(row, total)))
+    return next((question for question in _read(own, "questions", Question, {}) if question.root_id == row), None)
+
+
+def _first(stages: Mapping[str, Manifest], stage: str, key: Mapping[str, str]) -> Question | None:
+    manifest = stages.get(stage)
+    return next(iter(_read(manifest, "questions", Question, key)), None) if manifest is not None else None
+
+
+def _read(stage: Manifest, table: str, kind: type[R], key: Mapping[str, str]) -> list[R]:
+    """Return the records of one table whose fields equal `key`; Arrow filters, so few rows become records."""
+    import pyarrow.parquet as pq
+
+    filters: list[tuple[str, str, Any]] | None = [(name, "==", value) for name, value in key.items()] or None
+    rows = (pq.read_table(path, filters=filters).to_pylist() for path in stage.paths(table))
+    return [kind.from_row(row) for part in rows for row in part]
+
+
+def _found(table: Table) -> list[Found]:
+    kinds: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
+    return [Found(str(identity), kinds[str(kind)]) for identity, kind in table.rows]
+
+
+def _listed(table: Table) -> str:
+    found = _found(table)
+    lines = [f"  {item.id}  {item.kind}" for item in found[:LISTED]]
+    return "\n".join([*lines, "  …"] if len(found) > LISTED else lines) or "  (the run has no records)"

@@ -1,0 +1,72 @@
+"""`coldforge run`: curate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from flows.cli.console import console, print_line, print_table
+
+if TYPE_CHECKING:
+    from flows.curate import RunSummary
+    from flows.inputs import Job
+    from flows.progress import Progress
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as manifests/recipes/demo.yaml.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Change a field of the recipe; may be given several times."),
+]
+OutDir = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The run directory.", show_default="runs/<name of the recipe>")
+]
+StoreDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Images and paid calls, shared by runs.", show_default=".store beside the run directory"
+    ),
+]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Take a stratified sample of N rows.")]
+
+
+def run(
+    recipe: RecipeFile,
+    *,
+    out: OutDir = None,
+    store: StoreDir = None,
+    limit: Limit = None,
+    changes: Changes = None,
+    runner: Annotated[Literal["local", "prefect"], typer.Option(help="Who runs the units of a stage.")] = "local",
+) -> None:
+    """Curate what RECIPE asks for. The same command again resumes, and pays for nothing twice."""
+    from flows.cli.progress import shown_progress
+    from flows.inputs import make_job
+
+    job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or (), runner=runner)
+    with shown_progress(console(stderr=True)) as progress:
+        summary = _curate(job, progress)
+    _print_summary(summary)
+
+
+def _curate(job: Job, progress: Progress) -> RunSummary:
+    if job.runner == "prefect":
+        from flows.prefect_flows import curate_with_prefect
+
+        return curate_with_prefect(job, progress)
+    from flows.curate import curate
+
+    return curate(job, progress)
+
+
+def _print_summary(summary: RunSummary) -> None:
+    from pipeline.report.tables import funnel_table
+
+    print_table(funnel_table(summary.run))
+    for shard in summary.shards:
+        print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
+    paid, cached = summary.calls.paid, summary.calls.cached
+    kinds = ", ".join(f"{paid[kind]:,} {kind}" for kind in ("model", "search", "cell"))
+    print_line(f"\npaid calls: {kinds}; answered from the store: {cached.total():,}")
+    print_line(f"{summary.run} finished in {summary.seconds:.1f} s; next: coldforge stats {summary.run}")

@@ -1,0 +1,45 @@
+"""`coldforge schema`: the shapes of recipes and records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.console import print_json
+
+if TYPE_CHECKING:
+    from pipeline.identity import Json
+
+
+def schema(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="`recipe`, or a record such as Question.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of recipes and the Arrow schemas of records, all or the one called NAME, as JSON."""
+    from pipeline.errors import UsageError
+
+    shapes = _schemas()
+    if name is None:
+        print_json(shapes)
+        return
+    found = {known.lower(): shape for known, shape in shapes.items()}.get(name.lower())
+    if found is None:
+        raise UsageError(f"schema {name} is not known; known: {', '.join(shapes)}")
+    print_json(found)
+
+
+def _schemas() -> dict[str, Json]:
+    from flows.recipe import Recipe
+    from pipeline.records import Record
+
+    # The defaults of a recipe hold paths and tuples; pydantic writes them as JSON.
+    shapes: dict[str, Json] = {"recipe": Recipe.model_json_schema()}
+    kinds = (kind for kind in Record.__subclasses__() if kind.__module__ == Record.__module__)
+    for kind in sorted(kinds, key=lambda kind: kind.__name__):
+        fields: list[Json] = [
+            {"name": field.name, "type": str(field.type), "nullable": field.nullable} for field in kind.ARROW
+        ]
+        shapes[kind.__name__] = {"schema": kind.SCHEMA, "arrow": fields}
+    return shapes

@@ -1,0 +1,139 @@
+"""`coldforge show`: the life of one question, or the transcript of one trajectory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.console import console, print_line, print_table, require_run
+from flows.cli.status import RunDir
+
+if TYPE_CHECKING:
+    from flows.cli.lookup import Life
+    from pipeline.records import Question
+
+
+def show(
+    run: RunDir,
+    identity: Annotated[str, typer.Argument(metavar="ID", help="A question or trajectory id, or how it begins.")],
+) -> None:
+    """Show the life of a question of RUN, or the transcript of a trajectory."""
+    from flows.cli.lookup import find, read_life
+
+    found = find(require_run(run), identity)
+    if found.kind == "trajectory":
+        _print_trajectory(run, found.id)
+    else:
+        _print_life(run, read_life(run, found), found.id)
+
+
+def _print_trajectory(run: Path, identity: str) -> None:
+    from flows.cli.lookup import Found, read_life, read_trajectory
+    from pipeline.report.transcript import render_transcript
+
+    trajectory = read_trajectory(run, identity)
+    question = read_life(run, Found(trajectory.question_id, "question")).screened
+    console().print(render_transcript(trajectory, question), soft_wrap=True)
+    print_line("")
+    _print_parts(run, _OF_TRAJECTORY, f"'{identity}'")
+
+
+def _print_parts(run: Path, parts: Sequence[tuple[str, str, str]], listed: str) -> None:
+    """Print what the ledger knows under some ids; `listed` holds hexadecimal ids of our own, quoted."""
+    from pipeline.report.tables import query_table
+
+    for name, title, sql in parts:
+        table = query_table(run, sql.format(ids=listed), name, title)
+        if table.rows:
+            print_table(table)
+
+
+def _print_life(run: Path, life: Life, identity: str) -> None:
+    question = life.screened or life.ingested
+    if question is None:
+        print_line(f"source row {identity}: no question was made of it")
+    else:
+        _print_question(question, life)
+    _print_parts(run, _OF_QUESTION, ", ".join(f"'{one}'" for one in life.ids or (identity,)))
+
+
+_OF_QUESTION = (
+    (
+        "life",
+        "Stages",
+        """SELECT o.stage, CASE WHEN o.unit = 'trajectory' THEN left(o.record_id, 12) ELSE o.unit END AS record,
+                  o.outcome, o.route, o.reason, o.detail
+           FROM outcomes o JOIN stages s USING (stage)
+           WHERE o.question_id IN ({ids}) OR o.record_id IN ({ids})
+           ORDER BY s.position, o.unit, o.record_id""",
+    ),
+    (
+        "gates",
+        "Gates: rollouts of the base model",
+        """SELECT 'gate1, no tools' AS gate, plain_right AS "right", plain_valid AS valid,
+                  NULL AS right_without_call, NULL AS bad_format, NULL AS route
+           FROM gates WHERE question_id IN ({ids})
+           UNION ALL
+           SELECT 'gate2, with tools', tools_right, tools_valid, tools_right_without_call, tools_bad_format,
+                  concat_ws(', ', route, CASE WHEN saturated THEN 'saturated' END)
+           FROM gates WHERE question_id IN ({ids})
+           AND question_id IN (SELECT question_id FROM outcomes WHERE stage = 'gate2')""",
+    ),
+    (
+        "cluster",
+        "Duplicates in its cluster",
+        """SELECT d.question_id, d.question_id = d.representative AS represents
+           FROM duplicates d WHERE d.cluster_id IN (SELECT cluster_id FROM duplicates WHERE question_id IN ({ids}))
+           AND (SELECT count(*) FROM duplicates x WHERE x.cluster_id = d.cluster_id) > 1
+           ORDER BY d.question_id""",
+    ),
+    (
+        "attempts",
+        "Attempts; `coldforge show RUN <id>` prints one",
+        """SELECT left(trajectory_id, 12) AS id, CASE WHEN purpose = 'gate' THEN mode ELSE 'teacher' END AS asked,
+                  sample, model, verdict, finish, n_turns AS turns, answer
+           FROM trajectories WHERE question_id IN ({ids})
+           ORDER BY purpose, mode, model, sample""",
+    ),
+)
+"""Name, title and query of what is known about a question under its `ids`."""
+
+_OF_TRAJECTORY = (
+    (
+        "validators",
+        "Validators",
+        """SELECT filter, outcome, reason, score FROM decisions WHERE trajectory_id = {ids} ORDER BY filter""",
+    ),
+    (
+        "outcomes",
+        "Stages",
+        """SELECT o.stage, o.outcome, o.route, o.reason, o.detail FROM outcomes o JOIN stages s USING (stage)
+           WHERE o.record_id = {ids} ORDER BY s.position""",
+    ),
+)
+"""Name, title and query of what is known about a trajectory."""
+
+
+def _print_question(question: Question, life: Life) -> None:
+    from pipeline.identity import canonical_json
+
+    tolerance = f", within {question.tolerance:g} relative" if question.tolerance is not None else ""
+    images = [f"{image.width}x{image.height} {image.mime} {image.sha256[:12]}" for image in question.images]
+    lines = [
+        ("question", question.id),
+        ("source row", f"{life.row} ({question.source} {question.source_revision[:12]}: {question.source_row})"),
+        ("category", f"{question.category}; licence {question.licence}"),
+        ("text", question.text),
+        *(("image", image) for image in images),
+        *(("choice", choice) for choice in question.choices),
+        ("answers", f"{canonical_json(list(question.answers))} ({question.answer_type}{tolerance})"),
+        ("meta", question.meta),
+    ]
+    if life.ingested is not None and life.ingested.id != question.id:
+        lines.insert(1, ("as ingested", f"{life.ingested.id}: {life.ingested.text}"))
+    for name, text in lines:
+        print_line(f"{name:<12}" + text.replace("\n", "\n" + 12 * " "))
+    print_line("")

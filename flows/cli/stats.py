@@ -1,0 +1,75 @@
+"""`coldforge stats`: tables about a run, or the result of a query on its ledger."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from flows.cli.console import JsonFlag, print_json, print_table, require_run
+from flows.cli.status import RunDir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pipeline.report.tables import Table
+
+Format = Literal["table", "json", "csv", "markdown"]
+
+ROW_WIDTH = 500
+"""Where the result of a query is piped, a row stays a line; only longer texts are folded."""
+
+
+def stats(
+    run: RunDir,
+    sql: Annotated[str | None, typer.Option(metavar="QUERY", help="One SELECT on the ledger (DuckDB).")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
+    as_json: JsonFlag = False,
+) -> None:
+    """Print funnel, reasons, gates, yield, tools and cost of RUN, or the result of a query on its ledger."""
+    require_run(run)
+    wanted: Format = "json" if as_json else format_
+    if sql is None:
+        _print_all(run, wanted)
+    else:
+        _print_query(run, sql, wanted)
+
+
+def _print_all(run: Path, wanted: Format) -> None:
+    from pipeline.errors import UsageError
+    from pipeline.report.tables import query_table, records, run_tables
+
+    if wanted == "csv":
+        raise UsageError('--format csv prints one table; choose it, such as --sql "select * from funnel"')
+    tables = run_tables(run)
+    if wanted == "json":
+        by_source = query_table(run, "SELECT * FROM funnel", "funnel_by_source")
+        print_json({"run": str(run), **{table.name: records(table) for table in (*tables, by_source)}})
+    else:
+        _print_tables([table for table in tables if table.rows], wanted)
+
+
+def _print_query(run: Path, sql: str, wanted: Format) -> None:
+    from pipeline.report.tables import csv_text, query_table, records
+
+    table = query_table(run, sql)
+    if wanted == "json":
+        print_json(records(table))
+    elif wanted == "csv":
+        sys.stdout.write(csv_text(table))
+    else:
+        _print_tables([table], wanted, width=ROW_WIDTH)
+
+
+def _print_tables(tables: Sequence[Table], wanted: Format, width: int | None = None) -> None:
+    from pipeline.report.tables import markdown_text
+
+    for number, table in enumerate(tables):
+        if wanted == "markdown":
+            sys.stdout.write(("\n" if number else "") + markdown_text(table))
+        elif width is None:
+            print_table(table)
+        else:
+            print_table(table, width=width, short_ids=False)

@@ -1,0 +1,44 @@
+"""`coldforge verify`: check exports from their files alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.console import JsonFlag, print_json, print_line
+
+if TYPE_CHECKING:
+    from pipeline.export.verify import Problem
+
+
+def verify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="One export, or a directory of them.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Check every file, row and image of exports, and that SFT and RL share nothing. Exit 3 if something is wrong."""
+    from pipeline.errors import CheckError, UsageError
+    from pipeline.export.verify import verify_exports
+
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory; give an export, such as runs/demo/export")
+    report = verify_exports(directory)
+    if as_json:
+        exports, problems = [[item._asdict() for item in items] for items in (report.exports, report.problems)]
+        print_json({"directory": str(directory), "exports": exports, "problems": problems})
+        raise typer.Exit(0 if report.ok else CheckError.exit_code)
+    for export in report.exports:
+        wrong = sum(problem.export == export.export for problem in report.problems)
+        print_line(f"{'wrong' if wrong else 'ok':<7}{export.export:<36}{export.rows:>8,} rows")
+    for problem in report.problems:
+        print_line(_tell(problem))
+    if not report.ok:
+        raise CheckError(
+            f"{directory}: {len(report.problems)} wrong; `coldforge run` writes the exports of a run again"
+        )
+
+
+def _tell(problem: Problem) -> str:
+    row = "" if problem.row is None else f", row {problem.row}"
+    return f"{problem.export}/{problem.file}{row}: {problem.message}"

@@ -1,0 +1,65 @@
+"""One invocation of a run, as its stages see it, and what they read of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from flows.driver import Driver
+from flows.inputs import Inputs, Job
+from flows.journal import Journal
+from flows.progress import Progress
+from flows.world import Stock
+from pipeline.records import Outcome, Question, QuestionKey, Route
+from pipeline.stage import Range, Runner, Stage, StageResult, UnitResult
+from pipeline.store.shards import read_columns
+
+
+@dataclass(frozen=True)
+class Curation:
+    """One invocation: what stages are run with, and what they have done so far."""
+
+    job: Job
+    inputs: Inputs
+    driver: Driver
+    stock: Stock
+    stages: Mapping[str, Stage]
+    progress: Progress
+    journal: Journal
+    runner: Runner
+    done: dict[str, StageResult] = field(default_factory=dict)
+    """Finished stages by name, in order."""
+
+
+class Work(NamedTuple):
+    """What a stage has to do in this run."""
+
+    expected: int
+    """Records that were routed to it."""
+    unit: Callable[[Range, int], UnitResult]
+    """Reads, runs and commits one range; the number is the total of ranges."""
+
+
+def kept_ids(result: StageResult, route: Route | None = None) -> frozenset[str]:
+    """Return the ids of the records that a stage kept, or of those that it sent one way."""
+    import pyarrow.compute as pc
+
+    table = read_columns(result.paths("outcomes"), Outcome, ["record_id", "outcome", "route"])
+    chosen = pc.equal(table["outcome"], "kept") if route is None else pc.equal(table["route"], route)
+    return frozenset(table.filter(chosen)["record_id"].to_pylist())
+
+
+def questions_of(screened: StageResult, ids: frozenset[str], span: Range) -> tuple[Question, ...]:
+    """Return the screened questions of one range whose id is in `ids`."""
+    return tuple(question for question in screened.read("questions", Question, span) if question.id in ids)
+
+
+def question_keys(screened: StageResult, ids: frozenset[str] | None = None) -> Iterator[QuestionKey]:
+    """Yield the columns that global stages read, of all screened questions or of those in `ids`."""
+    columns = ["id", "source", "category", "text", "images"]
+    for batch in read_columns(screened.paths("questions"), Question, columns).to_batches():
+        for row in batch.to_pylist():
+            if ids is None or row["id"] in ids:
+                images = tuple(image["sha256"] for image in row["images"])
+                yield QuestionKey.model_validate({**row, "images": images})

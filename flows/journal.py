@@ -1,0 +1,101 @@
+"""`run.json` and the ledger: what a run has done, with clocks and versions that no record may hold."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flows.inputs import Inputs, Job
+from flows.world import Stock
+from pipeline.identity import canonical_json, parse_json
+from pipeline.stage import StageResult, read_manifest
+from pipeline.store.blobs import write_atomic
+from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Keeps `run.json` of one run directory current."""
+
+    run: Path
+    invocation: int
+    content: dict[str, Any]
+
+    @classmethod
+    def begin(cls, job: Job, inputs: Inputs, stock: Stock) -> Journal:
+        """Open the run's journal and add this invocation."""
+        path = job.out / "run.json"
+        before = parse_json(path.read_text())["invocations"] if path.exists() else []
+        content = {
+            "name": job.recipe.name,
+            "recipe": job.recipe.identity(inputs.prompts.hashes()),
+            "version": importlib.metadata.version("coldforge"),
+            "environment": {
+                "python": platform.python_version(),
+                "machine": platform.machine(),
+                "sandbox": stock.world.python.pool.facts(),
+                "base": stock.base.revision,
+                "teachers": [teacher.revision for teacher in stock.teachers],
+                "search": stock.world.search.revision,
+            },
+            "invocations": [
+                *before,
+                {
+                    "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                    "runner": job.runner,
+                    "limit": job.limit,
+                    "stages": [],
+                },
+            ],
+        }
+        recipe = yaml.safe_dump(job.recipe.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
+        write_atomic(job.out / "recipe.yaml", recipe.encode())
+        journal = cls(job.out, len(before), content)
+        journal._write()
+        return journal
+
+    def record(self, cost: StageCost) -> None:
+        """Add what a finished stage spent."""
+        self.content["invocations"][-1]["stages"].append(cost._asdict())
+        self._write()
+
+    def shards(self) -> list[Shard]:
+        """Return the exports that stand in the run directory."""
+        found = []
+        for path in sorted((self.run / "export").glob("*/*/manifest.json")):
+            manifest = parse_json(path.read_text())
+            found.append(
+                Shard(
+                    shard=path.parent.parent.name,
+                    format=path.parent.name,
+                    n_rows=manifest["rows"],
+                    nbytes=sum(file["nbytes"] for file in manifest["files"]),
+                )
+            )
+        return found
+
+    def write_ledger(self, results: Sequence[StageResult]) -> None:
+        """Rebuild the ledger from the finished stages."""
+        costs = [StageCost(**stage) for entry in self.content["invocations"] for stage in entry["stages"]]
+        facts = RunFacts(
+            name=self.content["name"],
+            recipe=self.content["recipe"],
+            version=self.content["version"],
+            environment=canonical_json(self.content["environment"]),
+            costs=costs,
+            shards=self.shards(),
+        )
+        manifests = [manifest for result in results if (manifest := read_manifest(result.directory)) is not None]
+        build_ledger(self.run, manifests, facts)
+
+    def _write(self) -> None:
+        text = json.dumps(self.content, indent=1, ensure_ascii=False)
+        write_atomic(self.run / "run.json", (text + "\n").encode())

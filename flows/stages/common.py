@@ -1,0 +1,183 @@
+"""What all stages share: outcome rows, and work on many records at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
+
+from filters.answers import grade
+from pipeline.errors import InfrastructureError, RowError
+from pipeline.identity import canonical_json
+from pipeline.records import (
+    Decision,
+    Outcome,
+    Question,
+    QuestionKey,
+    Route,
+    SourceRow,
+    Trajectory,
+    TrajectoryKey,
+    Verdict,
+)
+
+T = TypeVar("T")
+
+VERDICTS: dict[str, Verdict] = {"right": "right", "wrong": "wrong", "undecided": "unknown"}
+
+
+TRIES = 3
+"""Of one rollout when a sandbox or a search fails; what it already paid for is cached, so a try is cheap."""
+
+
+def kept(stage: str, question: Question | QuestionKey, *, route: Route = "next", score: float | None = None) -> Outcome:
+    """Return the outcome of a question that goes on."""
+    return _question_outcome(stage, question, outcome="kept", route=route, score=score)
+
+
+def rejected(
+    stage: str, question: Question | QuestionKey, reason: str, detail: str = "", score: float | None = None
+) -> Outcome:
+    """Return the outcome of a question that a rule stopped."""
+    return _question_outcome(stage, question, outcome="rejected", reason=reason, detail=detail, score=score)
+
+
+def quarantined(stage: str, question: Question, error: RowError) -> Outcome:
+    """Return the outcome of a question that could not be worked on; its payload is kept."""
+    payload = canonical_json(question.to_row())
+    return _question_outcome(
+        stage, question, outcome="quarantined", reason=error.reason, detail=error.detail, payload=payload
+    )
+
+
+def decided(
+    stage: str, question: Question | QuestionKey, decisions: Sequence[Decision], route: Route = "next"
+) -> Outcome:
+    """Return the outcome that follows from a question's decisions: the first that does not keep stops it.
+
+    What a filter could not decide is rejected with the filter's reason (the default of every recipe).
+    """
+    for decision in decisions:
+        if decision.outcome != "keep":
+            return rejected(stage, question, decision.reason, detail=decision.filter, score=decision.score)
+    return kept(stage, question, route=route, score=decisions[-1].score if decisions else None)
+
+
+def row_outcome(stage: str, row: SourceRow, error: RowError | None) -> Outcome:
+    """Return the outcome of a source row: kept, or quarantined with its payload."""
+    return Outcome(
+        stage=stage,
+        unit="row",
+        record_id=row.id,
+        question_id=row.id,
+        source=row.source,
+        category=row.category,
+        outcome="kept" if error is None else "quarantined",
+        route="next" if error is None else None,
+        reason="" if error is None else error.reason,
+        detail="" if error is None else error.detail,
+        payload="" if error is None else row.payload,
+        score=None,
+    )
+
+
+def trajectory_outcome(
+    stage: str, trajectory: Trajectory, question: Question, decision: Decision | None, route: Route = "sft"
+) -> Outcome:
+    """Return the outcome of a trajectory: kept when `decision` is None, else rejected for its reason."""
+    return _trajectory_outcome(stage, trajectory.id, question, decision, route)
+
+
+def key_outcome(
+    stage: str, key: TrajectoryKey, question: QuestionKey, decision: Decision | None, route: Route = "sft"
+) -> Outcome:
+    """Do as `trajectory_outcome` where only the keys were read."""
+    return _trajectory_outcome(stage, key.id, question, decision, route)
+
+
+def graded(trajectory: Trajectory, question: Question) -> Trajectory:
+    """Return the trajectory with its verdict: only a finished answer can be right or wrong."""
+    if trajectory.finish != "answer":
+        return trajectory
+    result = grade(
+        trajectory.answer,
+        question.answers,
+        question.answer_type,
+        tolerance=question.tolerance,
+        choices=question.choices or None,
+    )
+    return trajectory.model_copy(update={"verdict": VERDICTS[result.verdict]})
+
+
+async def persistent(make: Callable[[], Awaitable[T]]) -> T:
+    """Await `make()`, trying again when infrastructure fails: a lost sandbox is no reason to stop a run.
+
+    Raises:
+        InfrastructureError: it failed `TRIES` times in a row.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return await make()
+        except InfrastructureError:
+            continue
+    return await make()
+
+
+async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Await everything together; the first failure cancels the rest and is raised."""
+    tasks = [asyncio.ensure_future(item) for item in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+def _trajectory_outcome(
+    stage: str, trajectory_id: str, question: Question | QuestionKey, decision: Decision | None, route: Route
+) -> Outcome:
+    return Outcome(
+        stage=stage,
+        unit="trajectory",
+        record_id=trajectory_id,
+        question_id=question.id,
+        source=question.source,
+        category=question.category,
+        outcome="kept" if decision is None else "rejected",
+        route=route if decision is None else None,
+        reason="" if decision is None else decision.reason,
+        detail="" if decision is None else decision.filter,
+        payload="",
+        score=None if decision is None else decision.score,
+    )
+
+
+def _question_outcome(
+    stage: str,
+    question: Question | QuestionKey,
+    *,
+    outcome: str,
+    route: Route | None = None,
+    reason: str = "",
+    detail: str = "",
+    payload: str = "",
+    score: float | None = None,
+) -> Outcome:
+    return Outcome.model_validate(
+        {
+            "stage": stage,
+            "unit": "question",
+            "record_id": question.id,
+            "question_id": question.id,
+            "source": question.source,
+            "category": question.category,
+            "outcome": outcome,
+            "route": route,
+            "reason": reason,
+            "detail": detail,
+            "payload": payload,
+            "score": score,
+        }
+    )

@@ -1,0 +1,41 @@
+"""Dedup: questions that are one for training, over the whole input; one of each cluster goes on."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from filters.dedup import DedupSettings, ImageHashes, QuestionRow, cluster_questions, dedup_decisions
+from flows.curation import Curation, Work, question_keys
+from flows.stages.common import decided
+from pipeline.records import ImageFacts, QuestionKey
+from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit
+
+
+def work(curation: Curation, stage: Stage) -> Work:
+    """Cluster all screened questions in a worker process."""
+    screened = curation.done["screen"]
+
+    def unit(span: Range, _: int) -> UnitResult:
+        whole = UnitInput(tuple(question_keys(screened)), tuple(screened.read("facts", ImageFacts)))
+        run = partial(dedup_unit, settings=curation.job.recipe.dedup)
+        return curation.driver.cpu(run_unit, stage, curation.job.out, span, whole, run)
+
+    return Work(screened.counts["kept"], unit)
+
+
+def dedup_unit(unit: UnitInput, settings: DedupSettings) -> UnitOutput:
+    """Cluster and decide."""
+    keys = {record.id: record for record in unit.records if isinstance(record, QuestionKey)}
+    rows = [QuestionRow(key.id, key.text, key.images) for key in keys.values()]
+    clusters = cluster_questions(rows, image_hashes(unit), settings)
+    outcomes = (decided("dedup", keys[decision.record_id], [decision]) for decision in dedup_decisions(clusters))
+    return UnitOutput(tuple(outcomes), {"clusters": clusters})
+
+
+def image_hashes(unit: UnitInput) -> dict[str, ImageHashes]:
+    """Return the hashes of the images that a unit came with, by sha256; what did not decode has none."""
+    return {
+        fact.sha256: ImageHashes(fact.phash, fact.dhash, fact.width, fact.height, fact.hash_recipe)
+        for fact in unit.context
+        if isinstance(fact, ImageFacts) and fact.phash is not None and fact.dhash is not None
+    }

@@ -1,0 +1,141 @@
+"""Publish: what was selected, in the formats of the recipe, each export swapped in whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from flows.curation import Curation, Work, kept_ids
+from flows.stages.common import kept, trajectory_outcome
+from pipeline.export.layout import MANIFEST, Published, file_hash
+from pipeline.export.publish import publish_rl, publish_sft
+from pipeline.export.rows import ExportContext, RlRow, SftRow, StudentFacts
+from pipeline.identity import canonical_json, parse_json
+from pipeline.records import Cluster, GateCount, Outcome, Question, Record, Trajectory
+from pipeline.stage import (
+    Part,
+    Range,
+    Stage,
+    UnitInput,
+    UnitOutput,
+    UnitResult,
+    begin_unit,
+    commit_unit,
+    stage_directory,
+)
+from pipeline.store.blobs import write_atomic
+
+
+def work(curation: Curation, stage: Stage) -> Work:
+    """Write every export, unless what was written from the same input still stands."""
+    selected = kept_ids(curation.done["select"])
+    unit_input = _input(curation, selected)
+    return Work(len(selected), partial(_unit, curation, stage, unit_input))
+
+
+def _input(curation: Curation, selected: frozenset[str]) -> UnitInput:
+    done = curation.done
+    trajectories = [t for t in done["synthesize"].read("trajectories", Trajectory) if t.id in selected]
+    needed = {trajectory.question_id for trajectory in trajectories} | selected
+    questions = [question for question in done["screen"].read("questions", Question) if question.id in needed]
+    records: list[Record] = [*trajectories, *(question for question in questions if question.id in selected)]
+    context: list[Record] = [question for question in questions if question.id not in selected]
+    context += [cluster for cluster in done["dedup"].read("clusters", Cluster) if cluster.question_id in needed]
+    context += [count for count in done["gate2"].read("counts", GateCount) if count.question_id in selected]
+    return UnitInput(tuple(records), tuple(context))
+
+
+def _unit(curation: Curation, stage: Stage, unit: UnitInput, span: Range, _: int) -> UnitResult:
+    exports, directory = curation.job.out / "export", stage_directory(curation.job.out, stage)
+    part, before = begin_unit(stage, directory, span, unit)
+    record = _record(directory, part)
+    if before is not None and _stands(exports, record):
+        return UnitResult(part, reused=True, counts=before)
+    published = _publish(curation, exports, unit)
+    _remove_others(exports, published)
+    hashes = {f"{p.shard}/{p.format}": file_hash(p.directory / MANIFEST) for p in published}
+    write_atomic(record, canonical_json(hashes).encode())
+    return commit_unit(stage, directory, part, unit, UnitOutput(_outcomes(unit), {}))
+
+
+def _publish(curation: Curation, exports: Path, unit: UnitInput) -> tuple[Published, ...]:
+    recipe = curation.job.recipe
+    questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, Question)}
+    clusters = {r.question_id: r.cluster_id for r in unit.context if isinstance(r, Cluster)}
+    counts = {r.question_id: r for r in unit.context if isinstance(r, GateCount)}
+    sft = [
+        SftRow(record, questions[record.question_id], clusters[record.question_id])
+        for record in unit.records
+        if isinstance(record, Trajectory)
+    ]
+    rl = [
+        _rl_row(record, clusters[record.id], counts[record.id])
+        for record in unit.records
+        if isinstance(record, Question)
+    ]
+    context = _context(curation)
+    return (
+        *publish_sft(exports / "sft", sft, recipe.export.sft, context),
+        *publish_rl(exports / "rl", rl, recipe.export.rl, context),
+    )
+
+
+def _rl_row(question: Question, cluster_id: str, count: GateCount) -> RlRow:
+    return RlRow(
+        question=question,
+        cluster_id=cluster_id,
+        plain_right=count.plain_right,
+        plain_valid=count.plain_valid,
+        tools_right=count.tools_right,
+        tools_valid=count.tools_valid,
+        saturated=count.saturated,
+    )
+
+
+def _context(curation: Curation) -> ExportContext:
+    recipe, prompts = curation.job.recipe, curation.inputs.prompts
+    return ExportContext(
+        name=recipe.name,
+        blobs=curation.driver.blobs,
+        system=prompts.system("export", "tools"),
+        user_template=prompts.user("export", "tools"),
+        prompts=prompts.hashes(),
+        student=StudentFacts.model_validate(recipe.student.model_dump()),
+        sources={
+            source.key: f"revision {source.revision}; licence {source.licence}" for source in curation.inputs.sources
+        },
+    )
+
+
+def _outcomes(unit: UnitInput) -> tuple[Outcome, ...]:
+    questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, Question)}
+    sft = (
+        trajectory_outcome("publish", record, questions[record.question_id], None)
+        for record in unit.records
+        if isinstance(record, Trajectory)
+    )
+    rl = (kept("publish", record, route="rl") for record in unit.records if isinstance(record, Question))
+    return (*sft, *rl)
+
+
+def _record(directory: Path, part: Part) -> Path:
+    """Return the file that says which exports were written from this input."""
+    return directory / f"exports-{part.key[:16]}.json"
+
+
+def _stands(exports: Path, record: Path) -> bool:
+    if not record.exists():
+        return False
+    hashes = parse_json(record.read_text())
+    manifests = {name: exports / name / MANIFEST for name in hashes}
+    return all(path.exists() and file_hash(path) == hashes[name] for name, path in manifests.items())
+
+
+def _remove_others(exports: Path, published: Sequence[Published]) -> None:
+    """Remove exports of an earlier recipe: what stands in the directory is what this run says."""
+    current = {export.directory for export in published}
+    for manifest in exports.glob(f"*/*/{MANIFEST}"):
+        if manifest.parent not in current:
+            shutil.rmtree(manifest.parent)

@@ -1,0 +1,124 @@
+"""Validate: every finished attempt of a teacher against every validator, replay last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from filters.code import skeleton
+from filters.turns import argument
+from filters.validators import ValidatorSettings, accept, replayed
+from flows.curation import Curation, Work, kept_ids, questions_of
+from flows.stages.common import gather_all, trajectory_outcome
+from flows.stages.observations import observation_facts
+from pipeline.identity import digest
+from pipeline.records import (
+    Decision,
+    ObservationFacts,
+    Outcome,
+    Question,
+    ReplayResult,
+    Trajectory,
+    TrajectoryKey,
+)
+from pipeline.replay import replay_trajectory
+from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit_async
+from pipeline.store.blobs import BlobStore
+from pipeline.store.shards import count_rows
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What validation needs beside its trajectories."""
+
+    settings: ValidatorSettings
+    blobs: BlobStore
+    replay: Callable[[Trajectory], ReplayResult]
+    """Executes a trajectory again, on zygotes that no rollout used."""
+    slots: asyncio.Semaphore
+    """Bounds the trajectories that are worked on at once."""
+
+
+@dataclass(frozen=True)
+class _Validated:
+    outcome: Outcome
+    decisions: Sequence[Decision]
+    facts: Sequence[ObservationFacts]
+    replay: ReplayResult | None
+    key: TrajectoryKey | None
+
+
+def work(curation: Curation, stage: Stage) -> Work:
+    """Check what the teachers wrote."""
+    recipe, driver, tried = curation.job.recipe, curation.driver, curation.done["synthesize"]
+    ids = kept_ids(tried)
+    validation = Validation(
+        settings=recipe.validate_,
+        blobs=driver.blobs,
+        replay=partial(
+            replay_trajectory,
+            pool=curation.stock.replay,
+            blobs=driver.blobs,
+            rule=recipe.student.view_rule,
+            seed=recipe.seed,
+        ),
+        slots=asyncio.Semaphore(driver.workers),
+    )
+
+    def unit(span: Range, _: int) -> UnitResult:
+        trajectories = tuple(tried.read("trajectories", Trajectory, span))
+        mine = UnitInput(trajectories, questions_of(curation.done["screen"], ids, span))
+        run = run_unit_async(stage, curation.job.out, span, mine, lambda given: validate_unit(validation, given))
+        return driver.wait(run)
+
+    return Work(count_rows(tried.paths("trajectories")), unit)
+
+
+async def validate_unit(validation: Validation, unit: UnitInput) -> UnitOutput:
+    """Decide on every attempt. Replay costs the most, so only what passes all else is executed again."""
+    questions = {record.id: record for record in unit.context if isinstance(record, Question)}
+    trajectories = [record for record in unit.records if isinstance(record, Trajectory)]
+
+    async def one(trajectory: Trajectory) -> _Validated:
+        async with validation.slots:
+            return await asyncio.to_thread(_validate, validation, trajectory, questions[trajectory.question_id])
+
+    done = await gather_all(one(trajectory) for trajectory in trajectories)
+    decisions = sorted((d for item in done for d in item.decisions), key=lambda d: (d.record_id, d.filter))
+    facts = sorted((f for item in done for f in item.facts), key=lambda f: (f.trajectory_id, f.turn, f.image))
+    replays = sorted((item.replay for item in done if item.replay is not None), key=lambda r: r.trajectory_id)
+    keys = sorted((item.key for item in done if item.key is not None), key=lambda key: key.id)
+    return UnitOutput(
+        tuple(item.outcome for item in done),
+        {"decisions": tuple(decisions), "facts": tuple(facts), "replays": tuple(replays), "keys": tuple(keys)},
+    )
+
+
+def _validate(validation: Validation, trajectory: Trajectory, question: Question) -> _Validated:
+    facts = observation_facts(trajectory, validation.blobs)
+    decisions = list(accept(trajectory, question, facts, validation.settings))
+    replay = None
+    if all(decision.outcome == "keep" for decision in decisions):
+        replay = validation.replay(trajectory)
+        decisions.append(replayed(trajectory.id, replay, validation.settings))
+    against = next((decision for decision in decisions if decision.outcome != "keep"), None)
+    key = trajectory_key(trajectory, question) if against is None else None
+    outcome = trajectory_outcome("validate", trajectory, question, against, route="sft")
+    return _Validated(outcome, decisions, facts, replay, key)
+
+
+def trajectory_key(trajectory: Trajectory, question: Question) -> TrajectoryKey:
+    """Return what selection needs to know of a valid trajectory."""
+    shape = [
+        [turn.action, skeleton(argument(turn) or "") if turn.action == "python" else ""] for turn in trajectory.turns
+    ]
+    return TrajectoryKey(
+        id=trajectory.id,
+        question_id=question.id,
+        source=question.source,
+        category=question.category,
+        sample=trajectory.sample,
+        skeleton=digest(shape),
+    )

@@ -1,0 +1,49 @@
+"""Parquet for the RL environment `deepeyes_v2` of DeepEyesV2's verl fork."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.errors import RowError
+from pipeline.export.huggingface import image_structs, message_structs
+from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
+from pipeline.export.rows import RlRow, Sample
+from pipeline.export.verl import DATA_SOURCES, EXTRA_INFO, extra_info
+
+SCHEMA = hf_schema(
+    {
+        "data_source": "string",
+        "env_name": "string",
+        "prompt": MESSAGES,
+        "images": IMAGES,
+        "ability": "string",
+        "reward_model": {"style": "string", "ground_truth": "string"},
+        "extra_info": EXTRA_INFO,
+    }
+)
+
+
+def require_image(sample: Sample[RlRow]) -> None:
+    """Refuse a row without an image: one of them stops the whole training set.
+
+    Raises:
+        RowError: `text_only`.
+    """
+    if not sample.images:
+        raise RowError("text_only", "the environment deepeyes_v2 asserts at least one image per row")
+
+
+def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
+    """Return one row of `SCHEMA`. No `agent_name`: the fork selects its loop by `env_name`.
+
+    The reward style is `model`, as its rewards ask a judge model.
+    """
+    return {
+        "data_source": DATA_SOURCES[sample.question.category],
+        "env_name": "deepeyes_v2",
+        "prompt": message_structs(sample),
+        "images": image_structs(images),
+        "ability": "vqa",
+        "reward_model": {"style": "model", "ground_truth": sample.question.answers[0]},
+        "extra_info": extra_info(sample),
+    }

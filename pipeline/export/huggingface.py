@@ -1,0 +1,126 @@
+"""Typed Parquet for Hugging Face `datasets`, for SFT and RL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
+from pipeline.export.rows import RlRow, Sample, SftRow
+from pipeline.identity import canonical_json, parse_json
+
+SFT_SCHEMA = hf_schema(
+    {
+        "id": "string",
+        "messages": MESSAGES,
+        "images": IMAGES,
+        "question_id": "string",
+        "cluster_id": "string",
+        "category": "string",
+        "source": "string",
+        "licence": "string",
+        "answer": "string",
+        "meta": "string",
+    }
+)
+RL_SCHEMA = hf_schema(
+    {
+        "id": "string",
+        "prompt": MESSAGES,
+        "images": IMAGES,
+        "cluster_id": "string",
+        "category": "string",
+        "source": "string",
+        "licence": "string",
+        "question": "string",
+        "answer": "string",
+        "answers": ["string"],
+        "answer_type": "string",
+        "tolerance": "string",
+        "plain_right": "int32",
+        "plain_valid": "int32",
+        "tools_right": "int32",
+        "tools_valid": "int32",
+        "saturated": "bool",
+        "meta": "string",
+    }
+)
+
+
+def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
+    """Return one row of `SFT_SCHEMA`; `meta` is canonical JSON: where the row comes from and how it was made."""
+    trajectory, question = sample.row.trajectory, sample.question
+    meta = {
+        **origin(sample),
+        "answers": question.answers,
+        "model": trajectory.model,
+        "sample": trajectory.sample,
+        "seed": trajectory.seed,
+        "prompts": parse_json(trajectory.prompts),
+        "view": parse_json(trajectory.view),
+        "sandbox": trajectory.sandbox,
+        "actions": [turn.action for turn in trajectory.turns],
+        "labels": [turn.labels for turn in trajectory.turns],
+    }
+    return {
+        "id": sample.record_id,
+        "messages": message_structs(sample),
+        "images": image_structs(images),
+        "question_id": question.id,
+        "cluster_id": sample.cluster_id,
+        "category": question.category,
+        "source": question.source,
+        "licence": question.licence,
+        "answer": trajectory.answer,
+        "meta": canonical_json(meta),
+    }
+
+
+def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
+    """Return one row of `RL_SCHEMA`."""
+    row, question = sample.row, sample.question
+    return {
+        "id": sample.record_id,
+        "prompt": message_structs(sample),
+        "images": image_structs(images),
+        "cluster_id": sample.cluster_id,
+        "category": question.category,
+        "source": question.source,
+        "licence": question.licence,
+        "question": question.text,
+        "answer": question.answers[0],
+        "answers": list(question.answers),
+        "answer_type": question.answer_type,
+        "tolerance": tolerance_text(question.tolerance),
+        "plain_right": row.plain_right,
+        "plain_valid": row.plain_valid,
+        "tools_right": row.tools_right,
+        "tools_valid": row.tools_valid,
+        "saturated": row.saturated,
+        "meta": canonical_json(origin(sample)),
+    }
+
+
+def origin(sample: Sample[SftRow] | Sample[RlRow]) -> dict[str, Any]:
+    """Return where a question comes from, and its own `meta`."""
+    question = sample.question
+    return {
+        "source_revision": question.source_revision,
+        "source_row": question.source_row,
+        "choices": question.choices,
+        "question": parse_json(question.meta),
+    }
+
+
+def message_structs(sample: Sample[SftRow] | Sample[RlRow]) -> list[dict[str, str]]:
+    """Return the messages as the structs of a Parquet column."""
+    return [message._asdict() for message in sample.messages]
+
+
+def image_structs(images: list[bytes]) -> list[dict[str, bytes | None]]:
+    """Return images as embedded bytes; a path beside them would be tried by some readers and not exist."""
+    return [{"bytes": content, "path": None} for content in images]
+
+
+def tolerance_text(tolerance: float | None) -> str:
+    """Return the relative tolerance as text, empty for an exact answer."""
+    return "" if tolerance is None else repr(tolerance)

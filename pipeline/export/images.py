@@ -1,0 +1,49 @@
+"""The images of an export: the bytes that a trainer opens must show what coldforge saw."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import NamedTuple
+
+from PIL import Image
+
+from pipeline.images import FORMATS, decode, encode_png
+from pipeline.records import ImageRef
+from pipeline.store.blobs import BlobStore
+
+_EXIF_ORIENTATION = 0x0112
+_PLAIN_MODES = {"1", "L", "P", "RGB", "CMYK", "YCbCr"}
+"""Modes whose conversion to RGB is the same everywhere: no transparency, no 16 bits."""
+EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+
+class ExportImage(NamedTuple):
+    """An encoded image under the name it gets in an export."""
+
+    name: str
+    """`<sha256>.<extension>`."""
+    content: bytes
+
+
+def export_image(ref: ImageRef, blobs: BlobStore) -> ExportImage:
+    """Return the bytes to ship: the stored ones, unless a plain `Image.open` would show something else.
+
+    Trainers convert to RGB without looking at EXIF orientation and with a background of their own
+    behind transparency. Such an image is shipped as a PNG of the pixels that the rollouts saw.
+
+    Raises:
+        InfrastructureError: the blob is missing or damaged.
+        RowError: the stored image does not decode.
+    """
+    content = blobs.get(ref.sha256)
+    if _shows_itself(content):
+        return ExportImage(f"{ref.sha256}.{EXTENSIONS[ref.mime]}", content)
+    upright = encode_png(decode(content))
+    return ExportImage(f"{hashlib.sha256(upright).hexdigest()}.png", upright)
+
+
+def _shows_itself(content: bytes) -> bool:
+    with Image.open(io.BytesIO(content), formats=list(FORMATS)) as header:
+        turned = header.getexif().get(_EXIF_ORIENTATION, 1) != 1
+        return header.mode in _PLAIN_MODES and "transparency" not in header.info and not turned

@@ -1,0 +1,154 @@
+"""Write the exports of a shard, one directory per format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import pyarrow as pa
+
+from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.errors import RowError
+from pipeline.export import deepeyesv2, huggingface, llamafactory, verl
+from pipeline.export.card import render_card
+from pipeline.export.images import ExportImage, export_image
+from pipeline.export.layout import Facts, Format, Published, RowKey, Shard, row_hash, write_export
+from pipeline.export.parquet import write_parquet
+from pipeline.export.rows import (
+    ExportContext,
+    Refused,
+    RlRow,
+    Sample,
+    SftRow,
+    refuse,
+    render_all,
+    render_rl,
+    render_sft,
+)
+
+R = TypeVar("R", SftRow, RlRow)
+
+SftFormat = Literal["llamafactory", "huggingface"]
+RlFormat = Literal["huggingface", "deepeyesv2", "verl"]
+Written = Iterator[tuple[str, Sample[R], dict[str, Any]]]
+"""(data file, sample, canonical row), in the order of the rows."""
+
+
+def publish_sft(
+    directory: Path, rows: Sequence[SftRow], formats: Sequence[SftFormat], context: ExportContext
+) -> tuple[Published, ...]:
+    """Write `directory/<format>` for each format; equal rows give equal bytes in any order of `rows`.
+
+    Rows that cannot be rendered are left out of every format and named in its manifest.
+
+    Raises:
+        InfrastructureError: an image is missing from the store or damaged; that export is unchanged.
+    """
+    samples, refused = render_all(rows, render_sft, context)
+    return tuple(
+        _publish(directory / kind, _facts("sft", kind, refused, context), samples, context, _sft_writer(kind))
+        for kind in formats
+    )
+
+
+def publish_rl(
+    directory: Path, rows: Sequence[RlRow], formats: Sequence[RlFormat], context: ExportContext
+) -> tuple[Published, ...]:
+    """As `publish_sft`, for questions. `deepeyesv2` also refuses rows without an image.
+
+    Raises:
+        InfrastructureError: as `publish_sft`.
+    """
+    samples, refused = render_all(rows, render_rl, context)
+    published = []
+    for kind in formats:
+        fit, unfit = _split_unfit(samples) if kind == "deepeyesv2" else (samples, [])
+        facts = _facts("rl", kind, [*refused, *unfit], context)
+        published.append(_publish(directory / kind, facts, fit, context, _rl_writer(kind)))
+    return tuple(published)
+
+
+WriteRows = Callable[[Path, Sequence[Sample[R]], ExportContext], Written[R]]
+
+
+def _facts(shard: Shard, kind: Format, refused: Sequence[Refused], context: ExportContext) -> Facts:
+    return Facts(
+        name=context.name,
+        shard=shard,
+        format=kind,
+        dialect=dialect.NAME,
+        prompts=context.prompts,
+        student=context.student,
+        refused=tuple(sorted(refused, key=lambda row: row.record_id)),
+    )
+
+
+def _publish(
+    target: Path, facts: Facts, samples: Sequence[Sample[R]], context: ExportContext, write: WriteRows[R]
+) -> Published:
+    def write_data(directory: Path) -> Iterator[RowKey]:
+        for index, (file, sample, row) in enumerate(write(directory, samples, context)):
+            yield RowKey(
+                index=index,
+                file=file,
+                record_id=sample.record_id,
+                question_id=sample.question.id,
+                cluster_id=sample.cluster_id,
+                sha256=row_hash(row),
+            )
+
+    return write_export(target, facts, write_data, lambda content: render_card(facts, samples, context, content))
+
+
+def _sft_writer(kind: SftFormat) -> WriteRows[SftRow]:
+    match kind:
+        case "llamafactory":
+            return _write_llamafactory
+        case "huggingface":
+            return _parquet_writer(huggingface.SFT_SCHEMA, huggingface.sft_row)
+
+
+def _rl_writer(kind: RlFormat) -> WriteRows[RlRow]:
+    match kind:
+        case "huggingface":
+            return _parquet_writer(huggingface.RL_SCHEMA, huggingface.rl_row)
+        case "deepeyesv2":
+            return _parquet_writer(deepeyesv2.SCHEMA, deepeyesv2.rl_row)
+        case "verl":
+            return _parquet_writer(verl.SCHEMA, verl.rl_row)
+
+
+def _write_llamafactory(target: Path, samples: Sequence[Sample[SftRow]], context: ExportContext) -> Written[SftRow]:
+    return llamafactory.write_parts(target, samples, lambda sample: _images(sample, context), context.name)
+
+
+def _parquet_writer(schema: pa.Schema, encode: Callable[[Sample[R], list[bytes]], dict[str, Any]]) -> WriteRows[R]:
+    def write(target: Path, samples: Sequence[Sample[R]], context: ExportContext) -> Written[R]:
+        sizes = [sum(image.nbytes for image in sample.images) for sample in samples]
+        return write_parquet(
+            target,
+            schema,
+            samples,
+            sizes,
+            lambda sample: encode(sample, [image.content for image in _images(sample, context)]),
+        )
+
+    return write
+
+
+def _images(sample: Sample[SftRow] | Sample[RlRow], context: ExportContext) -> list[ExportImage]:
+    return [export_image(image, context.blobs) for image in sample.images]
+
+
+def _split_unfit(samples: Sequence[Sample[RlRow]]) -> tuple[list[Sample[RlRow]], list[Refused]]:
+    """Return the rows that the DeepEyesV2 environment can hold, and those it cannot."""
+    fit, unfit = [], []
+    for sample in samples:
+        try:
+            deepeyesv2.require_image(sample)
+        except RowError as error:
+            unfit.append(refuse(sample.row, error))
+        else:
+            fit.append(sample)
+    return fit, unfit

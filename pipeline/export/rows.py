@@ -1,0 +1,210 @@
+"""What an export is made from, and how a row becomes messages.
+
+Messages are built from the fields of the records through the dialect, never from `raw_text`, under the
+prompts that the student will be trained on, not those that a teacher saw. A row that a trainer would
+drop, or learn wrongly from, is refused by name: `RowError` here, an entry of the manifest later.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.errors import RowError, UsageError
+from pipeline.records import ImageRef, Question, Trajectory, Turn
+from pipeline.store.blobs import BlobStore
+
+IMAGE_MARK = "<image>"
+"""What stands for an image in a text; one per image, in order."""
+
+
+@dataclass(frozen=True)
+class SftRow:
+    """One accepted trajectory and the question it answers."""
+
+    trajectory: Trajectory
+    question: Question
+    cluster_id: str
+
+
+@dataclass(frozen=True)
+class RlRow:
+    """One question to train on by reinforcement, with its gate counts (valid = right + wrong)."""
+
+    question: Question
+    cluster_id: str
+    plain_right: int
+    plain_valid: int
+    tools_right: int
+    tools_valid: int
+    saturated: bool
+
+
+class StudentFacts(BaseModel):
+    """The model that the data is for; the fields of a recipe's `student`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    family: str
+    revision: str
+    max_pixels: int
+    """Budget per image in pixels; what the trainer's own cap must be for the data to mean what it says."""
+    view: str
+    cutoff_len: int
+    template: str
+    coordinates: str
+
+
+@dataclass(frozen=True)
+class ExportContext:
+    """What all exports of a run share."""
+
+    name: str
+    """Of the data set."""
+    blobs: BlobStore
+    system: str
+    """Export prompt: the system text of every row."""
+    user_template: str
+    """Export prompt: what `dialect.user_text` fills."""
+    prompts: Mapping[str, str]
+    """Role → sha256 of every prompt text of the run."""
+    student: StudentFacts
+    sources: Mapping[str, str]
+    """Source → one sentence for the card: what it is, from where, under which terms."""
+
+    def __post_init__(self) -> None:
+        if IMAGE_MARK in self.system:
+            # Trainers disagree on whether a mark in the system text takes an image.
+            raise UsageError(f"export system prompt holds {IMAGE_MARK}; remove it, images belong to user turns")
+
+
+class Message(NamedTuple):
+    """One chat message."""
+
+    role: str
+    content: str
+
+
+R = TypeVar("R", SftRow, RlRow)
+
+
+@dataclass(frozen=True)
+class Sample(Generic[R]):
+    """A row rendered under the export prompts, ready for any format."""
+
+    record_id: str
+    question: Question
+    cluster_id: str
+    messages: tuple[Message, ...]
+    images: tuple[ImageRef, ...]
+    """In order of appearance: those of the question, then those of each observation."""
+    row: R
+
+
+class Refused(BaseModel):
+    """A row that an export leaves out, and why; recorded in the manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    record_id: str
+    question_id: str
+    reason: str
+    detail: str
+
+
+def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
+    """Render a trajectory: system, user, then assistant and observation in turn, an answer last.
+
+    Raises:
+        RowError: `no_answer`, `unlearnable_turn`, `invalid_turn`, `no_observation`, `image_marks` or `role_order`.
+    """
+    trajectory, question = row.trajectory, row.question
+    if trajectory.question_id != question.id or trajectory.images != question.images:
+        raise AssertionError(f"trajectory {trajectory.id} does not belong to question {question.id}")
+    if trajectory.finish != "answer" or not trajectory.turns or trajectory.turns[-1].action != "answer":
+        raise RowError("no_answer", f"ends with {trajectory.finish}; a row ends with an answer")
+    messages = _opening(question, context)
+    images = list(question.images)
+    for number, turn in enumerate(trajectory.turns):
+        messages += _exchange(number, turn)
+        images += turn.images
+    sample = Sample(trajectory.id, question, row.cluster_id, tuple(messages), tuple(images), row)
+    _check(sample.messages, sample.images)
+    return sample
+
+
+def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
+    """Render a question as a prompt: system, user.
+
+    Raises:
+        RowError: `no_gold` or `image_marks`.
+    """
+    question = row.question
+    if not question.answers:
+        raise RowError("no_gold", "no answer to score against")
+    messages = tuple(_opening(question, context))
+    _check(messages, question.images)
+    return Sample(question.id, question, row.cluster_id, messages, question.images, row)
+
+
+def render_all(
+    rows: Iterable[R], render: Callable[[R, ExportContext], Sample[R]], context: ExportContext
+) -> tuple[list[Sample[R]], list[Refused]]:
+    """Return the samples in the order of their ids, and the rows that cannot be rendered.
+
+    Raises:
+        AssertionError: two rows have one id.
+    """
+    samples, refused = [], []
+    for row in rows:
+        try:
+            samples.append(render(row, context))
+        except RowError as error:
+            refused.append(refuse(row, error))
+    repeated = [record_id for record_id, n in Counter(sample.record_id for sample in samples).items() if n > 1]
+    if repeated:
+        raise AssertionError(f"rows with one id: {', '.join(sorted(repeated))}")
+    return sorted(samples, key=lambda sample: sample.record_id), refused
+
+
+def refuse(row: SftRow | RlRow, error: RowError) -> Refused:
+    """Return the manifest entry of a row that is left out."""
+    record_id = row.trajectory.id if isinstance(row, SftRow) else row.question.id
+    return Refused(record_id=record_id, question_id=row.question.id, reason=error.reason, detail=error.detail)
+
+
+def _opening(question: Question, context: ExportContext) -> list[Message]:
+    sizes = [(image.width, image.height) for image in question.images]
+    user = dialect.user_text(context.user_template, question.text, sizes)
+    return [Message("system", context.system), Message("user", user)]
+
+
+def _exchange(number: int, turn: Turn) -> list[Message]:
+    """Return an assistant message and what came back; the formats written here have no loss flag per turn."""
+    if turn.action == "none" or not turn.loss:
+        raise RowError("unlearnable_turn", f"turn {number} ({turn.action}, {turn.status}) must not be learnt")
+    text = dialect.render_turn(turn.think, turn.action, turn.arguments)
+    # A turn whose fields spell a tag would be cut elsewhere by the environment that the student acts in.
+    if dialect.parse(text, "tools") != (turn.think, turn.action, turn.arguments):
+        raise RowError("invalid_turn", f"turn {number} ({turn.action}) does not read back as it was written")
+    said = Message("assistant", text)
+    if turn.action == "answer":
+        return [said]
+    if turn.observation is None:
+        raise RowError("no_observation", f"turn {number}: {turn.action} was not executed")
+    return [said, Message("user", turn.observation)]
+
+
+def _check(messages: Sequence[Message], images: Sequence[ImageRef]) -> None:
+    """Refuse what trainers stop at or misread: marks and images that differ in number, roles out of turn."""
+    marks = sum(message.content.count(IMAGE_MARK) for message in messages)
+    if marks != len(images):
+        raise RowError("image_marks", f"{marks} {IMAGE_MARK} marks for {len(images)} images")
+    expected = ["system", *("user" if i % 2 == 0 else "assistant" for i in range(len(messages) - 1))]
+    if [message.role for message in messages] != expected:
+        raise RowError("role_order", "roles do not alternate after the system text")

@@ -1,0 +1,154 @@
+"""What a row must look like in each format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.export.layout import Format, Manifest, RowKey
+from pipeline.export.llamafactory import DATASET_INFO, canonical_row
+from pipeline.export.rows import IMAGE_MARK
+from pipeline.export.verify_files import Fault, plain_file
+from pipeline.export.verl import DATA_SOURCES
+from pipeline.identity import parse_json
+
+
+class RowView(NamedTuple):
+    """A row of any format, seen alike."""
+
+    record_id: Any
+    messages: Any
+    images: list[bytes]
+    canonical: dict[str, Any]
+    """What `row_hash` is taken of."""
+
+
+def view_row(row: dict[str, Any], kind: Format, directory: Path) -> RowView:
+    """Return a row with the bytes of its images.
+
+    Raises:
+        ValueError: it lacks a field, a field has another type, or an image file is missing.
+    """
+    try:
+        if kind == "llamafactory":
+            contents = [plain_file(directory, path).read_bytes() for path in row["images"]]
+            return RowView(row["id"], row["messages"], contents, canonical_row(row, contents))
+        images = [image["bytes"] for image in row["images"]]
+        if not all(isinstance(image, bytes) for image in images):
+            raise ValueError("an image has no bytes")
+        if kind == "huggingface":
+            return RowView(row["id"], row.get("messages") or row.get("prompt"), images, row)
+        return RowView(row["extra_info"]["index"], row["prompt"], images, row)
+    except (KeyError, TypeError, AttributeError, OSError) as error:
+        raise ValueError(f"lacks a field of the format or has another type in it ({error!r})") from error
+
+
+def row_faults(row: dict[str, Any], view: RowView, manifest: Manifest, key: RowKey) -> Iterator[str]:
+    """Yield what is wrong with a row that can be read."""
+    if view.record_id != key.record_id:
+        yield f"its id is {view.record_id!r}, rows.jsonl says {key.record_id}"
+    messages = view.messages
+    if not isinstance(messages, list) or not all(_is_message(message) for message in messages):
+        yield "its messages are not a list of {role, content} texts"
+        return
+    marks = sum(message["content"].count(IMAGE_MARK) for message in messages)
+    if marks != len(view.images):
+        yield f"{marks} {IMAGE_MARK} marks for {len(view.images)} images"
+    yield from _role_faults([message["role"] for message in messages], manifest)
+    yield from _turn_faults([message["content"] for message in messages if message["role"] == "assistant"])
+    yield from _field_faults(row, manifest, key)
+
+
+def _is_message(message: object) -> bool:
+    return (
+        isinstance(message, dict)
+        and set(message) == {"role", "content"}
+        and all(isinstance(text, str) for text in message.values())
+    )
+
+
+def _role_faults(roles: Sequence[str], manifest: Manifest) -> Iterator[str]:
+    if manifest.shard == "rl":
+        if list(roles) != ["system", "user"]:
+            yield f"roles are {', '.join(roles)}; a prompt is one system and one user message"
+        return
+    expected = ["system", *("user" if i % 2 == 0 else "assistant" for i in range(len(roles) - 1))]
+    if list(roles) != expected:
+        yield f"roles do not alternate: {', '.join(roles)}"
+    if roles[-1:] != ["assistant"]:
+        yield "does not end with an assistant message"
+
+
+def _turn_faults(said: Sequence[str]) -> Iterator[str]:
+    """Yield assistant messages that are no turn of the dialect, answers before the end, calls at the end."""
+    for number, text in enumerate(said):
+        parsed = dialect.parse(text, "tools")
+        if isinstance(parsed, dialect.BadCall):
+            yield f"assistant message {number} is not a turn of the dialect: {parsed.reason}"
+        elif (parsed.action == "answer") != (number == len(said) - 1):
+            yield f"assistant message {number} is {parsed.action}; exactly the last is an answer"
+
+
+def _field_faults(row: dict[str, Any], manifest: Manifest, key: RowKey) -> Iterator[str]:
+    match manifest.format:
+        case "llamafactory":
+            return
+        case "huggingface":
+            facts = row
+            yield from _empty_texts(row, _SFT_TEXTS if manifest.shard == "sft" else _RL_TEXTS)
+        case "verl" | "deepeyesv2":
+            facts = row["extra_info"]
+            yield from _empty_texts(facts, _EXTRA_TEXTS)
+            yield from _verl_faults(row, manifest.format)
+    if facts["cluster_id"] != key.cluster_id:
+        yield f"cluster_id is {facts['cluster_id']!r}, rows.jsonl says {key.cluster_id}"
+    question_id = key.record_id if manifest.shard == "rl" else row["question_id"]
+    if question_id != key.question_id:
+        yield f"question id is {question_id!r}, rows.jsonl says {key.question_id}"
+
+
+_SFT_TEXTS = ("category", "source", "licence", "answer", "meta")
+_RL_TEXTS = (*_SFT_TEXTS, "question", "answers", "answer_type")
+_EXTRA_TEXTS = ("index", "question", "answer", "answers", "answer_type")
+
+
+def _empty_texts(fields: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        if not fields.get(name):
+            yield f"{name} is empty"
+
+
+def _verl_faults(row: dict[str, Any], kind: Format) -> Iterator[str]:
+    if kind == "deepeyesv2" and not row["images"]:
+        yield "has no image; the environment deepeyes_v2 needs one"
+    if row["data_source"] not in DATA_SOURCES.values():
+        yield f"data_source {row['data_source']!r} is not one of {', '.join(DATA_SOURCES.values())}"
+    loop = {"agent_name": "tool_agent", "env_name": "deepeyes_v2"}
+    for name, value in loop.items():
+        if name in row and row[name] != value:
+            yield f"{name} is {row[name]!r}, not {value}"
+    reward = row["reward_model"]
+    if not reward or reward["style"] not in {"rule", "model"} or not reward["ground_truth"]:
+        yield "reward_model has no style or no ground_truth"
+
+
+def dataset_info_faults(directory: Path, manifest: Manifest) -> Iterator[Fault]:
+    """Yield what LLaMA-Factory would stop at, or silently read otherwise, in `dataset_info.json`."""
+    try:
+        info = parse_json(plain_file(directory, DATASET_INFO).read_text("utf-8"))
+        named = [entry["file_name"] for entry in info.values()]
+        for name, entry in info.items():
+            if set(entry["columns"]) != {"messages", "images"} or len(entry["tags"]) != _ALL_TAGS:
+                yield Fault(DATASET_INFO, None, f"{name}: columns or tags are incomplete; what is left out is unset")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        yield Fault(DATASET_INFO, None, f"cannot be read: {error!r}")
+        return
+    parts = [file.path for file in manifest.files if file.rows is not None]
+    if sorted(map(str, named)) != sorted(parts):
+        yield Fault(DATASET_INFO, None, f"names {named}, the data files are {parts}")
+
+
+_ALL_TAGS = 7
+"""Tags of LLaMA-Factory's sharegpt format; see `llamafactory.py`."""

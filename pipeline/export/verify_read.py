@@ -1,0 +1,103 @@
+"""Read the rows of an export, one damaged row at a time: what cannot be read is named, the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.export import deepeyesv2, huggingface, verl
+from pipeline.export.layout import Format, Shard
+from pipeline.export.parquet import GROUP_ROWS
+from pipeline.identity import parse_json
+
+GROUP_LIMIT = 2**31 - 1
+"""Bytes of one column in a row group that readers can hold: Arrow's 32-bit offsets."""
+
+
+class Damaged(NamedTuple):
+    """A row that cannot be read, and why."""
+
+    message: str
+
+
+class FileDamaged(NamedTuple):
+    """A file, or some rows of it, that cannot be read."""
+
+    rows: int
+    """Rows that are skipped; 0 if nobody knows."""
+    message: str
+
+
+def read_rows(path: Path, shard: Shard, kind: Format) -> Iterator[dict[str, Any] | Damaged | FileDamaged]:
+    """Yield the rows of a data file in order, as their writer made them."""
+    return _read_json(path) if kind == "llamafactory" else _read_parquet(path, _schema(shard, kind))
+
+
+def _schema(shard: Shard, kind: Format) -> pa.Schema:
+    match kind:
+        case "verl":
+            return verl.SCHEMA
+        case "deepeyesv2":
+            return deepeyesv2.SCHEMA
+        case _:
+            return huggingface.SFT_SCHEMA if shard == "sft" else huggingface.RL_SCHEMA
+
+
+def _read_json(path: Path) -> Iterator[dict[str, Any] | Damaged | FileDamaged]:
+    """Read a part with one row per line; if all lines are right, the whole is one JSON array."""
+    with path.open("rb") as file:
+        if file.readline() != b"[\n":
+            yield FileDamaged(0, "first line is not `[`")
+        line = file.readline()
+        while line and line != b"]\n":
+            following = file.readline()
+            ending = b"\n" if following == b"]\n" else b",\n"
+            yield _json_row(line.removesuffix(ending)) if line.endswith(ending) else Damaged("line is not closed")
+            line = following
+        if line != b"]\n" or file.read(1):
+            yield FileDamaged(0, "last line is not `]`")
+
+
+def _json_row(line: bytes) -> dict[str, Any] | Damaged:
+    try:
+        row = parse_json(line.decode())
+    except (ValueError, RecursionError) as error:
+        return Damaged(f"is not JSON: {error}")
+    return row if isinstance(row, dict) else Damaged("is not a JSON object")
+
+
+def _read_parquet(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any] | Damaged | FileDamaged]:
+    """Read row group by row group, page checksums off: a changed image is then found in its row, by its hash."""
+    try:
+        with pq.ParquetFile(path) as file:
+            if not _is_schema(file.schema_arrow, schema):
+                yield FileDamaged(0, "its columns are not those of the format")
+                return
+            for number in range(file.metadata.num_row_groups):
+                yield from _read_group(file, number)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        yield FileDamaged(0, f"is not Parquet: {error}")
+
+
+def _is_schema(found: pa.Schema, wanted: pa.Schema) -> bool:
+    """Compare types and what makes `datasets` decode images; a file names list items otherwise than Arrow does."""
+    metadata = found.metadata or {}
+    return bool(found.equals(wanted)) and metadata.get(b"huggingface") == wanted.metadata[b"huggingface"]
+
+
+def _read_group(file: pq.ParquetFile, number: int) -> Iterator[dict[str, Any] | FileDamaged]:
+    group = file.metadata.row_group(number)
+    largest = max((group.column(i).total_uncompressed_size for i in range(group.num_columns)), default=0)
+    if group.num_rows > GROUP_ROWS or largest > GROUP_LIMIT:
+        yield FileDamaged(group.num_rows, f"row group {number} has {group.num_rows} rows and {largest} bytes")
+        return
+    try:
+        rows = file.read_row_group(number).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        yield FileDamaged(group.num_rows, f"row group {number} cannot be read: {error}")
+        return
+    yield from rows

@@ -1,0 +1,100 @@
+"""Check every row of an export against its recorded hash and against what trainers stop at, drop or misread."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import RowError
+from pipeline.export.layout import ExportFile, Manifest, RowKey, row_hash
+from pipeline.export.verify_files import Fault, check_content, plain_file
+from pipeline.export.verify_formats import dataset_info_faults, row_faults, view_row
+from pipeline.export.verify_read import Damaged, FileDamaged, read_rows
+from pipeline.identity import IdentityError
+from pipeline.images import decode
+
+
+@dataclass(frozen=True)
+class ImageChecks:
+    """Which images decode. Exports share most of them, and each is decoded once."""
+
+    errors: dict[str, str | None] = field(default_factory=dict)
+    """sha256 → why it does not decode, None if it does."""
+
+    def error(self, content: bytes) -> str | None:
+        """Return why an image does not decode."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 not in self.errors:
+            try:
+                decode(content)
+                self.errors[sha256] = None
+            except RowError as error:
+                self.errors[sha256] = str(error)
+        return self.errors[sha256]
+
+
+@dataclass(frozen=True)
+class OpenExport:
+    """An export whose manifest and row index could be read."""
+
+    directory: Path
+    manifest: Manifest
+    keys: Sequence[RowKey | None]
+    """Lines of `rows.jsonl`, None where one cannot be read."""
+    images: ImageChecks
+
+
+def check_rows(export: OpenExport) -> Iterator[Fault]:
+    """Yield what is wrong with the rows, in their order."""
+    yield from check_content(export.manifest, export.keys)
+    if export.manifest.format == "llamafactory":
+        yield from dataset_info_faults(export.directory, export.manifest)
+    start = 0
+    for file in sorted((f for f in export.manifest.files if f.rows is not None), key=lambda f: f.path):
+        yield from _check_file(export, file, start)
+        start += file.rows or 0
+
+
+def _check_file(export: OpenExport, file: ExportFile, start: int) -> Iterator[Fault]:
+    try:
+        path = plain_file(export.directory, file.path)
+    except ValueError:
+        return  # `check_files` names it
+    index = start
+    for row in read_rows(path, export.manifest.shard, export.manifest.format):
+        match row:
+            case FileDamaged(rows=0):
+                yield Fault(file.path, None, row.message)
+            case FileDamaged():
+                yield Fault(file.path, index, f"rows {index} to {index + row.rows - 1}: {row.message}")
+                index += row.rows
+            case Damaged():
+                yield Fault(file.path, index, row.message)
+                index += 1
+            case _:
+                yield from (Fault(file.path, index, text) for text in _check_row(export, row, index))
+                index += 1
+    if index - start != file.rows:
+        yield Fault(file.path, None, f"holds {index - start} rows, the manifest says {file.rows}")
+
+
+def _check_row(export: OpenExport, row: dict[str, Any], index: int) -> Iterator[str]:
+    key = export.keys[index] if index < len(export.keys) else None
+    if key is None:
+        yield "has no readable line in rows.jsonl"
+        return
+    try:
+        view = view_row(row, export.manifest.format, export.directory)
+        if row_hash(view.canonical) != key.sha256:
+            yield "was changed: its sha256 is not the one in rows.jsonl"
+    except (ValueError, IdentityError) as error:
+        yield str(error)
+        return
+    for number, content in enumerate(view.images):
+        reason = export.images.error(content)
+        if reason is not None:
+            yield f"image {number} does not open: {reason}"
+    yield from row_faults(row, view, export.manifest, key)

@@ -1,0 +1,83 @@
+"""Parquet for verl's RL trainer with its tool agent loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.export.huggingface import image_structs, message_structs, tolerance_text
+from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
+from pipeline.export.rows import RlRow, Sample
+from pipeline.identity import canonical_json
+from pipeline.records import Category
+
+DATA_SOURCES: dict[Category, str] = {"perception": "perception", "reasoning": "reason", "search": "search"}
+"""Names by which rewards are routed; those of DeepEyesV2."""
+
+EXTRA_INFO: dict[str, Feature] = {
+    "split": "string",
+    "index": "string",
+    "question": "string",
+    "answer": "string",
+    "answers": "string",
+    "answer_type": "string",
+    "tolerance": "string",
+    "cluster_id": "string",
+    "source": "string",
+    "plain_right": "string",
+    "plain_valid": "string",
+    "tools_right": "string",
+    "tools_valid": "string",
+    "saturated": "string",
+}
+"""All strings: a data set that is concatenated with this one can then differ in no type."""
+
+SCHEMA = hf_schema(
+    {
+        "data_source": "string",
+        "agent_name": "string",
+        "prompt": MESSAGES,
+        "images": IMAGES,
+        "ability": "string",
+        "reward_model": {"style": "string", "ground_truth": "string"},
+        "extra_info": EXTRA_INFO,
+    }
+)
+
+
+def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
+    """Return one row of `SCHEMA`.
+
+    `agent_name` selects the loop that calls tools; without it verl runs a single turn and says nothing.
+    The reward style is `rule`: every answer here has a type that a deterministic grader can check, and
+    verl skips validation of rows of style `model` when a reward model is configured.
+    """
+    return {
+        "data_source": DATA_SOURCES[sample.question.category],
+        "agent_name": "tool_agent",
+        "prompt": message_structs(sample),
+        "images": image_structs(images),
+        "ability": "vqa",
+        "reward_model": {"style": "rule", "ground_truth": sample.question.answers[0]},
+        "extra_info": extra_info(sample),
+    }
+
+
+def extra_info(sample: Sample[RlRow]) -> dict[str, str]:
+    """Return what a reward function is handed beside the ground truth; `answers` is a JSON list of all golds."""
+    row, question = sample.row, sample.question
+    return {
+        "split": "train",
+        "index": question.id,
+        "question": question.text,
+        "answer": question.answers[0],
+        "answers": canonical_json(question.answers),
+        "answer_type": question.answer_type,
+        "tolerance": tolerance_text(question.tolerance),
+        "cluster_id": sample.cluster_id,
+        "source": question.source,
+        "plain_right": str(row.plain_right),
+        "plain_valid": str(row.plain_valid),
+        "tools_right": str(row.tools_right),
+        "tools_valid": str(row.tools_valid),
+        "saturated": str(row.saturated).lower(),
+    }

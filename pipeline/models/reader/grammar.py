@@ -1,0 +1,86 @@
+"""The questions the reader understands; anything else is `unknown`, and is answered by reading."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pipeline.sources.demo import grammar
+from pipeline.sources.demo.palette import COLOURS, SHAPES
+
+Family = Literal[
+    "map_label",
+    "table_elevation",
+    "table_icao",
+    "chart_difference",
+    "chart_sum",
+    "region_ratio",
+    "dot_count",
+    "outline_fact",
+    "element_fact",
+    "unknown",
+]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A question, understood; fields that its family does not have are empty."""
+
+    family: Family
+    text: str
+    colour: str = ""
+    """The colour that is asked for, or the first of two."""
+    second: str = ""
+    """The other colour."""
+    shape: str = ""
+    fact: str = ""
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """The colours it names, in order."""
+        return tuple(colour for colour in (self.colour, self.second) if colour)
+
+
+_SLOTS: Final = {
+    "colour": ("colour", COLOURS),
+    "colour1": ("colour", COLOURS),
+    "colour2": ("second", COLOURS),
+    "shape": ("shape", SHAPES),
+    "fact": ("fact", grammar.FACTS),
+}
+"""Slot of a template → field of `Ask` and the words it may hold."""
+
+
+def _compile(template: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{(\w+)\}", template)
+    pattern = ""
+    for index, piece in enumerate(pieces):
+        if index % 2:
+            field, words = _SLOTS[piece]
+            pattern += f"(?P<{field}>{'|'.join(map(re.escape, words))})"
+        else:
+            pattern += re.escape(piece)
+    return re.compile(pattern)
+
+
+_TEMPLATES: Final[dict[Family, re.Pattern[str]]] = {
+    "map_label": _compile(grammar.MAP_LABEL),
+    "table_elevation": _compile(grammar.TABLE_ELEVATION),
+    "table_icao": _compile(grammar.TABLE_ICAO),
+    "chart_difference": _compile(grammar.CHART_DIFFERENCE),
+    "chart_sum": _compile(grammar.CHART_SUM),
+    "region_ratio": _compile(grammar.REGION_RATIO),
+    "dot_count": _compile(grammar.DOT_COUNT),
+    "outline_fact": _compile(grammar.OUTLINE_FACT),
+    "element_fact": _compile(grammar.ELEMENT_FACT),
+}
+
+
+def understand(message: str) -> Ask:
+    """Find the question in a user message; where none is known, all of the message is the question."""
+    for family, pattern in _TEMPLATES.items():
+        found = pattern.search(message)
+        if found:
+            return Ask(family, found.group(), **found.groupdict())
+    return Ask("unknown", message.strip())

@@ -1,0 +1,79 @@
+"""Queries, and how a value is taken from what a search found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pipeline.models.reader.transcript import Hit
+
+FORMS = {
+    "internet country code top-level domain": re.compile(r"(?<![\w.])\.[a-z]{2}\b"),
+    "international telephone calling code": re.compile(r"\+\d{1,4}(?:[ -]\d{1,4})*"),
+    "ISO 4217 currency code": re.compile(r"\b[A-Z]{3}\b"),
+}
+"""Fact → what its values look like."""
+KEYWORDS = {
+    "internet country code top-level domain": ("top-level domain", "internet domain", "domain"),
+    "international telephone calling code": ("calling code", "telephone", "dial"),
+    "ISO 4217 currency code": ("currency", "iso 4217"),
+}
+"""Fact → words that stand beside it, best first; the first is also what a careful query says."""
+_DECIMAL = re.compile(r"\d+\.\d+")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_OUTLINE = re.compile(r"^(?:Outline|Map|Shape|Borders?) of (?:the )?(.+)$")
+
+
+def country_in(title: str) -> str:
+    """Return what a title of an image search is the outline of; the title itself if it does not say."""
+    found = _OUTLINE.match(title.strip())
+    return found.group(1) if found else title.strip()
+
+
+def first_fact(hits: Iterable[Hit], fact: str) -> str | None:
+    """Return the first value of the right form in the first hit, whatever it says."""
+    for hit in hits:
+        found = FORMS[fact].search(hit.snippet)
+        return found.group() if found else None
+    return None
+
+
+def stated_fact(hits: Iterable[Hit], country: str, fact: str) -> str | None:
+    """Return the value that follows the fact's keyword on the page about `country`."""
+    for hit in hits:
+        if hit.title.casefold() == country.casefold():
+            value = _after(hit.snippet, KEYWORDS[fact], FORMS[fact])
+            if value is not None:
+                return value
+    return None
+
+
+def first_weight(hits: Iterable[Hit]) -> str | None:
+    """Return the first decimal number of the first hit."""
+    for hit in hits:
+        found = _DECIMAL.search(hit.snippet)
+        return found.group() if found else None
+    return None
+
+
+def stated_weight(hits: Iterable[Hit], symbol: str, number: str) -> str | None:
+    """Return the atomic weight on the page about the element with this symbol or this atomic number."""
+    for hit in hits:
+        page = f"{hit.title} {hit.snippet}"
+        by_symbol = symbol and re.search(rf"\b{re.escape(symbol)}\b", page)
+        by_number = number and re.search(rf"number:? (?:is )?{re.escape(number)}\b", page, re.IGNORECASE)
+        value = _after(hit.snippet, ("atomic weight", "atomic mass"), _NUMBER) if by_symbol or by_number else None
+        if value is not None:
+            return value
+    return None
+
+
+def _after(snippet: str, keywords: Iterable[str], form: re.Pattern[str]) -> str | None:
+    """Return the first value after a keyword, at most a sentence away; keywords are tried in order."""
+    for keyword in keywords:
+        for place in re.finditer(re.escape(keyword), snippet, re.IGNORECASE):
+            sentence = re.split(r"(?<=[.;])\s+(?=[A-Z])", snippet[place.end() :], maxsplit=1)[0]
+            found = form.search(sentence)
+            if found:
+                return found.group()
+    return None

@@ -1,0 +1,270 @@
+"""Tables about a run, read from its ledger and written for a terminal, or as JSON, CSV or Markdown.
+
+What a ledger holds was written by models and by the web, so text goes to a terminal only through
+`visible`: an escape sequence in an answer is shown, never obeyed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.errors import UsageError
+from pipeline.identity import Json
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+
+class Table(NamedTuple):
+    """Rows of plain values under named columns."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Json, ...], ...]
+
+
+class _Report(NamedTuple):
+    name: str
+    title: str
+    sql: str
+
+
+_FUNNEL = """
+WITH seen AS (
+  SELECT s.position, o.question_id,
+         bool_or(o.unit = 'question' AND o.outcome = 'kept' AND o.route <> 'next') AS elsewhere
+  FROM outcomes o JOIN stages s USING (stage) GROUP BY ALL
+), latest AS (
+  SELECT s.position, e.question_id, max(e.position) AS before
+  FROM stages s JOIN seen e ON e.position < s.position GROUP BY ALL
+), past AS (
+  SELECT l.position, count(*) AS n
+  FROM latest l
+  JOIN seen e ON e.question_id = l.question_id AND e.position = l.before AND e.elsewhere
+  ANTI JOIN seen here ON here.question_id = l.question_id AND here.position = l.position
+  GROUP BY ALL
+), spent AS (
+  SELECT stage, sum(cpu_seconds) AS cpu FROM cost GROUP BY stage
+), counted AS (
+  SELECT stage, o.unit, count(*) AS n_in,
+         count(*) FILTER (outcome = 'kept') AS kept,
+         count(*) FILTER (outcome = 'rejected') AS rejected,
+         count(*) FILTER (outcome = 'quarantined') AS quarantined,
+         row_number() OVER (PARTITION BY stage ORDER BY o.unit) AS line
+  FROM outcomes o GROUP BY stage, o.unit
+)
+SELECT s.stage, c.unit, c.n_in, c.kept, c.rejected, c.quarantined,
+       CASE WHEN c.line = 1 THEN coalesce(p.n, 0) END AS past,
+       round(c.kept / c.n_in, 4) AS pass_rate,
+       CASE WHEN c.line = 1 THEN round(x.cpu, 1) END AS cpu_seconds
+FROM stages s JOIN counted c USING (stage) LEFT JOIN past p USING (position) LEFT JOIN spent x USING (stage)
+ORDER BY s.position, c.unit
+"""
+"""What was routed past a stage: questions that were last kept under a route of their own (rl, sft) and that the
+stage did not see. Past and CPU seconds belong to the stage, so they stand in its first line only."""
+
+_GATES = """
+SELECT r AS "right",
+       (SELECT count(*) FROM gates WHERE plain_right = r) AS gate1,
+       (SELECT count(*) FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
+        WHERE tools_right = r) AS gate2
+FROM (SELECT unnest(range((SELECT max(greatest(plain_right, tools_right)) FROM gates) + 1)) AS r)
+ORDER BY r
+"""
+
+_COST = """
+SELECT s.stage, round(sum(c.wall_seconds), 1) AS wall_seconds, round(sum(c.cpu_seconds), 1) AS cpu_seconds,
+       sum(c.model_calls)::BIGINT AS model_calls, sum(c.search_calls)::BIGINT AS search_calls,
+       sum(c.cells)::BIGINT AS cells, sum(c.cached_calls)::BIGINT AS cached_calls
+FROM cost c JOIN stages s USING (stage)
+GROUP BY s.stage, s.position ORDER BY s.position
+"""
+
+_REPORTS = (
+    _Report("funnel", "Funnel: in = kept + rejected + quarantined; past = routed elsewhere", _FUNNEL),
+    _Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
+    _Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
+    _Report("yield_by_teacher", "Yield by teacher", "SELECT * FROM yield_by_teacher"),
+    _Report("tool_mix", "Tool calls", "SELECT * FROM tool_mix"),
+    _Report("cost", "Cost over all invocations: calls paid for, and calls answered from the store", _COST),
+    _Report("shards", "Exports", "SELECT * FROM shards ORDER BY ALL"),
+)
+
+
+def run_tables(run: Path) -> tuple[Table, ...]:
+    """Return the tables that describe a run: funnel, reasons, gates, yield by teacher, tool mix, cost, shards.
+
+    Raises:
+        UsageError: `run` has no ledger.
+    """
+    return tuple(query_table(run, report.sql, report.name, report.title) for report in _REPORTS)
+
+
+def funnel_table(run: Path) -> Table:
+    """Return one line per stage and unit: what went in, what became of it, and CPU seconds over all invocations.
+
+    Raises:
+        UsageError: `run` has no ledger.
+    """
+    report = _REPORTS[0]
+    return query_table(run, report.sql, report.name, report.title)
+
+
+def query_table(run: Path, sql: str, name: str = "query", title: str = "") -> Table:
+    """Return the result of one read-only query on a run's ledger.
+
+    Raises:
+        UsageError: there is no ledger, DuckDB refuses the query, or two columns have one name.
+    """
+    from pipeline.store.ledger import query
+
+    found = query(run, sql)
+    columns = tuple(found.column_names)
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise UsageError(f"--sql: several columns are named {', '.join(twice)}; rename them with AS")
+    values = [found[column].to_pylist() for column in columns]
+    rows = tuple(tuple(plain(value) for value in row) for row in zip(*values, strict=True))
+    return Table(name, title, columns, rows)
+
+
+def plain(value: object) -> Json:
+    """Return a value of a query result as JSON can hold it.
+
+    Dates become ISO 8601, binary becomes hexadecimal, whole decimals become integers; NaN and infinity,
+    which JSON has no word for, become null.
+    """
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case bytes():
+            return value.hex()
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case dict():
+            return {str(name): plain(item) for name, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case _:
+            return str(value)
+
+
+def records(table: Table) -> list[Json]:
+    """Return the rows as JSON objects."""
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def visible(text: str) -> str:
+    """Return `text` with everything a terminal would obey or hide written as an escape; line ends and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+_HEADERS = {"n_in": "in", "pass_rate": "pass %", "cpu_seconds": "CPU s", "wall_seconds": "wall s", "nbytes": "bytes"}
+
+
+_ID = re.compile(r"[0-9a-f]{64}")
+_SHORT_ID = 12
+"""Digits of an id that suffice: among a million ids two share them in 2 of 1,000 runs, and `show` then says so."""
+
+
+def rich_table(table: Table, *, short_ids: bool) -> RichTable:
+    """Return the table, without its title, for a terminal: numbers right-aligned, with equal decimals in a column.
+
+    `short_ids` cuts cells that are an id to a prefix that is still unique.
+    """
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    columns = [_cells(name, [row[index] for row in table.rows]) for index, name in enumerate(table.columns)]
+    for index, name in enumerate(table.columns):
+        numeric = _is_numeric(row[index] for row in table.rows)
+        shown.add_column(Text(_HEADERS.get(name, visible(name))), justify="right" if numeric else "left")
+    for cells in zip(*columns, strict=True):
+        cut = (cell[:_SHORT_ID] if short_ids and _ID.fullmatch(cell) else cell for cell in cells)
+        shown.add_row(*(Text(cell, overflow="fold") for cell in cut))
+    return shown
+
+
+def csv_text(table: Table) -> str:
+    """Return the table as CSV with a header (RFC 4180); null is an empty field, nested values are JSON."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(["" if value is None else _flat(value) for value in row] for row in table.rows)
+    return buffer.getvalue()
+
+
+def markdown_text(table: Table) -> str:
+    """Return the table as a pipe table of GitHub Markdown, with its title as a heading."""
+    columns = [_cells(name, [row[index] for row in table.rows]) for index, name in enumerate(table.columns)]
+    headers = [_HEADERS.get(name, name) for name in table.columns]
+    marks = ["---:" if _is_numeric(row[index] for row in table.rows) else "---" for index in range(len(headers))]
+    lines = [headers, marks, *(list(cells) for cells in zip(*columns, strict=True))]
+    body = "".join("| " + " | ".join(_markdown_cell(cell) for cell in line) + " |\n" for line in lines)
+    return f"### {table.title}\n\n{body}" if table.title else body
+
+
+def _markdown_cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "<br>")
+
+
+def _cells(name: str, values: Sequence[Json]) -> list[str]:
+    """Return one column as text."""
+    if name == "pass_rate" and _is_numeric(values):
+        return ["" if value is None else f"{100 * float(str(value)):.1f}" for value in values]
+    decimals = max((_decimals(value) for value in values), default=0)
+    return [_cell(value, decimals) for value in values]
+
+
+def _cell(value: Json, decimals: int) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.{decimals}f}"
+        case _:
+            return visible(_flat(value))
+
+
+def _decimals(value: Json) -> int:
+    """Return how many decimals show a float to six significant digits (none for other values)."""
+    if not isinstance(value, float):
+        return 0
+    fixed = f"{value:.6g}"
+    return 0 if "e" in fixed else len(fixed.partition(".")[2])
+
+
+def _is_numeric(values: Iterable[Json]) -> bool:
+    given = [value for value in values if value is not None]
+    return bool(given) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
+
+
+def _flat(value: Json) -> str:
+    from pipeline.identity import canonical_json
+
+    return value if isinstance(value, str) else canonical_json(value)

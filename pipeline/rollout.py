@@ -1,0 +1,310 @@
+"""The multi-turn loop: ask, act, show, until the model answers or a limit ends it.
+
+The loop executes and records; it never grades. Failures of infrastructure leave it as exceptions and
+are never shown to a model. Time is counted as each call and cell took when it was paid for, so that
+a rollout that is resumed ends where it ended before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects.defuse import defuse
+from pipeline.identity import canonical_json, parse_json
+from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
+from pipeline.models.sampling import sample_once
+from pipeline.models.views import Views
+from pipeline.records import Action, Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn, TurnStatus
+from pipeline.store.blobs import BlobStore
+from pipeline.store.calls import CallCache
+from pipeline.tools.image_search import image_search
+from pipeline.tools.python import Cell, PythonSession, PythonTool
+from pipeline.tools.search.hits import SearchProvider
+from pipeline.tools.text_search import text_search
+
+IMAGE_MARK = "<image>"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a rollout ends without an answer."""
+
+    max_turns: int = 9
+    """Assistant turns; the last gets no observation (DeepEyesV2 environment, `max_turns=9`)."""
+    max_completion_tokens: int = 16_384
+    """Over the whole rollout, as the backend counts (DeepEyesV2 `max_response_length`)."""
+    max_seconds: float = 1_800.0
+    """Of model calls, cells and searches together; queueing counts, so it is generous."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that is equal for all rollouts of one stage and model."""
+
+    purpose: Purpose
+    mode: Mode
+    model: ChatModel
+    sampling: Sampling
+    seed: int
+    system: str
+    user_template: str
+    prompts: str
+    """Canonical JSON: role → sha256."""
+    limits: Limits
+
+
+class World(NamedTuple):
+    """What a rollout acts on."""
+
+    calls: CallCache
+    blobs: BlobStore
+    views: Views
+    python: PythonTool
+    search: SearchProvider
+
+
+async def rollout(question: Question, sample: int, setting: Setting, world: World) -> Trajectory:
+    """Run one rollout to its end. Its verdict is `unknown`: grading is the caller's.
+
+    Raises:
+        InfrastructureError: a model, the sandbox or a search failed; the rollout may be run again.
+        RowError: the backend or the student's processor refuses the question itself.
+    """
+    user = dialect.user_text(setting.user_template, question.text, [(i.width, i.height) for i in question.images])
+    with world.python.session(question.images) as session:
+        conversation = _Conversation(question, sample, setting, world, session)
+        conversation.messages.append(Message(role="system", parts=(Text(text=setting.system),)))
+        await conversation.show(user, question.images)
+        finish = await conversation.run()
+    return conversation.trajectory(user, finish)
+
+
+def cell_text(cell: Cell) -> str:
+    """Return the observation that a model is shown after a cell."""
+    return dialect.cell_observation(
+        status=cell.status,
+        stdout=cell.stdout,
+        stderr="\n".join(filter(None, (cell.stderr, *cell.notes))),
+        value=cell.value,
+        error=cell.error,
+        images=len(cell.images),
+        ended=cell.ended,
+    )
+
+
+async def attempts(
+    run_one: Callable[[int], Awaitable[Trajectory]], count: int, settled: Callable[[Trajectory], Awaitable[bool]]
+) -> tuple[Trajectory, ...]:
+    """Run up to `count` attempts in sample order and stop after the first that is settled."""
+    done = []
+    for sample in range(count):
+        trajectory = await run_one(sample)
+        done.append(trajectory)
+        if await settled(trajectory):
+            break
+    return tuple(done)
+
+
+class _Shown(NamedTuple):
+    """What came back after an assistant message."""
+
+    observation: str | None
+    images: tuple[ImageRef, ...] = ()
+    status: TurnStatus = "ok"
+    finish: Finish | None = None
+    """Set when it ends the rollout."""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass
+class _Conversation:
+    """A rollout in the making."""
+
+    question: Question
+    sample: int
+    setting: Setting
+    world: World
+    session: PythonSession
+    messages: list[Message] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    seen: list[tuple[int, int]] = field(default_factory=list)
+    """Sizes of the views in order of appearance."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+    async def run(self) -> Finish:
+        limits = self.setting.limits
+        for number in range(limits.max_turns):
+            finish = await self._take_turn(last=number == limits.max_turns - 1)
+            if finish is not None:
+                return finish
+            if self.completion_tokens >= limits.max_completion_tokens:
+                return "max_tokens"
+            if self.seconds >= limits.max_seconds:
+                return "max_time"
+        return "max_turns"
+
+    async def _take_turn(self, *, last: bool) -> Finish | None:
+        """Ask for one message, act on it and record both; return why the rollout ends, None to go on."""
+        response = await self._ask()
+        if response.finish != "stop":
+            self.turns.append(_turn(_UNPARSED, response.text, _Shown(None, status="bad_call", finish=response.finish)))
+            return response.finish
+        parsed = dialect.parse(response.text, self.setting.mode)
+        if isinstance(parsed, dialect.BadCall):
+            said, shown = _UNPARSED, self._refuse(parsed)
+        else:
+            said = _Said(parsed.think, parsed.action, parsed.arguments)
+            shown = await self._act(said, last=last)
+        self.turns.append(_turn(said, response.text, shown))
+        if shown.finish is None and shown.observation is not None:
+            self.messages.append(Message(role="assistant", parts=(Text(text=_as_history(said, response.text)),)))
+            await self.show(shown.observation, shown.images)
+        return shown.finish
+
+    async def _ask(self) -> ChatResponse:
+        request = ChatRequest(
+            model=self.setting.model.revision,
+            messages=tuple(self.messages),
+            sampling=self.setting.sampling,
+            stop=dialect.STOP,
+            seed=self.setting.seed,
+        )
+        response, seconds = await sample_once(self.world.calls, self.setting.model, request, self.sample)
+        self.seconds += seconds
+        self.prompt_tokens += response.prompt_tokens
+        self.completion_tokens += response.completion_tokens
+        return response
+
+    def _refuse(self, bad: dialect.BadCall) -> _Shown:
+        # Without tools there is nothing to try again, so a malformed message ends the rollout.
+        finish: Finish | None = "bad_call" if self.setting.mode == "plain" else None
+        return _Shown(dialect.bad_call_observation(bad), status="bad_call", finish=finish, labels=(bad.reason,))
+
+    async def _act(self, said: _Said, *, last: bool) -> _Shown:
+        arguments = parse_json(said.arguments)
+        if said.action == "answer":
+            return _Shown(None, finish="answer")
+        if last:
+            return _Shown(None, finish="max_turns", labels=("not_executed",))
+        match said.action:
+            case "python":
+                return await self._run_code(arguments["code"])
+            case "search":
+                return await self._search_text(arguments["query"])
+            case "image_search":
+                return await self._search_image()
+            case other:
+                raise AssertionError(f"parser returned action {other}")
+
+    async def _run_code(self, code: str) -> _Shown:
+        cell, seconds = await self.session.run(code)
+        self.seconds += seconds
+        if cell.nondeterministic:
+            return _Shown(None, status=cell.status, finish="nondeterministic")
+        return _Shown(cell_text(cell), cell.images, cell.status)
+
+    async def _search_text(self, query: str) -> _Shown:
+        hits, seconds = await text_search(self.world.calls, self.world.search, query)
+        self.seconds += seconds
+        results = [dialect.WebResult(hit.title, hit.url, hit.date, hit.snippet) for hit in hits]
+        return _Shown(dialect.text_search_observation(query, results))
+
+    async def _search_image(self) -> _Shown:
+        if not self.question.images or any(turn.action == "image_search" for turn in self.turns):
+            return self._refuse(dialect.image_search_refused(images=len(self.question.images)))
+        found = await image_search(self.world.calls, self.world.search, self.world.blobs, self.question.images[0])
+        self.seconds += found.seconds
+        titles = [hit.title for hit in found.hits]
+        return _Shown(dialect.image_search_observation(titles), tuple(hit.thumbnail for hit in found.hits))
+
+    async def show(self, text: str, images: tuple[ImageRef, ...]) -> None:
+        """Append a user message whose `<image>` marks become the views of `images`.
+
+        Raises:
+            RowError: the student's processor refuses an image.
+        """
+        views = [await self.world.views.of(image) for image in images]
+        pieces = text.split(IMAGE_MARK)
+        if len(pieces) != len(views) + 1:
+            raise AssertionError(f"{len(pieces) - 1} image marks for {len(views)} images")
+        parts: list[Text | Image] = [Text(text=pieces[0])]
+        for view, piece in zip(views, pieces[1:], strict=True):
+            parts += [Image(view=view), Text(text=piece)]
+        self.seen += [(view.width, view.height) for view in views]
+        kept = tuple(part for part in parts if isinstance(part, Image) or part.text)
+        self.messages.append(Message(role="user", parts=kept))
+
+    def trajectory(self, user: str, finish: Finish) -> Trajectory:
+        """Return the finished rollout as a record, ungraded."""
+        setting, rule = self.setting, self.world.views.rule
+        view = {"family": rule.family, "max_pixels": rule.max_pixels, "policy": rule.policy}
+        identity = Trajectory.make_id(
+            question_id=self.question.id,
+            purpose=setting.purpose,
+            mode=setting.mode,
+            sample=self.sample,
+            model=setting.model.revision,
+            prompts=setting.prompts,
+            view=canonical_json(view),
+            seed=setting.seed,
+        )
+        answer = parse_json(self.turns[-1].arguments)["answer"] if finish == "answer" else None
+        return Trajectory(
+            id=identity,
+            question_id=self.question.id,
+            purpose=setting.purpose,
+            mode=setting.mode,
+            sample=self.sample,
+            model=setting.model.revision,
+            dialect=dialect.NAME,
+            prompts=setting.prompts,
+            view=canonical_json({**view, "seen": self.seen}),
+            seed=setting.seed,
+            system=setting.system,
+            user=user,
+            images=self.question.images,
+            turns=tuple(self.turns),
+            answer=answer,
+            verdict="unknown",
+            finish=finish,
+            tokens=Tokens(prompt=self.prompt_tokens, completion=self.completion_tokens),
+            sandbox=self.world.python.pool.identity if setting.mode == "tools" else "",
+        )
+
+
+class _Said(NamedTuple):
+    """An assistant message as fields."""
+
+    think: str
+    action: Action
+    arguments: str
+
+
+_UNPARSED = _Said("", "none", "{}")
+
+
+def _turn(said: _Said, raw_text: str, shown: _Shown) -> Turn:
+    return Turn(
+        think=said.think,
+        action=said.action,
+        arguments=said.arguments,
+        raw_text=raw_text,
+        observation=shown.observation,
+        images=shown.images,
+        status=shown.status,
+        # A trainer should not learn to write what failed.
+        loss=shown.status == "ok",
+        labels=shown.labels,
+    )
+
+
+def _as_history(said: _Said, raw_text: str) -> str:
+    """Return how a past message is shown to the model: from its fields, or defused where it had none."""
+    if said.action == "none":
+        return defuse(raw_text)
+    return dialect.render_turn(said.think, said.action, said.arguments)

@@ -1,0 +1,201 @@
+"""The cell loop of one session. Guest side: whatever it says may be forged by the code it runs.
+
+Everything it calls between cells is bound before the first one, so that code which patches the
+standard library bends its own results at most, not the reply's form.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import linecache
+import os
+import random
+import signal
+import socket
+import sys
+import traceback
+import types
+from typing import Any, NoReturn
+
+from pipeline.sandbox import display, root, wire
+from pipeline.sandbox.display import SCREEN
+from pipeline.sandbox.policy import Limits
+
+_MESSAGE = 2048
+"""Characters kept of an exception's own message."""
+_repr, _str, _compile, _exec, _eval = repr, str, compile, exec, eval
+_send, _receive = wire.send, wire.receive
+_exit = os._exit  # ends without running what the guest registered
+
+
+def refuse(host: socket.socket, reason: str, kind: str = "SetupError") -> None:
+    """Tell the host that this session could not be set up."""
+    _send(host, _reply(0, error={"type": kind, "message": reason, "traceback": ""}))
+
+
+def serve(host: socket.socket, limits: Limits) -> NoReturn:
+    """Prepare the session as the first request says, then run cells until the host hangs up."""
+    SCREEN.limits = limits
+    request, blob = _receive(host)
+    try:
+        names = _prepare(request, blob)
+    except Exception as error:  # noqa: BLE001 - whatever a damaged image makes Pillow raise
+        refuse(host, f"{type(error).__name__}: {error}"[:_MESSAGE], "ImageError")
+        _exit(1)
+    notebook = _Notebook(names, limits)
+    _send(host, _reply(0))
+    while True:
+        try:
+            request, _ = _receive(host)
+            pixels, reply = notebook.run(request["seq"], request["code"])
+            _send(host, reply, pixels)
+        except (EOFError, OSError):
+            # Closed by the host, or by the cell: there is nobody to answer.
+            _exit(0)
+
+
+def _prepare(request: dict[str, Any], blob: bytearray) -> dict[str, Any]:
+    import cv2
+    import numpy as np
+
+    seed: int = request["seed"]
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - guest code uses the global generator
+    cv2.setRNGSeed(seed % 2**31)
+    contents, start = [], 0
+    for size in request["images"]:
+        contents.append(bytes(blob[start : start + size]))
+        start += size
+    names = [f"image_{number}" for number in range(1, len(contents) + 1)]
+    return display.preload(names, contents, root.BOX)
+
+
+def _reply(
+    seq: int,
+    value: str | None = None,
+    error: dict[str, str] | None = None,
+    images: list[tuple[str, int, int]] | None = None,
+    notes: list[str] | None = None,
+) -> dict[str, Any]:
+    return {"seq": seq, "value": value, "error": error, "images": images or [], "notes": notes or []}
+
+
+class _Notebook:
+    """The state that cells share."""
+
+    def __init__(self, names: dict[str, Any], limits: Limits) -> None:
+        self._limits = limits
+        self._running = False
+        self._module = types.ModuleType("__main__")
+        self._module.__dict__.update(names, display=display.display, __builtins__=builtins)
+        sys.modules["__main__"] = self._module
+        self._streams = [
+            # By line: what was printed survives a kill, and keeps its order with what children print.
+            io.TextIOWrapper(io.FileIO(number, "w", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
+            for number in (1, 2)
+        ]
+        self._interrupt = self._on_interrupt
+
+    def _on_interrupt(self, _number: int, _frame: object) -> None:
+        # The host interrupts a cell, never what comes after it.
+        if self._running:
+            raise KeyboardInterrupt
+
+    def run(self, number: int, code: str) -> tuple[list[bytes], dict[str, Any]]:
+        """Run one cell and return pixels and reply."""
+        self._restore()
+        SCREEN.clear()
+        name = f"<cell {number}>"
+        linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+        value, failure = None, None
+        try:
+            try:
+                self._running = True
+                value = self._execute(code, name)
+                SCREEN.finish()
+            finally:
+                self._running = False
+        except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt end a cell, not the session
+            failure = _describe(error, self._limits.value)
+            SCREEN.finish()
+        notes = SCREEN.notes
+        if value is not None and len(value) > self._limits.value:
+            notes.append(f"The value's text of {len(value)} characters is shortened.")
+            value = _cut(value, self._limits.value)
+        self._flush()
+        return SCREEN.pixels, _reply(number, value, failure, SCREEN.shapes, notes[:_NOTES])
+
+    def _execute(self, code: str, name: str) -> str | None:
+        tree = ast.parse(code, name)
+        # As in a notebook: the last expression's value is shown. The statements stay as they are.
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        _exec(_compile(tree, name, "exec", dont_inherit=True), self._module.__dict__)
+        if not isinstance(last, ast.Expr):
+            return None
+        value = _eval(_compile(ast.Expression(last.value), name, "eval", dont_inherit=True), self._module.__dict__)
+        if value is None or SCREEN.show(value):
+            return None
+        return _str(_repr(value))
+
+    def _restore(self) -> None:
+        """Undo what the last cell did to what cells rely on."""
+        sys.stdout, sys.stderr = self._streams
+        signal.signal(signal.SIGINT, self._interrupt)
+        for number in (1, 2):
+            try:
+                os.fstat(number)
+            except OSError:
+                # The cell closed it. Keep the number taken, or the next file opened would become the output.
+                os.dup2(os.open("/dev/null", os.O_WRONLY), number)
+
+    def _flush(self) -> None:
+        for stream in (*self._streams, sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:  # noqa: BLE001, S112 - closed or replaced by the cell; its text is lost to nobody else
+                continue
+
+
+_NOTES = 16
+
+
+def _cut(text: str, most: int) -> str:
+    half = most // 2
+    return f"{text[:half]}\n... [{len(text) - 2 * half} characters omitted] ...\n{text[-half:]}"
+
+
+def _describe(error: BaseException, most: int) -> dict[str, str]:
+    """Return type, message and trimmed traceback as text, whatever the exception's own methods do."""
+    kind = _str(type(error).__name__)
+    try:
+        described = traceback.TracebackException.from_exception(error)
+        _trim(described, set())
+        text = "".join(described.format())
+    except BaseException:  # noqa: BLE001 - guest code runs in `__str__` and `__repr__`
+        text = f"Traceback (most recent call last):\n{kind}: <the exception cannot be printed>\n"
+    try:
+        message = _str(error)
+    except BaseException:  # noqa: BLE001 - as above
+        message = "<the exception cannot be printed>"
+    text = text.replace(f"{root.SITE}/", "").replace(f"{root.PREFIX}/lib/", "")
+    return {
+        "type": kind,
+        "message": message if len(message) <= _MESSAGE else _cut(message, _MESSAGE),
+        "traceback": text if len(text) <= most else _cut(text, most),
+    }
+
+
+def _trim(described: traceback.TracebackException, seen: set[int]) -> None:
+    """Keep the cells' own frames and the innermost one of a library, here and in what led to it."""
+    if id(described) in seen:
+        return
+    seen.add(id(described))
+    frames = described.stack
+    kept = [frame for at, frame in enumerate(frames) if frame.filename.startswith("<cell ") or at == len(frames) - 1]
+    driver_frames = (f"{root.CODE}/pipeline/sandbox/driver.py",)
+    described.stack = traceback.StackSummary.from_list([f for f in kept if f.filename not in driver_frames])
+    for other in (described.__cause__, described.__context__, *(getattr(described, "exceptions", None) or ())):
+        if other is not None:
+            _trim(other, seen)

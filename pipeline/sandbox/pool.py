@@ -1,0 +1,192 @@
+"""Sandbox sessions for many threads at once, on a few zygotes that are replaced when they are lost."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pipeline.errors import InfrastructureError
+from pipeline.identity import digest
+from pipeline.sandbox import cgroup, guest, probe
+from pipeline.sandbox.policy import Limits, Policy
+from pipeline.sandbox.session import Session
+from pipeline.sandbox.worker import Worker
+
+_SESSIONS_PER_WORKER = 8
+"""Live sessions: most of them wait for a model, and an idle one costs a few megabytes."""
+_START_TRIES = 3
+"""A session that was lost while it started has run nothing, so it is simply asked for again."""
+_RECYCLE_AFTER = 2000
+"""Sessions of one zygote; a fresh one starts with a clean heap."""
+_PATROL_SECONDS = 1.0
+
+
+class Pool:
+    """Isolated notebooks. A zygote starts with the first session that needs it.
+
+    Use as a context manager: leaving it ends every session and zygote.
+    """
+
+    def __init__(self, policy: Policy | None = None, workers: int | None = None) -> None:
+        """Check that sessions can be run at all; nothing is started.
+
+        Raises:
+            UsageError: the guest environment is missing.
+            IsolationError: this system has no such isolation.
+        """
+        probe.check_platform()
+        policy = policy or Policy()
+        directory, groups = guest.require(), cgroup.find()
+        if groups is not None:
+            cgroup.sweep(groups)
+        self._slots = [_Slot(directory, policy.limits, groups) for _ in range(workers or os.cpu_count() or 1)]
+        self._free = threading.BoundedSemaphore(len(self._slots) * _SESSIONS_PER_WORKER)
+        self._lock = threading.Lock()
+        self._sessions: set[Session] = set()
+        self._closed = threading.Event()
+        self._patrol: threading.Thread | None = None
+        self._facts: dict[str, Any] | None = None
+        self.identity: str = digest({"environment": guest.environment(), "policy": policy.identity()})
+        """Hash of everything that shapes what a cell gives back: guest environment and policy."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what isolates on this machine, as JSON; not part of the identity."""
+        if self._facts is None:
+            self._facts = probe.facts()
+        return self._facts
+
+    @contextmanager
+    def session(self, images: Sequence[bytes] = (), seed: int = 0) -> Iterator[Session]:
+        """Open a session over original image files; waits while too many are open.
+
+        Raises:
+            InfrastructureError: no session could be started, or it could not be taken apart.
+            IsolationError: this machine does not allow the isolation.
+            RowError: an image does not decode.
+        """
+        with self._free:
+            slot, worker, session = self._open(images, seed)
+            try:
+                yield session
+            finally:
+                with self._lock:
+                    self._sessions.discard(session)
+                try:
+                    session.close()
+                finally:
+                    slot.give_back(worker)
+
+    def close(self) -> None:
+        """End every session and zygote; a second call does nothing."""
+        self._closed.set()
+        for slot in self._slots:
+            slot.close()
+        with self._lock:
+            left, patrol = list(self._sessions), self._patrol
+        for session in left:
+            session.close()
+        if patrol is not None:
+            patrol.join()
+
+    def _open(self, images: Sequence[bytes], seed: int) -> tuple[_Slot, Worker, Session]:
+        tries = _START_TRIES
+        while True:
+            tries -= 1
+            slot = min(self._slots, key=lambda slot: slot.live)
+            worker = slot.take()
+            try:
+                return slot, worker, self._start(worker, images, seed)
+            except InfrastructureError:
+                slot.give_back(worker)
+                if tries == 0 or self._closed.is_set():
+                    raise
+            except BaseException:
+                slot.give_back(worker)
+                raise
+
+    def _start(self, worker: Worker, images: Sequence[bytes], seed: int) -> Session:
+        session = worker.session()
+        try:
+            session.prepare(images, seed)
+        except BaseException:
+            session.close()
+            raise
+        with self._lock:
+            self._sessions.add(session)
+            if self._patrol is None:
+                self._patrol = threading.Thread(target=self._watch_idle, name="sandbox-patrol", daemon=True)
+                self._patrol.start()
+        return session
+
+    def _watch_idle(self) -> None:
+        while not self._closed.wait(_PATROL_SECONDS):
+            with self._lock:
+                sessions = list(self._sessions)
+            for session in sessions:
+                session.end_if_over_limit()
+
+
+class _Slot:
+    """A zygote and, once that is lost or worn out, its successor."""
+
+    def __init__(self, directory: Path, limits: Limits, groups: cgroup.Place | None) -> None:
+        self._make = (directory, limits, groups)
+        self._lock = threading.Lock()
+        self._current: Worker | None = None
+        self._users: dict[Worker, int] = {}
+        self._closed = False
+        self.live = 0
+        """Sessions that are open or being opened."""
+
+    def take(self) -> Worker:
+        """Return a living zygote for one session.
+
+        Raises:
+            InfrastructureError: none could be started, or the pool is closed.
+            IsolationError: as `Worker`.
+        """
+        with self._lock:
+            if self._closed:
+                raise InfrastructureError("sandbox: the pool is closed")
+            worker = self._current
+            if worker is None or not worker.alive or worker.started >= _RECYCLE_AFTER:
+                self._current = Worker(*self._make)
+                self._users[self._current] = 0
+                self._end_unused()
+            current = self._current
+            assert current is not None  # noqa: S101 - set above
+            self._users[current] += 1
+            self.live += 1
+            return current
+
+    def give_back(self, worker: Worker) -> None:
+        """End of a session; the last one of a replaced zygote ends that as well."""
+        with self._lock:
+            self._users[worker] -= 1
+            self.live -= 1
+            self._end_unused()
+
+    def close(self) -> None:
+        """End all zygotes."""
+        with self._lock:
+            self._closed = True
+            for worker in self._users:
+                worker.close()
+
+    def _end_unused(self) -> None:
+        for worker in [w for w, users in self._users.items() if users == 0 and w is not self._current]:
+            worker.close()
+            del self._users[worker]

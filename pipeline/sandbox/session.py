@@ -1,0 +1,312 @@
+"""One session as the host sees it: send a cell, drain its output while it runs, hold it to its limits.
+
+Nothing that arrives is trusted; how a session died is asked of the zygote and the kernel, never of the guest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.errors import InfrastructureError, RowError
+from pipeline.records import CellStatus
+from pipeline.sandbox import usage, wire
+from pipeline.sandbox.cgroup import Group
+from pipeline.sandbox.exchange import Exchange, Handles
+from pipeline.sandbox.output import clean
+from pipeline.sandbox.policy import Limits
+from pipeline.sandbox.result import CellError, CellImage, CellResult
+from pipeline.sandbox.usage import Usage
+
+_TICK = 0.1  # seconds between two looks at a running cell's memory and CPU time
+_LONGEST_STEP = 1.0
+"""Seconds of a step that count as the cell's: when the host itself was stopped, the cell was too."""
+_START_SECONDS = 60.0
+"""For isolation and images; a session that takes longer is taken to be lost."""
+_DEATH_SECONDS = 10.0
+"""From a kill until the kernel has taken the session apart."""
+
+
+class _Stop(Exception):  # noqa: N818 - an outcome, not a failure
+    """A cell is over without a reply, and its session with it."""
+
+    def __init__(self, status: CellStatus, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.status: CellStatus = status
+        self.kind = kind
+
+
+class Session:
+    """A live notebook; cells run one after the other."""
+
+    def __init__(self, handles: Handles, group: Group | None, limits: Limits) -> None:
+        self._handles = handles
+        self._group = group
+        self._limits = limits
+        self._bounds = wire.Bounds(limits.images, limits.image_pixels, limits.cell_pixels)
+        self._pid = usage.host_pid(handles.process)
+        self._seq = 0
+        self._lock = threading.Lock()
+        self._ended = False
+        self._closed = False
+        self._last_used = time.monotonic()
+        handles.channel.setblocking(False)
+        for descriptor in (handles.stdout, handles.stderr):
+            os.set_blocking(descriptor, False)
+
+    def prepare(self, images: Sequence[bytes], seed: int) -> None:
+        """Put the session into its control group and hand it seed and images.
+
+        Raises:
+            InfrastructureError: it could not be set up.
+            RowError: `image_undecodable`.
+        """
+        if self._group is not None:
+            try:
+                self._group.join(self._pid)
+            except OSError as error:
+                raise InfrastructureError(f"sandbox: a control group refused a session: {error}") from error
+        request = wire.frame({"seed": seed, "images": [len(image) for image in images]}, images)
+        exchange = self._exchange(request)
+        deadline = time.monotonic() + _START_SECONDS
+        try:
+            while not exchange.decoder.complete:
+                if exchange.hung_up or time.monotonic() > deadline:
+                    raise InfrastructureError("sandbox: a session was lost while it started")
+                exchange.pump(_TICK)
+        except wire.WireError as error:
+            raise InfrastructureError(f"sandbox: a session did not start: {error}") from error
+        failure = _reply(exchange).error
+        if failure is None:
+            return
+        if failure.type == "ImageError":
+            raise RowError("image_undecodable", clean(failure.message))
+        raise InfrastructureError(f"sandbox: a session did not start: {clean(failure.message)}")
+
+    def run(self, code: str) -> CellResult:
+        """Execute one cell and return its outcome, whatever the code did.
+
+        Raises:
+            InfrastructureError: the sandbox failed, or the session had ended; no outcome of the code.
+        """
+        with self._lock:
+            if self._ended:
+                raise InfrastructureError("sandbox: the session has ended")
+            try:
+                return self._run(code)
+            except InfrastructureError:
+                self._end()
+                raise
+            finally:
+                self._last_used = time.monotonic()
+
+    def close(self) -> None:
+        """Kill everything the session started and let go of it; a second call does nothing.
+
+        Raises:
+            InfrastructureError: the kernel did not take it apart in time.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._end()
+                # The zygote reports, or is gone itself: either way no process is left in the group.
+                _readable(self._handles.status.fileno(), _DEATH_SECONDS)
+                if self._group is not None:
+                    self._group.remove()
+            except OSError as error:
+                raise InfrastructureError(f"sandbox: a session left its control group in use: {error}") from error
+            finally:
+                self._handles.close()
+
+    def end_if_over_limit(self) -> None:
+        """End the session if it waits too long for a cell, or its background work takes too much memory."""
+        if not self._lock.acquire(blocking=False):
+            return  # a cell runs and is watched by its own thread
+        try:
+            idle = time.monotonic() - self._last_used > self._limits.idle_seconds
+            if not self._ended and (idle or self._over_memory(usage.tree(self._pid))):
+                self._end()
+        finally:
+            self._lock.release()
+
+    def _run(self, code: str) -> CellResult:
+        background = self._exchange([])
+        background.drain()
+        self._seq += 1
+        exchange = self._exchange(wire.frame({"seq": self._seq, "code": code}))
+        pids = usage.tree(self._pid)
+        begin, cpu = time.monotonic(), usage.cpu_seconds(pids)
+        status, error = None, None
+        try:
+            interrupted = self._watch(exchange, cpu)
+            status, error = self._judge(exchange, interrupted=interrupted)
+        except wire.WireError as violation:
+            stop = _Stop("protocol_error", "ProtocolError", f"the session broke the protocol: {violation}")
+            status, error = self._stopped(stop)
+        except _Stop as stop:
+            status, error = self._stopped(stop)
+        exchange.drain()
+        spent = Usage(
+            wall=time.monotonic() - begin,
+            cpu=max(0.0, usage.cpu_seconds(usage.tree(self._pid)) - cpu),
+            max_rss=usage.max_rss(self._pid),
+        )
+        return self._result(exchange, status, error, spent, background.printed)
+
+    def _watch(self, exchange: Exchange, cpu_before: float) -> bool:
+        """Wait for the reply; return whether the cell had to be interrupted for it.
+
+        Raises:
+            _Stop: the session is over.
+            wire.WireError: what arrived is no reply.
+        """
+        limits = self._limits
+        waited, since_interrupt, interrupted = 0.0, 0.0, False
+        last = looked = time.monotonic()
+        while not exchange.decoder.complete:
+            exchange.pump(_TICK)
+            if exchange.decoder.complete:
+                break
+            if exchange.hung_up:
+                raise self._death()
+            if exchange.printed > limits.output_killed:
+                raise _Stop("killed_output", "OutputLimit", f"the cell printed over {limits.output_killed} bytes")
+            now = time.monotonic()
+            step, last = min(now - last, _LONGEST_STEP), now
+            waited += step
+            since_interrupt += step if interrupted else 0.0
+            if since_interrupt > limits.grace_seconds:
+                raise _Stop("died", "SessionKilled", f"{self._exceeded()} and did not stop when interrupted")
+            if now - looked < _TICK:
+                continue
+            looked = now
+            pids = usage.tree(self._pid)
+            if self._over_memory(pids):
+                raise self._memory_stop()
+            overtime = waited > limits.cell_seconds
+            if not interrupted and (overtime or usage.cpu_seconds(pids) - cpu_before > limits.cell_cpu_seconds):
+                self._signal(signal.SIGINT)
+                interrupted = True
+        return interrupted
+
+    def _judge(self, exchange: Exchange, *, interrupted: bool) -> tuple[CellStatus, CellError | None]:
+        """Return status and error of a cell that replied."""
+        failure = _reply(exchange).error
+        if interrupted:
+            text = f"{self._exceeded()} and was interrupted; the session's variables are kept"
+            return "timeout", CellError("TimeoutError", text, f"TimeoutError: {text}")
+        if failure is None:
+            return "ok", None
+        return "exception", CellError(clean(failure.type), clean(failure.message), clean(failure.traceback))
+
+    def _exceeded(self) -> str:
+        return f"the cell exceeded {self._limits.cell_seconds:g} seconds"
+
+    def _stopped(self, stop: _Stop) -> tuple[CellStatus, CellError]:
+        self._end()
+        return stop.status, CellError(stop.kind, str(stop), f"{stop.kind}: {stop}")
+
+    def _death(self) -> _Stop:
+        """Return why the session hung up by itself.
+
+        Raises:
+            InfrastructureError: it was not the cell's doing.
+        """
+        # A cell may also just have closed the channel; then the kill below is what ends the session.
+        if not _readable(self._handles.process, 1.0):
+            return _Stop("died", "SessionDied", "the cell closed the session's channel")
+        report = self._report()
+        if self._group is not None and self._group.memory_kills():
+            return self._memory_stop()
+        code = int(report["exit"])
+        if code >= 0:
+            return _Stop("died", "SessionDied", f"the cell ended the session's process with code {code}")
+        if report["cpu"] >= self._limits.session_cpu_seconds - 1:
+            return _Stop("died", "SessionDied", "the session used up its CPU time")
+        name = signal.Signals(-code).name
+        if name == "SIGKILL":
+            # Process 1 cannot be killed from inside: somebody on the host did, perhaps for its own memory.
+            raise InfrastructureError("sandbox: a session was killed from outside")
+        return _Stop("died", "SessionDied", f"the session's process ended by {name}")
+
+    def _memory_stop(self) -> _Stop:
+        return _Stop("killed_memory", "MemoryLimit", f"the session used over {self._limits.memory >> 20} MiB of memory")
+
+    def _over_memory(self, pids: list[int]) -> bool:
+        # With a control group the kernel watches, without a delay.
+        return self._group is None and usage.memory(pids) > self._limits.memory
+
+    def _result(
+        self, exchange: Exchange, status: CellStatus, error: CellError | None, spent: Usage, background: int
+    ) -> CellResult:
+        reply = exchange.decoder.reply if exchange.decoder.complete else None
+        shapes = reply.images if reply is not None else ()
+        pixels = exchange.decoder.pixels() if reply is not None else []
+        notes = [clean(note) for note in reply.notes] if reply is not None else []
+        if background:
+            notes.append(f"{background} bytes that background work printed after the last cell are not shown.")
+        for name, collector in (("stdout", exchange.stdout), ("stderr", exchange.stderr)):
+            if collector.omitted:
+                notes.append(f"{collector.omitted} bytes of {name} are left out.")
+        return CellResult(
+            status=status,
+            stdout=exchange.stdout.text(),
+            stderr=exchange.stderr.text(),
+            value=clean(reply.value)[: self._value_bound()] if reply is not None and reply.value is not None else None,
+            images=tuple(CellImage(*shape, data) for shape, data in zip(shapes, pixels, strict=True)),
+            error=error,
+            notes=tuple(notes),
+            ended=self._ended,
+            usage=spent,
+        )
+
+    def _value_bound(self) -> int:
+        # The guest shortens to `value` characters and a note; escaping makes at most six of one.
+        return 8 * self._limits.value
+
+    def _exchange(self, request: list[bytes]) -> Exchange:
+        return Exchange(self._handles, request, wire.Decoder(self._seq, self._bounds), self._limits.output_kept)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has just ended; the next look sees that
+            signal.pidfd_send_signal(self._handles.process, number)
+
+    def _end(self) -> None:
+        """Kill process 1, and with it the kernel all others of the session; return when they are gone."""
+        self._ended = True
+        self._signal(signal.SIGKILL)
+        if not _readable(self._handles.process, _DEATH_SECONDS):
+            raise InfrastructureError("sandbox: a killed session does not go away")
+
+    def _report(self) -> dict[str, Any]:
+        """Return what the zygote says about the end of the session's process."""
+        if not _readable(self._handles.status.fileno(), _DEATH_SECONDS):
+            raise InfrastructureError("sandbox: the zygote does not answer")
+        message = self._handles.status.recv(4096)
+        if not message:
+            raise InfrastructureError("sandbox: the zygote was lost")
+        report: dict[str, Any] = json.loads(message)
+        return report
+
+
+def _reply(exchange: Exchange) -> wire.Reply:
+    reply = exchange.decoder.reply
+    if reply is None:
+        raise InfrastructureError("sandbox: a session answered nothing")
+    return reply
+
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

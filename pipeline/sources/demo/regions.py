@@ -1,0 +1,163 @@
+"""Family `region_ratio`: true shapes of US states and counties, each at its own scale, compared by area."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image
+
+from pipeline.sources.demo import grammar
+from pipeline.sources.demo.canvas import SHEET, Point, frame_rectangle, new_sheet, seeded
+from pipeline.sources.demo.geography import Area, areas, parts
+from pipeline.sources.demo.packages import BOKEH
+from pipeline.sources.demo.palette import COLOURS, RULE
+from pipeline.sources.demo.rows import DemoRow, Sheet, chunks, derivation, image_path, per_sheet
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipeline.sources.demo.geography import Shape
+
+QUESTIONS = 4
+"""Per sheet, over disjoint pairs of regions."""
+ACROSS, DOWN = 4, 2
+"""Cells of the sheet, one region in each."""
+MARGIN = 60
+"""Pixels between a region and the border of its cell."""
+SIDES = (90, 130, 260, 400)
+"""Square root of a region's area in pixels. A side of 90 has 19 pixels in the view, where its blurred rim
+is a fifth of it, so that an estimate from the view is off by more than the tolerance; one of 400 has 84."""
+TOLERANCE = 0.03
+"""As the question states."""
+AGREEMENT = 0.005
+"""Largest relative difference of a region's pixel count and its polygon's area."""
+FILE = "_data/geographic_boundaries.db"
+SCATTERED = {"AK", "HI"}
+"""States whose islands reach so far (Alaska's across the date line) that little of the shape would be seen."""
+
+
+class _Region(NamedTuple):
+    area: Area
+    table: str
+    colour: str
+    shape: Shape
+    """In pixels of the sheet."""
+
+
+def sheets(questions: int, seed: int) -> Iterator[Sheet]:
+    """Yield sheets with up to `questions` questions in all; no state or county is on two of them."""
+    counts = per_sheet(questions, QUESTIONS)
+    for number, (count, chosen) in enumerate(zip(counts, chunks(_pool(seed), ACROSS * DOWN), strict=False), start=1):
+        rng = seeded(seed, "regions", number)
+        colours = rng.sample(list(COLOURS), ACROSS * DOWN)
+        sides = [side * rng.uniform(0.85, 1.2) for side in SIDES for _ in range(ACROSS * DOWN // len(SIDES))]
+        rng.shuffle(sides)
+        regions = [
+            _Region(area, table, colour, _in_cell(area.shape, cell, side, rng))
+            for cell, (colour, side, (table, area)) in enumerate(zip(colours, sides, chosen, strict=True))
+        ]
+        yield _draw(f"region-{number:03}", regions, count)
+
+
+def _pool(seed: int) -> Iterator[tuple[str, Area]]:
+    """Yield all states, then all counties, each in random order."""
+    for table in ("us_states", "us_counties"):
+        known = [area for area in areas(table) if area.key not in SCATTERED]
+        seeded(seed, "regions", table).shuffle(known)
+        yield from ((table, area) for area in known)
+
+
+def _in_cell(shape: Shape, cell: int, side: float, rng: random.Random) -> Shape:
+    """Project a shape to pixels, with an area of `side`² if the cell has room, anywhere in its cell.
+
+    Tries places until the number of pixels agrees with the area: a jagged coast may be unlucky at one.
+    """
+    from shapely.affinity import scale, translate
+
+    squeeze = math.cos(math.radians(shape.centroid.y))
+    plane = scale(shape, squeeze, -1.0, origin=(0, 0))
+    left, top, right, bottom = plane.bounds
+    width, height = SHEET[0] / ACROSS - 2 * MARGIN, SHEET[1] / DOWN - 2 * MARGIN
+    factor = min(side / math.sqrt(plane.area), width / (right - left), height / (bottom - top))
+    plane = scale(translate(plane, -left, -top), factor, factor, origin=(0, 0))
+    _, _, right, bottom = plane.bounds
+    corner = cell % ACROSS * SHEET[0] / ACROSS + MARGIN, cell // ACROSS * SHEET[1] / DOWN + MARGIN
+    while True:
+        placed: Shape = translate(
+            plane, corner[0] + rng.random() * (width - right), corner[1] + rng.random() * (height - bottom)
+        )
+        _, mask = coverage(placed)
+        if abs(float(mask.sum()) / placed.area - 1) <= AGREEMENT:
+            return placed
+
+
+def _draw(name: str, regions: list[_Region], questions: int) -> Sheet:
+    import numpy as np
+
+    image, pen = new_sheet()
+    frame_rectangle(pen, (0, 0, SHEET[0] - 1, SHEET[1] - 1), 6, RULE)
+    pixels = np.array(image)
+    for region in regions:
+        (left, top), mask = coverage(region.shape)
+        pixels[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = COLOURS[region.colour]
+    pairs = zip(regions[0::2], regions[1::2], strict=True)
+    rows = [_row(name, *sorted(pair, key=_area_of)) for pair, _ in zip(pairs, range(questions), strict=False)]
+    return Sheet(name, Image.fromarray(pixels), tuple(rows))
+
+
+def coverage(shape: Shape) -> tuple[tuple[int, int], NDArray[np.bool_]]:
+    """Return the pixels whose centres lie in `shape`: the corner (x, y) of a window and a mask of it.
+
+    A pen would draw half a pixel too much all round.
+    """
+    import numpy as np
+
+    left, top, right, bottom = (math.floor(side) for side in shape.bounds)
+    mask = np.zeros((bottom - top + 2, right - left + 2), dtype=np.bool_)
+    for part in parts(shape):
+        filled = _inside(part.exterior.coords, (left, top), mask.shape)
+        for hole in part.interiors:
+            filled &= ~_inside(hole.coords, (left, top), mask.shape)
+        mask |= filled
+    return (left, top), mask
+
+
+def _inside(ring: Iterable[Point], corner: tuple[int, int], window: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which pixel centres of a window (rows, columns) at `corner` lie in the ring."""
+    import numpy as np
+    from skimage.draw import polygon2mask
+
+    # Pixel (i, j) covers [j, j+1) x [i, i+1): its centre is half a pixel further.
+    points = np.array([(y - corner[1] - 0.5, x - corner[0] - 0.5) for x, y in ring])
+    mask: NDArray[np.bool_] = polygon2mask(window, points)  # type: ignore[no-untyped-call]  # part of it is untyped
+    return mask
+
+
+def _area_of(region: _Region) -> float:
+    return float(region.shape.area)
+
+
+def _row(name: str, small: _Region, large: _Region) -> DemoRow:
+    ratio = large.shape.area / small.shape.area
+    return DemoRow(
+        row=f"{name}/{large.colour}-{small.colour}",
+        category="reasoning",
+        text=grammar.REGION_RATIO.format(colour1=small.colour, colour2=large.colour),
+        images=(image_path(name),),
+        answers=(f"{ratio:.3f}",),
+        answer_type="number",
+        tolerance=TOLERANCE,
+        licence="public domain (US Census Bureau, by bokeh-sampledata)",
+        derivation=derivation(
+            "region_ratio",
+            BOKEH,
+            FILE,
+            f"{large.table}/{large.area.key} and {small.table}/{small.area.key}",
+            names=[large.area.name, small.area.name],
+            areas=[round(large.shape.area, 1), round(small.shape.area, 1)],
+        ),
+    )

@@ -1,0 +1,76 @@
+"""Manifests of sources: what a data set is, under which terms, and which bytes it has to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import UsageError
+from pipeline.manifests import manifests_dir
+
+
+class SourceManifest(BaseModel):
+    """One file of `manifests/sources`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """Name in records, the ledger and exports."""
+    kind: Literal["demo", "jsonl"]
+    """`demo` is generated; `jsonl` is a directory in the layout of `pipeline.sources.jsonl`."""
+    revision: str | None = None
+    """Of the data set, such as a commit; required for `jsonl`. Generated data have the digest of their content."""
+    path: Path | None = None
+    """Directory of a `jsonl` source; a relative path starts at the manifest."""
+    sha256: dict[str, str] = Field(default_factory=dict)
+    """File → sha256, of every file that must not change; checked before any work."""
+    licence: str
+    """Of the annotations; a row may name another."""
+    licence_images: str = ""
+    source_url: str = ""
+    redistributable: bool = False
+    """Whether images may be shipped with an export."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> SourceManifest:
+        missing = [name for name in ("revision", "path") if self.kind == "jsonl" and getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"a source of kind jsonl needs {' and '.join(missing)}")
+        return self
+
+
+def load_manifest(name_or_path: str, base: Path | None = None) -> tuple[SourceManifest, Path]:
+    """Return the manifest called `name_or_path` in `manifests/sources`, or at that path, and its file.
+
+    A relative path starts at `base`, by default at the working directory.
+
+    Raises:
+        UsageError: there is no such file, or a field is wrong; the message names file, field and fix.
+    """
+    file = _find(name_or_path, base or Path())
+    try:
+        content = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"source manifest {file} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"source manifest {file} is not YAML: {error}") from error
+    try:
+        return SourceManifest.model_validate(content), file
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  {'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']}" for problem in error.errors()
+        )
+        known = ", ".join(SourceManifest.model_fields)
+        raise UsageError(f"source manifest {file}:\n{problems}\n  known fields: {known}") from error
+
+
+def _find(name_or_path: str, base: Path) -> Path:
+    directory = manifests_dir() / "sources"
+    for file in (directory / f"{name_or_path}.yaml", base / name_or_path):
+        if file.is_file():
+            return file
+    known = ", ".join(sorted(path.stem for path in directory.glob("*.yaml")))
+    raise UsageError(f"source {name_or_path}: neither a known source ({known}) nor the path of a manifest")

@@ -1,0 +1,79 @@
+"""From a source row to a question: types, categories and images, checked row by row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, StrictInt, StrictStr, ValidationError
+
+from pipeline.errors import RowError
+from pipeline.identity import parse_json
+from pipeline.images import put_image
+from pipeline.records import AnswerType, Category, ImageRef, Question, SourceRow
+from pipeline.store.blobs import BlobStore
+
+
+class _Payload(BaseModel):
+    """A row under coldforge's field names; a field that is not one of them is an error, not ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: StrictStr
+    category: Category
+    text: StrictStr = Field(min_length=1)
+    images: tuple[StrictStr, ...] = ()
+    choices: tuple[StrictStr, ...] = ()
+    answers: tuple[StrictStr, ...] = Field(min_length=1)
+    answer_type: AnswerType
+    tolerance: StrictFloat | StrictInt | None = Field(default=None, ge=0)
+    licence: StrictStr
+    derivation: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+def to_question(row: SourceRow, directory: Path, blobs: BlobStore) -> Question:
+    """Check a row, put its images into the store and return the question.
+
+    Raises:
+        RowError: `row_field` (a field is missing, unknown or of the wrong type), `image_path`,
+            `image_missing`, or as `pipeline.images.decode`.
+    """
+    payload = _parse(row.payload)
+    return Question.build(
+        source=row.source,
+        source_revision=row.source_revision,
+        source_row=row.source_row,
+        category=payload.category,
+        text=payload.text,
+        images=tuple(_put(directory, name, blobs) for name in payload.images),
+        choices=payload.choices,
+        answers=payload.answers,
+        answer_type=payload.answer_type,
+        tolerance=None if payload.tolerance is None else float(payload.tolerance),
+        licence=payload.licence,
+        meta={"derivation": payload.derivation} if payload.derivation else {},
+    )
+
+
+def _parse(payload: str) -> _Payload:
+    try:
+        return _Payload.model_validate(parse_json(payload))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise RowError("row_field", problems) from error
+
+
+def _put(directory: Path, name: str, blobs: BlobStore) -> ImageRef:
+    """Store the image at `name`, which a row may have from a stranger: it must not lead out of the source."""
+    root = directory.resolve()
+    try:
+        # Resolved first, so that neither `..` nor a link inside the source leads anywhere else.
+        path = (root / name).resolve()
+    except (OSError, ValueError) as error:
+        raise RowError("image_path", f"{name!r} is no path: {error}") from error
+    if not path.is_relative_to(root):
+        raise RowError("image_path", f"{name!r} leads out of the source; paths are relative to its directory")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RowError("image_missing", f"{name!r} cannot be read: {error.strerror}") from error
+    return put_image(blobs, content)

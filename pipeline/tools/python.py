@@ -1,0 +1,187 @@
+"""The Python tool: one stateful sandbox session per rollout, every distinct cell executed once.
+
+Equal code after equal code on equal images under an equal seed has an equal result, so cells are
+cached like model calls and rollouts share them. A session is opened only for a cell that nobody ran
+before; the cells before it are run again first and compared with what was stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.errors import RowError
+from pipeline.identity import canonical_json, digest
+from pipeline.images import Size, ViewRule, put_image, view_size
+from pipeline.records import CellStatus, ImageRef
+from pipeline.sandbox import CellResult, Pool, Session
+from pipeline.store.blobs import BlobStore
+from pipeline.store.calls import CallCache, Made
+
+
+class Cell(BaseModel):
+    """What a cell gave back, as it is stored and shown: no timing, images by reference."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: CellStatus
+    stdout: str
+    stderr: str
+    value: str | None
+    error: str | None
+    """Traceback of an exception, as Python prints it."""
+    images: tuple[ImageRef, ...]
+    notes: tuple[str, ...]
+    ended: bool
+    """The cell ended its session; the next one starts from a fresh one."""
+    nondeterministic: bool = False
+    """It was not run: an earlier cell gave something else when it was run again."""
+
+
+_NONDETERMINISTIC = Cell(
+    status="protocol_error",
+    stdout="",
+    stderr="",
+    value=None,
+    error=None,
+    images=(),
+    notes=(),
+    ended=True,
+    nondeterministic=True,
+)
+
+
+class Ran(NamedTuple):
+    """A cell and how long it took when it was executed, in seconds."""
+
+    cell: Cell
+    seconds: float
+
+
+def to_cell(result: CellResult, blobs: BlobStore, rule: ViewRule) -> Cell:
+    """Store a result's images and return it as data.
+
+    An image that the student's processor would refuse is left out, and a note says so.
+    """
+    images, notes = [], list(result.notes)
+    for image in result.images:
+        try:
+            view_size(Size(image.width, image.height), rule)
+            images.append(put_image(blobs, image.png()))
+        except RowError as error:
+            notes.append(f"An image of {image.width}x{image.height} pixels is not shown: {error.detail}.")
+    return Cell(
+        status=result.status,
+        stdout=result.stdout,
+        stderr=result.stderr,
+        value=result.value,
+        error=result.error.traceback if result.error else None,
+        images=tuple(images),
+        notes=tuple(notes),
+        ended=result.ended,
+    )
+
+
+class PythonTool(NamedTuple):
+    """What the sessions of a run share."""
+
+    pool: Pool
+    calls: CallCache
+    blobs: BlobStore
+    rule: ViewRule
+    seed: int
+    """Session seed, from the recipe's seed alone, so that questions share cells."""
+    leases: asyncio.Semaphore
+    """One per session that may be open. Taken before a call is asked for, never inside one: a rollout
+    that waits for another's cell may hold a session, so who runs that cell must already hold its own."""
+
+    def session(self, images: Sequence[ImageRef]) -> PythonSession:
+        """Return the session of one rollout over the original images."""
+        return PythonSession(self, tuple(images))
+
+
+class PythonSession:
+    """One rollout's notebook. Use as a context manager; cells run one after the other."""
+
+    def __init__(self, tool: PythonTool, images: tuple[ImageRef, ...]) -> None:
+        self._tool = tool
+        self._images = images
+        self._codes: list[str] = []
+        self._cells: list[Cell] = []
+        self._live: Session | None = None
+        self._executed = 0
+        """How many of `_codes` the live session has run."""
+        self._open = ExitStack()
+        self._leased = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    async def run(self, code: str) -> Ran:
+        """Execute `code`, or return what it gave before in the same situation.
+
+        Raises:
+            InfrastructureError: the sandbox failed; nothing is stored.
+        """
+        self._codes.append(code)
+        if not self._leased:
+            await self._tool.leases.acquire()
+            self._leased = True
+        entry = await self._tool.calls.once("cell", self._key(), self._make)
+        cell = Cell.model_validate_json(entry.value)
+        self._cells.append(cell)
+        if cell.ended:
+            self._codes.clear()
+            self._cells.clear()
+        if cell.ended or self._live is None:
+            self._close()
+        return Ran(cell, entry.seconds)
+
+    def _key(self) -> str:
+        return digest(
+            {
+                "sandbox": self._tool.pool.identity,
+                "images": [image.sha256 for image in self._images],
+                "seed": self._tool.seed,
+                "codes": self._codes,
+                "rule": [self._tool.rule.family, self._tool.rule.policy],
+            }
+        )
+
+    async def _make(self) -> Made:
+        cell = await asyncio.to_thread(self._execute)
+        return Made(canonical_json(cell.model_dump()), canonical_json(self._tool.pool.facts()))
+
+    def _execute(self) -> Cell:
+        """Bring the live session up to date, then run the last code."""
+        if self._live is None:
+            contents = [self._tool.blobs.get(image.sha256) for image in self._images]
+            self._live = self._open.enter_context(self._tool.pool.session(images=contents, seed=self._tool.seed))
+        while self._executed < len(self._codes) - 1:
+            again = self._run_next(self._live)
+            if again != self._cells[self._executed - 1]:
+                return _NONDETERMINISTIC
+        return self._run_next(self._live)
+
+    def _run_next(self, live: Session) -> Cell:
+        result = live.run(self._codes[self._executed])
+        self._executed += 1
+        return to_cell(result, self._tool.blobs, self._tool.rule)
+
+    def _close(self) -> None:
+        """End the live session, if any, and give its lease back."""
+        self._open.close()
+        self._live, self._executed = None, 0
+        if self._leased:
+            self._leased = False
+            self._tool.leases.release()

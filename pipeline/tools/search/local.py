@@ -1,0 +1,88 @@
+"""Search in a corpus on disk: no network, the same hits every time."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pipeline.errors import InfrastructureError, UsageError
+from pipeline.identity import digest
+from pipeline.images import HASH_RECIPE, decode, put_image
+from pipeline.sources.jsonl import read_objects
+from pipeline.store.blobs import BlobStore
+from pipeline.tools.search import index
+from pipeline.tools.search.features import distances, features
+from pipeline.tools.search.hits import ImageHit, TextHit
+
+ALGORITHM = 1
+"""Version of ranking, snippets and features; part of the revision."""
+
+
+class LocalSearch:
+    """A `SearchProvider` over a directory with `pages.jsonl`, `gallery.jsonl` and the pictures it names.
+
+    Safe to call from many threads. Opens files of the corpus only, never what a model wrote.
+    """
+
+    def __init__(self, corpus: Path, blobs: BlobStore, indexes: Path) -> None:
+        """Open the index of `corpus` in the directory `indexes`, making it if it is not there.
+
+        Raises:
+            UsageError: a file of the corpus is missing or wrong.
+        """
+        self.revision = _revision(corpus)
+        self._corpus = corpus
+        self._blobs = blobs
+        self._index = indexes / f"{self.revision}.sqlite"
+        index.build_index(corpus, self._index)
+        self._pictures = index.read_pictures(self._index)
+
+    def text(self, query: str, results: int) -> tuple[TextHit, ...]:
+        """Return the pages with the best words of `query`; every word counts, none has to occur.
+
+        Raises:
+            InfrastructureError: the index cannot be read.
+        """
+        return index.find_pages(self._index, query, results)
+
+    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:
+        """Return the pictures most like the encoded image `content`.
+
+        Raises:
+            RowError: it does not decode.
+            InfrastructureError: a picture of the corpus is gone.
+        """
+        if not self._pictures:
+            return ()
+        unlike = distances(features(decode(content)), [picture.features for picture in self._pictures])
+        # A stable sort: equal distances stay in the order of the gallery.
+        best = unlike.argsort(kind="stable")[:results]
+        return tuple(self._hit(self._pictures[place]) for place in best)
+
+    def _hit(self, picture: index.Picture) -> ImageHit:
+        try:
+            content = (self._corpus / picture.path).read_bytes()
+        except OSError as error:
+            raise InfrastructureError(f"{self._corpus / picture.path} cannot be read: {error.strerror}") from error
+        return ImageHit(title=picture.title, url=picture.url, thumbnail=put_image(self._blobs, content))
+
+
+def _revision(corpus: Path) -> str:
+    """Return the digest of all that is searched, and of how.
+
+    Raises:
+        UsageError: a file is missing.
+    """
+    names = [
+        index.PAGES,
+        index.GALLERY,
+        *(str(entry.get("image")) for _, entry in read_objects(corpus / index.GALLERY)),
+    ]
+    try:
+        hashes = {name: hashlib.sha256((corpus / name).read_bytes()).hexdigest() for name in names}
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename} cannot be read ({error.strerror}); search.corpus needs {index.PAGES}, "
+            f"{index.GALLERY} and the pictures it names"
+        ) from error
+    return digest({"algorithm": ALGORITHM, "features": HASH_RECIPE, "files": hashes})

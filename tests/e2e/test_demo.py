@@ -1,0 +1,108 @@
+"""The whole path on a small sample of the demo, started and read as a user does."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.coldforge import DEMO, coldforge, invocations, paid, results, start, stored_calls
+
+LIMIT = "24"
+"""Enough that every category reaches a shard, few enough for half a minute."""
+
+
+def run(base: Path, name: str = "run", *more: str) -> Path:
+    coldforge("run", DEMO, "--out", base / name, "--store", base / "store", "--limit", LIMIT, *more)
+    return base / name
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("undisturbed")
+    run(base)
+    return base
+
+
+def test_nothing_is_lost_in_any_stage(undisturbed: Path) -> None:
+    funnel = json.loads(
+        coldforge("stats", undisturbed / "run", "--sql", "select * from funnel", "--format", "json").stdout
+    )
+    assert funnel
+    assert all(row["n_in"] == row["kept"] + row["rejected"] + row["quarantined"] for row in funnel)
+
+
+def test_both_shards_hold_rows_and_pass_their_checks(undisturbed: Path) -> None:
+    report = json.loads(coldforge("verify", undisturbed / "run" / "export", "--json").stdout)
+    assert report["problems"] == []
+    rows = {(export["shard"], export["format"]): export["rows"] for export in report["exports"]}
+    assert set(rows) == {
+        ("sft", "llamafactory"),
+        ("sft", "huggingface"),
+        ("rl", "huggingface"),
+        ("rl", "deepeyesv2"),
+        ("rl", "verl"),
+    }
+    assert min(rows.values()) > 0
+
+
+def test_the_same_command_again_pays_nothing_and_changes_no_byte(undisturbed: Path) -> None:
+    before = results(undisturbed / "run")
+    run(undisturbed)
+    assert results(undisturbed / "run") == before
+    assert paid(undisturbed / "run") == 0
+    last = invocations(undisturbed / "run")[-1]["stages"]
+    assert all(stage["reused_units"] == stage["units"] for stage in last)
+
+
+def test_stages_and_exports_deleted_come_back_from_the_store_alone(undisturbed: Path) -> None:
+    before = results(undisturbed / "run")
+    shutil.rmtree(undisturbed / "run" / "stages")
+    shutil.rmtree(undisturbed / "run" / "export")
+    run(undisturbed)
+    assert results(undisturbed / "run") == before
+    assert paid(undisturbed / "run") == 0
+
+
+def test_another_teacher_prompt_pays_for_no_gate_call_again(undisturbed: Path, tmp_path: Path) -> None:
+    guidance = tmp_path / "guidance.md"
+    guidance.write_text("Look twice before you answer.\n")
+    other = run(undisturbed, "other", "--set", f"prompts.teacher_guidance={guidance}")
+    spent = {stage["stage"]: stage["model_calls"] for stage in invocations(other)[-1]["stages"]}
+    assert spent["gate1"] == spent["gate2"] == 0
+    assert spent["synthesize"] > 0
+
+
+def test_five_kills_at_random_moments_lose_and_double_nothing(undisturbed: Path, tmp_path: Path) -> None:
+    dice = random.Random(7)
+    arguments = ["run", DEMO, "--out", tmp_path / "run", "--store", tmp_path / "store", "--limit", LIMIT]
+    total = stored_calls(undisturbed / "store")
+    for _ in range(5):
+        process = start(arguments)
+        goal = stored_calls(tmp_path / "store") + dice.randrange(1, total // 6)
+        while stored_calls(tmp_path / "store") < goal and process.poll() is None:
+            time.sleep(0.02)
+        process.kill()
+        process.communicate()
+    before = stored_calls(tmp_path / "store")
+    coldforge(*arguments)
+    assert results(tmp_path / "run") == results(undisturbed / "run")
+    # What a killed process had stored was found: the last one paid for what was missing, and no more.
+    assert paid(tmp_path / "run") == stored_calls(tmp_path / "store") - before
+
+
+def test_prefect_gives_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
+    quiet = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_LOGGING_TO_API_ENABLED": "false"}
+    arguments = ["--out", undisturbed / "scheduled", "--store", undisturbed / "store", "--limit", LIMIT]
+    coldforge("run", DEMO, *arguments, "--runner", "prefect", extra=quiet)
+    assert results(undisturbed / "scheduled") == results(undisturbed / "run")
+
+
+def test_replay_comes_out_as_recorded(undisturbed: Path) -> None:
+    report = json.loads(coldforge("replay", undisturbed / "run", "--store", undisturbed / "store", "--json").stdout)
+    assert report["wrong"] == []
+    assert sum(report["verdicts"].values()) > 0

@@ -1,0 +1,191 @@
+"""Small real rows for export tests: drawn images in a blob store, trajectories with every kind of turn.
+
+As a program it publishes them: `python -m tests.export_rows BASE COUNT`.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.export.publish import RlFormat, SftFormat, publish_rl, publish_sft
+from pipeline.export.rows import ExportContext, RlRow, SftRow, StudentFacts
+from pipeline.identity import canonical_json
+from pipeline.images import encode_png, put_image
+from pipeline.records import Action, Category, ImageRef, Question, Tokens, Trajectory, Turn
+from pipeline.store.blobs import BlobStore
+
+SFT: tuple[SftFormat, ...] = ("llamafactory", "huggingface")
+RL: tuple[RlFormat, ...] = ("huggingface", "deepeyesv2", "verl")
+SYSTEM = "Think, act once per message, then answer."
+USER = "{images}{question}\nEnd with the answer."
+STUDENT = StudentFacts(
+    family="qwen2_5_vl",
+    revision="Qwen/Qwen2.5-VL-7B-Instruct",
+    max_pixels=262_144,
+    view="student",
+    cutoff_len=20_480,
+    template="qwen2_vl",
+    coordinates="original_pixels",
+)
+
+
+def context(root: Path) -> ExportContext:
+    return ExportContext(
+        name="tiny",
+        blobs=BlobStore(root / "blobs"),
+        system=SYSTEM,
+        user_template=USER,
+        prompts={"export_system": "a" * 64, "teacher": "b" * 64},
+        student=STUDENT,
+        sources={"drawn": "Rectangles | drawn for <tests>."},
+    )
+
+
+def picture(number: int, width: int = 64, height: int = 48) -> Image.Image:
+    """A gradient with a mark: no two numbers give the same pixels, and PNG has something to store."""
+    image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
+    image.paste((number % 256, number // 256 % 256, 200), (4, 4, 20, 20))
+    return image
+
+
+def jpeg(image: Image.Image, *, orientation: int = 1) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=92, exif=exif)
+    return buffer.getvalue()
+
+
+def question(number: int, images: tuple[ImageRef, ...], category: Category = "perception") -> Question:
+    return Question.build(
+        source="drawn",
+        source_revision="1",
+        source_row=str(number),
+        category=category,
+        text=f"What number is in mark {number}? It is not an <image>.",
+        images=images,
+        answers=(str(number), f"no. {number}"),
+        answer_type="number",
+        tolerance=0.02 if number % 2 else None,
+        licence="CC0-1.0",
+        meta={"number": number},
+    )
+
+
+def turn(think: str, action: Action, arguments: dict[str, str], observation: str | None, *images: ImageRef) -> Turn:
+    return Turn(
+        think=think,
+        action=action,
+        arguments=canonical_json(arguments),
+        raw_text="never exported",
+        observation=observation,
+        images=images,
+        status="ok",
+        loss=True,
+        labels=(),
+    )
+
+
+def trajectory(asked: Question, turns: tuple[Turn, ...], sample: int = 0) -> Trajectory:
+    view = canonical_json({"family": "qwen2_5_vl", "max_pixels": 262_144, "policy": "student"})
+    prompts = canonical_json({"teacher": "b" * 64})
+    return Trajectory(
+        id=Trajectory.make_id(
+            question_id=asked.id,
+            purpose="synthesis",
+            mode="tools",
+            sample=sample,
+            model="scripted/1",
+            prompts=prompts,
+            view=view,
+            seed=7,
+        ),
+        question_id=asked.id,
+        purpose="synthesis",
+        mode="tools",
+        sample=sample,
+        model="scripted/1",
+        dialect=dialect.NAME,
+        prompts=prompts,
+        view=view,
+        seed=7,
+        system="what the teacher saw",
+        user="what the teacher was asked",
+        images=asked.images,
+        turns=turns,
+        answer=asked.answers[0],
+        verdict="right",
+        finish="answer",
+        tokens=Tokens(prompt=10, completion=5),
+        sandbox="c" * 64,
+    )
+
+
+def sft_rows(blobs: BlobStore, count: int) -> list[SftRow]:
+    """Rows in turn: crop and look, image search then text search, no image at all."""
+    return [_sft_row(blobs, number) for number in range(count)]
+
+
+def _sft_row(blobs: BlobStore, number: int) -> SftRow:
+    shown = picture(number)
+    turns: tuple[Turn, ...]
+    answer = turn("Done.", "answer", {"answer": str(number)}, None)
+    match number % 3:
+        case 0:
+            asked = question(number, (put_image(blobs, encode_png(shown)),))
+            crop = put_image(blobs, encode_png(shown.crop((0, 0, 32, 32)).resize((64, 64))))
+            look = turn("Enlarge it.", "python", {"code": "plt.imshow(image_1)\nplt.show()"}, "Images:\n<image>", crop)
+            turns = (look, answer)
+        case 1:
+            asked = question(number, (put_image(blobs, jpeg(shown)), put_image(blobs, jpeg(picture(number + 50)))))
+            hits = [put_image(blobs, jpeg(picture(number + 100 + i, 32, 32))) for i in range(2)]
+            found = turn("Find it.", "image_search", {}, "1. <image>\n[one]\n\n2. <image>\n[two]", *hits)
+            read = turn("Read on.", "search", {"query": f'mark "{number}" ü'}, "1. [one](https://example.org)")
+            turns = (found, read, answer)
+        case _:
+            asked = question(number, (), "search")
+            turns = (turn("Look it up.", "search", {"query": "mark"}, "1. [one](https://example.org)"), answer)
+    return SftRow(trajectory(asked, turns), asked, cluster_id=f"s{number:063d}")
+
+
+def rl_rows(blobs: BlobStore, count: int, first: int = 1_000) -> list[RlRow]:
+    """Questions on one picture each, of every category."""
+    categories: tuple[Category, ...] = ("perception", "reasoning", "search")
+    return [
+        rl_row(question(number, (put_image(blobs, jpeg(picture(number))),), categories[number % 3]))
+        for number in range(first, first + count)
+    ]
+
+
+def rl_row(asked: Question) -> RlRow:
+    return RlRow(
+        question=asked,
+        cluster_id=f"r{asked.source_row:0>63}",
+        plain_right=1,
+        plain_valid=8,
+        tools_right=5,
+        tools_valid=7,
+        saturated=False,
+    )
+
+
+def publish(root: Path, sft: Sequence[SftRow], rl: Sequence[RlRow], base: Path) -> Path:
+    """Write every format of both shards below `root`."""
+    publish_sft(root / "sft", sft, SFT, context(base))
+    publish_rl(root / "rl", rl, RL, context(base))
+    return root
+
+
+def main(base: Path, count: int) -> None:
+    blobs = context(base).blobs
+    publish(base / "export", sft_rows(blobs, count), rl_rows(blobs, count), base)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,310 @@
+"""Laws of the filters: pure, indifferent to the order of their input, exact where they claim to be."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from filters import hamming
+from filters.answers import grade
+from filters.contamination import Benchmark, ContaminationSettings, benchmark_entry, contaminated, index_benchmarks
+from filters.dedup import (
+    DedupSettings,
+    ImageHashes,
+    QuestionRow,
+    cluster_questions,
+    confirmed,
+    dedup_decisions,
+    near_pairs,
+    star_clusters,
+)
+from filters.selection import RlCandidate, SelectionSettings, SftCandidate, select
+from pipeline.identity import normalise_question
+from pipeline.records import AnswerType, Category
+
+U64 = st.integers(0, 2**64 - 1)
+# Hashes that differ in few bits, so that pairs exist at every distance.
+BITS = st.lists(st.integers(0, 63), max_size=14)
+
+
+@st.composite
+def hash_lists(draw: st.DrawFn) -> list[int]:
+    centres = draw(st.lists(U64, min_size=1, max_size=4))
+    hashes = draw(st.lists(st.tuples(st.sampled_from(centres), BITS), max_size=40))
+    return [_flip(centre, bits) for centre, bits in hashes]
+
+
+def _flip(value: int, bits: Sequence[int]) -> int:
+    for bit in bits:
+        value ^= 1 << bit
+    return value
+
+
+def _brute(hashes: Sequence[int], radius: int) -> list[tuple[int, int, int]]:
+    pairs = ((i, j, (hashes[i] ^ hashes[j]).bit_count()) for i, j in combinations(range(len(hashes)), 2))
+    return [pair for pair in pairs if pair[2] <= radius]
+
+
+def _found(hashes: Sequence[int], radius: int) -> list[tuple[int, int, int]]:
+    first, second, distance = near_pairs(np.array(hashes, dtype=np.uint64), radius)
+    assert [str(column.dtype) for column in (first, second, distance)] == ["int64", "int64", "uint8"]
+    return list(zip(first.tolist(), second.tolist(), distance.tolist(), strict=True))
+
+
+@given(hash_lists(), st.integers(0, 64))
+@settings(max_examples=150, deadline=None)
+def test_near_pairs_are_those_of_brute_force(hashes: list[int], radius: int) -> None:
+    assert _found(hashes, radius) == _brute(hashes, radius)
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6])
+@pytest.mark.parametrize("radius", [0, 1, 2, 3, 4, 7, 8, 10])
+def test_every_number_of_bands_finds_all_pairs(count: int, radius: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Radii below the number of bands leave bands out; small inputs would otherwise be compared one by one.
+    generator = random.Random(count * 100 + radius)
+    centres = [generator.getrandbits(64) for _ in range(20)]
+    hashes = [
+        _flip(generator.choice(centres), generator.sample(range(64), generator.randrange(13))) for _ in range(150)
+    ]
+    monkeypatch.setattr(hamming, "_plan", lambda _, radius: hamming._bands(count, radius))
+    assert _found(hashes, radius) == _brute(hashes, radius)
+
+
+def test_candidates_are_compared_in_chunks_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = [5] * 30 + [_flip(5, [bit]) for bit in range(30)]
+    monkeypatch.setattr(hamming, "_CHUNK", 7)
+    monkeypatch.setattr(hamming, "_plan", lambda _, radius: hamming._bands(4, radius))
+    assert _found(hashes, 2) == _brute(hashes, 2)
+
+
+@pytest.mark.parametrize("hashes", [[], [7], [7, 7], [0, 2**64 - 1], [3] * 50])
+def test_near_pairs_of_edge_cases(hashes: list[int]) -> None:
+    for radius in (0, 8, 63, 64, 100):
+        assert _found(hashes, radius) == _brute(hashes, radius)
+
+
+def test_the_fixed_bit_order_is_a_permutation() -> None:
+    assert sorted(hamming._ORDER) == list(range(64))
+
+
+def test_near_pairs_refuse_other_types() -> None:
+    with pytest.raises(ValueError, match="int64"):
+        near_pairs(np.array([1, 2]), 3)
+    with pytest.raises(ValueError, match="negative"):
+        near_pairs(np.array([1, 2], dtype=np.uint64), -1)
+
+
+def test_a_hundred_thousand_hashes_take_seconds() -> None:
+    # 1 s on one core when written; a quadratic path would take minutes.
+    hashes = np.random.default_rng(0).integers(0, 2**64, 100_000, dtype=np.uint64)
+    first, _, _ = near_pairs(np.concatenate([hashes[:99_000], hashes[:1_000] ^ np.uint64(0b1011)]), 8)
+    assert len(first) >= 1_000
+
+
+@given(hash_lists(), st.integers(0, 12), st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_members_of_a_star_are_within_the_radius(hashes: list[int], radius: int, rnd: random.Random) -> None:
+    nodes = sorted(set(hashes))
+    near = {node: [other for other in nodes if (node ^ other).bit_count() <= radius] for node in nodes}
+    stars = star_clusters(nodes, near.__getitem__)
+    assert set(stars) == set(nodes)
+    assert all((node ^ centre).bit_count() <= radius for node, centre in stars.items())
+    centres = set(stars.values())
+    assert all(stars[centre] == centre for centre in centres)
+    assert not any((a ^ b).bit_count() <= radius for a, b in combinations(centres, 2))
+    shuffled = {node: rnd.sample(others, len(others)) for node, others in near.items()}
+    assert star_clusters(nodes, shuffled.__getitem__) == stars
+
+
+TEXTS = ("What is shown?", "what is  SHOWN", "How many dots?", "Where?")
+
+
+@st.composite
+def corpora(draw: st.DrawFn) -> tuple[list[QuestionRow], dict[str, ImageHashes]]:
+    centres = draw(st.lists(U64, min_size=1, max_size=2))
+    sizes = ((100, 80), (200, 160), (101, 80), (80, 100))
+    facts = {
+        f"image{number}": ImageHashes(
+            _flip(draw(st.sampled_from(centres)), draw(st.lists(st.integers(0, 63), max_size=6))),
+            _flip(7, draw(st.lists(st.integers(0, 63), max_size=4))),
+            *draw(st.sampled_from(sizes)),
+            "test/v1",
+        )
+        for number in range(draw(st.integers(1, 6)))
+    }
+    rows = draw(
+        st.lists(st.tuples(st.sampled_from(TEXTS), st.lists(st.sampled_from(sorted(facts)), max_size=2)), max_size=14)
+    )
+    return [QuestionRow(f"q{n:02}", text, tuple(images)) for n, (text, images) in enumerate(rows)], facts
+
+
+@given(corpora(), st.randoms())
+@settings(max_examples=150, deadline=None)
+def test_dedup_is_idempotent_ordered_by_nothing_and_merges_only_what_is_near(
+    corpus: tuple[list[QuestionRow], dict[str, ImageHashes]], rnd: random.Random
+) -> None:
+    rows, facts = corpus
+    limits = DedupSettings()
+    clusters = cluster_questions(rows, facts, limits)
+    assert cluster_questions(rnd.sample(rows, len(rows)), facts, limits) == clusters
+    assert [cluster.question_id for cluster in clusters] == [row.question_id for row in rows]
+    by_id = {row.question_id: row for row in rows}
+    for cluster in clusters:
+        member, centre = by_id[cluster.question_id], by_id[cluster.representative]
+        assert normalise_question(member.text) == normalise_question(centre.text)
+        for ours, theirs in zip(member.images, centre.images, strict=True):
+            a, b = facts[ours], facts[theirs]
+            assert (a.phash ^ b.phash).bit_count() <= limits.radius
+            assert confirmed(a, b, max_dhash=limits.max_dhash, max_aspect_change=limits.max_aspect_change)
+        area = [sum(facts[i].width * facts[i].height for i in row.images) for row in (member, centre)]
+        assert (-area[1], centre.question_id) <= (-area[0], member.question_id)
+    kept = [by_id[decision.record_id] for decision in dedup_decisions(clusters) if decision.outcome == "keep"]
+    again = dedup_decisions(cluster_questions(kept, facts, limits))
+    assert all(decision.outcome == "keep" for decision in again)
+    assert {cluster.cluster_id for cluster in cluster_questions(kept, facts, limits)} == {
+        cluster.cluster_id for cluster in clusters
+    }
+
+
+def test_dedup_refuses_what_it_cannot_compare() -> None:
+    hashes = ImageHashes(1, 1, 10, 10, "a/v1")
+    rows = [QuestionRow("q1", "x", ("i1",)), QuestionRow("q2", "x", ("i2",))]
+    with pytest.raises(ValueError, match="no facts"):
+        cluster_questions(rows, {"i1": hashes}, DedupSettings())
+    with pytest.raises(ValueError, match="several recipes"):
+        cluster_questions(rows, {"i1": hashes, "i2": hashes._replace(recipe="b/v1")}, DedupSettings())
+    with pytest.raises(ValueError, match="twice"):
+        cluster_questions([rows[0], rows[0]], {"i1": hashes}, DedupSettings())
+
+
+CATEGORIES: tuple[Category, ...] = ("perception", "reasoning", "search")
+CLUSTERS = st.sampled_from([f"c{number}" for number in range(6)])
+
+
+@st.composite
+def candidates(draw: st.DrawFn) -> tuple[list[RlCandidate], list[SftCandidate]]:
+    rl = draw(st.lists(st.tuples(CLUSTERS, st.sampled_from(CATEGORIES), st.booleans()), max_size=10))
+    sft = draw(
+        st.lists(
+            st.tuples(
+                CLUSTERS, st.sampled_from(CATEGORIES), st.integers(0, 2), st.sampled_from("st"), st.sampled_from("ij")
+            ),
+            max_size=16,
+        )
+    )
+    return (
+        [RlCandidate(f"q{n:02}", *fields) for n, fields in enumerate(rl)],
+        [SftCandidate(f"t{n:02}", f"p{n:02}", *fields) for n, fields in enumerate(sft)],
+    )
+
+
+SELECTIONS = st.builds(
+    SelectionSettings,
+    max_rl=st.none() | st.integers(0, 5),
+    max_sft=st.none() | st.integers(0, 5),
+    balance=st.booleans(),
+    max_per_skeleton=st.integers(1, 3),
+    saturated=st.sampled_from(["keep", "reject"]),
+)
+
+
+@given(candidates(), SELECTIONS, st.randoms())
+@settings(max_examples=200, deadline=None)
+def test_selection_keeps_sft_and_rl_apart_by_cluster(
+    given_: tuple[list[RlCandidate], list[SftCandidate]], limits: SelectionSettings, rnd: random.Random
+) -> None:
+    rl, sft = given_
+    selection = select(rl, sft, limits)
+    assert select(rnd.sample(rl, len(rl)), rnd.sample(sft, len(sft)), limits) == selection
+    assert [d.record_id for d in selection.rl] == [c.question_id for c in rl]
+    assert [d.record_id for d in selection.sft] == [c.trajectory_id for c in sft]
+    rl_kept = [c for c, d in zip(rl, selection.rl, strict=True) if d.outcome == "keep"]
+    sft_kept = [c for c, d in zip(sft, selection.sft, strict=True) if d.outcome == "keep"]
+    rl_clusters, sft_clusters = [c.cluster_id for c in rl_kept], [c.cluster_id for c in sft_kept]
+    assert not set(rl_clusters) & set(sft_clusters)
+    assert len(set(rl_clusters)) == len(rl_clusters)
+    assert len(set(sft_clusters)) == len(sft_clusters)
+    shapes = [(c.skeleton, c.images) for c in sft_kept]
+    assert all(shapes.count(shape) <= limits.max_per_skeleton for shape in shapes)
+    for kept, decisions, most in ((rl_kept, selection.rl, limits.max_rl), (sft_kept, selection.sft, limits.max_sft)):
+        assert most is None or len(kept) <= most
+        # Exactly as many as asked for, if anybody was turned away for it.
+        if any(decision.reason == "over_quota" for decision in decisions):
+            assert len(kept) == most
+
+
+def test_a_balanced_quota_takes_categories_in_turn() -> None:
+    rl = [RlCandidate(f"q{n:02}", f"c{n}", "perception" if n < 8 else "search", saturated=False) for n in range(10)]
+    chosen = select(rl, [], SelectionSettings(max_rl=4, balance=True)).rl
+    kept = [c.category for c, d in zip(rl, chosen, strict=True) if d.outcome == "keep"]
+    assert sorted(kept) == ["perception", "perception", "search", "search"]
+
+
+TYPES: tuple[AnswerType, ...] = ("text", "number", "choice", "list", "boolean", "date", "expression")
+ANSWER_WORDS = (
+    *("the", "answer", "is", "not", "or", "A", "B", "red", "blue", "five", "hundred", "and", "5", "km", "yes", "no"),
+    *(",", ".", "=", "%"),
+)
+# Text near what the graders read, and anything at all, lone surrogates included.
+ANSWERS = (
+    st.text(st.characters())
+    | st.text("0123456789.,-+/%e\u00d7^ kmAB()$\u00bd\u00b2\u2044\ud800", max_size=30)
+    | st.lists(st.sampled_from(ANSWER_WORDS)).map(" ".join)
+)
+
+
+@given(st.none() | ANSWERS, st.lists(ANSWERS, max_size=3), st.sampled_from(TYPES), st.none() | st.floats())
+@settings(max_examples=600, deadline=None)
+def test_grading_never_raises_and_is_pure(
+    prediction: str | None, golds: list[str], answer_type: AnswerType, tolerance: float | None
+) -> None:
+    choices = golds if answer_type == "choice" else None
+    result = grade(prediction, golds, answer_type, tolerance=tolerance, choices=choices)
+    assert grade(prediction, golds, answer_type, tolerance=tolerance, choices=choices) == result
+    result.detail.encode()
+    if prediction is None or not prediction.strip():
+        assert result.verdict == "wrong"
+    # Every spelling counts, so their order does not.
+    backwards = grade(prediction, golds[::-1], answer_type, tolerance=tolerance)
+    assert backwards.verdict == grade(prediction, golds, answer_type, tolerance=tolerance).verdict
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9), st.floats(0, 0.5))
+def test_a_number_is_right_within_its_tolerance_and_nowhere_else(said: int, gold: int, tolerance: float) -> None:
+    expected = "right" if abs(said - gold) <= tolerance * abs(gold) else "wrong"
+    # At the edge, binary and decimal arithmetic may differ; the grader's is exact in decimal.
+    if abs(abs(said - gold) - tolerance * abs(gold)) > 1e-6 * abs(gold):
+        assert grade(f"{said:,}", [str(gold)], "number", tolerance=tolerance).verdict == expected
+    assert (grade(str(said), [str(gold)], "number").verdict == "right") == (said == gold)
+
+
+@given(U64, BITS, st.integers(0, 64), st.sampled_from(TEXTS), st.sampled_from(TEXTS))
+@settings(max_examples=150, deadline=None)
+def test_a_benchmark_image_is_found_within_the_radius_and_nowhere_else(
+    phash: int, bits: list[int], radius: int, ours: str, theirs: str
+) -> None:
+    limits = ContaminationSettings(radius=radius, text_radius=0)
+    entry = benchmark_entry(theirs, phash, 5)
+    index = index_benchmarks([Benchmark(key="b", hash_recipe="test/v1", entries=(entry,))], limits)
+    image = ImageHashes(_flip(phash, bits), 5, 100, 100, "test/v1")
+    decision = contaminated("q", ours, [image], index, limits)
+    near = (image.phash ^ phash).bit_count() <= radius
+    assert (decision.reason == "benchmark_image") == near
+
+
+def test_filters_load_numpy_only_when_they_use_it() -> None:
+    # A stand-in for numpy that cannot be imported; pyarrow, which the records need, then goes without it.
+    code = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "import filters.answers, filters.contamination, filters.dedup, filters.gates, filters.questions\n"
+        "import filters.selection, filters.validators"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,300 @@
+"""A small finished run made of records written by hand: every stage, no model, no sandbox, under a second."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from pipeline.identity import canonical_json
+from pipeline.records import (
+    Cluster,
+    GateCount,
+    ImageRef,
+    Mode,
+    Outcome,
+    Purpose,
+    Question,
+    Record,
+    Route,
+    SourceRow,
+    Tokens,
+    Trajectory,
+    Turn,
+    Verdict,
+    root_id,
+)
+from pipeline.stage import (
+    Range,
+    Stage,
+    StageResult,
+    UnitInput,
+    UnitOutput,
+    read_manifest,
+    run_stage,
+    run_unit,
+    unit_count,
+)
+from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
+
+ROWS = 12
+HOSTILE = "\x1b[2J\x1b]0;owned\x07 Springfield [red]not markup[/red]"
+"""What a model may write: terminal escapes, and markup that rich would obey."""
+
+VIEW = canonical_json({"family": "qwen2_5_vl", "max_pixels": 262_144, "policy": "student", "seen": [[588, 420]]})
+PIXELS = io.BytesIO()
+Image.new("RGB", (40, 30), "white").save(PIXELS, "PNG")
+IMAGE = ImageRef(
+    sha256=hashlib.sha256(PIXELS.getvalue()).hexdigest(),
+    mime="image/png",
+    width=40,
+    height=30,
+    nbytes=len(PIXELS.getvalue()),
+)
+
+
+def row(number: int) -> SourceRow:
+    return SourceRow(
+        id=root_id("hand", "1", f"row-{number}"),
+        source="hand",
+        source_revision="1",
+        source_row=f"row-{number}",
+        category="perception",
+        payload="{}",
+    )
+
+
+def question(number: int, text: str = "") -> Question:
+    return Question.build(
+        source="hand",
+        source_revision="1",
+        source_row=f"row-{number}",
+        category="perception",
+        text=text or f"Which place name is printed next to marker {number}?",
+        images=(IMAGE,),
+        answers=("Springfield",),
+        answer_type="text",
+        licence="CC0-1.0",
+        meta={"family": "hand"},
+    )
+
+
+def opened(number: int) -> Question:
+    """The question as it left the screen; row 2 was made open-ended and so has another id."""
+    return question(number, "Which place is it?" if number == 2 else "")
+
+
+def trajectory(number: int, purpose: Purpose, mode: Mode, sample: int, verdict: Verdict) -> Trajectory:
+    turn = Turn(
+        think="The marker is small.",
+        action="python",
+        arguments=canonical_json({"code": "print(image_1.size)"}),
+        raw_text="…",
+        observation=HOSTILE,
+        images=(),
+        status="ok",
+        loss=True,
+        labels=(),
+    )
+    answer = turn.model_copy(
+        update={"action": "answer", "arguments": canonical_json({"answer": "Springfield"}), "observation": None}
+    )
+    asked = opened(number)
+    return Trajectory(
+        id=Trajectory.make_id(
+            question_id=asked.id,
+            purpose=purpose,
+            mode=mode,
+            sample=sample,
+            model="m/1",
+            prompts="{}",
+            view=VIEW,
+            seed=0,
+        ),
+        question_id=asked.id,
+        purpose=purpose,
+        mode=mode,
+        sample=sample,
+        model="m/1",
+        dialect="deepeyesv2",
+        prompts="{}",
+        view=VIEW,
+        seed=0,
+        system="You see images.",
+        user=f"<image>\n{asked.text}",
+        images=(IMAGE,),
+        turns=(answer,) if mode == "plain" else (turn, answer),
+        answer=HOSTILE,
+        verdict=verdict,
+        finish="answer",
+        tokens=Tokens(prompt=100, completion=20),
+        sandbox="",
+    )
+
+
+def outcome(
+    stage: str, record: SourceRow | Question | Trajectory, route: Route | None = "next", reason: str = ""
+) -> Outcome:
+    kept = not reason
+    return Outcome(
+        stage=stage,
+        unit="row" if isinstance(record, SourceRow) else "trajectory" if isinstance(record, Trajectory) else "question",
+        record_id=record.id,
+        question_id=record.question_id if isinstance(record, Trajectory) else record.id,
+        source="hand",
+        category="perception",
+        outcome="kept" if kept else "quarantined" if reason == "bad_image" else "rejected",
+        route=route if kept else None,
+        reason=reason,
+        detail="",
+        payload="{}" if reason == "bad_image" else "",
+        score=None,
+    )
+
+
+Made = dict[str, type[Record]]
+
+
+def stage(
+    run: Path,
+    name: str,
+    *,
+    upstream: Sequence[StageResult],
+    inputs: Iterable[tuple[str, Record, Outcome]],
+    tables: Made,
+    made: Callable[[str], Sequence[tuple[str, Record]]] = lambda _: (),
+) -> StageResult:
+    """Commit a stage whose inputs (root, record, outcome) are known; `made` gives the rows that a root makes."""
+    given = list(inputs)
+    kind = Stage(name, 1, "map", {}, "m/1", tables, tuple(result.stage.fingerprint for result in upstream))
+    units = unit_count(ROWS)
+
+    def unit(span: Range) -> UnitInput:
+        return UnitInput(tuple(record for root, record, _ in given if Range.of(root, units) == span))
+
+    def output(span: Range) -> UnitOutput:
+        own = [(root, result) for root, _, result in given if Range.of(root, units) == span]
+        roots = sorted({root for root, _ in own})
+        rows = [item for root in roots for item in made(root)]
+        return UnitOutput(
+            tuple(result for _, result in own),
+            {table: tuple(record for where, record in rows if where == table) for table in tables},
+        )
+
+    return run_stage(
+        kind,
+        run,
+        lambda span: run_unit(kind, run, span, unit(span), lambda _: output(span)),
+        units=units,
+        expected=len(given),
+        runner=lambda work, spans: (work(span) for span in spans),
+    )
+
+
+def small_run(run: Path) -> Path:
+    """Write the run and its ledger.
+
+    Row 0 does not become a question, 1 stops at the screen, 2 changes its id there, 3 is too easy; 4 to 6
+    go to RL; 7 to 11 and 2 to SFT, each with a wrong and a right attempt, of which the right one is valid.
+    """
+    roots = {row(number).id: number for number in range(ROWS)}
+    of = {number: root for root, number in roots.items()}
+    results: list[StageResult] = []
+
+    def add(name: str, inputs: Iterable[tuple[str, Record, Outcome]], tables: Made, made: object = None) -> None:
+        rows = made if callable(made) else lambda _: ()
+        results.append(stage(run, name, upstream=results[-1:], inputs=inputs, tables=tables, made=rows))
+
+    def asks(
+        stage_name: str, numbers: Iterable[int], decide: Callable[[int], tuple[Route | None, str]]
+    ) -> list[tuple[str, Record, Outcome]]:
+        return [(of[n], opened(n), outcome(stage_name, opened(n), *decide(n))) for n in numbers]
+
+    add(
+        "ingest",
+        [(of[n], row(n), outcome("ingest", row(n), reason="" if n else "bad_image")) for n in range(ROWS)],
+        {"questions": Question},
+        lambda root: [("questions", question(roots[root]))] if roots[root] else [],
+    )
+    add(
+        "screen",
+        [
+            (of[n], question(n), outcome("screen", question(n), reason="unverifiable" if n == 1 else ""))
+            for n in range(1, ROWS)
+        ],
+        {"questions": Question},
+        lambda root: [("questions", opened(roots[root]))] if roots[root] > 1 else [],
+    )
+    add(
+        "dedup",
+        asks("dedup", range(2, ROWS), lambda _: ("next", "")),
+        {"clusters": Cluster},
+        lambda root: [
+            ("clusters", Cluster(question_id=(q := opened(roots[root])).id, cluster_id=q.id, representative=q.id))
+        ],
+    )
+    add(
+        "gate1",
+        asks("gate1", range(2, ROWS), lambda n: ("next", "too_easy" if n == 3 else "")),
+        {"counts": GateCount, "trajectories": Trajectory},
+        lambda root: [
+            ("counts", count(roots[root], plain=8 if roots[root] == 3 else 1, tools=0, route=None)),
+            *(("trajectories", trajectory(roots[root], "gate", "plain", n, "wrong")) for n in range(2)),
+        ],
+    )
+    hard = [2, *range(4, ROWS)]
+    add(
+        "gate2",
+        asks("gate2", hard, lambda n: ("rl" if n in {4, 5, 6} else "sft", "")),
+        {"counts": GateCount},
+        lambda root: [
+            (
+                "counts",
+                count(roots[root], plain=1, tools=roots[root] % 4, route="rl" if roots[root] in {4, 5, 6} else "sft"),
+            )
+        ],
+    )
+    unsolved = [2, *range(7, ROWS)]
+    verdicts: tuple[Verdict, Verdict] = ("wrong", "right")
+    tried = {
+        n: [trajectory(n, "synthesis", "tools", s, verdict) for s, verdict in enumerate(verdicts)] for n in unsolved
+    }
+    add(
+        "synthesize",
+        asks("synthesize", unsolved, lambda _: ("sft", "")),
+        {"trajectories": Trajectory},
+        lambda root: [("trajectories", one) for one in tried[roots[root]]],
+    )
+    add(
+        "validate",
+        [
+            (of[n], one, outcome("validate", one, "sft", "" if one.verdict == "right" else "wrong_answer"))
+            for n in unsolved
+            for one in tried[n]
+        ],
+        {},
+    )
+    manifests = [manifest for result in results if (manifest := read_manifest(result.directory)) is not None]
+    costs = [StageCost(0, manifest.name, 1.25, 2.5, 4, 0, 96, 3, 12, 5) for manifest in manifests]
+    build_ledger(
+        run, manifests, RunFacts("small", "0" * 64, "0.1.0", "{}", costs, [Shard("sft", "huggingface", 6, 123_456)])
+    )
+    return run
+
+
+def count(number: int, *, plain: int, tools: int, route: Route | None) -> GateCount:
+    return GateCount(
+        question_id=opened(number).id,
+        k=8,
+        plain_right=plain,
+        plain_valid=8,
+        tools_right=tools,
+        tools_right_without_call=0,
+        tools_bad_format=0,
+        tools_valid=8 if route else 0,
+        saturated=False,
+        route=route,
+    )

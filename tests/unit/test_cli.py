@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from flows.cli.checks import Check, checked
+from flows.cli.main import Commands, make_app
+from flows.cli.progress import shown_progress
+from flows.progress import Progress, SilentProgress
+from pipeline.errors import InfrastructureError
+from pipeline.report.tables import Table, csv_text, markdown_text, plain, visible
+from pipeline.stage import Part, Range, Stage, StageResult, UnitResult
+from pipeline.store.blobs import BlobStore
+from tests.small_run import PIXELS, small_run
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"datasets", "duckdb", "prefect", "ray", "transformers", "numpy", "pandas", "polars", "pyarrow"}
+
+RECIPE = """
+name: tiny
+sources: [{source: own.yaml}]
+search: {corpus: own}
+student: {family: qwen2_5_vl, revision: r1, max_pixels: 262144}
+models:
+  base: {backend: reader, policy: naive}
+  teachers: [{backend: reader, policy: careful}]
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run(tmp_path_factory.mktemp("cli") / "small")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    rows = [
+        {
+            "row": n,
+            "category": "reasoning",
+            "text": f"{n} + 1?",
+            "images": [],
+            "answers": ["2"],
+            "answer_type": "number",
+        }
+        for n in "123"
+    ]
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name in ("pages.jsonl", "gallery.jsonl"):
+        (tmp_path / "own" / name).write_text("")
+    (tmp_path / "own.yaml").write_text("{key: own, kind: jsonl, revision: '1', path: own, licence: CC0-1.0}")
+    return path
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
+
+
+def refused(*arguments: object, code: int = 2) -> str:
+    """The message of a command that fails: on stderr, without a traceback, nothing on stdout."""
+    result = call(*arguments)
+    assert result.exit_code == code, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    return result.stderr
+
+
+def document(*arguments: object, code: int = 0) -> Any:
+    """The one JSON document that a command prints."""
+    result = call(*arguments)
+    assert result.exit_code == code, result.output
+    assert result.stdout.count("\n") == 1
+    return json.loads(result.stdout)
+
+
+def test_no_help_loads_a_heavy_library() -> None:
+    script = f"""
+import sys
+from typer.testing import CliRunner
+from flows.cli.main import make_app
+for command in ([], "run plan status stats show verify replay doctor schema sandbox".split()):
+    for words in ([[]] if not command else [[word] for word in command]):
+        result = CliRunner().invoke(make_app(), [*words, "--help"])
+        assert result.exit_code == 0, (words, result.output)
+print(sorted({HEAVY!r} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_misspelt_recipe_field_is_named_with_the_field_that_was_meant(recipe: Path, tmp_path: Path) -> None:
+    recipe.write_text(RECIPE.replace("max_pixels", "max_pixel"))
+    message = refused("run", recipe, "--out", tmp_path / "out")
+    assert "student.max_pixel" in message
+    assert "did you mean `max_pixels`" in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_recipe_is_named_with_those_that_come_along(tmp_path: Path) -> None:
+    message = refused("run", tmp_path / "none.yaml")
+    assert "none.yaml" in message
+    assert "manifests/recipes/demo.yaml" in message
+
+
+@pytest.mark.parametrize(("change", "told"), [("seed", "field.subfield=value"), ("gate.kk=3", "gate.kk")])
+def test_a_wrong_change_is_named(recipe: Path, change: str, told: str) -> None:
+    assert told in refused("run", recipe, "--set", change)
+
+
+@pytest.mark.parametrize("words", [["run"], ["nonsense"], ["stats"], ["stats", "x", "--format", "xml"]])
+def test_wrong_usage_exits_with_2(words: list[str]) -> None:
+    assert call(*words).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [["stats"], ["status"], ["show", "abcd"], ["replay"]])
+def test_a_directory_that_is_no_run_is_named_with_the_runs_beside_it(run: Path, words: list[str]) -> None:
+    command, *rest = words
+    message = refused(command, run.parent / "smal", *rest)
+    assert f"{run.parent / 'smal'} is not a run directory" in message
+    assert str(run) in message
+
+
+def test_a_wrong_query_fails_with_the_words_of_the_database(run: Path) -> None:
+    assert "no_such_table" in refused("stats", run, "--sql", "select * from no_such_table")
+    assert "named a" in refused("stats", run, "--sql", "select 1 as a, 2 as a")
+
+
+def test_a_query_reads_nothing_but_the_ledger(run: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    assert "disabled" in refused("stats", run, "--sql", f"from read_csv('{secret}')")
+
+
+def test_every_line_of_the_funnel_adds_up_and_tells_what_was_routed_past(run: Path) -> None:
+    funnel = {line["stage"]: line for line in document("stats", run, "--json")["funnel"]}
+    assert list(funnel) == ["ingest", "screen", "dedup", "gate1", "gate2", "synthesize", "validate"]
+    for line in funnel.values():
+        assert line["n_in"] == line["kept"] + line["rejected"] + line["quarantined"]
+    assert [line["past"] for line in funnel.values()] == [0, 0, 0, 0, 0, 3, 3]
+    assert all(line["cpu_seconds"] == 2.5 for line in funnel.values())
+
+
+def test_stats_tells_gates_yield_tools_and_cost(run: Path) -> None:
+    told = document("stats", run, "--json")
+    assert {row["right"]: row["gate1"] for row in told["gates"]} == {**dict.fromkeys(range(9), 0), 1: 9, 8: 1}
+    assert sum(row["gate2"] for row in told["gates"]) == 9
+    assert told["yield_by_teacher"][0]["valid"] == 6
+    assert told["tool_mix"][0]["n"] == 12
+    assert [row["model_calls"] for row in told["cost"]] == [96] * 7
+
+
+def test_the_formats_of_a_query_agree(run: Path) -> None:
+    query = ["stats", run, "--sql", "select trajectory_id, verdict, n_turns from trajectories order by 1"]
+    rows = document(*query, "--format", "json")
+    assert rows == document(*query, "--json")
+    read = list(csv.DictReader(io.StringIO(call(*query, "--format", "csv").stdout)))
+    assert [{**row, "n_turns": int(row["n_turns"])} for row in read] == rows
+    assert len(call(*query, "--format", "markdown").stdout.splitlines()) == len(rows) + 2
+    table = call(*query).stdout.splitlines()
+    assert all(row["trajectory_id"] in line for row, line in zip(rows, table[2:], strict=False))
+
+
+def test_all_tables_do_not_fit_one_csv(run: Path) -> None:
+    assert "--sql" in refused("stats", run, "--format", "csv")
+
+
+def test_tables_fit_100_columns_when_piped(run: Path) -> None:
+    for command in ("stats", "status"):
+        lines = call(command, run).stdout.splitlines()
+        assert max(map(len, lines)) <= 100
+        assert all(line == line.rstrip() for line in lines)
+
+
+def test_what_a_model_wrote_does_not_drive_the_terminal(run: Path) -> None:
+    for words in (["--sql", "select answer from trajectories"], ["--sql", 'select 1 as "\x1b[2J"']):
+        output = call("stats", run, *words).stdout
+        assert "\x1b" not in output
+        assert "\\x1b[2J" in output
+    assert visible("a\x1b[2Jb\u202ec\td\n") == "a\\x1b[2Jb\\u202ec\td\n"
+
+
+def test_status_tells_what_is_done_and_what_comes_next(run: Path) -> None:
+    stages = {stage["stage"]: stage for stage in document("status", run, "--json")["stages"]}
+    assert stages["gate1"]["state"] == "done"
+    assert (stages["gate1"]["kept"], stages["gate1"]["rejected"]) == (9, 1)
+    assert stages["publish"]["state"] == "not started"
+    assert "next is decontaminate" in call("status", run).stdout
+
+
+def test_a_stage_without_its_manifest_is_unfinished(tmp_path: Path) -> None:
+    copy = small_run(tmp_path / "copy")
+    next(copy.glob("stages/validate/*/stage.json")).unlink()
+    stages = {stage["stage"]: stage for stage in document("status", copy, "--json")["stages"]}
+    assert (stages["validate"]["state"], stages["validate"]["units"]) == ("unfinished", 4)
+
+
+def test_a_plan_names_every_reference_that_is_wrong(recipe: Path, tmp_path: Path) -> None:
+    changes = [
+        "prompts.name=none",
+        "benchmarks=[no_benchmark]",
+        "models.base={backend: openai, model: m, served_name: m, base_url: 'http://127.0.0.1:9/v1'}",
+    ]
+    words = ["plan", recipe, "--out", tmp_path / "out", *(word for change in changes for word in ("--set", change))]
+    told = document(*words, "--json", code=2)
+    wrong = {check["what"]: check["detail"] for check in told["checks"] if check["finding"] == "wrong"}
+    assert "none" in wrong["prompts"]
+    assert "no_benchmark" in wrong["benchmarks no_benchmark"]
+    assert "base_url" in wrong["models.base"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_counts_the_rows_and_what_they_cost(recipe: Path, tmp_path: Path) -> None:
+    words = ["plan", recipe, "--out", tmp_path / "out", "--set", "gate.k=5", "--limit", 2, "--json"]
+    told = document(*words)
+    assert [check["what"] for check in told["checks"] if check["finding"] != "ok"] == []
+    assert told["rows"] == 2
+    assert any("3 rows" in check["detail"] for check in told["checks"])
+    gate1, gate2, synthesize = told["stages"]
+    assert (gate1["stage"], gate1["calls"], gate1["calls_at_most"]) == ("gate1", 2 * 5, 2 * 5)
+    assert gate2["calls_at_most"] == 2 * 5 * 9  # turns
+    assert synthesize["calls_at_most"] == 2 * 4 * 9  # attempts, turns
+    assert "measures instead" in call("plan", recipe, "--out", tmp_path / "out").stdout
+
+
+def test_a_replay_tells_trajectories_that_come_out_otherwise(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "runs" / "small")
+    (run / "recipe.yaml").write_text(RECIPE)
+    BlobStore(tmp_path / "runs" / ".store" / "blobs").put(PIXELS.getvalue())
+    told = document("replay", run, "--json", code=3)
+    # The cell prints the size of the image; what was recorded is something else.
+    assert told["verdicts"] == {"nondeterministic": 6}
+    assert sorted(told["wrong"]) == sorted(one["trajectory_id"] for one in told["trajectories"])
+
+
+def test_verify_refuses_a_directory_without_exports(tmp_path: Path) -> None:
+    assert "holds no export" in refused("verify", tmp_path)
+    assert "not a directory" in refused("verify", tmp_path / "none")
+
+
+def test_doctor_finds_our_files_to_be_ours() -> None:
+    result = call("doctor", "--json")
+    checks = {check["what"]: check for check in json.loads(result.stdout)["checks"]}
+    for package in ("pipeline", "filters", "flows"):
+        assert checks[f"files of {package}"]["finding"] == "ok", checks
+    assert checks["packages"]["finding"] == "ok"
+    assert result.exit_code == (3 if any(check["finding"] == "wrong" for check in checks.values()) else 0)
+
+
+def test_a_check_that_cannot_look_is_wrong_and_says_why() -> None:
+    def look() -> str:
+        raise InfrastructureError("server is down")
+
+    assert checked("server", look) == Check("server", "wrong", "server is down")
+
+
+def test_schema_prints_all_or_one_and_names_what_there_is() -> None:
+    shapes = document("schema")
+    assert shapes["Question"] == document("schema", "question")
+    assert {"name": "answers", "nullable": True, "type": "list<item: string>"} in shapes["Question"]["arrow"]
+    assert "student" in shapes["recipe"]["properties"]
+    assert "Trajectory" in refused("schema", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), [("run", "stopped; run the same command again to resume\n"), ("other", "stopped\n")]
+)
+def test_an_interrupt_ends_with_130_and_one_line(command: str, said: str) -> None:
+    app = typer.Typer(cls=Commands)
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    app.command("run")(interrupted)
+    app.command("other")(interrupted)
+    result = CliRunner().invoke(app, [command])
+    assert (result.exit_code, result.stderr) == (130, said)
+
+
+def test_a_reader_that_stops_early_causes_no_noise(run: Path) -> None:
+    script = "from flows.cli.main import main; main()"
+    query = "select * from range(200000)"
+    command = [sys.executable, "-c", script, "stats", str(run), "--sql", query, "--format", "csv"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_markdown_and_csv_keep_cells_apart() -> None:
+    table = Table("t", "", ("a|b", "n"), (("x|y\nz", 1), (None, 2)))
+    assert markdown_text(table) == "| a\\|b | n |\n| --- | ---: |\n| x\\|y<br>z | 1 |\n|  | 2 |\n"
+    assert list(csv.reader(io.StringIO(csv_text(table)))) == [["a|b", "n"], ["x|y\nz", "1"], ["", "2"]]
+
+
+def test_values_that_json_has_no_word_for_become_plain() -> None:
+    assert plain(float("nan")) is None
+    assert plain({"a": (b"\x01", None)}) == {"a": ["01", None]}
+
+
+def stage_result(units: int) -> StageResult:
+    parts = tuple(Part(Range(number, units), "0" * 64) for number in range(units))
+    stage = Stage("ingest", 1, "map", {}, "", {}, ())
+    return StageResult(stage, Path(), parts, {"kept": 2 * units, "rejected": 1}, reused=1)
+
+
+def drive(progress: Progress) -> None:
+    """A stage of eight units that finish on several threads."""
+    result = stage_result(8)
+    progress.stage_started("ingest", 8, 17)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda part: progress.unit_done("ingest", UnitResult(part, False, {"kept": 2})), result.parts))
+    progress.note("ledger rebuilt")
+    progress.stage_done("ingest", result, 1.26)
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    with shown_progress(console) as progress:
+        drive(progress)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines() == [
+        "ingest        17 records in 8 units",
+        "ledger rebuilt",
+        "ingest        16 kept, 1 rejected in 1.3 s (1 of 8 units reused)",
+    ]
+
+
+def test_progress_is_bars_on_a_terminal_and_leaves_one_line_per_stage() -> None:
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, highlight=False)
+    with shown_progress(console) as progress:
+        drive(progress)
+    assert isinstance(console.file, io.StringIO)
+    assert "16 kept, 1 rejected in 1.3 s" in console.file.getvalue()
+    drive(SilentProgress())

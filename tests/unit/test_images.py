@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline import images
+from pipeline.errors import RowError
+from pipeline.images import Size, ViewRule, decode, encode_png, make_view, pixel_hash, put_image, view_size
+from pipeline.store.blobs import BlobStore
+
+BUDGET = 262_144
+RULE = ViewRule("qwen2_5_vl", BUDGET)
+
+
+def gradient(width: int = 60, height: int = 40) -> Image.Image:
+    image = Image.linear_gradient("L").resize((width, height))
+    return Image.merge("RGB", (image, image.rotate(90).resize(image.size), image.rotate(180)))
+
+
+def encoded(image: Image.Image, form: str, exif: Image.Exif | None = None) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **({} if exif is None else {"exif": exif}))
+    return buffer.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds nothing."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_allowed_formats_decode_and_are_stored_unchanged(form: str, tmp_path: Path) -> None:
+    content = encoded(gradient(), form)
+    blobs = BlobStore(tmp_path)
+    reference = put_image(blobs, content)
+    assert (reference.width, reference.height, reference.mime) == (60, 40, images.FORMATS[form])
+    assert blobs.get(reference.sha256) == content
+
+
+@pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "PPM", "ICO", "PDF"])
+def test_other_formats_are_refused_even_where_pillow_reads_them(form: str) -> None:
+    with pytest.raises(RowError) as caught:
+        decode(encoded(gradient(), form))
+    assert caught.value.reason == "image_format"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"<svg/>", b"\xff\xd8\xff"]
+)
+def test_what_is_no_image_is_a_row_error(content: bytes) -> None:
+    with pytest.raises(RowError) as caught:
+        decode(content)
+    assert caught.value.reason in {"image_format", "image_undecodable"}
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_a_cut_file_is_undecodable(form: str) -> None:
+    content = encoded(gradient(400, 400), form)
+    with pytest.raises(RowError) as caught:
+        decode(content[: len(content) // 2])
+    assert caught.value.reason == "image_undecodable"
+
+
+@pytest.mark.parametrize("size", [(20_000, 20_000), (178_956_971, 1), (2**31 - 1, 2**31 - 1)])
+def test_a_claimed_size_above_the_bound_is_refused_before_memory_is_taken(size: tuple[int, int]) -> None:
+    with pytest.raises(RowError) as caught:
+        decode(png_header(*size))
+    assert caught.value.reason == "image_too_large"
+
+
+def test_a_text_chunk_that_inflates_without_end_is_refused() -> None:
+    bomb = zlib.compress(bytes(80_000_000))
+    body = b"Comment\x00\x00" + bomb
+    chunk = struct.pack(">I", len(body)) + b"zTXt" + body + struct.pack(">I", zlib.crc32(b"zTXt" + body))
+    content = encoded(gradient(), "PNG")
+    with pytest.raises(RowError) as caught:
+        decode(content[:33] + chunk + content[33:])  # 33 bytes: signature and IHDR
+    assert caught.value.reason == "image_undecodable"
+
+
+@given(st.binary(min_size=1, max_size=40), st.integers(0, 2000))
+def test_damage_is_a_row_error_or_an_image_and_nothing_else(damage: bytes, place: int) -> None:
+    content = encoded(gradient(), "JPEG")
+    try:
+        image = decode(content[:place] + damage + content[place + len(damage) :])
+    except RowError:
+        return
+    assert image.mode == "RGB"
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    # Red on top, blue below, as the camera stored it.
+    stored = Image.new("RGB", (40, 20), "red")
+    stored.paste((0, 0, 255), (0, 10, 40, 20))
+    upright = decode(encoded(stored, "PNG", exif))
+    assert upright.size == ((40, 20) if orientation <= 4 else (20, 40))
+    corners = {1: (0, 0), 2: (0, 0), 3: (0, 19), 4: (0, 19), 5: (0, 0), 6: (19, 0), 7: (19, 0), 8: (0, 0)}
+    assert upright.getpixel(corners[orientation]) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_pixels_become_white(mode: str) -> None:
+    image = Image.new("RGBA", (8, 8), (255, 0, 0, 0)).convert(mode)
+    if mode == "P":
+        image = Image.new("P", (8, 8), 0)
+        image.putpalette([255, 0, 0] * 256)
+        image.info["transparency"] = 0
+    assert decode(encoded(image, "PNG")).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "CMYK"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    form = "JPEG" if mode == "CMYK" else "PNG"
+    assert decode(encoded(Image.new(mode, (8, 8)), form)).mode == "RGB"
+
+
+@given(st.integers(1, 9000), st.integers(1, 9000), st.sampled_from([4 * 28 * 28, BUDGET, 1_003_520, 12_845_056]))
+def test_the_view_is_the_size_that_qwens_own_processor_takes(width: int, height: int, budget: int) -> None:
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+    rule = ViewRule("qwen2_5_vl", budget)
+    try:
+        expected = smart_resize(height, width, factor=28, min_pixels=4 * 28 * 28, max_pixels=budget)
+    except ValueError:
+        with pytest.raises(RowError) as caught:
+            view_size(Size(width, height), rule)
+        assert caught.value.reason == "image_aspect"
+    else:
+        assert view_size(Size(width, height), rule) == (expected[1], expected[0])
+
+
+@given(st.integers(28, 4000), st.integers(28, 4000))
+def test_a_view_stays_in_its_budget_and_is_its_own_view(width: int, height: int) -> None:
+    size = view_size(Size(width, height), RULE)
+    assert size.width * size.height <= BUDGET
+    assert view_size(size, RULE) == size
+
+
+def test_a_native_view_keeps_the_size() -> None:
+    assert view_size(Size(4000, 3000), ViewRule("qwen2_5_vl", BUDGET, "native")) == (4000, 3000)
+
+
+def test_a_view_is_stored_with_its_pixels_and_the_size_it_came_from(tmp_path: Path) -> None:
+    blobs = BlobStore(tmp_path)
+    view = make_view(encoded(gradient(2000, 1500), "PNG"), RULE, blobs)
+    seen = decode(blobs.get(view.blob))
+    assert seen.size == (view.width, view.height) == view_size(Size(2000, 1500), RULE)
+    assert (view.source_width, view.source_height) == (2000, 1500)
+    assert pixel_hash(seen) == view.pixels
+
+
+def test_equal_pixels_are_one_whatever_the_file() -> None:
+    image = gradient()
+    assert pixel_hash(decode(encoded(image, "PNG"))) == pixel_hash(image) == pixel_hash(decode(encode_png(image)))
+    assert encode_png(image) == encode_png(decode(encode_png(image)))
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    assert pixel_hash(turned) != pixel_hash(image)
+
+
+def test_perceptual_hashes_follow_the_picture_and_not_the_encoding() -> None:
+    image = Image.effect_mandelbrot((400, 300), (-2, -1, 0.5, 0.8), 50).convert("RGB")
+    stored = images.perceptual_hashes(image)
+    again = images.perceptual_hashes(decode(encoded(image, "JPEG")))
+    assert (stored.phash ^ again.phash).bit_count() <= 4
+    assert (stored.dhash ^ again.dhash).bit_count() <= 4
+    other = images.perceptual_hashes(image.transpose(Image.Transpose.ROTATE_90))
+    assert (stored.dhash ^ other.dhash).bit_count() > 10
+    assert 0 <= stored.phash < 2**64

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONTRACTS = [
+    contract["name"]
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+]
+# Each line breaks one contract; together they break all of them.
+VIOLATIONS = {
+    "pipeline/bad.py": "import filters.base\nimport duckdb\nimport datasets\nimport prefect\nimport ray\n",
+    "pipeline/models/bad.py": "import vllm\n",
+    "filters/bad.py": "from pipeline.stage import Stage\nimport os\n",
+    "flows/bad.py": "def late() -> None:\n    import transformers\n",
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What import-linter says about a copy of the packages with every violation in it."""
+    copy = tmp_path_factory.mktemp("copy")
+    for package in ("pipeline", "filters", "flows"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for name, text in VIOLATIONS.items():
+        (copy / name).write_text(text)
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("contract", CONTRACTS)
+def test_a_violation_breaks_its_contract(contract: str, verdicts: str) -> None:
+    assert f"{contract} BROKEN" in verdicts
