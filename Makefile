@@ -16,7 +16,6 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # The default of 20 s is too short for a first start on two busy cores (measured: 19 s of CPU).
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 180
 
-.DELETE_ON_ERROR:
 .PHONY: help setup demo check test bench clean
 
 help:
@@ -38,9 +37,10 @@ check: $(TOOLS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two workers: the tests are sized for two cores, and each may start worker processes of its own.
+# Two workers: the tests are sized for two cores, and each may start worker processes of its own. A file stays on
+# one worker, so that a run of the demo that several tests look at is made once.
 test: check setup
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: setup
 	@set -e; for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
@@ -54,7 +54,7 @@ clean:
 PACKAGES := --quiet --no-deps -r requirements.lock --editable .
 $(TOOLS): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("coldforge needs Python 3.11 or newer: make PYTHON=python3.11")'
-	@echo 'Setting up .venv (about 1 GB; seconds with uv, minutes with pip)'
+	@echo 'Setting up .venv (about 1.5 GB; seconds with uv, minutes with pip)'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip install --python $(BIN)/python $(PACKAGES) \
 		|| $(BIN)/python -m pip install $(PACKAGES)

@@ -16,6 +16,7 @@ _LETTER_AND_TEXT = re.compile(
     r"(?:(?:option|choice|answer)\s+)?(?:\(([A-Za-z])\)|([A-Za-z])\)|([A-Za-z])\s*[.:](?=\s)|([A-Za-z])\s+-(?=\s))\s*(.+)",
     re.IGNORECASE,
 )
+_TEXT_AND_LETTER = re.compile(r"(.+?)\s*\(([A-Za-z])\)\.?")
 _REASON = re.compile(r"(?:option\s+)?\(?([A-Za-z])\)?,?\s+(?:because|since|as)\s.*", re.IGNORECASE)
 _OWN_LABEL = re.compile(r"\s*(?:\(([A-Za-z])\)|([A-Za-z])[.):])\s+(?=\S)")
 # Words that may stand before an option in a sentence that commits to it.
@@ -38,9 +39,10 @@ def _option_words(choices: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     return tuple(tokens(clean(text)) for text in option_texts(choices))
 
 
-def gold_option(gold: str, choices: Sequence[str]) -> int | None:
+@lru_cache(maxsize=1024)
+def gold_option(gold: str, choices: tuple[str, ...]) -> int | None:
     """Return the place of the option that a stored answer names by letter or text; None if none or several fit."""
-    texts = _option_words(tuple(choices))
+    texts = _option_words(choices)
     words = tokens(clean(gold))
     by_text = {place for place, text in enumerate(texts) if equal(words, text)}
     letter = re.fullmatch(rf"\s*{_LABEL}\.?\s*", gold)
@@ -52,12 +54,12 @@ def gold_option(gold: str, choices: Sequence[str]) -> int | None:
     return min(named) if len(named) == 1 else None
 
 
-def meant_option(prediction: str, choices: Sequence[str]) -> int | None:
+def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
     """Return the place of the one option that a cleaned prediction commits to; None if that is not clear.
 
     A place beyond the options stands for a letter that no option has.
     """
-    texts = _option_words(tuple(choices))
+    texts = _option_words(choices)
     for text in dict.fromkeys((prediction, without_lead(prediction))):
         place = _meant(text, texts)
         if place is not None:
@@ -89,6 +91,9 @@ def _meant(text: str, options: Sequence[tuple[str, ...]]) -> int | None:
     match = _LETTER_AND_TEXT.fullmatch(text)
     if match is not None:
         return _agreed(_place(_first(match)), tokens(match[5]), options)
+    match = _TEXT_AND_LETTER.fullmatch(text)
+    if match is not None:
+        return _agreed(_place(match[2]), tokens(match[1]), options)
     match = _REASON.fullmatch(text)
     if match is not None and not any(contains(words, option) for option in _others(_place(match[1]), options)):
         return None if _open(words) else _place(match[1])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from filters.answer_text import HEDGES, NEGATIONS
+from filters.answer_units import canonical_unit, is_unit
 
 MAX_DIGITS = 60
 """Of one number; longer ones are not measured by anybody, and their arithmetic would cost."""
@@ -49,8 +51,13 @@ _SCALES = {
     "bn": 10**9,
     "trillion": 10**12,
 }
+_LETTER_SCALES = {"M": 10**6, "B": 10**9}
 _SCALE = "|".join(sorted(_SCALES, key=len, reverse=True))
-_UNIT = r"[^\W\d_°$€£¥₹][^\W\d_]*\.?(?:/[^\W\d_]+)?(?:\^?[23])?|°\s?[cf]?|%|‰"
+# A power belongs to a length: "5 m2" is an area, but "5 x2" and "5e3" are no units.
+_UNIT = (
+    r"(?:[kcdm]?m|ft|feet|in|yd|mi|met(?:er|re)s?)\^?[23](?![0-9])"
+    r"|[^\W\d_°$€£¥₹][^\W\d_]*(?![0-9^])\.?(?:/[^\W\d_]+)?|°\s?[cf]?|%|‰"
+)
 _NUMBER = re.compile(
     rf"(?:(?P<about>{_ABOUT})\s*)?(?P<sign>{_SIGN})?\s*(?P<currency>{_CURRENCY})?\s*(?P<sign2>-)?"
     rf"(?:(?P<whole>[0-9]+)\s+(?P<mixed_top>[0-9]+)\s?/\s?(?P<mixed_bottom>[0-9]+)"
@@ -58,48 +65,15 @@ _NUMBER = re.compile(
     rf"|(?P<power>10\s?(?:\^|\*\*)\s?[+-]?[0-9]+)"
     rf"|(?P<numeral>{NUMERAL}))"
     rf"(?:\s*(?P<scale>{_SCALE})\b)?"
-    rf"(?:\s*-?\s*(?P<unit>(?:{_UNIT})(?:\s[^\W\d_]+)?))?\s*[.!]?",
+    rf"(?:(?:\s*|-)(?P<unit>(?:{_UNIT})(?:\s[^\W\d_]+)?))?\s*[.!]?",
     re.IGNORECASE,
 )
 # Words that are no unit: with one of these a number says something else, or not yet anything.
 _NO_UNIT = (
-    frozenset(
-        {"and", "to", "than", "more", "less", "fewer", "plus", "minus", "over", "under", "above", "below", "through"}
-        | {
-            "of",
-            "out",
-            "per",
-            "each",
-            "every",
-            "if",
-            "but",
-            "at",
-            "ish",
-            "between",
-            "until",
-            "squared",
-            "cubed",
-            "else",
-        }
-        | {"half", "halves", "third", "thirds", "quarter", "quarters", "tenths", "hundredths", "thousandths", "by"}
-        | {
-            "am",
-            "pm",
-            "bc",
-            "bce",
-            "max",
-            "min",
-            "maximum",
-            "minimum",
-            "e",
-            "st",
-            "nd",
-            "rd",
-            "th",
-            "estimated",
-            "approx",
-        }
-    )
+    frozenset("to than more less fewer plus minus over under above below through between until by of out per".split())
+    | frozenset("each every if but and at ish squared cubed else unless while when because as is are was yes".split())
+    | frozenset("half halves third thirds quarter quarters tenths hundredths thousandths st nd rd th e".split())
+    | frozenset("am pm bc bce max maximum minimum estimated approx".split())
     | HEDGES
     | NEGATIONS
 )
@@ -109,20 +83,24 @@ _PLAIN = re.compile(r"[0-9]*\.?[0-9]+")
 _COMMA = re.compile(r"[0-9]*,[0-9]+")
 
 
+@lru_cache(maxsize=4096)  # the rollouts of a question share its gold and many of their answers
 def read_number(text: str) -> Number | None:
     """Return the number that the whole of a cleaned text is, with its unit; None if it is not one number."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         return read_words(text)
     readings = _readings(match)
-    if not readings or not _may_be_unit((match["unit"] or "").lower().split()):
+    if not readings or not _may_be_unit(re.findall(r"[^\s/]+", match["unit"] or "")):
         return None
     scale = _SCALES[match["scale"].lower()] if match["scale"] else 1
-    minus = (match["sign"] or "").strip().lower() in {"-", "minus", "negative"} or match["sign2"] is not None
+    minus = ((match["sign"] or "").strip().lower() in {"-", "minus", "negative"}) != (match["sign2"] is not None)
     signed = [(-value if minus else value) * scale for value, _ in readings]
+    if match["unit"] in _LETTER_SCALES:
+        # "2.3M" is millions, but 5 M may be metres.
+        return Number(signed[0] * _LETTER_SCALES[match["unit"]], "", signed[0], -1, about=match["about"] is not None)
     return Number(
         value=signed[0],
-        unit=_unit(match["unit"] or match["currency"] or ""),
+        unit=canonical_unit(match["unit"] or match["currency"] or ""),
         other=signed[1] if len(signed) > 1 else None,
         decimals=readings[0][1] if scale == 1 else -1,
         about=match["about"] is not None,
@@ -183,74 +161,6 @@ def _ratio(top: str, bottom: str) -> Fraction | None:
     return above[0][0] / below[0][0] if above and below and below[0][0] else None
 
 
-# Factor to the first unit of each dimension. Temperatures are no multiples of each other and convert to nothing.
-_DIMENSIONS: tuple[dict[str, Fraction], ...] = (
-    {name: Fraction(factor) for name, factor in (("m", "1"), ("km", "1000"), ("cm", "0.01"), ("mm", "0.001"))}
-    | {"in": Fraction("0.0254"), "ft": Fraction("0.3048"), "yd": Fraction("0.9144"), "mi": Fraction("1609.344")},
-    {"kg": Fraction(1), "g": Fraction("0.001"), "mg": Fraction("0.000001"), "t": Fraction(1000)}
-    | {"lb": Fraction("0.45359237"), "oz": Fraction("0.028349523125")},
-    {"s": Fraction(1), "min": Fraction(60), "h": Fraction(3600), "d": Fraction(86400), "ms": Fraction("0.001")},
-    {"l": Fraction(1), "ml": Fraction("0.001"), "cl": Fraction("0.01")},
-    {"m2": Fraction(1), "km2": Fraction(10**6), "cm2": Fraction("0.0001"), "ha": Fraction(10**4)},
-    {"m/s": Fraction(1), "km/h": Fraction(10, 36), "mph": Fraction("0.44704")},
-)
-_ALIASES = {
-    alias: name
-    for name, aliases in {
-        "m": "meter meters metre metres",
-        "km": "kilometer kilometers kilometre kilometres kms",
-        "cm": "centimeter centimeters centimetre centimetres",
-        "mm": "millimeter millimeters millimetre millimetres",
-        "in": "inch inches",
-        "ft": "foot feet",
-        "yd": "yard yards",
-        "mi": "mile miles",
-        "kg": "kilogram kilograms kgs kilo kilos",
-        "g": "gram grams gm gms",
-        "mg": "milligram milligrams",
-        "t": "ton tons tonne tonnes",
-        "lb": "lbs pound pounds",
-        "oz": "ounce ounces",
-        "s": "sec secs second seconds",
-        "min": "mins minute minutes",
-        "h": "hr hrs hour hours",
-        "d": "day days",
-        "ms": "millisecond milliseconds",
-        "l": "liter liters litre litres",
-        "ml": "milliliter milliliters millilitre millilitres",
-        "cl": "centiliter centiliters",
-        "ha": "hectare hectares",
-        "km/h": "kph kmh kmph",
-        "%": "percent percentage pct",
-        "$": "usd us$ dollar dollars",
-        "€": "eur euro euros",
-        "£": "gbp",
-        "°": "degree degrees deg",
-        "°c": "celsius c",
-        "°f": "fahrenheit f",
-        "times": "x fold",
-    }.items()
-    for alias in aliases.split(" ")
-}
-
-
-def _unit(text: str) -> str:
-    """Return the canonical name of a unit; "square metres" and "m²" are "m2"."""
-    unit = " ".join(text.lower().rstrip(".").replace("^", "").replace("° ", "°").split())
-    if unit.startswith("square "):
-        unit = unit.removeprefix("square ") + "2"
-    base, power = (unit[:-1], unit[-1]) if unit[-1:] in {"2", "3"} else (unit, "")
-    return _ALIASES.get(base, base) + power
-
-
-def conversion(unit: str, target: str) -> Fraction | None:
-    """Return the factor from one unit to another of its dimension; None if there is none."""
-    for dimension in _DIMENSIONS:
-        if unit in dimension and target in dimension:
-            return dimension[unit] / dimension[target]
-    return None
-
-
 _ONES = {
     word: value
     for value, word in enumerate(
@@ -283,9 +193,10 @@ _NOTHING = frozenset({"none", "nil", "nothing"})
 
 def read_words(text: str) -> Number | None:
     """Return a number that is spelt out ("twenty-one", "one hundred and five people"); None if it is not one."""
-    words = text.lower().rstrip(".!").replace("-", " ").split()
-    minus = words[:1] in (["minus"], ["negative"])
-    words = words[minus:]
+    written = text.rstrip(".!").replace("-", " ").split()
+    minus = [word.lower() for word in written[:1]] in (["minus"], ["negative"])
+    written = written[minus:]
+    words = [word.lower() for word in written]
     if len(words) == 1 and words[0] in _NOTHING:
         return Number(Fraction(0), "", None, 0, about=False)
     end = 0
@@ -293,16 +204,25 @@ def read_words(text: str) -> Number | None:
         end += 1
     value = _spelt(words[:end])
     unit = " ".join(words[end:])
-    if value is None or not _may_be_unit(words[end:]):
+    if value is None or not _may_be_unit(written[end:]):
         return None
-    return Number(Fraction(-value if minus else value), _unit(unit), None, 0, about=False)
+    return Number(Fraction(-value if minus else value), canonical_unit(unit), None, 0, about=False)
 
 
 def _may_be_unit(words: list[str]) -> bool:
-    """Return whether words behind a number can name what it counts: at most two, none of which changes it."""
-    number_words = _ONES.keys() | _TENS.keys() | _SCALES.keys()
-    known = _NO_UNIT.isdisjoint(words) and number_words.isdisjoint(words)
-    return len(words) <= 2 and known  # noqa: PLR2004 - "square meters"; more is a sentence
+    """Return whether the words behind a number can name what it counts, rather than change it or answer anew.
+
+    That is at most two ("square meters"; more is a sentence), and no names, which are written with a capital.
+    """
+    lowered = [word.lower() for word in words]
+    if len(words) > 2 or (lowered[:1] == ["x"] and len(words) > 1):  # noqa: PLR2004 - said above
+        return False
+    if not _NO_UNIT.isdisjoint(lowered) or not _NUMBER_WORDS.isdisjoint(lowered):
+        return False
+    return all((word.isalpha() and word.islower()) or is_unit(word) for word in words)
+
+
+_NUMBER_WORDS = _ONES.keys() | _TENS.keys() | _SCALES.keys()
 
 
 def _is_number_word(words: list[str], at: int) -> bool:

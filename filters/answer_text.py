@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # NFKC would turn 10² into 102 and 3½ into 31/2.
 _SUPERSCRIPT = re.compile("([\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
@@ -26,13 +27,15 @@ _WRAPPERS = (
     re.compile(r"'((?:[^']|(?<=\w)'(?=\w))*)'"),
     re.compile(r'"([^"]*)"'),
 )
+_FRACTION = re.compile(r"\\[dt]?frac\{([0-9.]+)\}\{([0-9.]+)\}")
 _DEEPEST = 3
 """Wrappers are nested at most so deep in practice: a boxed formula in bold."""
 _LEAD = re.compile(
     r"(?:(?:so|thus|therefore|hence),?\s+)?"
-    r"(?:(?:(?:the|my)\s+)?(?:(?:final|correct|right|best)\s+)?(?:answer|result)\s*(?::|=|(?:is|would be|should be)\b)"
+    r"(?:(?:(?:the|my)\s+)?(?:(?:final|correct|right|best)\s+)?(?:answer|result|option|choice)"
+    r"\s*(?::|=|(?:is|would be|should be)\b)"
     r"|(?:it|this|that|they|there|these|he|she)(?:'s|\s+is|\s+are|\s+was|\s+were)\b"
-    r"|i see\b)"
+    r"|i (?:see|choose|pick|select)\b)"
     r"\s*:?\s*",
     re.IGNORECASE,
 )
@@ -45,7 +48,9 @@ def clean(text: str) -> str:
         text = _VULGAR.sub(" ", _SUPERSCRIPT.sub(lambda match: "^" + match[1], text))
         text = unicodedata.normalize("NFKC", text).translate(_ONE_SPELLING)
         text = "".join(map(_plain, text))
-    text = " ".join(text.replace("`", "'").split())
+    text = _FRACTION.sub(r"\1/\2", text.replace("\\times", "x").replace("\\cdot", "x").replace("\\%", "%"))
+    # A line break may part two answers, so it is not a mere space.
+    text = "; ".join(" ".join(line.split()) for line in text.replace("`", "'").splitlines() if line.strip())
     for _ in range(_DEEPEST):
         bare = text.rstrip(".")
         unwrapped = next((match[1].strip() for form in _WRAPPERS if (match := form.fullmatch(bare))), "")
@@ -79,16 +84,17 @@ _TOKEN = re.compile(
     r"|(?:(?<![\w)])-)?[0-9]+(?:[.,:][0-9]+)*"
     r"|[^\W\d_]\+\+(?!\w)|(?<!\w)[^\W\d_]{1,2}[+-](?![\w+-])"
     r"|(?:(?![0-9_])\w|[\u0300-\u036f])+"
-    r"|(?<=[0-9])\s*(?:[*^+]|/(?=\s*[0-9]))"
+    r"|(?<=[0-9])\s*(?:[*^+]|/(?=\s*[0-9]))|\+(?!\s*[0-9])"
     r"|[^\w\s.,:;!?'\"()\[\]{}/\\|_*^+-]"
 )
 _THOUSANDS = re.compile(r"-?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _POINT_INITIALS = re.compile(r"\b(?:[^\W\d_]\.){2,}")
-_ARTICLES = frozenset({"a", "an", "the"})
-# After these an article belongs to what follows: "in the park".
-_BEFORE_ARTICLE = frozenset({"of", "in", "on", "at", "and", "to", "with", "for", "by", "from"})
-# Where the letter is a name and no article: "A minor" is a key.
-_AFTER_LETTER_A = frozenset({"minor", "major", "flat", "sharp"})
+# An article stands before a word, at the beginning or after one of these words. The A of "A minor", "A 1" and
+# "A, Paris" is a letter.
+_ARTICLE = re.compile(
+    r"(^|(?<!\w)(?:of|in|on|at|and|to|with|for|by|from)\s+)"
+    r"(?:the|an|a(?!\s+(?:[^\W_]\b|[0-9]|(?:minor|major|flat|sharp)\b)))\s+(?=\w)"
+)
 # One spelling for small numbers, a few symbols, and the British words that colour and measure questions use.
 _WORDS = {
     "zero": "0",
@@ -125,14 +131,15 @@ _WORDS = {
 _PLAIN_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"})
 
 
+@lru_cache(maxsize=4096)  # a grade asks for the same text several times, and rollouts of a question repeat it
 def tokens(text: str) -> tuple[str, ...]:
     """Return what two spellings of one cleaned text have in common, diacritics kept.
 
     Case, punctuation, articles, thousands separators and the spelling of small numbers do not count.
     """
-    text = _POINT_INITIALS.sub(lambda match: match[0].replace(".", ""), text.casefold())
-    words = [_word(token.strip()) for token in _TOKEN.findall(text.replace("'", ""))]
-    return tuple(word for place, word in enumerate(words) if not _is_article(words, place))
+    text = _ARTICLE.sub(r"\1", text.casefold().replace("'", ""))
+    text = _POINT_INITIALS.sub(lambda match: match[0].replace(".", ""), text)
+    return tuple(_word(token.strip()) for token in _TOKEN.findall(text))
 
 
 def _word(token: str) -> str:
@@ -141,19 +148,9 @@ def _word(token: str) -> str:
     return _WORDS.get(token, token)
 
 
-def _is_article(words: list[str], place: int) -> bool:
-    if words[place] not in _ARTICLES or place == len(words) - 1:
-        return False
-    if words[place] == "a":
-        following = words[place + 1]
-        if len(following) == 1 or following[0].isdigit() or following in _AFTER_LETTER_A:
-            return False
-    return place == 0 or words[place - 1] in _BEFORE_ARTICLE
-
-
 def folded(words: tuple[str, ...]) -> tuple[str, ...]:
     """Return tokens without the diacritics of Latin letters; marks of other scripts make other letters."""
-    return tuple(word if word.isascii() else _fold(word) for word in words)
+    return words if all(map(str.isascii, words)) else tuple(map(_fold, words))
 
 
 def _fold(word: str) -> str:
@@ -178,8 +175,9 @@ def equal(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
         return False
     if plain_a == plain_b:
         return True
-    joinable = all(word.isalpha() and word not in NEGATIONS for word in (*plain_a, *plain_b))
-    return joinable and "".join(plain_a) == "".join(plain_b)
+    if "".join(plain_a) != "".join(plain_b):
+        return False
+    return all(word.isalpha() and word not in NEGATIONS for word in (*plain_a, *plain_b))
 
 
 def contains(words: tuple[str, ...], part: tuple[str, ...]) -> bool:

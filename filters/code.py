@@ -58,7 +58,7 @@ def skeleton(code: str) -> str:
         UnparsableCodeError: as `parse`.
     """
     tree = _without_docstrings(parse(code))
-    bound = _bound(tree)
+    bound = _bound(tree) | {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     for node in ast.walk(tree):
         match node:
             case ast.Constant():
@@ -80,7 +80,8 @@ def no_ops(cells: list[tuple[str, bool]]) -> list[bool]:
     """Return for each cell of a session whether it did nothing; a cell is its code and whether it showed output.
 
     A cell does nothing if it makes no call with an effect, shows no value but literals, and binds no
-    name that a later cell reads. Comments, `pass`, and printing a fixed text do nothing.
+    name that a later cell reads. Comments, `pass`, and printing a fixed text do nothing. What `import *`
+    binds is not known, so it counts as read.
 
     Raises:
         UnparsableCodeError: a cell does not parse.
@@ -89,7 +90,9 @@ def no_ops(cells: list[tuple[str, bool]]) -> list[bool]:
     read_later: set[str] = set()
     verdicts = []
     for tree, (_, showed) in reversed(list(zip(trees, cells, strict=True))):
-        acts = _has_effect(tree) or (showed and _shows_value(tree)) or not _bound(tree).isdisjoint(read_later)
+        bound = _bound(tree)
+        binds = "*" in bound or not bound.isdisjoint(read_later)
+        acts = binds or _has_effect(tree) or (showed and _shows_value(tree))
         verdicts.append(not acts)
         read_later |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     return verdicts[::-1]

@@ -42,8 +42,8 @@ class ContaminationSettings(Settings):
     radius: int = Field(default=4, ge=0, le=64)
     """Bits of phash within which an image is a benchmark's, if dhash agrees. Half the radius of deduplication:
     here nothing else, such as the question, has to agree."""
-    max_dhash: int = Field(default=6, ge=0, le=64)
-    """Bits of dhash, the second signal."""
+    max_dhash: int = Field(default=8, ge=0, le=64)
+    """Bits of dhash, the second signal; as in `DedupSettings`, where it was measured."""
     text_radius: int = Field(default=10, ge=0, le=64)
     """Bits of phash within which an image is close enough for equal text to decide."""
     ngram_share: float = Field(default=0.5, gt=0, le=1)

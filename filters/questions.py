@@ -53,12 +53,7 @@ def _checkable(answer: str, question: Question, settings: QuestionSettings) -> b
     if question.answer_type == "text" and (len(answer) > settings.max_text or len(words) > settings.max_words):
         return False
     itself = grade(
-        answer,
-        # Items of a list are golds of their own only together.
-        question.answers if question.answer_type == "list" else (answer,),
-        question.answer_type,
-        tolerance=question.tolerance,
-        choices=question.choices or None,
+        answer, (answer,), question.answer_type, tolerance=question.tolerance, choices=question.choices or None
     )
     return itself.verdict == "right"
 
@@ -74,7 +69,7 @@ _NEEDS_OPTIONS = re.compile(
     r"|\b(?:correct|incorrect|true|false|right|wrong|best|accurate) (?:\w+ )?"
     r"(?:statements?|descriptions?|captions?|answers?)\b"
     r"|\b(?:is|are) (?:\w+ )?(?:true|false|correct|incorrect|not true|not correct)\b"
-    r"|\b(?:except|most likely|best describes?)\b"
+    r"|\b(?:is|are) (?:right|wrong|best)\s*\?|\b(?:except|most likely|best describes?)\b"
     r"|\b(?:select|choose|pick|tick|circle the)\b|_{2,}|\b[A-E]\) ",
     re.IGNORECASE,
 )

@@ -22,7 +22,15 @@ IMAGE_MARK = "<image>"
 
 AnswerReason = Literal["no_answer", "answer_wrong", "answer_undecided"]
 GrammarReason = Literal[
-    "bad_call", "no_turns", "early_answer", "no_final_answer", "bad_arguments", "no_think", "control_token", "bad_code"
+    "bad_call",
+    "no_turns",
+    "early_answer",
+    "no_final_answer",
+    "other_answer",
+    "bad_arguments",
+    "no_think",
+    "control_token",
+    "bad_code",
 ]
 LengthReason = Literal["answer_too_long"]
 ExecutedReason = Literal["execution_error"]
@@ -240,8 +248,12 @@ def _ungrammatical(trajectory: Trajectory) -> GrammarReason | None:
     foreign = (trajectory.system, trajectory.user, *(turn.observation or "" for turn in turns))
     if any(_CHAT_TOKEN.search(text) for text in foreign):
         return "control_token"
-    reasons = map(_ungrammatical_turn, turns)
-    return next((reason for reason in reasons if reason is not None), None)
+    for turn in turns:
+        reason = _ungrammatical_turn(turn)
+        if reason is not None:
+            return reason
+    # What was graded has to be what is trained on.
+    return None if argument(turns[-1]) == trajectory.answer else "other_answer"
 
 
 def _ungrammatical_turn(turn: Turn) -> GrammarReason | None:

@@ -12,7 +12,18 @@ from flows.journal import Journal
 from flows.progress import Progress
 from flows.world import Stock
 from pipeline.records import Outcome, Question, QuestionKey, Route
-from pipeline.stage import Range, Runner, Stage, StageResult, UnitResult
+from pipeline.stage import (
+    Range,
+    Runner,
+    Stage,
+    StageResult,
+    UnitInput,
+    UnitOutput,
+    UnitResult,
+    begin_unit,
+    run_unit,
+    stage_directory,
+)
 from pipeline.store.shards import read_columns
 
 
@@ -39,6 +50,16 @@ class Work(NamedTuple):
     """Records that were routed to it."""
     unit: Callable[[Range, int], UnitResult]
     """Reads, runs and commits one range; the number is the total of ranges."""
+
+
+def run_in_worker(
+    curation: Curation, stage: Stage, span: Range, unit: UnitInput, work: Callable[[UnitInput], UnitOutput]
+) -> UnitResult:
+    """Run and commit one unit in a worker process; one that was committed before needs no process at all."""
+    part, before = begin_unit(stage, stage_directory(curation.job.out, stage), span, unit)
+    if before is not None:
+        return UnitResult(part, reused=True, counts=before)
+    return curation.driver.cpu(run_unit, stage, curation.job.out, span, unit, work)
 
 
 def kept_ids(result: StageResult, route: Route | None = None) -> frozenset[str]:

@@ -62,7 +62,7 @@ def declare(recipe: Recipe, inputs: Inputs, stock: Stock, limit: int | None) -> 
 
 def _parts(recipe: Recipe, inputs: Inputs, stock: Stock, limit: int | None) -> Mapping[str, _Part]:
     hashes = inputs.prompts.hashes()
-    gate = {
+    gate: dict[str, Json] = {
         "settings": recipe.gate.model_dump(mode="json"),
         "filter": gates.VERSION,
         "grader": answers.VERSION,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from hypothesis import settings
 
@@ -14,6 +15,7 @@ os.environ.update(
     {
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
+        "PREFECT_HOME": str(Path(__file__).parents[1] / ".cache" / "prefect"),
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

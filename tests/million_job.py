@@ -27,7 +27,7 @@ KEEP = Stage("keep", 1, "map", {}, "", {"rows": SourceRow}, ())
 
 def write_input(directory: Path, rows: int, units: int) -> None:
     """Write the parts that an earlier stage would have left: one file per range of the root hash."""
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     for number in range(units):
         pq.write_table(_rows_of(number, units, len(range(number, rows, units))), input_part(directory, number))
 

@@ -1,4 +1,4 @@
-"""A small finished run made of records written by hand: every stage, no model, no sandbox, under a second."""
+"""A small finished run made of records written by hand: every stage, no model, no sandbox."""
 
 from __future__ import annotations
 
@@ -156,6 +156,10 @@ def outcome(
 
 
 Made = dict[str, type[Record]]
+Given = tuple[str, Record, Outcome]
+"""Root id, input record, its outcome."""
+Make = Callable[[str], Sequence[tuple[str, Record]]]
+"""Root id → (table, record)."""
 
 
 def stage(
@@ -163,9 +167,9 @@ def stage(
     name: str,
     *,
     upstream: Sequence[StageResult],
-    inputs: Iterable[tuple[str, Record, Outcome]],
+    inputs: Iterable[Given],
     tables: Made,
-    made: Callable[[str], Sequence[tuple[str, Record]]] = lambda _: (),
+    made: Make = lambda _: (),
 ) -> StageResult:
     """Commit a stage whose inputs (root, record, outcome) are known; `made` gives the rows that a root makes."""
     given = list(inputs)
@@ -204,13 +208,10 @@ def small_run(run: Path) -> Path:
     of = {number: root for root, number in roots.items()}
     results: list[StageResult] = []
 
-    def add(name: str, inputs: Iterable[tuple[str, Record, Outcome]], tables: Made, made: object = None) -> None:
-        rows = made if callable(made) else lambda _: ()
-        results.append(stage(run, name, upstream=results[-1:], inputs=inputs, tables=tables, made=rows))
+    def add(name: str, inputs: Iterable[Given], tables: Made, made: Make = lambda _: ()) -> None:
+        results.append(stage(run, name, upstream=results[-1:], inputs=inputs, tables=tables, made=made))
 
-    def asks(
-        stage_name: str, numbers: Iterable[int], decide: Callable[[int], tuple[Route | None, str]]
-    ) -> list[tuple[str, Record, Outcome]]:
+    def asks(stage_name: str, numbers: Iterable[int], decide: Callable[[int], tuple[Route | None, str]]) -> list[Given]:
         return [(of[n], opened(n), outcome(stage_name, opened(n), *decide(n))) for n in numbers]
 
     add(

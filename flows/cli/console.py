@@ -72,3 +72,19 @@ def require_run(run: Path) -> Path:
     found = sorted(str(path.parent) for path in run.parent.glob("*/stages")) if run.parent.is_dir() else []
     near = f"; runs there: {', '.join(found[:5])}" if found else "; make one with `coldforge run RECIPE`"
     raise UsageError(f"{run} is not a run directory{near}")
+
+
+def require_ledger(run: Path) -> Path:
+    """Return `run` if it is the directory of a run that has a ledger.
+
+    Raises:
+        UsageError: it is no run, or one that has not ended once yet.
+    """
+    from pipeline.errors import UsageError
+
+    if (require_run(run) / "ledger.duckdb").exists():
+        return run
+    raise UsageError(
+        f"{run} has no ledger yet: it is written when `coldforge run` ends, finished or not; "
+        f"`coldforge status {run}` tells how far it is"
+    )

@@ -103,12 +103,13 @@ def _tell_files(package: str) -> str:
         )
     if checkout is not None:
         return f"{found} (editable)"
-    files = [file for file in ours.files or [] if file.parts[0] == package]
+    # Byte code is made on the spot and recorded without a hash.
+    files = [file for file in ours.files or [] if file.parts[0] == package and file.hash is not None]
     changed = [str(file) for file in files if not _is_intact(file)]
     if changed or not files:
         raise CheckError(
             f"{len(changed)} files of {package} are not those that were installed, such as "
-            f"{', '.join(changed[:3]) or found}; another distribution owns the same name: "
+            f"{', '.join(changed[:3]) or found}; they were edited, or another distribution has files of these names: "
             "install coldforge again in an environment of its own"
         )
     return f"{found}, {len(files)} files intact"
@@ -128,14 +129,12 @@ def _editable_root(ours: Distribution) -> Path | None:
 
 
 def _is_intact(file: PackagePath) -> bool:
-    """Compare a file with the hash that the installer recorded; byte code has none and is made anew."""
+    """Compare a file with the hash that the installer recorded."""
     import base64
     import hashlib
 
-    if file.hash is None:
-        return True
     path = Path(str(file.locate()))
-    if not path.is_file():
+    if file.hash is None or not path.is_file():
         return False
     digest = hashlib.new(file.hash.mode, path.read_bytes()).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == file.hash.value

@@ -55,6 +55,7 @@ def plan(
     print_checks(checks)
     if wrong:
         raise UsageError(f"recipe {recipe}: {len(wrong)} of {len(checks)} checks failed (see `wrong` above)")
+    print_line("")
     print_table(Table("plan", f"Calls expected for {rows:,} source rows", StageCalls._fields, tuple(stages)))
     guesses = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in assumptions().items())
     print_line(f"assumed: {guesses}\n`coldforge run {recipe} --limit 100` measures instead")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flows.cli.console import JsonFlag, console, print_json, print_line, print_table, require_run
+from flows.cli.console import JsonFlag, console, print_json, print_line, print_table, require_ledger
 from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
@@ -25,7 +25,7 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     from flows.recipe import load_recipe
     from pipeline.errors import CheckError
 
-    recipe = load_recipe(require_run(run) / "recipe.yaml")
+    recipe = load_recipe(require_ledger(run) / "recipe.yaml")
     results = _replay_all(_valid_trajectories(run), recipe, store if store is not None else run.parent / ".store")
     # What counts as wrong is what the run's own validation would have rejected.
     decisions = (replayed(result.trajectory_id, result, recipe.validate_) for result in results)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import console, print_line, print_table, require_run
+from flows.cli.console import console, print_line, print_table, require_ledger
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def show(
     """Show the life of a question of RUN, or the transcript of a trajectory."""
     from flows.cli.lookup import find, read_life
 
-    found = find(require_run(run), identity)
+    found = find(require_ledger(run), identity)
     if found.kind == "trajectory":
         _print_trajectory(run, found.id)
     else:

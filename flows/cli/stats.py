@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_table, require_run
+from flows.cli.console import JsonFlag, print_json, print_table, require_ledger
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def stats(
     as_json: JsonFlag = False,
 ) -> None:
     """Print funnel, reasons, gates, yield, tools and cost of RUN, or the result of a query on its ledger."""
-    require_run(run)
+    require_ledger(run)
     wanted: Format = "json" if as_json else format_
     if sql is None:
         _print_all(run, wanted)

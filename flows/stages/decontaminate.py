@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from filters.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
-from flows.curation import Curation, Work, kept_ids, question_keys
+from flows.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from flows.stages.common import decided
 from flows.stages.dedup import image_hashes
 from pipeline.records import ImageFacts, QuestionKey
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit
+from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 
 
 def work(curation: Curation, stage: Stage) -> Work:
@@ -22,7 +22,7 @@ def work(curation: Curation, stage: Stage) -> Work:
     def unit(span: Range, _: int) -> UnitResult:
         facts = tuple(fact for fact in screened.read("facts", ImageFacts) if fact.question_id in ids)
         whole = UnitInput(tuple(question_keys(screened, ids)), facts)
-        return curation.driver.cpu(run_unit, stage, curation.job.out, span, whole, run)
+        return run_in_worker(curation, stage, span, whole, run)
 
     return Work(len(ids), unit)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from filters.dedup import DedupSettings, ImageHashes, QuestionRow, cluster_questions, dedup_decisions
-from flows.curation import Curation, Work, question_keys
+from flows.curation import Curation, Work, question_keys, run_in_worker
 from flows.stages.common import decided
 from pipeline.records import ImageFacts, QuestionKey
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit
+from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 
 
 def work(curation: Curation, stage: Stage) -> Work:
@@ -18,7 +18,7 @@ def work(curation: Curation, stage: Stage) -> Work:
     def unit(span: Range, _: int) -> UnitResult:
         whole = UnitInput(tuple(question_keys(screened)), tuple(screened.read("facts", ImageFacts)))
         run = partial(dedup_unit, settings=curation.job.recipe.dedup)
-        return curation.driver.cpu(run_unit, stage, curation.job.out, span, whole, run)
+        return run_in_worker(curation, stage, span, whole, run)
 
     return Work(screened.counts["kept"], unit)
 

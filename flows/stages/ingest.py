@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from flows.curation import Curation, Work
+from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import row_outcome
 from pipeline.errors import RowError
 from pipeline.records import SourceRow
 from pipeline.sources import read_source
 from pipeline.sources.questions import to_question
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit
+from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 from pipeline.store.blobs import BlobStore
 
 
@@ -26,7 +26,7 @@ def work(curation: Curation, stage: Stage) -> Work:
 
     def unit(span: Range, total: int) -> UnitResult:
         mine = UnitInput(tuple(row for row in rows if Range.of(row.id, total) == span))
-        return curation.driver.cpu(run_unit, stage, curation.job.out, span, mine, run)
+        return run_in_worker(curation, stage, span, mine, run)
 
     return Work(len(rows), unit)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from flows.curation import Curation, Work, kept_ids
 from flows.stages.common import kept, trajectory_outcome
-from pipeline.export.layout import MANIFEST, Published, file_hash
+from pipeline.export.layout import MANIFEST, Manifest, Published, file_hash
 from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import ExportContext, RlRow, SftRow, StudentFacts
+from pipeline.export.verify_files import check_files, read_manifest
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Cluster, GateCount, Outcome, Question, Record, Trajectory
 from pipeline.stage import (
@@ -57,7 +58,8 @@ def _unit(curation: Curation, stage: Stage, unit: UnitInput, span: Range, _: int
     _remove_others(exports, published)
     hashes = {f"{p.shard}/{p.format}": file_hash(p.directory / MANIFEST) for p in published}
     write_atomic(record, canonical_json(hashes).encode())
-    return commit_unit(stage, directory, part, unit, UnitOutput(_outcomes(unit), {}))
+    outcomes = tuple(_outcome(outcome, published) for outcome in _outcomes(unit))
+    return commit_unit(stage, directory, part, unit, UnitOutput(outcomes, {}))
 
 
 def _publish(curation: Curation, exports: Path, unit: UnitInput) -> tuple[Published, ...]:
@@ -120,17 +122,34 @@ def _outcomes(unit: UnitInput) -> tuple[Outcome, ...]:
     return (*sft, *rl)
 
 
+def _outcome(outcome: Outcome, published: Sequence[Published]) -> Outcome:
+    """Return the outcome as it is, or rejected where every format of the shard had to leave the record out."""
+    shard = [export for export in published if export.shard == outcome.route]
+    refused = [refusal for export in shard for refusal in export.refused if refusal.record_id == outcome.record_id]
+    if not shard or len(refused) < len(shard):
+        return outcome
+    update = {"outcome": "rejected", "route": None, "reason": refused[0].reason, "detail": refused[0].detail}
+    return outcome.model_copy(update=update)
+
+
 def _record(directory: Path, part: Part) -> Path:
     """Return the file that says which exports were written from this input."""
     return directory / f"exports-{part.key[:16]}.json"
 
 
 def _stands(exports: Path, record: Path) -> bool:
+    """Return whether the exports of this input are on disk, every file with its recorded bytes."""
     if not record.exists():
         return False
-    hashes = parse_json(record.read_text())
-    manifests = {name: exports / name / MANIFEST for name in hashes}
-    return all(path.exists() and file_hash(path) == hashes[name] for name, path in manifests.items())
+    return all(_intact(exports / name, sha256) for name, sha256 in parse_json(record.read_text()).items())
+
+
+def _intact(export: Path, sha256: str) -> bool:
+    manifest = export / MANIFEST
+    if not manifest.exists() or file_hash(manifest) != sha256:
+        return False
+    content = read_manifest(export)
+    return isinstance(content, Manifest) and not any(check_files(export, content))
 
 
 def _remove_others(exports: Path, published: Sequence[Published]) -> None:

@@ -6,12 +6,12 @@ from functools import partial
 
 from filters.images import ImageSettings, image_intact
 from filters.questions import QuestionSettings, to_open_ended, verifiable
-from flows.curation import Curation, Work
+from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import decided
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
 from pipeline.records import ImageFacts, ImageRef, Outcome, Question
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit
+from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 from pipeline.store.blobs import BlobStore
 
 
@@ -22,7 +22,7 @@ def work(curation: Curation, stage: Stage) -> Work:
 
     def unit(span: Range, _: int) -> UnitResult:
         mine = UnitInput(tuple(ingested.read("questions", Question, span)))
-        return curation.driver.cpu(run_unit, stage, curation.job.out, span, mine, run)
+        return run_in_worker(curation, stage, span, mine, run)
 
     return Work(ingested.counts["kept"], unit)
 

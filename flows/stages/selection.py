@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from filters.selection import RlCandidate, SelectionSettings, SftCandidate, select
-from flows.curation import Curation, Work, kept_ids, question_keys
+from flows.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from flows.stages.common import decided, key_outcome
 from pipeline.identity import digest
 from pipeline.records import Cluster, GateCount, QuestionKey, Record, TrajectoryKey
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit
+from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 
 
 def work(curation: Curation, stage: Stage) -> Work:
@@ -27,7 +27,7 @@ def work(curation: Curation, stage: Stage) -> Work:
         context += [cluster for cluster in done["dedup"].read("clusters", Cluster) if cluster.question_id in involved]
         context += [count for count in done["gate2"].read("counts", GateCount) if count.question_id in rl]
         whole = UnitInput(tuple(records), tuple(context))
-        return curation.driver.cpu(run_unit, stage, curation.job.out, span, whole, run)
+        return run_in_worker(curation, stage, span, whole, run)
 
     return Work(len(valid) + len(rl), unit)
 

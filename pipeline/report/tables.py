@@ -38,7 +38,7 @@ class _Report(NamedTuple):
     sql: str
 
 
-_FUNNEL = """
+_FUNNEL_SQL = """
 WITH seen AS (
   SELECT s.position, o.question_id,
          bool_or(o.unit = 'question' AND o.outcome = 'kept' AND o.route <> 'next') AS elsewhere
@@ -72,6 +72,8 @@ ORDER BY s.position, c.unit
 """What was routed past a stage: questions that were last kept under a route of their own (rl, sft) and that the
 stage did not see. Past and CPU seconds belong to the stage, so they stand in its first line only."""
 
+_FUNNEL = _Report("funnel", "Funnel: in = kept + rejected + quarantined; past = routed elsewhere", _FUNNEL_SQL)
+
 _GATES = """
 SELECT r AS "right",
        (SELECT count(*) FROM gates WHERE plain_right = r) AS gate1,
@@ -90,7 +92,7 @@ GROUP BY s.stage, s.position ORDER BY s.position
 """
 
 _REPORTS = (
-    _Report("funnel", "Funnel: in = kept + rejected + quarantined; past = routed elsewhere", _FUNNEL),
+    _FUNNEL,
     _Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
     _Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
     _Report("yield_by_teacher", "Yield by teacher", "SELECT * FROM yield_by_teacher"),
@@ -106,7 +108,7 @@ def run_tables(run: Path) -> tuple[Table, ...]:
     Raises:
         UsageError: `run` has no ledger.
     """
-    return tuple(query_table(run, report.sql, report.name, report.title) for report in _REPORTS)
+    return tuple(_table(run, report) for report in _REPORTS)
 
 
 def funnel_table(run: Path) -> Table:
@@ -115,7 +117,10 @@ def funnel_table(run: Path) -> Table:
     Raises:
         UsageError: `run` has no ledger.
     """
-    report = _REPORTS[0]
+    return _table(run, _FUNNEL)
+
+
+def _table(run: Path, report: _Report) -> Table:
     return query_table(run, report.sql, report.name, report.title)
 
 

@@ -1,4 +1,8 @@
-"""Isolated notebooks for model-written Python: see `docs/design/sandbox.md` for the threat model."""
+"""Isolated notebooks for model-written Python.
+
+Code of a model is hostile: it runs in namespaces of its own on a read-only root without network, privileges or
+anything of the host's, and what comes back is checked before it is kept. `Pool` is the way in.
+"""
 
 from __future__ import annotations
 

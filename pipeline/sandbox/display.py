@@ -66,7 +66,7 @@ class Screen:
         """Take in what is left at the end of a cell; a figure that cannot be drawn becomes a note."""
         try:
             self.show_open_figures()
-        except Exception as error:  # noqa: BLE001 - guest code draws here and may raise anything
+        except BaseException as error:  # noqa: BLE001 - guest code draws here and may raise anything
             self.notes.append(f"A figure is not shown: {type(error).__name__}.")
         if self._left_out:
             self.notes.append(f"{self._left_out} more images are not shown: at most {self.limits.images} per cell.")
@@ -185,7 +185,7 @@ def _may_be_turned(image: Any, content: bytes) -> bool:
     """Return whether the file may hold an orientation. For PNG, Pillow knows only after decoding all of it."""
     if image.format == "PNG":
         return any(mark in content for mark in (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp"))
-    return image.getexif().get(0x0112, 1) != 1  # the EXIF tag Orientation
+    return bool(image.getexif().get(0x0112, 1) != 1)  # the EXIF tag Orientation
 
 
 def _flatten(image: Any) -> Any:

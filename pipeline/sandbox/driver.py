@@ -27,6 +27,7 @@ _MESSAGE = 2048
 """Characters kept of an exception's own message."""
 _repr, _str, _compile, _exec, _eval = repr, str, compile, exec, eval
 _send, _receive = wire.send, wire.receive
+_getpid = os.getpid
 _exit = os._exit  # ends without running what the guest registered
 
 
@@ -50,6 +51,8 @@ def serve(host: socket.socket, limits: Limits) -> NoReturn:
         try:
             request, _ = _receive(host)
             pixels, reply = notebook.run(request["seq"], request["code"])
+            if _getpid() != 1:
+                _exit(0)  # a child that the cell forked and let run on; only the session itself answers
             _send(host, reply, pixels)
         except (EOFError, OSError):
             # Closed by the host, or by the cell: there is nobody to answer.
@@ -91,11 +94,6 @@ class _Notebook:
         self._module = types.ModuleType("__main__")
         self._module.__dict__.update(names, display=display.display, __builtins__=builtins)
         sys.modules["__main__"] = self._module
-        self._streams = [
-            # By line: what was printed survives a kill, and keeps its order with what children print.
-            io.TextIOWrapper(io.FileIO(number, "w", closefd=False), "utf-8", "backslashreplace", line_buffering=True)
-            for number in (1, 2)
-        ]
         self._interrupt = self._on_interrupt
 
     def _on_interrupt(self, _number: int, _frame: object) -> None:
@@ -141,24 +139,36 @@ class _Notebook:
 
     def _restore(self) -> None:
         """Undo what the last cell did to what cells rely on."""
-        sys.stdout, sys.stderr = self._streams
-        signal.signal(signal.SIGINT, self._interrupt)
         for number in (1, 2):
             try:
                 os.fstat(number)
             except OSError:
                 # The cell closed it. Keep the number taken, or the next file opened would become the output.
-                os.dup2(os.open("/dev/null", os.O_WRONLY), number)
+                nothing = os.open("/dev/null", os.O_WRONLY)
+                if nothing != number:
+                    os.dup2(nothing, number)
+                    os.close(nothing)
+        sys.stdout, sys.stderr = self._streams = (_stream(1), _stream(2))
+        signal.signal(signal.SIGINT, self._interrupt)
 
     def _flush(self) -> None:
         for stream in (*self._streams, sys.stdout, sys.stderr):
             try:
                 stream.flush()
-            except Exception:  # noqa: BLE001, S112 - closed or replaced by the cell; its text is lost to nobody else
+            except BaseException:  # noqa: BLE001, S112 - closed or replaced by the cell, whose own text is lost
                 continue
 
 
 _NOTES = 16
+
+
+def _stream(number: int) -> io.TextIOWrapper:
+    """Return a new text stream on a descriptor; wrapping and dropping the last cell's one has closed that.
+
+    By line: what was printed survives a kill, and keeps its order with what children print.
+    """
+    raw = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
 
 
 def _cut(text: str, most: int) -> str:

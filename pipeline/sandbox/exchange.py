@@ -72,6 +72,21 @@ class Exchange:
             if events & (select.POLLIN | select.POLLHUP | select.POLLERR):
                 self._receive()
 
+    def check_quiet(self) -> None:
+        """Check that nothing was sent that nobody asked for: it would pass for the next reply.
+
+        Raises:
+            wire.WireError: something was.
+        """
+        try:
+            self.hung_up = not self._handles.channel.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.hung_up = True
+        if not self.hung_up:
+            raise wire.WireError("a reply without a request")
+
     def drain(self) -> None:
         """Take what is in the pipes now; a cell's own text is there before its reply."""
         for descriptor in tuple(self._open):

@@ -72,6 +72,8 @@ def setup(on_line: Callable[[str], None] = lambda _: None) -> Path:
         InfrastructureError: a package could not be installed.
     """
     path = location()
+    if (path / _MARK).exists():
+        return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

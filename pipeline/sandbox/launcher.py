@@ -32,7 +32,6 @@ def main() -> NoReturn:
     host = os.pidfd_open(os.getppid())
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     control = socket.socket(fileno=config["control"])
-    # The host may sit under another process of ours (a test runner), but never under init.
     try:
         child = _start(config, proc, control)
     except OSError as error:
@@ -97,7 +96,7 @@ def _fork(control: socket.socket, child: Any) -> int:
 
 
 def _report(control: socket.socket, error: OSError) -> None:
-    control.send(json.dumps({"failed": str(error), "errno": error.errno or 0}).encode())
+    control.send(json.dumps({"failed": error.strerror or str(error), "errno": error.errno or 0}).encode())
 
 
 def _watch(child: int, host: int, lifeline: int) -> None:

@@ -93,7 +93,7 @@ def setns(descriptor: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """Mount a file system, or bind a directory; see mount(2)."""
+    """Attach a file system, or a directory a second time (mount(2))."""
     result = _libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode())
     _check(f"mount {kind or source} on {target}", result)
 
@@ -128,7 +128,7 @@ def pivot_root_here() -> None:
 
 
 def prctl(option: int, value: int = 0) -> None:
-    """Set an attribute of this process that takes one number; see prctl(2)."""
+    """Set an attribute of this process that takes one number."""
     arguments = [ctypes.c_ulong(word) for word in (value, 0, 0, 0)]
     _check(f"prctl({option})", _libc.prctl(ctypes.c_int(option), *arguments))
 

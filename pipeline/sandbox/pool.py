@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -87,7 +87,7 @@ class Pool:
                 try:
                     session.close()
                 finally:
-                    slot.give_back(worker)
+                    self._release(slot, worker)
 
     def close(self) -> None:
         """End every session and zygote; a second call does nothing."""
@@ -102,20 +102,30 @@ class Pool:
             patrol.join()
 
     def _open(self, images: Sequence[bytes], seed: int) -> tuple[_Slot, Worker, Session]:
+        """Start a session on the slot with the fewest; the slot counts it until `_release`."""
         tries = _START_TRIES
         while True:
             tries -= 1
-            slot = min(self._slots, key=lambda slot: slot.live)
-            worker = slot.take()
+            with self._lock:
+                slot = min(self._slots, key=lambda slot: slot.live)
+                slot.live += 1
+            worker = None
             try:
+                worker = slot.take()
                 return slot, worker, self._start(worker, images, seed)
             except InfrastructureError:
-                slot.give_back(worker)
+                self._release(slot, worker)
                 if tries == 0 or self._closed.is_set():
                     raise
             except BaseException:
-                slot.give_back(worker)
+                self._release(slot, worker)
                 raise
+
+    def _release(self, slot: _Slot, worker: Worker | None) -> None:
+        with self._lock:
+            slot.live -= 1
+        if worker is not None:
+            slot.give_back(worker)
 
     def _start(self, worker: Worker, images: Sequence[bytes], seed: int) -> Session:
         session = worker.session()
@@ -136,7 +146,9 @@ class Pool:
             with self._lock:
                 sessions = list(self._sessions)
             for session in sessions:
-                session.end_if_over_limit()
+                # One that does not go away is reported to whoever uses it next.
+                with suppress(InfrastructureError):
+                    session.end_if_over_limit()
 
 
 class _Slot:
@@ -149,7 +161,7 @@ class _Slot:
         self._users: dict[Worker, int] = {}
         self._closed = False
         self.live = 0
-        """Sessions that are open or being opened."""
+        """Sessions that are open or being opened; the pool's to count."""
 
     def take(self) -> Worker:
         """Return a living zygote for one session.
@@ -169,14 +181,12 @@ class _Slot:
             current = self._current
             assert current is not None  # noqa: S101 - set above
             self._users[current] += 1
-            self.live += 1
             return current
 
     def give_back(self, worker: Worker) -> None:
         """End of a session; the last one of a replaced zygote ends that as well."""
         with self._lock:
             self._users[worker] -= 1
-            self.live -= 1
             self._end_unused()
 
     def close(self) -> None:

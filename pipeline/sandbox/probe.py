@@ -83,7 +83,8 @@ def facts() -> dict[str, Any]:
         "kernel": platform.release(),
         "machine": machine,
         "landlock_abi": landlock.abi(),
-        "cgroup": groups.version if groups is not None else "none: memory is enforced by rlimits and a watchdog",
+        "cgroup": groups.version if groups is not None else "none",
+        "memory": "control group" if groups is not None else "rlimits and a 100 ms watchdog: cgroup not writable",
         "seccomp": seccomp.filter_hash(machine),
         "started_as": "root" if os.geteuid() == 0 else "user",
     }

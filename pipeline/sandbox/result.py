@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pipeline.records import CellStatus
 from pipeline.sandbox.usage import Usage
+
+if TYPE_CHECKING:
+    from pipeline.records import CellStatus  # which brings pyarrow and its threads
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InfrastructureError, RowError
-from pipeline.records import CellStatus
 from pipeline.sandbox import usage, wire
 from pipeline.sandbox.cgroup import Group
 from pipeline.sandbox.exchange import Exchange, Handles
@@ -24,6 +23,9 @@ from pipeline.sandbox.output import clean
 from pipeline.sandbox.policy import Limits
 from pipeline.sandbox.result import CellError, CellImage, CellResult
 from pipeline.sandbox.usage import Usage
+
+if TYPE_CHECKING:
+    from pipeline.records import CellStatus
 
 _TICK = 0.1  # seconds between two looks at a running cell's memory and CPU time
 _LONGEST_STEP = 1.0
@@ -148,7 +150,10 @@ class Session:
         begin, cpu = time.monotonic(), usage.cpu_seconds(pids)
         status, error = None, None
         try:
+            background.check_quiet()
             interrupted = self._watch(exchange, cpu)
+            if self._group is not None and self._group.memory_kills():
+                raise self._memory_stop()
             status, error = self._judge(exchange, interrupted=interrupted)
         except wire.WireError as violation:
             stop = _Stop("protocol_error", "ProtocolError", f"the session broke the protocol: {violation}")
@@ -180,7 +185,7 @@ class Session:
             if exchange.hung_up:
                 raise self._death()
             if exchange.printed > limits.output_killed:
-                raise _Stop("killed_output", "OutputLimit", f"the cell printed over {limits.output_killed} bytes")
+                break
             now = time.monotonic()
             step, last = min(now - last, _LONGEST_STEP), now
             waited += step
@@ -197,6 +202,10 @@ class Session:
             if not interrupted and (overtime or usage.cpu_seconds(pids) - cpu_before > limits.cell_cpu_seconds):
                 self._signal(signal.SIGINT)
                 interrupted = True
+        exchange.drain()
+        # Also asked after the reply, so that it does not depend on who was faster.
+        if exchange.printed > limits.output_killed:
+            raise _Stop("killed_output", "OutputLimit", f"the cell printed over {limits.output_killed} bytes")
         return interrupted
 
     def _judge(self, exchange: Exchange, *, interrupted: bool) -> tuple[CellStatus, CellError | None]:
@@ -243,8 +252,10 @@ class Session:
         return _Stop("killed_memory", "MemoryLimit", f"the session used over {self._limits.memory >> 20} MiB of memory")
 
     def _over_memory(self, pids: list[int]) -> bool:
-        # With a control group the kernel watches, without a delay.
-        return self._group is None and usage.memory(pids) > self._limits.memory
+        if self._group is None:
+            return usage.memory(pids) > self._limits.memory
+        # The kernel watches and kills one process; which one is chance, so the session ends as a whole.
+        return self._group.memory_kills() > 0
 
     def _result(
         self, exchange: Exchange, status: CellStatus, error: CellError | None, spent: Usage, background: int

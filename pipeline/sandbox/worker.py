@@ -51,6 +51,7 @@ class Worker:
         self._groups = groups
         self.started = 0
         """Sessions asked for so far."""
+        self._lost = False
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         lifeline, self._lifeline = os.pipe()
         with tempfile.TemporaryFile() as errors:
@@ -89,8 +90,8 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether the zygote's process runs."""
-        return self._process.poll() is None
+        """Whether the zygote can still be asked for sessions."""
+        return not self._lost and self._process.poll() is None
 
     def session(self) -> Session:
         """Fork a session; it still waits for its images.
@@ -98,6 +99,14 @@ class Worker:
         Raises:
             InfrastructureError: the zygote is gone or refuses.
         """
+        try:
+            return self._fork()
+        except InfrastructureError:
+            # Its process may take a while to end; nobody should ask it again meanwhile.
+            self._lost = True
+            raise
+
+    def _fork(self) -> Session:
         self.started += 1
         channel, theirs = socket.socketpair()
         status, report = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -112,11 +121,10 @@ class Worker:
         finally:
             _close(theirs, report, stdout_end, stderr_end)
         try:
-            process = _started(status)
+            handles = Handles(channel, stdout, stderr, status, _started(status))
         except InfrastructureError:
             _close(channel, status, stdout, stderr)
             raise
-        handles = Handles(channel, stdout, stderr, status, process)
         try:
             group = None if self._groups is None else cgroup.Group.make(self._groups, self._limits)
         except OSError as error:

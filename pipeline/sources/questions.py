@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, StrictInt, StrictStr, ValidationError
@@ -73,7 +74,13 @@ def _put(directory: Path, name: str, blobs: BlobStore) -> ImageRef:
     if not path.is_relative_to(root):
         raise RowError("image_path", f"{name!r} leads out of the source; paths are relative to its directory")
     try:
-        content = path.read_bytes()
+        facts = path.stat()
+        return _put_once(path, facts.st_mtime_ns, facts.st_size, blobs)
     except OSError as error:
         raise RowError("image_missing", f"{name!r} cannot be read: {error.strerror}") from error
-    return put_image(blobs, content)
+
+
+@lru_cache(maxsize=4096)
+def _put_once(path: Path, _modified: int, _size: int, blobs: BlobStore) -> ImageRef:
+    """Store an image once per process: many questions may share a sheet that takes 0.1 s to decode."""
+    return put_image(blobs, path.read_bytes())

@@ -79,7 +79,16 @@ def test_another_teacher_prompt_pays_for_no_gate_call_again(undisturbed: Path, t
 
 def test_five_kills_at_random_moments_lose_and_double_nothing(undisturbed: Path, tmp_path: Path) -> None:
     dice = random.Random(7)
-    arguments = ["run", DEMO, "--out", tmp_path / "run", "--store", tmp_path / "store", "--limit", LIMIT]
+    arguments: list[str | Path] = [
+        "run",
+        DEMO,
+        "--out",
+        tmp_path / "run",
+        "--store",
+        tmp_path / "store",
+        "--limit",
+        LIMIT,
+    ]
     total = stored_calls(undisturbed / "store")
     for _ in range(5):
         process = start(arguments)
@@ -97,7 +106,14 @@ def test_five_kills_at_random_moments_lose_and_double_nothing(undisturbed: Path,
 
 def test_prefect_gives_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     quiet = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_LOGGING_TO_API_ENABLED": "false"}
-    arguments = ["--out", undisturbed / "scheduled", "--store", undisturbed / "store", "--limit", LIMIT]
+    arguments: list[str | Path] = [
+        "--out",
+        undisturbed / "scheduled",
+        "--store",
+        undisturbed / "store",
+        "--limit",
+        LIMIT,
+    ]
     coldforge("run", DEMO, *arguments, "--runner", "prefect", extra=quiet)
     assert results(undisturbed / "scheduled") == results(undisturbed / "run")
 

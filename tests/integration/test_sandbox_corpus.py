@@ -109,12 +109,23 @@ READS = [
         value="[0, 1, 2, 3]",
     ),
     Item(24, "no sys", "import os\nos.path.exists('/sys')", value="False"),
+    Item(
+        26,
+        "no other session",
+        "import os\n[d for d in ('/box', '/tmp', '/dev/shm', '/mnt') if os.listdir(d)]",
+        value="[]",
+    ),
     denied(25, "dmesg", "raw(103, 3, ctypes.create_string_buffer(100), 100)"),
 ]
 
 WRITES = [
     Item(28, "usr", "open('/usr/lib/x', 'w')", "exception", error="OSError"),
-    Item(29, "packages", "import numpy\nopen(numpy.__file__, 'a')", "exception", error="OSError"),
+    Item(
+        29,
+        "packages",
+        "import numpy, os\nos.access(numpy.__file__, os.W_OK), os.access(os.path.dirname(numpy.__file__), os.W_OK)",
+        value="(False, False)",
+    ),
     Item(
         30,
         "proc sys",
@@ -129,6 +140,20 @@ WRITES = [
         "import os\nos.link('/bin/sh', '/box/sh')",
         "exception",
         error="OSError",
+    ),
+    Item(
+        34,
+        "symbolic link",
+        "import os\nos.symlink('/etc/shadow', '/box/s')\nopen('/box/s')",
+        "exception",
+    ),
+    Item(
+        38,
+        "odd names",
+        "import os\nfor n in ('../../x', '/../x', b'\\xff\\n', 'a\\nb'):\n"
+        "    try: open(n, 'w').close()\n    except OSError: pass\n"
+        "sorted(os.listdir(b'/box'))",
+        value="[b'a\\nb', b'\\xff\\n']",
     ),
     Item(37, "device", "import os\nos.mknod('/box/d', 0o60600, 1)", "exception", error="PermissionError"),
     Item(39, "chroot", "import os\nos.chroot('/box')", "exception", error="PermissionError"),
@@ -157,6 +182,14 @@ KERNEL = [
     denied(53, "perf_event_open", "raw(298, 0, 0, 0, 0, 0)"),
     denied(54, "userfaultfd", "raw(323, 0)"),
     denied(55, "x32", "raw(0x40000000 + 39)", "ENOSYS"),
+    Item(
+        56,
+        "32-bit call",
+        "import ctypes, mmap\nm = mmap.mmap(-1, 4096, prot=7)\nm.write(bytes.fromhex('b814000000cd80c3'))\n"
+        "ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))()",
+        "died",
+        error="SessionDied",
+    ),
     denied(57, "memfd", "raw(319, b'x', 0)"),
     denied(58, "shmget", "raw(29, 0, 4096, 0o1600)"),
     denied(59, "open_by_handle_at", "raw(304, -100, 0, 0)"),
@@ -189,7 +222,8 @@ RESOURCES = [
         "import io, struct, zlib\nfrom PIL import Image\n"
         "chunk = lambda k, d: struct.pack('>I', len(d)) + k + d + struct.pack('>I', zlib.crc32(k + d))\n"
         "head = chunk(b'IHDR', struct.pack('>IIBBBBB', 30000, 30000, 8, 2, 0, 0, 0))\n"
-        "Image.open(io.BytesIO(b'\\x89PNG\\r\\n\\x1a\\n' + head)).load()",
+        "body = chunk(b'IDAT', zlib.compress(bytes(1000))) + chunk(b'IEND', b'')\n"
+        "Image.open(io.BytesIO(b'\\x89PNG\\r\\n\\x1a\\n' + head + body)).load()",
         "exception",
         error="DecompressionBombError",
     ),
@@ -211,18 +245,35 @@ RESOURCES = [
     Item(
         77,
         "many threads",
-        "import threading, time\nfor n in range(300): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+        "import threading, time\nfor n in range(300):\n"
+        "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
         "exception",
         error="RuntimeError",
     ),
     Item(78, "many descriptors", "x = [open('/dev/null') for n in range(300)]", "exception", error="OSError"),
     Item(79, "endless loop", "while True: pass", "timeout", error="TimeoutError"),
+    Item(80, "loop in C", "sum(range(10**12))", "died", error="SessionKilled"),
     Item(
         81,
         "interrupt ignored",
         "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass",
         "died",
         error="SessionKilled",
+    ),
+    Item(
+        82,
+        "full pipe",
+        "import os\nr, w = os.pipe()\nwhile True: os.write(w, bytes(65536))",
+        "timeout",
+        error="TimeoutError",
+    ),
+    Item(
+        84,
+        "shared memory over the quota",
+        "import mmap\nf = open('/dev/shm/a', 'w+b')\nf.truncate(30 << 20)\nm = mmap.mmap(f.fileno(), 0)\n"
+        "open('/box/b', 'wb').write(bytes(20 << 20))\nm[:] = bytes(30 << 20)",
+        "died",
+        error="SessionDied",
     ),
     Item(83, "sparse file", "f = open('/box/s', 'wb')\nf.truncate(1 << 50)", "exception", error="OSError"),
     Item(
@@ -234,6 +285,7 @@ RESOURCES = [
 
 OUTPUT = [
     Item(88, "endless print", "while True: print('x' * 1000)", "killed_output", error="OutputLimit"),
+    Item(89, "long repr", "'x' * 50_000_000"),
     Item(92, "stdout closed", "import os\nos.close(1)\n2", value="2"),
     Item(93, "all descriptors closed", "import os\nos.closerange(0, 256)", "died", error="SessionDied"),
     Item(
@@ -260,13 +312,15 @@ OUTPUT = [
     Item(
         98,
         "evil stdout",
-        "import sys\nclass W:\n    def write(self, t): raise SystemExit\n    def flush(self): raise SystemExit\nsys.stdout = W()\n5",
+        "import sys\nclass W:\n    def write(self, t): raise SystemExit\n    def flush(self): raise SystemExit\n"
+        "sys.stdout = W()\n5",
         value="5",
     ),
     Item(
         99,
         "pickle bomb",
-        "import os\nclass P:\n    def __reduce__(self): return os.system, ('x',)\n    def __repr__(self): return 'P'\nP()",
+        "import os\nclass P:\n    def __reduce__(self): return os.system, ('x',)\n"
+        "    def __repr__(self): return 'P'\nP()",
         value="P",
     ),
 ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -201,11 +202,16 @@ def test_status_tells_what_is_done_and_what_comes_next(run: Path) -> None:
     assert "next is decontaminate" in call("status", run).stdout
 
 
-def test_a_stage_without_its_manifest_is_unfinished(tmp_path: Path) -> None:
-    copy = small_run(tmp_path / "copy")
+def test_a_stage_without_its_manifest_is_unfinished(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
     next(copy.glob("stages/validate/*/stage.json")).unlink()
     stages = {stage["stage"]: stage for stage in document("status", copy, "--json")["stages"]}
     assert (stages["validate"]["state"], stages["validate"]["units"]) == ("unfinished", 4)
+
+
+def test_a_run_that_never_ended_has_no_ledger_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "new" / "stages").mkdir(parents=True)
+    assert "coldforge status" in refused("stats", tmp_path / "new")
 
 
 def test_a_plan_names_every_reference_that_is_wrong(recipe: Path, tmp_path: Path) -> None:
@@ -236,11 +242,11 @@ def test_a_plan_counts_the_rows_and_what_they_cost(recipe: Path, tmp_path: Path)
     assert "measures instead" in call("plan", recipe, "--out", tmp_path / "out").stdout
 
 
-def test_a_replay_tells_trajectories_that_come_out_otherwise(tmp_path: Path) -> None:
-    run = small_run(tmp_path / "runs" / "small")
-    (run / "recipe.yaml").write_text(RECIPE)
+def test_a_replay_tells_trajectories_that_come_out_otherwise(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "runs" / "small"))
+    (copy / "recipe.yaml").write_text(RECIPE)
     BlobStore(tmp_path / "runs" / ".store" / "blobs").put(PIXELS.getvalue())
-    told = document("replay", run, "--json", code=3)
+    told = document("replay", copy, "--json", code=3)
     # The cell prints the size of the image; what was recorded is something else.
     assert told["verdicts"] == {"nondeterministic": 6}
     assert sorted(told["wrong"]) == sorted(one["trajectory_id"] for one in told["trajectories"])

@@ -37,7 +37,7 @@ VALUE: Mapping[str, object] = {
         "\ud800",
         {"\udfff": 1},
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises(IdentityError):

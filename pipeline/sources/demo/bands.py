@@ -6,7 +6,7 @@ import random
 from typing import Final
 
 READABLE: Final = (36, 38, 40, 44)
-EDGE: Final = (24, 25, 26, 28, 30)
+EDGE: Final = (22, 24, 26, 28)
 HIDDEN: Final = (13, 14, 15, 17, 19)
 
 BANDS: Final = (READABLE, EDGE, HIDDEN)

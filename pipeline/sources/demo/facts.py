@@ -69,7 +69,8 @@ def _facts(country: Country) -> tuple[Fact, Fact, Fact] | None:
     standard = pycountry.countries.get(alpha_3=country.alpha3)
     domain = f".{standard.alpha_2.lower()}" if standard else ""
     calling = str(phonenumbers.country_code_for_region(country.alpha2))
-    currencies = get_territory_currencies(country.alpha2)
+    # Babel and countryinfo may both be late; ISO 4217 drops a code when it is no longer money.
+    currencies = [code for code in get_territory_currencies(country.alpha2) if pycountry.currencies.get(alpha_3=code)]
     if (record.get("tld"), record.get("callingCodes"), record.get("currencies")) != (
         [domain],
         [calling],

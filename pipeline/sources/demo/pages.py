@@ -56,14 +56,14 @@ def _country_text(country: Country, record: dict[str, Any], neighbours: list[str
     """Say what is known in an order of the country's own, so that no fact is always the first."""
     name = country.name
     sentences = [
-        f"The capital of {name} is {record['capital']}." if record.get("capital") else f"{name} has no capital.",
+        f"Its capital is {record['capital']}." if record.get("capital") else "It has no capital.",
         f"It covers {record.get('area')} square kilometres.",
-        f"It has borders with {', '.join(neighbours)}." if neighbours else f"{name} has no land border.",
-        f"Languages spoken in {name}: {', '.join(map(_language, record.get('languages') or [])) or 'not known'}.",
+        f"It has borders with {', '.join(neighbours)}." if neighbours else "It has no land border.",
+        f"Languages spoken there: {', '.join(map(_language, record.get('languages') or [])) or 'not known'}.",
         f"Time zones: {', '.join(record.get('timezones') or []) or 'not known'}.",
-        f"The internet country code top-level domain of {name} is {' and '.join(record.get('tld') or ['not known'])}.",
-        f"The international telephone calling code of {name} is {_calling(record)}.",
-        f"Payments in {name} are made in {_money(record)}.",
+        f"Its internet country code top-level domain is {' and '.join(record.get('tld') or ['not known'])}.",
+        f"Its international telephone calling code is {_calling(record)}.",
+        f"Payments are made in {_money(record)}.",
     ]
     seeded("page", country.alpha3).shuffle(sentences)
     opening = f"{name} ({country.alpha3}) is a country in {_part(record)}."

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
 from pipeline.sources.demo import grammar
-from pipeline.sources.demo.canvas import SHEET, Point, frame_rectangle, new_sheet, seeded
+from pipeline.sources.demo.canvas import SHEET, frame_rectangle, new_sheet, seeded
 from pipeline.sources.demo.geography import Area, areas, parts
 from pipeline.sources.demo.packages import BOKEH
 from pipeline.sources.demo.palette import COLOURS, RULE
@@ -112,29 +112,20 @@ def _draw(name: str, regions: list[_Region], questions: int) -> Sheet:
 def coverage(shape: Shape) -> tuple[tuple[int, int], NDArray[np.bool_]]:
     """Return the pixels whose centres lie in `shape`: the corner (x, y) of a window and a mask of it.
 
-    A pen would draw half a pixel too much all round.
+    A pen would draw half a pixel too much all round. Even-odd rule, so that holes need no care: a pixel is
+    inside if an odd number of edges crosses its row to the left of its centre.
     """
     import numpy as np
 
     left, top, right, bottom = (math.floor(side) for side in shape.bounds)
-    mask = np.zeros((bottom - top + 2, right - left + 2), dtype=np.bool_)
-    for part in parts(shape):
-        filled = _inside(part.exterior.coords, (left, top), mask.shape)
-        for hole in part.interiors:
-            filled &= ~_inside(hole.coords, (left, top), mask.shape)
-        mask |= filled
-    return (left, top), mask
-
-
-def _inside(ring: Iterable[Point], corner: tuple[int, int], window: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which pixel centres of a window (rows, columns) at `corner` lie in the ring."""
-    import numpy as np
-    from skimage.draw import polygon2mask
-
-    # Pixel (i, j) covers [j, j+1) x [i, i+1): its centre is half a pixel further.
-    points = np.array([(y - corner[1] - 0.5, x - corner[0] - 0.5) for x, y in ring])
-    mask: NDArray[np.bool_] = polygon2mask(window, points)  # type: ignore[no-untyped-call]  # part of it is untyped
-    return mask
+    rings = [np.array(ring.coords) for part in parts(shape) for ring in (part.exterior, *part.interiors)]
+    x0, y0, x1, y1 = np.concatenate([np.hstack([ring[:-1], ring[1:]]) for ring in rings]).T
+    middles = np.arange(top, bottom + 1)[:, None] + 0.5
+    row, edge = np.nonzero((y0 <= middles) != (y1 <= middles))
+    crossing = x0[edge] + (middles[row, 0] - y0[edge]) * (x1 - x0)[edge] / (y1 - y0)[edge]
+    crossings = np.zeros((bottom - top + 1, right - left + 2), dtype=np.int32)
+    np.add.at(crossings, (row, np.ceil(crossing - 0.5).astype(np.int64) - left), 1)
+    return (left, top), np.cumsum(crossings, axis=1) % 2 == 1
 
 
 def _area_of(region: _Region) -> float:

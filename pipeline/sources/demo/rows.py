@@ -11,7 +11,6 @@ from PIL import Image
 from pipeline.identity import Json
 from pipeline.records import AnswerType, Category
 
-
 T = TypeVar("T")
 
 

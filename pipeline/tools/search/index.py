@@ -19,8 +19,8 @@ from pipeline.tools.search.hits import TextHit
 PAGES, GALLERY = "pages.jsonl", "gallery.jsonl"
 SNIPPET_TOKENS = 32
 """About two lines, as web search engines show; a page says more than its snippet."""
-TITLE_WEIGHT = 3.0
-"""A word in a title counts as much as three in the text."""
+TITLE_WEIGHT = 8.0
+"""A word in a title counts as eight in the text: with 3 some long pages lose to short ones that mention them."""
 MAX_WORDS = 64
 """Of a query; more add nothing but time."""
 

@@ -1,0 +1,116 @@
+"""What counts as a question of a benchmark, and what only looks like one."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from filters.contamination import (
+    Benchmark,
+    BenchmarkEntry,
+    ContaminationSettings,
+    benchmark_entry,
+    contaminated,
+    index_benchmarks,
+)
+from filters.dedup import ImageHashes
+
+SETTINGS = ContaminationSettings()
+RECIPE = "test/v1"
+PHASH, DHASH = 0x0F0F0F0F0F0F0F0F, 0x123456789ABCDEF0
+LONG = "What is the name of the tallest mountain that lies in the country with two capital cities"
+TEMPLATE = "What is shown in the picture?"
+
+
+def image(phash: int = PHASH, dhash: int = DHASH, recipe: str = RECIPE) -> ImageHashes:
+    return ImageHashes(phash, dhash, 100, 100, recipe)
+
+
+def far() -> ImageHashes:
+    return image(PHASH ^ (2**64 - 1), DHASH ^ (2**64 - 1))
+
+
+def check(text: str, images: list[ImageHashes], *entries: BenchmarkEntry) -> str:
+    index = index_benchmarks([Benchmark(key="b", hash_recipe=RECIPE, entries=entries)], SETTINGS)
+    decision = contaminated("q", text, images, index, SETTINGS)
+    assert decision.record_id == "q"
+    assert (decision.outcome == "keep") == (decision.reason == "")
+    return decision.reason
+
+
+ENTRY = benchmark_entry(TEMPLATE, PHASH, DHASH)
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        ([image()], "benchmark_image"),
+        ([image(PHASH ^ 0b1111)], "benchmark_image"),
+        ([image(PHASH ^ 0b11111)], ""),
+        # Another picture with the same layout: dhash does not agree.
+        ([image(dhash=DHASH ^ 0xFFFF)], ""),
+        ([far()], ""),
+        ([far(), image()], "benchmark_image"),
+        ([], ""),
+    ],
+)
+def test_an_image_of_a_benchmark_is_refused_whatever_is_asked(images: list[ImageHashes], reason: str) -> None:
+    assert check("How many people are there?", images, ENTRY) == reason
+
+
+def test_a_template_is_asked_of_other_images_too() -> None:
+    assert check(TEMPLATE, [far()], ENTRY) == ""
+    assert check(LONG, [far()], benchmark_entry(LONG, PHASH, DHASH)) == ""
+    # The same words over a picture that is close, if not close enough to decide alone.
+    assert check("what is SHOWN in the picture", [image(PHASH ^ 0xFF)], ENTRY) == "benchmark_text"
+    assert check(TEMPLATE, [image(PHASH ^ 0xFFF)], ENTRY) == ""
+    # … and only if it is the picture of that question.
+    other = benchmark_entry("Where is this?", PHASH, DHASH)
+    assert check(TEMPLATE, [image(PHASH ^ 0xFF)], other, benchmark_entry(TEMPLATE, ~PHASH & (2**64 - 1), DHASH)) == ""
+
+
+def test_text_alone_decides_where_there_is_no_image() -> None:
+    assert check("What is  shown in the picture", [], ENTRY) == "benchmark_text"
+    assert check("What was shown in the picture?", [], ENTRY) == ""
+    assert check("Please answer: " + LONG, [], benchmark_entry(LONG, None, None)) == "benchmark_text"
+    # One 8-gram in common is what every prompt ends with.
+    suffix = "Answer the question using a single word or phrase."
+    assert (
+        check(
+            f"{LONG}? {suffix}", [], benchmark_entry(f"Who wrote the opera of the man in black? {suffix}", None, None)
+        )
+        == ""
+    )
+
+
+def test_a_benchmark_without_images_is_matched_by_long_equal_text_alone() -> None:
+    assert check(LONG, [far()], benchmark_entry(LONG, None, None)) == "benchmark_text"
+    assert check(TEMPLATE, [far()], benchmark_entry(TEMPLATE, None, None)) == ""
+    assert check("Please answer: " + LONG, [far()], benchmark_entry(LONG, None, None)) == ""
+
+
+def test_nothing_is_contaminated_without_benchmarks() -> None:
+    index = index_benchmarks([], SETTINGS)
+    assert contaminated("q", TEMPLATE, [image(recipe="other")], index, SETTINGS).outcome == "keep"
+
+
+def test_hashes_of_different_recipes_are_not_compared() -> None:
+    ours = Benchmark(key="a", hash_recipe=RECIPE, entries=(ENTRY,))
+    index = index_benchmarks([ours], SETTINGS)
+    with pytest.raises(ValueError, match="hash one of them again"):
+        contaminated("q", TEMPLATE, [image(recipe="other")], index, SETTINGS)
+    with pytest.raises(ValueError, match="different recipes"):
+        index_benchmarks([ours, Benchmark(key="b", hash_recipe="other", entries=())], SETTINGS)
+
+
+def test_a_manifest_is_checked_when_it_is_read() -> None:
+    written = Benchmark(key="b", hash_recipe=RECIPE, entries=(ENTRY, benchmark_entry(None, 0, 0))).model_dump(
+        mode="json"
+    )
+    assert written["entries"][1]["phash"] == "0" * 16
+    assert Benchmark.model_validate(written).entries[0] == ENTRY
+    for wrong in ({"phash": "xyz"}, {"text": "What?"}, {"phsh": "0" * 16}):
+        with pytest.raises(ValidationError):
+            BenchmarkEntry.model_validate(wrong)
+    with pytest.raises(ValueError, match="give both"):
+        index_benchmarks([Benchmark(key="b", hash_recipe=RECIPE, entries=(BenchmarkEntry(phash="0" * 16),))], SETTINGS)

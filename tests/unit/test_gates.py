@@ -1,0 +1,217 @@
+"""The route table of the two gates, row by row, and what each way to end a rollout counts as."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from filters.gates import GateSettings, gate1, gate2, kind, plain_count, tools_count, wilson_interval
+from pipeline.dialects.deepeyesv2 import cell_observation, text_search_observation
+from pipeline.identity import canonical_json
+from pipeline.records import Finish, GateCount, Mode, Tokens, Trajectory, Turn, Verdict
+
+SETTINGS = GateSettings()
+
+
+def turn(action: str, arguments: dict[str, str] | None = None, **fields: Any) -> Turn:
+    made = {
+        "think": "so",
+        "action": action,
+        "arguments": canonical_json(arguments or {}),
+        "raw_text": "",
+        "observation": None,
+        "images": (),
+        "status": "ok",
+        "loss": True,
+        "labels": (),
+    }
+    return Turn.model_validate(made | fields)
+
+
+def cell(stdout: str, status: str = "ok") -> Turn:
+    text = cell_observation(status="ok", stdout=stdout, stderr="", value=None, error=None, images=0, ended=False)
+    return turn("python", {"code": "f()"}, observation=text, status=status)
+
+
+ANSWER = turn("answer", {"answer": "5"})
+BAD = turn("none", observation="Error", status="bad_call")
+SHOWED, SILENT, FAILED = cell("5\n"), cell(""), cell("Traceback", "exception")
+NOTHING_FOUND = turn("search", {"query": "x"}, observation=text_search_observation("x", []))
+
+
+def rollout(
+    *turns: Turn, sample: int = 0, mode: Mode = "tools", finish: Finish = "answer", verdict: Verdict = "unknown"
+) -> Trajectory:
+    return Trajectory(
+        id=f"{mode}{sample}",
+        question_id="q",
+        purpose="gate",
+        mode=mode,
+        sample=sample,
+        model="scripted/1",
+        dialect="deepeyesv2",
+        prompts="{}",
+        view="{}",
+        seed=0,
+        system="",
+        user="",
+        images=(),
+        turns=turns,
+        answer="5" if finish == "answer" else None,
+        verdict=verdict,
+        finish=finish,
+        tokens=Tokens(prompt=1, completion=1),
+        sandbox="",
+    )
+
+
+def count(**fields: Any) -> GateCount:
+    zero = dict.fromkeys(
+        ("plain_right", "plain_valid", "tools_right", "tools_right_without_call", "tools_bad_format", "tools_valid"), 0
+    )
+    return GateCount.model_validate({"question_id": "q", "k": 8, "saturated": False, "route": None} | zero | fields)
+
+
+@pytest.mark.parametrize(
+    ("right", "valid", "outcome", "reason"),
+    [
+        (0, 8, "keep", ""),
+        (2, 8, "keep", ""),
+        (3, 8, "reject", "too_easy"),
+        (8, 8, "reject", "too_easy"),
+        # What is not valid might have been right.
+        (1, 7, "keep", ""),
+        (2, 7, "unknown", "too_few_valid"),
+        (0, 6, "keep", ""),
+        (0, 5, "unknown", "too_few_valid"),
+        (0, 0, "unknown", "too_few_valid"),
+        # Right too often, whatever the others are.
+        (3, 3, "reject", "too_easy"),
+    ],
+)
+def test_gate_1_keeps_what_is_hard_even_if_all_invalid_rollouts_were_right(
+    right: int, valid: int, outcome: str, reason: str
+) -> None:
+    decision = gate1(count(plain_right=right, plain_valid=valid), SETTINGS)
+    assert (decision.outcome, decision.reason) == (outcome, reason)
+    assert decision.score == (right / valid if valid else None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "route", "reason"),
+    [
+        # Successes, and a higher rate than without tools.
+        ({"plain_right": 0, "plain_valid": 8, "tools_right": 1, "tools_valid": 8}, "rl", ""),
+        ({"plain_right": 2, "plain_valid": 8, "tools_right": 3, "tools_valid": 8}, "rl", ""),
+        ({"plain_right": 2, "plain_valid": 8, "tools_right": 2, "tools_valid": 7}, "rl", ""),
+        ({"plain_right": 0, "plain_valid": 8, "tools_right": 8, "tools_valid": 8, "saturated": True}, "rl", ""),
+        # Equal or lower rates: tools bring nothing that can be seen.
+        ({"plain_right": 2, "plain_valid": 8, "tools_right": 2, "tools_valid": 8}, "sft", ""),
+        ({"plain_right": 1, "plain_valid": 4, "tools_right": 2, "tools_valid": 8}, "sft", ""),
+        ({"plain_right": 0, "plain_valid": 8, "tools_right": 0, "tools_valid": 8}, "sft", ""),
+        ({"plain_right": 0, "plain_valid": 8, "tools_right": 0, "tools_valid": 0}, "sft", ""),
+        # Right without a call is no success, and more than two of them reject.
+        ({"plain_valid": 8, "tools_right_without_call": 2, "tools_valid": 8}, "sft", ""),
+        ({"plain_valid": 8, "tools_right_without_call": 3, "tools_valid": 8}, None, "solved_without_call"),
+        ({"plain_valid": 8, "tools_right": 1, "tools_right_without_call": 7, "tools_valid": 8}, "rl", ""),
+        # Half malformed is still a question; more than half says nothing of it.
+        ({"plain_valid": 8, "tools_bad_format": 4, "tools_valid": 4}, "sft", ""),
+        ({"plain_valid": 8, "tools_bad_format": 5, "tools_valid": 3}, None, "unresolved_format"),
+        ({"plain_valid": 8, "tools_right": 1, "tools_bad_format": 5, "tools_valid": 3}, "rl", ""),
+        # The order of the table: without a call comes before the format.
+        (
+            {"plain_valid": 8, "tools_right_without_call": 3, "tools_bad_format": 5, "tools_valid": 3},
+            None,
+            "solved_without_call",
+        ),
+    ],
+)
+def test_gate_2_routes_by_the_table(fields: dict[str, Any], route: str | None, reason: str) -> None:
+    routing = gate2(count(**fields), SETTINGS)
+    assert (routing.route, routing.decision.reason) == (route, reason)
+    assert (routing.decision.outcome == "keep") == (route is not None)
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (rollout(SHOWED, ANSWER, verdict="right"), "right"),
+        (rollout(SHOWED, ANSWER, verdict="wrong"), "wrong"),
+        (rollout(SHOWED, ANSWER, verdict="unknown"), "unknown"),
+        # A bad call that was mended does not count against the rollout.
+        (rollout(BAD, SHOWED, ANSWER, verdict="right"), "right"),
+        (rollout(BAD, finish="bad_call"), "malformed"),
+        (rollout(SHOWED, BAD, finish="max_turns"), "malformed"),
+        (rollout(SHOWED, BAD, finish="max_tokens"), "malformed"),
+        (rollout(SHOWED, SHOWED, finish="max_turns"), "limit"),
+        (rollout(SHOWED, finish="max_time"), "limit"),
+        # A message cut in two is the limit's doing.
+        (rollout(BAD, finish="length"), "limit"),
+        (rollout(BAD, finish="refused"), "lost"),
+        (rollout(SHOWED, finish="nondeterministic"), "lost"),
+    ],
+)
+def test_what_a_rollout_counts_as(made: Trajectory, expected: str) -> None:
+    assert kind(made) == expected
+
+
+def test_only_graded_answers_are_valid() -> None:
+    plain = plain_count(
+        "q",
+        8,
+        [
+            rollout(ANSWER, sample=0, mode="plain", verdict="right"),
+            rollout(ANSWER, sample=1, mode="plain", verdict="wrong"),
+            rollout(ANSWER, sample=2, mode="plain", verdict="unknown"),
+            rollout(BAD, sample=3, mode="plain", finish="bad_call"),
+            rollout(BAD, sample=4, mode="plain", finish="length"),
+        ],
+    )
+    assert (plain.plain_right, plain.plain_valid) == (1, 2)
+
+
+def test_a_success_needs_a_call_that_ran_and_showed_something() -> None:
+    right = [
+        (SHOWED, ANSWER),
+        (FAILED, SHOWED, ANSWER),
+        (ANSWER,),
+        (SILENT, ANSWER),
+        (FAILED, ANSWER),
+        (BAD, ANSWER),
+        (NOTHING_FOUND, ANSWER),
+    ]
+    made = [rollout(*turns, sample=sample, verdict="right") for sample, turns in enumerate(right)]
+    counted = tools_count(count(), [*made, rollout(SHOWED, BAD, sample=7, finish="max_turns")])
+    assert counted.tools_right == 2
+    assert counted.tools_right_without_call == 5
+    assert (counted.tools_valid, counted.tools_bad_format) == (7, 1)
+    assert counted.saturated
+
+
+def test_one_wrong_rollout_ends_saturation() -> None:
+    made = [rollout(SHOWED, ANSWER, sample=0, verdict="right"), rollout(SHOWED, ANSWER, sample=1, verdict="wrong")]
+    assert not tools_count(count(), made).saturated
+    assert not tools_count(count(), []).saturated
+
+
+def test_rollouts_of_something_else_are_refused() -> None:
+    with pytest.raises(ValueError, match="not a plain gate rollout"):
+        plain_count("q", 8, [rollout(ANSWER, mode="tools")])
+    with pytest.raises(ValueError, match="1 distinct"):
+        plain_count("q", 8, [rollout(ANSWER, mode="plain"), rollout(ANSWER, mode="plain")])
+    with pytest.raises(ValueError, match="at most 1"):
+        plain_count("q", 1, [rollout(ANSWER, mode="plain", sample=sample) for sample in range(2)])
+
+
+def test_a_gate_that_keeps_everything_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be below k"):
+        GateSettings(k=2, max_plain_right=2)
+
+
+@pytest.mark.parametrize(
+    ("right", "valid", "low", "high"),
+    [(0, 0, 0.0, 1.0), (0, 8, 0.0, 0.3244), (2, 8, 0.0715, 0.5907), (4, 8, 0.2152, 0.7848), (8, 8, 0.6756, 1.0)],
+)
+def test_wilson_intervals_are_those_of_the_tables(right: int, valid: int, low: float, high: float) -> None:
+    assert wilson_interval(right, valid) == pytest.approx((low, high), abs=1e-4)
