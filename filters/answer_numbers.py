@@ -69,14 +69,18 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 # Words that are no unit: with one of these a number says something else, or not yet anything.
-_NO_UNIT = (
-    frozenset("to than more less fewer plus minus over under above below through between until by of out per".split())
-    | frozenset("each every if but and at ish squared cubed else unless while when because as is are was yes".split())
-    | frozenset("half halves third thirds quarter quarters tenths hundredths thousandths st nd rd th e".split())
-    | frozenset("am pm bc bce max maximum minimum estimated approx".split())
-    | HEDGES
-    | NEGATIONS
-)
+# fmt: off
+_CHANGES = frozenset({
+    "to", "than", "more", "less", "fewer", "plus", "minus", "over", "under", "above", "below", "through", "between",
+    "until", "by", "of", "out", "per",
+    "each", "every", "if", "but", "and", "at", "squared", "cubed", "else", "unless", "while", "when",
+    "because", "as", "is", "are", "was", "yes",
+    "half", "halves", "third", "thirds", "quarter", "quarters", "tenths", "hundredths", "thousandths", "st", "nd",
+    "rd", "th", "e",
+    "am", "pm", "bc", "bce", "max", "maximum", "minimum", "estimated", "approx",
+})
+# fmt: on
+NO_UNIT = _CHANGES | HEDGES | NEGATIONS
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]+)?")
 _GROUPED_BY_POINT = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}(?:,[0-9]+)?|[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+")
 _PLAIN = re.compile(r"[0-9]*\.?[0-9]+")
@@ -217,12 +221,12 @@ def _may_be_unit(words: list[str]) -> bool:
     lowered = [word.lower() for word in words]
     if len(words) > 2 or (lowered[:1] == ["x"] and len(words) > 1):  # noqa: PLR2004 - said above
         return False
-    if not _NO_UNIT.isdisjoint(lowered) or not _NUMBER_WORDS.isdisjoint(lowered):
+    if not NO_UNIT.isdisjoint(lowered) or not NUMBER_WORDS.isdisjoint(lowered):
         return False
-    return all((word.isalpha() and word.islower()) or is_unit(word) for word in words)
+    return all((word.isalpha() and word.islower() and not word.endswith("ish")) or is_unit(word) for word in words)
 
 
-_NUMBER_WORDS = _ONES.keys() | _TENS.keys() | _SCALES.keys()
+NUMBER_WORDS = frozenset(_ONES) | frozenset(_TENS) | frozenset(_SCALES)
 
 
 def _is_number_word(words: list[str], at: int) -> bool:

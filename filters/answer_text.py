@@ -192,7 +192,20 @@ NEGATIONS = frozenset(
 )
 HEDGES = frozenset(
     {"maybe", "perhaps", "possibly", "probably", "likely", "presumably", "either", "or", "unsure", "uncertain", "seems"}
-    | {"guess", "might", "could", "may", "apparently", "alternatively", "vs", "versus", "roughly", "approximately"}
+    | {
+        "guess",
+        "think",
+        "believe",
+        "might",
+        "could",
+        "may",
+        "apparently",
+        "alternatively",
+        "vs",
+        "versus",
+        "roughly",
+        "approximately",
+    }
 )
 # Whole answers that say there is none, as tokens joined by spaces.
 _ABSTENTION = re.compile(

@@ -6,7 +6,7 @@ import math
 import re
 from fractions import Fraction
 
-from filters.answer_numbers import NUMERAL, Number, read_number
+from filters.answer_numbers import NO_UNIT, NUMBER_WORDS, NUMERAL, Number, read_number
 from filters.answer_text import abstains, tokens, without_lead
 from filters.answer_units import conversion
 from filters.grades import Grade
@@ -14,38 +14,22 @@ from filters.grades import Grade
 _OPEN_NUMBER = re.compile(
     r"[<>\u2264\u2265\u00b1?]|[0-9]\s*\+\s*$|n't\b|\s-\s|\bx\b|\u00d7"
     r"|\b(?:or|between|from|to|than|more|less|fewer|least|most|over|under|above|below|not|never|no|maybe|perhaps|possibly"
-    r"|probably|might|could|either|range|estimated?|guess|if|unless|except|minimum|maximum"
+    r"|probably|might|could|either|range|estimated?|guess|think|believe|if|unless|except|minimum|maximum"
     r"|would|wrong|incorrect|false|instead|but|and|vs|versus)\b",
     re.IGNORECASE,
 )
 # A sentence says its number first or after a verb: "5 dots on the map", "the total is 5 km long".
 _NUMBER_IN_SENTENCE = re.compile(
-    rf"(?:.*\b(?:is|are|was|were|equals|be|total|see|counted|count|shows|has|have|contains)\s*:?\s*|.*[:=]\s*)?(?P<number>[+-]?\s?[$€£]?{NUMERAL})"
+    r"(?:.*\b(?:is|are|was|were|equals|be|total|see|counted|count|shows|has|have|contains)\s*:?\s*|.*[:=]\s*)?"
+    rf"(?P<number>[+-]?\s?[$€£]?{NUMERAL})"
     r"(?P<rest>\s?%|(?:\s+[^\W\d_](?:[^\W\d_]|['-])*)*[.!]?)",
     re.IGNORECASE,
 )
 _EQUALS = re.compile(r"(?<![!<>~=])=(?!=)")
-_NUMBER_WORDS = frozenset(
-    (
-        *(
-            "zero",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-        ),
-        *("fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty"),
-        *("sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "billion", "dozen", "half", "k"),
-    )
-)
+# "one" is a pronoun as well.
+_OTHER_NUMBERS = (NUMBER_WORDS - {"one"}) | {"half"}
+# These may follow a number in a sentence without changing it: "5 dots are on the map".
+_CHANGING = NO_UNIT - {"is", "are", "was", "as", "at", "by", "of"}
 
 
 def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:
@@ -75,10 +59,12 @@ def _grade_sentence(said: str, target: Number, margin: Fraction | None) -> Grade
     """Grade a sentence by the one number in it ("There are 5 dots on the map")."""
     match = _NUMBER_IN_SENTENCE.fullmatch(said)
     words = re.findall(r"[^\W\d_]+", said.lower())
-    if match is None or re.search("[0-9]", said[: match.start("number")]) or not _NUMBER_WORDS.isdisjoint(words):
+    if match is None or re.search("[0-9]", said[: match.start("number")]) or not _OTHER_NUMBERS.isdisjoint(words):
+        return Grade("undecided", "not_one_number")
+    if not _CHANGING.isdisjoint(match["rest"].lower().strip(".!").split()):
         return Grade("undecided", "not_one_number")
     # The word behind a number may be a unit that changes it; one that `read_number` refuses is none.
-    following = (match["rest"] or "").strip().partition(" ")[0].strip(".,;!")
+    following = match["rest"].strip().partition(" ")[0].strip(".,;!")
     number = read_number(f"{match['number']} {following}".strip())
     if number is None:
         return Grade("undecided", "not_one_number")

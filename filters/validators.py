@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from filters.base import Rule, Settings
-from filters.code import UnparsableCodeError, no_ops
+from filters.syntax import UnparsableCodeError, no_ops
 from filters.turns import ARGUMENT, argument, informed, showed_something
 from pipeline.records import Decision, ObservationFacts, Question, ReplayResult, Trajectory, Turn
 

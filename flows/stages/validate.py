@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from filters.code import skeleton
+from filters.syntax import skeleton
 from filters.turns import argument
 from filters.validators import ValidatorSettings, accept, replayed
 from flows.curation import Curation, Work, kept_ids, questions_of

@@ -115,20 +115,28 @@ class Session:
         Raises:
             InfrastructureError: the kernel did not take it apart in time.
         """
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            try:
-                self._end()
-                # The zygote reports, or is gone itself: either way no process is left in the group.
-                _readable(self._handles.status.fileno(), _DEATH_SECONDS)
-                if self._group is not None:
-                    self._group.remove()
-            except OSError as error:
-                raise InfrastructureError(f"sandbox: a session left its control group in use: {error}") from error
-            finally:
-                self._handles.close()
+        if not self._lock.acquire(blocking=False):
+            # A cell runs in another thread, which is to see this end now and not at the cell's limit.
+            self._signal(signal.SIGKILL)
+            self._lock.acquire()
+        try:
+            if not self._closed:
+                self._closed = True
+                self._take_apart()
+        finally:
+            self._lock.release()
+
+    def _take_apart(self) -> None:
+        try:
+            self._end()
+            # The zygote reports, or is gone itself: either way no process is left in the group.
+            _readable(self._handles.status.fileno(), _DEATH_SECONDS)
+            if self._group is not None:
+                self._group.remove()
+        except OSError as error:
+            raise InfrastructureError(f"sandbox: a session left its control group in use: {error}") from error
+        finally:
+            self._handles.close()
 
     def end_if_over_limit(self) -> None:
         """End the session if it waits too long for a cell, or its background work takes too much memory."""

@@ -43,7 +43,7 @@ def _generated(manifest: SourceManifest, store: Path, questions: int, seed: int)
     directory = store / "sources" / f"demo-{settings_digest(questions, seed)[:32]}"
     build_demo(directory, questions, seed)
     description = read_description(directory)
-    check_files(directory, description.files, directory / DESCRIPTION)
+    check_files(directory, description.files, directory / DESCRIPTION, f"delete {directory}, and it is made again")
     return Source(manifest.key, description.revision, directory, manifest.licence)
 
 
@@ -52,7 +52,8 @@ def _given(manifest: SourceManifest, file: Path) -> Source:
     directory = file.parent / str(manifest.path)
     if not directory.is_dir():
         raise UsageError(f"source manifest {file}: path {directory} is no directory; state where the source is")
-    check_files(directory, manifest.sha256, file)
+    fix = "get the source again, or state the new sha256 and revision"
+    check_files(directory, manifest.sha256, file, fix)
     if (directory / DESCRIPTION).exists():
-        check_files(directory, read_description(directory).files, directory / DESCRIPTION)
+        check_files(directory, read_description(directory).files, directory / DESCRIPTION, fix)
     return Source(manifest.key, str(manifest.revision), directory, manifest.licence)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import UsageError
-from pipeline.identity import canonical_json, parse_json
+from pipeline.identity import IdentityError, canonical_json, parse_json
 from pipeline.records import SourceRow, root_id
 
 ROWS = "rows.jsonl"
@@ -64,8 +64,10 @@ def read_description(directory: Path) -> Description:
         ) from error
 
 
-def check_files(directory: Path, hashes: Mapping[str, str], named_by: Path) -> None:
-    """Check that every file of `hashes` is there with its sha256.
+def check_files(directory: Path, hashes: Mapping[str, str], named_by: Path, fix: str) -> None:
+    """Check that every file of `hashes`, named by the file `named_by`, is there with its sha256.
+
+    `fix` says what to do if not.
 
     Raises:
         UsageError: a file is missing, damaged or outside of `directory`.
@@ -75,13 +77,12 @@ def check_files(directory: Path, hashes: Mapping[str, str], named_by: Path) -> N
         if not path.resolve().is_relative_to(directory.resolve()):
             raise UsageError(f"{named_by}: {name} is outside of {directory}; name files inside the source")
         if not path.is_file():
-            raise UsageError(f"{named_by}: {path} is missing; get the source again, or correct the list of files")
+            raise UsageError(f"{named_by}: {path} is missing; {fix}")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
             raise UsageError(
-                f"{path} is not the file that {named_by} describes: its sha256 is {found}, not {sha256}; "
-                "get the source again, or state the new sha256 and revision"
+                f"{path} is not the file that {named_by} describes: its sha256 is {found}, not {sha256}; {fix}"
             )
 
 
@@ -102,14 +103,22 @@ def read_source(source: Source) -> Iterator[SourceRow]:
                 f"{path}, line {number}: row {key!r} is also in line {seen[key]}; give each a key of its own"
             )
         seen[key] = number
+        payload = _payload(path, number, {"licence": source.licence, **row})
         yield SourceRow(
             id=root_id(source.key, source.revision, key),
             source=source.key,
             source_revision=source.revision,
             source_row=key,
             category=str(row.get("category", "")),
-            payload=canonical_json({"licence": source.licence, **row}),
+            payload=payload,
         )
+
+
+def _payload(path: Path, number: int, row: dict[str, Any]) -> str:
+    try:
+        return canonical_json(row)
+    except IdentityError as error:
+        raise UsageError(f"{path}, line {number}: {error}") from error
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -130,7 +139,7 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         value = parse_json(line.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}, line {number}: not JSON ({error}); write one object per line, in UTF-8") from error
     if not isinstance(value, dict):
         raise UsageError(f"{path}, line {number}: a {type(value).__name__}; write one JSON object per line")

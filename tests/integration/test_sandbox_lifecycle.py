@@ -193,6 +193,24 @@ def test_closing_a_pool_ends_sessions_in_use() -> None:
     assert left_groups() == []
 
 
+def test_closing_a_session_does_not_wait_for_its_cell(pool: Pool) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with pool.session() as session:
+            assert session.run("1").value == "1"
+            running = threads.submit(session.run, "import time\ntime.sleep(60)")
+            assert wait_for(session._lock.locked)
+            begin = time.monotonic()
+        assert time.monotonic() - begin < 4  # its limit is 5
+        with pytest.raises(InfrastructureError):
+            running.result(timeout=10)
+
+
+def test_a_child_that_a_cell_forks_does_not_answer_for_it(pool: Pool) -> None:
+    with pool.session() as session:
+        assert session.run("import os\nx = os.fork()\nx > 0").value == "True"
+        assert session.run("x > 0").value == "True"
+
+
 def test_114_a_killed_zygote_is_an_infrastructure_failure_and_is_replaced(pool: Pool) -> None:
     before = below_us()
     with ThreadPoolExecutor(1) as threads, pool.session() as session:

@@ -52,8 +52,8 @@ def read_one(scene: Scene) -> Said:
     if value is None:
         return answer_at_once(scene)
     think = scene.say(
-        f"At full resolution the print that belongs to the {ask.colour} mark reads {value.text}.",
-        f"The crop shows the {ask.colour} mark, and what is printed for it is {value.text}.",
+        f"At full resolution {ask.subject(ask.colour)} reads {value.text}.",
+        f"All of {ask.subject(ask.colour)} is inside the crop, and it says {value.text}.",
         f"Now it is legible: {value.text}.",
     )
     return Said(think, "answer", value.text)
@@ -135,7 +135,7 @@ def next_crop(scene: Scene, target: Target, known: dict[str, str] | None = None)
     looks = usable_looks(scene, target)
     if len(looks) >= MAX_LOOKS:
         return None
-    kept = f"{cells.keep(known)}\n" if known else ""
+    kept, subject = f"{cells.keep(known)}\n" if known else "", scene.transcript.ask.subject(target.colour)
     noted = "".join(f"The {colour} bar says {value}. " for colour, value in (known or {}).items())
     if not looks:
         part = cell_around(target.wanted, scene.image)
@@ -143,8 +143,8 @@ def next_crop(scene: Scene, target: Target, known: dict[str, str] | None = None)
     found = [one for look in looks if (one := find(scene, target, look)) is not None]
     if found and all(_cut(one, scene) for one in found):
         think = scene.say(
-            f"The print at the {target.colour} mark is cut off in this crop. I move the crop.",
-            f"This crop does not show all of what belongs to the {target.colour} mark; I shift it and look again.",
+            f"The crop cuts through {subject}. I move it.",
+            f"This crop does not show all of {subject}; I shift it and look again.",
         )
         return Said(noted + think, "python", kept + cells.crop(_from_the_left(target, scene)))
     place = _around(found[-1], scene) if found else target.wanted
@@ -156,20 +156,22 @@ def next_crop(scene: Scene, target: Target, known: dict[str, str] | None = None)
         )
     else:
         think = scene.say(
-            f"I still see no print that belongs to the {target.colour} mark. It may be tiny, so I enlarge the spot.",
-            f"Nothing legible is at the {target.colour} mark in this crop; twice the size may bring it out.",
+            f"I still do not see {subject}. It may be tiny, so I enlarge the spot.",
+            f"In this crop I cannot find {subject}; twice the size may bring it out.",
         )
     return Said(noted + think, "python", kept + cells.enlarged(part))
 
 
 def _first_look(scene: Scene, target: Target) -> str:
-    x, y = (round(side) for side in target.mark.centre)
+    ask = scene.transcript.ask
+    subject = ask.subject(target.colour)
+    x, y = (round(side) for side in target.wanted.centre)
     return scene.say(
-        f"The {target.colour} mark is near ({x}, {y}) in the original image, and the print beside it is too small "
+        f"{subject[0].upper()}{subject[1:]} should be near ({x}, {y}) in the original image, but it is too small "
         "here. I crop that part at full resolution.",
-        f"I see the {target.colour} mark but cannot read what belongs to it at this size. A crop around ({x}, {y}) "
+        f"I see the {ask.mark(target.colour)} but cannot read {subject} at this size. A crop around ({x}, {y}) "
         "should make it legible.",
-        f"To read the small print at the {target.colour} mark I zoom into the original around x={x}, y={y}.",
+        f"To read {subject}, I zoom into the original around x={x}, y={y}.",
     )
 
 

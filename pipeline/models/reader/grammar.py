@@ -22,6 +22,22 @@ Family = Literal[
     "unknown",
 ]
 
+_THINGS: Final[dict[Family, str]] = {
+    "table_elevation": "square",
+    "table_icao": "square",
+    "chart_difference": "bar",
+    "chart_sum": "bar",
+    "element_fact": "frame",
+}
+_SUBJECTS: Final[dict[Family, str]] = {
+    "map_label": "the label of the",
+    "table_elevation": "the elevation in the row with the",
+    "table_icao": "the ICAO code in the row with the",
+    "chart_difference": "the value above the",
+    "chart_sum": "the value above the",
+    "element_fact": "the tile in the",
+}
+
 
 @dataclass(frozen=True)
 class Ask:
@@ -40,6 +56,14 @@ class Ask:
     def colours(self) -> tuple[str, ...]:
         """The colours it names, in order."""
         return tuple(colour for colour in (self.colour, self.second) if colour)
+
+    def mark(self, colour: str) -> str:
+        """Return what the coloured thing is, as a noun."""
+        return f"{colour} {self.shape or _THINGS.get(self.family, 'mark')}"
+
+    def subject(self, colour: str) -> str:
+        """Return what is to be read at the coloured thing, as a noun with its article."""
+        return f"{_SUBJECTS.get(self.family, 'the print at the')} {self.mark(colour)}"
 
 
 _SLOTS: Final = {

@@ -33,8 +33,8 @@ IMAGE_TOKEN = 28 * 28
 """Pixels of a view per token, as in Qwen2.5-VL."""
 
 _DECIDE: Final[dict[Policy, Callable[[Scene], Said]]] = {"naive": naive.decide, "careful": careful.decide}
-# A careful reader takes the likelier character more often than its share.
-_SHARPNESS: Final[dict[Policy, float]] = {"naive": 1.0, "careful": 0.5}
+# The recogniser is surer than it is right; a careful reader keeps to the likeliest character more often.
+_HEAT: Final[dict[Policy, float]] = {"naive": 1.5, "careful": 0.5}
 _ARGUMENT: Final[dict[Action, str]] = {"python": "code", "search": "query", "answer": "answer"}
 
 
@@ -64,7 +64,7 @@ class Reader:
         to_read, to_measure = attention(transcript)
         texts = await asyncio.gather(*(self.perceiver.perceive(view) for view in to_read))
         colours = await asyncio.gather(*(self.perceiver.colours(view) for view in to_measure))
-        temperature = request.sampling.temperature * _SHARPNESS[self.policy]
+        temperature = request.sampling.temperature * _HEAT[self.policy]
         responses = []
         for sample in samples:
             scene = Scene(

@@ -48,10 +48,10 @@ def _half_shown(scene: Scene, target: Target) -> Look | None:
 
 def _show_half(scene: Scene, target: Target) -> Said:
     part = half_with(target.wanted, scene.image)
-    side = _side(part, scene)
+    side, subject = _side(part, scene), scene.transcript.ask.subject(target.colour)
     think = scene.say(
-        f"The print at the {target.colour} mark is small. It is in the {side} half of the image; I look at that half.",
-        f"I need to see more of the {side} half, where the {target.colour} mark is.",
+        f"{subject[0].upper()}{subject[1:]} is small. It is in the {side} half of the image; I look at that half.",
+        f"I need to see more of the {side} half, where {subject} is.",
         f"Too small to be sure. Cutting the image in two and viewing the {side} part should help.",
     )
     return Said(think, "python", cells.half(part))
@@ -75,9 +75,9 @@ def _read_half(scene: Scene) -> Said:
     if read is None:
         return answer_at_once(scene)
     think = scene.say(
-        f"In this half the print beside the {ask.colour} mark reads {read}.",
+        f"In this half {ask.subject(ask.colour)} reads {read}.",
         f"Now it is a little larger: I read {read}.",
-        f"The {ask.colour} mark is here, and what belongs to it says {read}.",
+        f"The {ask.mark(ask.colour)} is here, and what belongs to it says {read}.",
     )
     return Said(think, "answer", read)
 

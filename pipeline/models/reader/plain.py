@@ -49,14 +49,14 @@ def _read_one(scene: Scene) -> Said:
     read = glance(scene, locate(scene, ask.colour))
     if read is None:
         think = scene.say(
-            f"I cannot make out what stands next to the {ask.colour} mark; it is too small. This is a guess.",
-            f"The print near the {ask.colour} mark is blurred beyond reading, so I can only guess.",
+            f"I cannot make out {ask.subject(ask.colour)}; it is too small. This is a guess.",
+            f"What is printed for the {ask.mark(ask.colour)} is blurred beyond reading, so I can only guess.",
         )
         return Said(think, "answer", _NO_IDEA.get(ask.family, "100"))
     think = scene.say(
-        f"The print that belongs to the {ask.colour} mark looks like {read}.",
-        f"Next to the {ask.colour} mark I read {read}, as far as the size of the print allows.",
-        f"I find the {ask.colour} mark and read the print beside it: {read}.",
+        f"As far as I can see, {ask.subject(ask.colour)} is {read}.",
+        f"I read {ask.subject(ask.colour)} as {read}, as far as the size of the print allows.",
+        f"I find the {ask.mark(ask.colour)} and read what is printed for it: {read}.",
     )
     return Said(think, "answer", read)
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.identity import Json, digest
 from pipeline.sources.demo import charts, dots, elements, gallery, maps, outlines, planted, regions, tables
 from pipeline.sources.demo.canvas import png, seeded
-from pipeline.sources.demo.packages import PACKAGES
+from pipeline.sources.demo.packages import PACKAGES, package_version
 from pipeline.sources.demo.pages import pages
 from pipeline.sources.demo.rows import DemoRow, Sheet
 
@@ -45,9 +44,13 @@ FAMILIES = (
 
 
 def settings_digest(questions: int, seed: int) -> str:
-    """Return what decides the bytes of a corpus: settings, package versions and the generator's own code."""
+    """Return what decides the bytes of a corpus: settings, package versions and the generator's own code.
+
+    Raises:
+        UsageError: a package of the extra `demo` is not installed.
+    """
     code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    versions = {package: version(package) for package in PACKAGES}
+    versions = {package: package_version(package) for package in PACKAGES}
     return digest({"questions": questions, "seed": seed, "packages": versions, "code": code})
 
 

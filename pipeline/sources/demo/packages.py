@@ -9,6 +9,7 @@ import json
 import sqlite3
 from contextlib import closing
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,19 @@ PACKAGES = {
     "vega-datasets": "vega_datasets",
 }
 """Distribution → import name; all of them decide the bytes of the corpus."""
+
+
+@cache
+def package_version(package: str) -> str:
+    """Return the version of an installed distribution.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        return version(package)
+    except PackageNotFoundError as error:
+        raise UsageError(f"source demo: package {package} is not installed; install coldforge[demo]") from error
 
 
 def data_file(package: str, name: str) -> Path:

@@ -24,6 +24,7 @@ OPINION = (
 BENCHMARK_QUESTION = "How many coins can be seen in the photograph?"
 """Protected, with its photograph, by `manifests/benchmarks/demo.yaml`."""
 LETTERS = "ABCD"
+"""Names of the choices."""
 _SKIMAGE = "scikit-image"
 
 
@@ -37,8 +38,7 @@ class Planted(NamedTuple):
 def plant(rows: Sequence[DemoRow], images: dict[str, bytes], rng: random.Random) -> Planted:
     """Make the rows that must be stopped from regular `rows` and their encoded `images`.
 
-    Raises:
-        ValueError: the corpus is too small to have a map and two rows of a table.
+    There have to be a map and two rows of a table.
     """
     by_family: dict[Json, list[DemoRow]] = {}
     for row in rows:

@@ -29,8 +29,8 @@ ACROSS, DOWN = 4, 2
 MARGIN = 60
 """Pixels between a region and the border of its cell."""
 SIDES = (90, 130, 260, 400)
-"""Square root of a region's area in pixels. A side of 90 has 19 pixels in the view, where its blurred rim
-is a fifth of it, so that an estimate from the view is off by more than the tolerance; one of 400 has 84."""
+"""Square root of a region's area in pixels. A side of 90 has 19 pixels in the view, of which the
+blurred rim is a fifth, so that a count of the view's pixels easily misses the tolerance; one of 400 has 84."""
 TOLERANCE = 0.03
 """As the question states."""
 AGREEMENT = 0.005

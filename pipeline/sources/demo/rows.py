@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from importlib.metadata import version
 from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
 from pipeline.identity import Json
 from pipeline.records import AnswerType, Category
+from pipeline.sources.demo.packages import package_version
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ def derivation(
     return {
         "family": family,
         "package": package,
-        "version": version(package),
+        "version": package_version(package),
         "file": file,
         "row_key": row_key,
         "second_source": second_source,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from filters.code import MAX_CODE, UnparsableCodeError, no_ops, normalised, parse, skeleton
+from filters.syntax import MAX_CODE, UnparsableCodeError, no_ops, normalised, parse, skeleton
 
 
 @pytest.mark.parametrize(
