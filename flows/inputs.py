@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,8 @@ from flows.recipe import Recipe, load_recipe
 from pipeline.errors import UsageError
 from pipeline.manifests import manifests_dir
 from pipeline.prompts import Prompts, load_prompts
-from pipeline.sources import Source, open_source
+from pipeline.records import SourceRow
+from pipeline.sources import Source, open_source, read_source
 
 RunnerName = Literal["local", "prefect"]
 
@@ -60,6 +62,8 @@ class Inputs:
 
     prompts: Prompts
     sources: tuple[Source, ...]
+    rows: tuple[SourceRow, ...]
+    """Of all sources, or a sample of them, by id."""
     search: Source
     """Holds the pages and pictures that the local search tools look through."""
     benchmarks: tuple[Benchmark, ...]
@@ -84,7 +88,27 @@ def find_inputs(job: Job) -> Inputs:
         )
         for use in recipe.sources
     )
-    return Inputs(prompts, sources, _search_source(recipe, sources), benchmarks)
+    rows = limit_rows((row for source in sources for row in read_source(source)), job.limit)
+    return Inputs(prompts, sources, rows, _search_source(recipe, sources), benchmarks)
+
+
+def limit_rows(rows: Iterable[SourceRow], limit: int | None) -> tuple[SourceRow, ...]:
+    """Return a stratified sample: the first `limit` rows by (rank in stratum + ½) ÷ stratum size.
+
+    A stratum is one category of one source; ranks follow the row's id, which is a hash. The sample is
+    nested (a larger limit only adds rows) and every stratum is represented in proportion.
+    """
+    ordered = sorted(rows, key=lambda row: row.id)
+    if limit is None:
+        return tuple(ordered)
+    strata: dict[tuple[str, str], list[SourceRow]] = defaultdict(list)
+    for row in ordered:
+        strata[row.source, row.category].append(row)
+    placed = [
+        ((rank + 0.5) / len(members), row.id, row) for members in strata.values() for rank, row in enumerate(members)
+    ]
+    chosen = sorted(placed, key=lambda place: place[:2])[:limit]
+    return tuple(sorted((row for _, _, row in chosen), key=lambda row: row.id))
 
 
 def _search_source(recipe: Recipe, sources: Sequence[Source]) -> Source:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,17 +10,15 @@ from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import row_outcome
 from pipeline.errors import RowError
 from pipeline.records import SourceRow
-from pipeline.sources import read_source
 from pipeline.sources.questions import to_question
 from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 from pipeline.store.blobs import BlobStore
 
 
 def work(curation: Curation, stage: Stage) -> Work:
-    """Read all rows once and hand each range to a worker process."""
-    sources = curation.inputs.sources
-    rows = limit_rows((row for source in sources for row in read_source(source)), curation.job.limit)
-    directories = {source.key: source.directory for source in sources}
+    """Hand each range of the rows to a worker process."""
+    rows = curation.inputs.rows
+    directories = {source.key: source.directory for source in curation.inputs.sources}
     run = partial(ingest_unit, directories=directories, blobs=curation.driver.blobs)
 
     def unit(span: Range, total: int) -> UnitResult:
@@ -44,21 +41,3 @@ def ingest_unit(unit: UnitInput, directories: Mapping[str, Path], blobs: BlobSto
             outcomes.append(row_outcome("ingest", row, None))
     questions.sort(key=lambda question: question.id)
     return UnitOutput(tuple(outcomes), {"questions": tuple(questions)})
-
-
-def limit_rows(rows: Iterable[SourceRow], limit: int | None) -> list[SourceRow]:
-    """Return a stratified sample: the first `limit` rows by (rank in stratum + ½) ÷ stratum size.
-
-    A stratum is one category of one source; ranks follow the row's id, which is a hash. The sample is
-    nested (a larger limit only adds rows) and every stratum is represented in proportion.
-    """
-    ordered = sorted(rows, key=lambda row: row.id)
-    if limit is None:
-        return ordered
-    strata: dict[tuple[str, str], list[SourceRow]] = defaultdict(list)
-    for row in ordered:
-        strata[row.source, row.category].append(row)
-    placed = [
-        ((rank + 0.5) / len(members), row.id, row) for members in strata.values() for rank, row in enumerate(members)
-    ]
-    return sorted((row for _, _, row in sorted(placed, key=lambda place: place[:2])[:limit]), key=lambda row: row.id)

@@ -182,7 +182,8 @@ def _describe(error: BaseException, most: int) -> dict[str, str]:
     try:
         described = traceback.TracebackException.from_exception(error)
         _trim(described, set())
-        text = "".join(described.format())
+        # Code that does not compile has no frames; Python then prints no heading either.
+        text = "".join(described.format() if described.stack else described.format_exception_only())
     except BaseException:  # noqa: BLE001 - guest code runs in `__str__` and `__repr__`
         text = f"Traceback (most recent call last):\n{kind}: <the exception cannot be printed>\n"
     try:
@@ -203,9 +204,9 @@ def _trim(described: traceback.TracebackException, seen: set[int]) -> None:
         return
     seen.add(id(described))
     frames = described.stack
-    kept = [frame for at, frame in enumerate(frames) if frame.filename.startswith("<cell ") or at == len(frames) - 1]
-    driver_frames = (f"{root.CODE}/pipeline/sandbox/driver.py",)
-    described.stack = traceback.StackSummary.from_list([f for f in kept if f.filename not in driver_frames])
+    cells = [at for at, frame in enumerate(frames) if frame.filename.startswith("<cell ")]
+    innermost = [len(frames) - 1] if cells and cells[-1] != len(frames) - 1 else []
+    described.stack = traceback.StackSummary.from_list([frames[at] for at in (*cells, *innermost)])
     for other in (described.__cause__, described.__context__, *(getattr(described, "exceptions", None) or ())):
         if other is not None:
             _trim(other, seen)

@@ -79,12 +79,10 @@ class Exchange:
             wire.WireError: something was.
         """
         try:
-            self.hung_up = not self._handles.channel.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return
+            waiting = self._handles.channel.recv(1, socket.MSG_PEEK)
         except OSError:
-            self.hung_up = True
-        if not self.hung_up:
+            return  # nothing there; or the other end is gone, which the exchange will find
+        if waiting:
             raise wire.WireError("a reply without a request")
 
     def drain(self) -> None:

@@ -19,6 +19,15 @@ CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
+_NAMESPACES = {
+    "mount": CLONE_NEWNS,
+    "cgroup": CLONE_NEWCGROUP,
+    "uts": CLONE_NEWUTS,
+    "ipc": CLONE_NEWIPC,
+    "user": CLONE_NEWUSER,
+    "pid": CLONE_NEWPID,
+    "net": CLONE_NEWNET,
+}
 
 # <linux/mount.h>
 MS_NOSUID = 0x2
@@ -84,7 +93,8 @@ def syscall(step: str, number: int, *arguments: object) -> int:
 
 def unshare(flags: int) -> None:
     """Move the caller (its children, for CLONE_NEWPID) into new namespaces."""
-    _check(f"unshare({flags:#x})", _libc.unshare(ctypes.c_int(flags)))
+    names = "|".join(name for name, bit in _NAMESPACES.items() if flags & bit)
+    _check(f"unshare({names})", _libc.unshare(ctypes.c_int(flags)))
 
 
 def setns(descriptor: int, kind: int) -> None:

@@ -148,7 +148,7 @@ class Pool:
             for session in sessions:
                 # One that does not go away is reported to whoever uses it next.
                 with suppress(InfrastructureError):
-                    session.end_if_over_limit()
+                    session.check_idle()
 
 
 class _Slot:

@@ -19,9 +19,10 @@ from pipeline.errors import InfrastructureError, RowError
 from pipeline.sandbox import usage, wire
 from pipeline.sandbox.cgroup import Group
 from pipeline.sandbox.exchange import Exchange, Handles
+from pipeline.sandbox.outcome import Stop, build_result
 from pipeline.sandbox.output import clean
 from pipeline.sandbox.policy import Limits
-from pipeline.sandbox.result import CellError, CellImage, CellResult
+from pipeline.sandbox.result import CellError, CellResult
 from pipeline.sandbox.usage import Usage
 
 if TYPE_CHECKING:
@@ -36,15 +37,6 @@ _DEATH_SECONDS = 10.0
 """From a kill until the kernel has taken the session apart."""
 
 
-class _Stop(Exception):  # noqa: N818 - an outcome, not a failure
-    """A cell is over without a reply, and its session with it."""
-
-    def __init__(self, status: CellStatus, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.status: CellStatus = status
-        self.kind = kind
-
-
 class Session:
     """A live notebook; cells run one after the other."""
 
@@ -57,6 +49,8 @@ class Session:
         self._seq = 0
         self._lock = threading.Lock()
         self._ended = False
+        self._starved = False
+        """Killed between two cells for the memory of background work."""
         self._closed = False
         self._last_used = time.monotonic()
         handles.channel.setblocking(False)
@@ -138,14 +132,19 @@ class Session:
         finally:
             self._handles.close()
 
-    def end_if_over_limit(self) -> None:
-        """End the session if it waits too long for a cell, or its background work takes too much memory."""
+    def check_idle(self) -> None:
+        """End the session if it has waited too long for a cell, or if its background work takes too much memory."""
         if not self._lock.acquire(blocking=False):
             return  # a cell runs and is watched by its own thread
         try:
-            idle = time.monotonic() - self._last_used > self._limits.idle_seconds
-            if not self._ended and (idle or self._over_memory(usage.tree(self._pid))):
+            if self._ended:
+                return
+            if time.monotonic() - self._last_used > self._limits.idle_seconds:
                 self._end()
+            elif self._over_memory(usage.tree(self._pid)):
+                # The next cell finds it dead and is told why: this was the guest's doing.
+                self._starved = True
+                self._signal(signal.SIGKILL)
         finally:
             self._lock.release()
 
@@ -156,7 +155,6 @@ class Session:
         exchange = self._exchange(wire.frame({"seq": self._seq, "code": code}))
         pids = usage.tree(self._pid)
         begin, cpu = time.monotonic(), usage.cpu_seconds(pids)
-        status, error = None, None
         try:
             background.check_quiet()
             interrupted = self._watch(exchange, cpu)
@@ -164,9 +162,9 @@ class Session:
                 raise self._memory_stop()
             status, error = self._judge(exchange, interrupted=interrupted)
         except wire.WireError as violation:
-            stop = _Stop("protocol_error", "ProtocolError", f"the session broke the protocol: {violation}")
+            stop = Stop("protocol_error", "ProtocolError", f"the session broke the protocol: {violation}")
             status, error = self._stopped(stop)
-        except _Stop as stop:
+        except Stop as stop:
             status, error = self._stopped(stop)
         exchange.drain()
         spent = Usage(
@@ -174,13 +172,15 @@ class Session:
             cpu=max(0.0, usage.cpu_seconds(usage.tree(self._pid)) - cpu),
             max_rss=usage.max_rss(self._pid),
         )
-        return self._result(exchange, status, error, spent, background.printed)
+        return build_result(
+            exchange, status, error, spent, background=background.printed, ended=self._ended, most=self._limits.value
+        )
 
     def _watch(self, exchange: Exchange, cpu_before: float) -> bool:
         """Wait for the reply; return whether the cell had to be interrupted for it.
 
         Raises:
-            _Stop: the session is over.
+            Stop: the session is over.
             wire.WireError: what arrived is no reply.
         """
         limits = self._limits
@@ -199,7 +199,7 @@ class Session:
             waited += step
             since_interrupt += step if interrupted else 0.0
             if since_interrupt > limits.grace_seconds:
-                raise _Stop("died", "SessionKilled", f"{self._exceeded()} and did not stop when interrupted")
+                raise Stop("died", "SessionKilled", f"{self._exceeded()} and did not stop when interrupted")
             if now - looked < _TICK:
                 continue
             looked = now
@@ -213,7 +213,7 @@ class Session:
         exchange.drain()
         # Also asked after the reply, so that it does not depend on who was faster.
         if exchange.printed > limits.output_killed:
-            raise _Stop("killed_output", "OutputLimit", f"the cell printed over {limits.output_killed} bytes")
+            raise Stop("killed_output", "OutputLimit", f"the cell printed over {limits.output_killed} bytes")
         return interrupted
 
     def _judge(self, exchange: Exchange, *, interrupted: bool) -> tuple[CellStatus, CellError | None]:
@@ -224,16 +224,18 @@ class Session:
             return "timeout", CellError("TimeoutError", text, f"TimeoutError: {text}")
         if failure is None:
             return "ok", None
-        return "exception", CellError(clean(failure.type), clean(failure.message), clean(failure.traceback))
+        # The guest shortens these; the bound holds also for one that does not.
+        texts = (clean(text[: 2 * self._limits.value]) for text in failure)
+        return "exception", CellError(*texts)
 
     def _exceeded(self) -> str:
         return f"the cell exceeded {self._limits.cell_seconds:g} seconds"
 
-    def _stopped(self, stop: _Stop) -> tuple[CellStatus, CellError]:
+    def _stopped(self, stop: Stop) -> tuple[CellStatus, CellError]:
         self._end()
-        return stop.status, CellError(stop.kind, str(stop), f"{stop.kind}: {stop}")
+        return stop.status, stop.as_error()
 
-    def _death(self) -> _Stop:
+    def _death(self) -> Stop:
         """Return why the session hung up by itself.
 
         Raises:
@@ -241,57 +243,29 @@ class Session:
         """
         # A cell may also just have closed the channel; then the kill below is what ends the session.
         if not _readable(self._handles.process, 1.0):
-            return _Stop("died", "SessionDied", "the cell closed the session's channel")
+            return Stop("died", "SessionDied", "the cell closed the session's channel")
         report = self._report()
-        if self._group is not None and self._group.memory_kills():
+        if self._starved or (self._group is not None and self._group.memory_kills()):
             return self._memory_stop()
         code = int(report["exit"])
         if code >= 0:
-            return _Stop("died", "SessionDied", f"the cell ended the session's process with code {code}")
+            return Stop("died", "SessionDied", f"the cell ended the session's process with code {code}")
         if report["cpu"] >= self._limits.session_cpu_seconds - 1:
-            return _Stop("died", "SessionDied", "the session used up its CPU time")
+            return Stop("died", "SessionDied", "the session used up its CPU time")
         name = signal.Signals(-code).name
         if name == "SIGKILL":
             # Process 1 cannot be killed from inside: somebody on the host did, perhaps for its own memory.
             raise InfrastructureError("sandbox: a session was killed from outside")
-        return _Stop("died", "SessionDied", f"the session's process ended by {name}")
+        return Stop("died", "SessionDied", f"the session's process ended by {name}")
 
-    def _memory_stop(self) -> _Stop:
-        return _Stop("killed_memory", "MemoryLimit", f"the session used over {self._limits.memory >> 20} MiB of memory")
+    def _memory_stop(self) -> Stop:
+        return Stop("killed_memory", "MemoryLimit", f"the session used over {self._limits.memory >> 20} MiB of memory")
 
     def _over_memory(self, pids: list[int]) -> bool:
         if self._group is None:
             return usage.memory(pids) > self._limits.memory
         # The kernel watches and kills one process; which one is chance, so the session ends as a whole.
         return self._group.memory_kills() > 0
-
-    def _result(
-        self, exchange: Exchange, status: CellStatus, error: CellError | None, spent: Usage, background: int
-    ) -> CellResult:
-        reply = exchange.decoder.reply if exchange.decoder.complete else None
-        shapes = reply.images if reply is not None else ()
-        pixels = exchange.decoder.pixels() if reply is not None else []
-        notes = [clean(note) for note in reply.notes] if reply is not None else []
-        if background:
-            notes.append(f"{background} bytes that background work printed after the last cell are not shown.")
-        for name, collector in (("stdout", exchange.stdout), ("stderr", exchange.stderr)):
-            if collector.omitted:
-                notes.append(f"{collector.omitted} bytes of {name} are left out.")
-        return CellResult(
-            status=status,
-            stdout=exchange.stdout.text(),
-            stderr=exchange.stderr.text(),
-            value=clean(reply.value)[: self._value_bound()] if reply is not None and reply.value is not None else None,
-            images=tuple(CellImage(*shape, data) for shape, data in zip(shapes, pixels, strict=True)),
-            error=error,
-            notes=tuple(notes),
-            ended=self._ended,
-            usage=spent,
-        )
-
-    def _value_bound(self) -> int:
-        # The guest shortens to `value` characters and a note; escaping makes at most six of one.
-        return 8 * self._limits.value
 
     def _exchange(self, request: list[bytes]) -> Exchange:
         return Exchange(self._handles, request, wire.Decoder(self._seq, self._bounds), self._limits.output_kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import select
 from collections.abc import Iterator
 
 import pytest
@@ -60,7 +61,14 @@ def test_code_runs_byte_exact_and_errors_name_its_lines(pool: Pool) -> None:
         "  File \"<cell 2>\", line 2, in f\n    return {}['key']\n           ~~^^^^^^^\n"
         "KeyError: 'key'\n"
     )
-    assert run(pool, "  1").error is not None  # indentation is not repaired
+
+
+def test_code_is_not_repaired(pool: Pool) -> None:
+    indented, broken = run(pool, "  1").error, run(pool, "x = 1\nprint('a'").error
+    assert indented is not None
+    assert indented.traceback == '  File "<cell 1>", line 1\n    1\nIndentationError: unexpected indent\n'
+    assert broken is not None
+    assert broken.traceback.startswith('  File "<cell 1>", line 2\n    print(')
 
 
 def test_a_traceback_shows_cells_and_at_most_one_frame_of_a_library(pool: Pool) -> None:
@@ -137,6 +145,16 @@ time.sleep(30)
         result = run(pool, code)
         assert (result.status, result.ended) == ("killed_memory", True)
         assert run(pool, "1").value == "1"
+
+
+def test_memory_that_background_work_takes_between_cells_is_the_cells_doing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "find", lambda: None)
+    code = "import os, time\nif os.fork() == 0:\n    time.sleep(0.5); x = b'1' * (200 << 20); time.sleep(60)\n1"
+    with Pool(Policy(Limits(memory=150 << 20)), workers=1) as pool, pool.session() as session:
+        assert session.run(code).value == "1"
+        assert select.select([session._handles.process], [], [], 30)[0]
+        result = session.run("2")
+    assert (result.status, result.ended) == ("killed_memory", True)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])

@@ -125,7 +125,7 @@ def _ask_for_weight(scene: Scene, tile: Tile, name: str | None, queries: list[Pa
     if not queries:
         think = scene.say(
             f"The framed tile shows {shown}. Its weight is not printed, so I search for it.",
-            f"At full resolution the tile reads {shown}. Next I look up the standard atomic weight.",
+            f"In the crop the tile reads {shown}. Next I look up the standard atomic weight.",
         )
         return Said(think, "search", f"chemical element {tile.symbol or tile.number} standard atomic weight")
     for query in (f"{name} weight", f"atomic weight of {name} in the periodic table") if name else ():

@@ -55,7 +55,7 @@ def count_dots(scene: Scene) -> Said:
             "patches of that colour in the original image.",
             f"I see about {len(facts.blobs)} {ask.colour} patches, but neighbours may have merged. Counting connected "
             "components at full resolution settles it.",
-            f"Rather than counting by eye I mask the {ask.colour} pixels and let scipy label the separate dots.",
+            f"Rather than counting by eye I mask the {ask.colour} pixels and count the separate patches.",
         )
         return Said(think, "python", cells.count_dots(ask.colour, facts.rgb))
     counted = re.search(r"dots: (\d+)", past[-1].stdout)

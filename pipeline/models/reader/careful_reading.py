@@ -16,6 +16,8 @@ from pipeline.models.reader.transcript import Look
 
 MAX_LOOKS = 3
 """Crops per target: the first, one moved, one enlarged."""
+WIDE = 1 / 3
+"""How often the first crop is twice as wide and high, which the student sees at half the resolution."""
 DOUBTFUL = 0.55
 """A reading with a character below this probability is worth another look."""
 BORDER = 3
@@ -52,7 +54,7 @@ def read_one(scene: Scene) -> Said:
     if value is None:
         return answer_at_once(scene)
     think = scene.say(
-        f"At full resolution {ask.subject(ask.colour)} reads {value.text}.",
+        f"In this crop {ask.subject(ask.colour)} reads {value.text}.",
         f"All of {ask.subject(ask.colour)} is inside the crop, and it says {value.text}.",
         f"Now it is legible: {value.text}.",
     )
@@ -138,7 +140,8 @@ def next_crop(scene: Scene, target: Target, known: dict[str, str] | None = None)
     kept, subject = f"{cells.keep(known)}\n" if known else "", scene.transcript.ask.subject(target.colour)
     noted = "".join(f"The {colour} bar says {value}. " for colour, value in (known or {}).items())
     if not looks:
-        part = cell_around(target.wanted, scene.image)
+        wide = scene.rng.random() < WIDE
+        part = cell_around(target.wanted, scene.image, (2 * CELL[0], 2 * CELL[1]) if wide else CELL)
         return Said(noted + _first_look(scene, target), "python", kept + cells.crop(part))
     found = [one for look in looks if (one := find(scene, target, look)) is not None]
     if found and all(_cut(one, scene) for one in found):
@@ -168,9 +171,9 @@ def _first_look(scene: Scene, target: Target) -> str:
     x, y = (round(side) for side in target.wanted.centre)
     return scene.say(
         f"{subject[0].upper()}{subject[1:]} should be near ({x}, {y}) in the original image, but it is too small "
-        "here. I crop that part at full resolution.",
-        f"I see the {ask.mark(target.colour)} but cannot read {subject} at this size. A crop around ({x}, {y}) "
-        "should make it legible.",
+        "here. I crop that part of the original.",
+        f"I see the {ask.mark(target.colour)}, but what is printed for it cannot be read at this size. A crop around "
+        f"({x}, {y}) should make it legible.",
         f"To read {subject}, I zoom into the original around x={x}, y={y}.",
     )
 

@@ -19,12 +19,12 @@ def _variant(count: int, *what: object) -> int:
 
 
 def crop(part: Part) -> str:
-    """Display a part of the image at full resolution."""
+    """Display a part of the original image."""
     x0, y0, x1, y1 = part
     shown = "detail = image_1.crop(box)\nprint(detail.size)\ndisplay(detail)"
     variants = (
         f"region = image_1.crop(({x0}, {y0}, {x1}, {y1}))\ndisplay(region)",
-        f"# No scaling: small print keeps every pixel it has.\ndisplay(image_1.crop(({x0}, {y0}, {x1}, {y1})))",
+        f"# From the original: small print keeps every pixel it has.\ndisplay(image_1.crop(({x0}, {y0}, {x1}, {y1})))",
         f"box = ({x0}, {y0}, {x1}, {y1})  # left, top, right, bottom in original pixels\n{shown}",
         f'part = image_1.crop(({x0}, {y0}, {x1}, {y1}))\nprint("of", image_1.size, "pixels")\ndisplay(part)',
     )
@@ -104,12 +104,15 @@ def bounding_boxes(first: str, second: str, colours: Mapping[str, RGB]) -> str:
 
 def count_dots(colour: str, rgb: RGB) -> str:
     """Count connected patches of a colour."""
-    lines = (
+    masking = (
+        'pixels = np.asarray(image_1.convert("RGB")).astype(np.int16)',
+        f"mask = np.abs(pixels - np.array({rgb}, dtype=np.int16)).max(axis=2) < 40  # {colour}",
+    )
+    with_scipy = (
         "import numpy as np",
         "from scipy import ndimage",
         "",
-        'pixels = np.asarray(image_1.convert("RGB")).astype(np.int16)',
-        f"mask = np.abs(pixels - np.array({rgb}, dtype=np.int16)).max(axis=2) < 40  # {colour}",
+        *masking,
         "labels, patches = ndimage.label(mask)",
         "sizes = np.bincount(labels.ravel())[1:]",
         "# Specks much smaller than a usual dot are edges of something else.",
@@ -117,7 +120,17 @@ def count_dots(colour: str, rgb: RGB) -> str:
         'print("patches:", patches, "sizes:", sizes.min(), "to", sizes.max())',
         'print("dots:", dots)',
     )
-    return "\n".join(lines)
+    with_opencv = (
+        "import cv2",
+        "import numpy as np",
+        "",
+        *masking,
+        "_, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))",
+        "areas = stats[1:, cv2.CC_STAT_AREA]  # the first component is the background",
+        'print("areas:", sorted(areas.tolist()))',
+        'print("dots:", int((areas > 0.3 * np.median(areas)).sum()))',
+    )
+    return "\n".join((with_scipy, with_opencv)[_variant(2, "dots", colour)])
 
 
 def divide_area(colour: str, rgb: RGB, radius: int) -> str:
