@@ -11,16 +11,18 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.errors import InfrastructureError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.images import ViewRule, encode_png, make_view
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text, View
 from pipeline.models.reader import cells
+from pipeline.models.reader.colours import MODEL
 from pipeline.models.reader.model import Policy, Reader
 from pipeline.models.reader.perceiver import Perceiver
 from pipeline.models.reader.places import Part
 from pipeline.sources.demo import grammar
 from pipeline.sources.demo.palette import COLOURS
-from pipeline.store.blobs import BlobStore
+from pipeline.store.blobs import BlobStore, write_atomic
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 RED = grammar.MAP_LABEL.format(colour="red", shape="square")
@@ -143,6 +145,28 @@ def test_every_message_is_a_valid_turn_and_plain_mode_only_answers(
         assert parsed.action == "answer"
     for response in said(perceiver, ask(whole, question, tools=True), 4, policy):
         assert isinstance(dialect.parse(response.text, "tools"), dialect.Parsed)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_without_its_image_is_answered_all_the_same(perceiver: Perceiver, question: str) -> None:
+    request = ChatRequest(
+        model="reader",
+        messages=(
+            Message(role="system", parts=(Text(text="Call tools in <tool_call>."),)),
+            Message(role="user", parts=(Text(text=question),)),
+        ),
+        sampling=Sampling(),
+        seed=7,
+    )
+    assert all(answers(said(perceiver, request, policy=policy)) for policy in ("naive", "careful"))
+
+
+def test_a_damaged_perception_is_named(whole: View, blobs: BlobStore, tmp_path: Path) -> None:
+    with Perceiver(tmp_path, blobs, workers=1) as eyes:
+        file = tmp_path / MODEL / whole.pixels[:2] / f"{whole.pixels}.json"
+        write_atomic(file, b'{"model"')
+        with pytest.raises(InfrastructureError, match=whole.pixels):
+            asyncio.run(eyes.colours(whole))
 
 
 def test_a_careful_reader_crops_the_original_and_reads_it_there(

@@ -17,7 +17,7 @@ from pipeline.models.reader.transcript import Look
 MAX_LOOKS = 3
 """Crops per target: the first, one moved, one enlarged."""
 WIDE = 1 / 3
-"""How often the first crop is twice as wide and high, which the student sees at half the resolution."""
+"""How often the first crop is three times as wide and high, which is easier to place and harder to read."""
 DOUBTFUL = 0.55
 """A reading with a character below this probability is worth another look."""
 BORDER = 3
@@ -63,12 +63,9 @@ def read_one(scene: Scene) -> Said:
 
 def read_two(scene: Scene) -> Said:
     """Read both bars, keeping the first value in the notebook, and compute there."""
-    ask, past = scene.transcript.ask, scene.transcript.past
+    ask, past, kept = scene.transcript.ask, scene.transcript.past, _kept(scene)
     if past and "result = " in past[-1].argument:
-        result = past[-1].stdout
-        think = scene.say(f"Python gives {result}.", f"The result of the two values is {result}.")
-        return Said(think, "answer", result) if result else answer_at_once(scene)
-    kept = _kept(scene)
+        return _state_result(scene, kept, past[-1].stdout)
     fresh: dict[str, str] = {}
     for colour in ask.colours:
         if colour in kept:
@@ -99,6 +96,19 @@ def _compute(scene: Scene, values: dict[str, str], fresh: dict[str, str]) -> Sai
     )
     code = cells.combine(ask.colour, ask.second, operation, places, fresh)
     return Said(think, "python", code)
+
+
+def _state_result(scene: Scene, values: dict[str, str], result: str) -> Said:
+    ask = scene.transcript.ask
+    if not result or not values.keys() >= set(ask.colours):
+        return answer_at_once(scene)
+    sign = "-" if ask.family == "chart_difference" else "+"
+    sum_up = f"{values[ask.colour]} {sign} {values[ask.second]} = {result}"
+    think = scene.say(
+        f"With the values of the {ask.colour} and the {ask.second} bar, {sum_up}.",
+        f"{ask.colour.capitalize()} {sign} {ask.second} is {sum_up}.",
+    )
+    return Said(think, "answer", result)
 
 
 def _kept(scene: Scene) -> dict[str, str]:
@@ -141,7 +151,7 @@ def next_crop(scene: Scene, target: Target, known: dict[str, str] | None = None)
     noted = "".join(f"The {colour} bar says {value}. " for colour, value in (known or {}).items())
     if not looks:
         wide = scene.rng.random() < WIDE
-        part = cell_around(target.wanted, scene.image, (2 * CELL[0], 2 * CELL[1]) if wide else CELL)
+        part = cell_around(target.wanted, scene.image, (3 * CELL[0], 3 * CELL[1]) if wide else CELL)
         return Said(noted + _first_look(scene, target), "python", kept + cells.crop(part))
     found = [one for look in looks if (one := find(scene, target, look)) is not None]
     if found and all(_cut(one, scene) for one in found):

@@ -24,7 +24,7 @@ def crop(part: Part) -> str:
     shown = "detail = image_1.crop(box)\nprint(detail.size)\ndisplay(detail)"
     variants = (
         f"region = image_1.crop(({x0}, {y0}, {x1}, {y1}))\ndisplay(region)",
-        f"# From the original: small print keeps every pixel it has.\ndisplay(image_1.crop(({x0}, {y0}, {x1}, {y1})))",
+        f"# Cut from the original, where the print has more pixels.\ndisplay(image_1.crop(({x0}, {y0}, {x1}, {y1})))",
         f"box = ({x0}, {y0}, {x1}, {y1})  # left, top, right, bottom in original pixels\n{shown}",
         f'part = image_1.crop(({x0}, {y0}, {x1}, {y1}))\nprint("of", image_1.size, "pixels")\ndisplay(part)',
     )

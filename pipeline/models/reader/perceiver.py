@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import InfrastructureError
 from pipeline.identity import canonical_json
@@ -46,7 +46,7 @@ class Perceiver:
         """Return the text of a view.
 
         Raises:
-            InfrastructureError: a worker process ended, or the view is missing from the store.
+            InfrastructureError: a worker process ended, the view is missing, or what is stored is damaged.
         """
         return await self._once(view, model_id(), _read, Perception)
 
@@ -82,7 +82,11 @@ class Perceiver:
             task = self._tasks[str(path)] = asyncio.create_task(self._stored(path, view, look))
             task.add_done_callback(lambda _: self._tasks.pop(str(path), None))
         # Shielded: whoever else waits for this view still wants it when one rollout is cancelled.
-        seen = kind.model_validate_json(await asyncio.shield(task))
+        text = await asyncio.shield(task)
+        try:
+            seen = kind.model_validate_json(text)
+        except ValidationError as error:
+            raise InfrastructureError(f"perception {path} is damaged; delete it and run again") from error
         self._known[str(path)] = seen
         return seen
 
@@ -93,10 +97,12 @@ class Perceiver:
         content = await asyncio.to_thread(self.blobs.get, view.blob)
         if self._pool is None:
             self._pool = worker_pool(self.workers)
+        pool = self._pool
         try:
-            text = await asyncio.get_running_loop().run_in_executor(self._pool, look, content)
+            text = await asyncio.get_running_loop().run_in_executor(pool, look, content)
         except BrokenProcessPool as error:
-            self._pool = None
+            if self._pool is pool:  # whoever fails first clears the way for a new one
+                self._pool = None
             raise InfrastructureError(
                 "a process that reads images ended on its own, most likely for want of memory; run again"
             ) from error

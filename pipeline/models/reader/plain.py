@@ -8,8 +8,12 @@ from pipeline.models.reader.perception import ColourFacts
 from pipeline.models.reader.reading import Target, as_answer, closest, find, framed, locate
 from pipeline.models.reader.scene import Said, Scene
 
-_NO_IDEA = {"map_label": "unknown", "table_icao": "ZZZZ"}
-# Guesses of one who does not know: the commonest first.
+# Guesses of one who cannot read it, or does not know.
+_NO_IDEA = {
+    "map_label": ("unknown",),
+    "table_icao": ("KLAX", "EGLL", "EDDF", "YSSY"),
+    "table_elevation": ("35", "120", "400", "650"),
+}
 _GUESSES = {
     "internet country code top-level domain": (".com", ".de", ".uk", ".fr", ".br", ".cn", ".ng"),
     "international telephone calling code": ("+1", "+44", "+33", "+49", "+55", "+86", "+234"),
@@ -19,6 +23,8 @@ _GUESSES = {
 
 def answer_at_once(scene: Scene) -> Said:
     """Return an answer from the view of the whole image, whatever the question."""
+    if not scene.transcript.images:
+        return _read_anything(scene)
     match scene.transcript.ask.family:
         case "map_label" | "table_elevation" | "table_icao":
             return _read_one(scene)
@@ -52,7 +58,7 @@ def _read_one(scene: Scene) -> Said:
             f"I cannot make out {ask.subject(ask.colour)}; it is too small. This is a guess.",
             f"What is printed for the {ask.mark(ask.colour)} is blurred beyond reading, so I can only guess.",
         )
-        return Said(think, "answer", _NO_IDEA.get(ask.family, "100"))
+        return Said(think, "answer", scene.rng.choice(_NO_IDEA[ask.family]))
     think = scene.say(
         f"As far as I can see, {ask.subject(ask.colour)} is {read}.",
         f"I read {ask.subject(ask.colour)} as {read}, as far as the size of the print allows.",
@@ -67,7 +73,7 @@ def _read_two(scene: Scene) -> Said:
     if first is None or second is None:
         blurred = ask.colour if first is None else ask.second
         think = f"The number above the {blurred} bar is too small to read here, so this is a guess."
-        return Said(think, "answer", first or second or "10")
+        return Said(think, "answer", first or second or scene.rng.choice(("5", "10", "20")))
     result = arithmetic(scene, first, second)
     sign = "minus" if ask.family == "chart_difference" else "plus"
     think = scene.say(
@@ -146,7 +152,7 @@ def _guess_fact(scene: Scene) -> Said:
 
 
 def _read_anything(scene: Scene) -> Said:
-    lines = scene.text_in(scene.whole) if scene.transcript.looks else ()
+    lines = scene.text_in(scene.whole) if scene.transcript.images else ()
     if not lines:
         return Said("I find nothing to read that would answer this.", "answer", "unknown")
     largest = max(lines, key=lambda line: (line.y1 - line.y0, -line.y0))
