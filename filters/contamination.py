@@ -13,9 +13,9 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from filters.base import Rule, Settings
 from filters.dedup import ImageHashes
@@ -65,6 +65,12 @@ class BenchmarkEntry(Settings):
     dhash: str | None = Hex64
     """Both or neither; a question with several images is several entries."""
 
+    @model_validator(mode="after")
+    def _both_hashes(self) -> Self:
+        if (self.phash is None) != (self.dhash is None):
+            raise ValueError(f"phash is {self.phash} and dhash is {self.dhash}; give both or neither")
+        return self
+
 
 class Benchmark(Settings):
     """What a manifest of `manifests/benchmarks` holds."""
@@ -111,7 +117,7 @@ def index_benchmarks(benchmarks: Sequence[Benchmark], settings: ContaminationSet
     """Return the index of all entries.
 
     Raises:
-        ValueError: the benchmarks were hashed by different recipes, or an entry has only one of its two hashes.
+        ValueError: the benchmarks were hashed by different recipes.
     """
     recipes = {benchmark.hash_recipe for benchmark in benchmarks}
     if len(recipes) > 1:
@@ -232,8 +238,6 @@ def _bands(value: int, count: int) -> Iterator[tuple[int, int]]:
 
 
 def _entry(benchmark: str, entry: BenchmarkEntry) -> _Entry:
-    if (entry.phash is None) != (entry.dhash is None):
-        raise ValueError(f"benchmark {benchmark}: an entry has phash {entry.phash} and dhash {entry.dhash}; give both")
     return _Entry(
         benchmark=benchmark,
         ngrams=frozenset(entry.ngrams),

@@ -7,7 +7,6 @@ wrong. Thresholds live here and the counts in `GateCount`, so other thresholds n
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -147,25 +146,6 @@ def gate2(count: GateCount, settings: GateSettings) -> Routing:
     if 2 * count.tools_bad_format > count.k:
         return Routing(_GATE2.reject(record, "unresolved_format", score), None)
     return Routing(_GATE2.keep(record, score), "sft")
-
-
-def wilson_interval(right: int, valid: int) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of a rate; (0, 1) when nothing was valid.
-
-    Raises:
-        ValueError: not 0 <= right <= valid.
-    """
-    if not 0 <= right <= valid:
-        raise ValueError(f"right {right} of valid {valid}")
-    if valid == 0:
-        return 0.0, 1.0
-    z = 1.959963984540054  # the 97.5 % point of the normal distribution
-    centre = (right + z * z / 2) / (valid + z * z)
-    half = z * math.sqrt(right * (valid - right) / valid + z * z / 4) / (valid + z * z)
-    # Rounding may leave the ends a hair outside; at 0 and at `valid` they are exact.
-    low = 0.0 if right == 0 else max(0.0, centre - half)
-    high = 1.0 if right == valid else min(1.0, centre + half)
-    return low, high
 
 
 def _benefit(count: GateCount) -> float | None:

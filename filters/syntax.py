@@ -40,15 +40,6 @@ def parse(code: str) -> ast.Module:
         raise UnparsableCodeError(str(error)) from error
 
 
-def normalised(code: str) -> str:
-    """Return a form that is equal for codes differing in comments, layout or docstrings alone.
-
-    Raises:
-        UnparsableCodeError: as `parse`.
-    """
-    return _dump(_without_docstrings(parse(code)))
-
-
 def skeleton(code: str) -> str:
     """Return the shape of the code: names it binds itself and all literals are blanked out.
 

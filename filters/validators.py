@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from filters.base import Rule, Settings
-from filters.syntax import UnparsableCodeError, no_ops
+from filters.syntax import UnparsableCodeError, no_ops, skeleton
 from filters.turns import ARGUMENT, argument, informed, showed_something
 from pipeline.records import Decision, ObservationFacts, Question, ReplayResult, Trajectory, Turn
 
@@ -172,6 +172,8 @@ def no_op(trajectory: Trajectory) -> Decision:
     try:
         cells = [(_code(turn), showed_something(turn)) for turn in trajectory.turns if turn.action == "python"]
         idle = sum(no_ops(cells))
+        for code, _ in cells:
+            skeleton(code)  # selection needs it, and what nests too deeply for it is no code to learn from
     except (UnparsableCodeError, ValueError):
         return _NO_OP.reject(trajectory.id, "unparsable_code")
     return _NO_OP.reject(trajectory.id, "no_op_code", float(idle)) if idle else _NO_OP.keep(trajectory.id)

@@ -71,7 +71,7 @@ def open_curation(job: Job, progress: Progress, runner: Runner) -> Iterator[Cura
         stock = open_stock(job.recipe, inputs, driver)
         driver.wait(stock.check())
         with _locked(job.out):
-            stages = declare(job.recipe, inputs, stock, job.limit)
+            stages = declare(job.recipe, inputs, stock)
             journal = Journal.begin(job, inputs, stock)
             yield Curation(job, inputs, driver, stock, stages, progress, journal, runner)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,12 +12,15 @@ import yaml
 from pydantic import ValidationError
 
 from filters.contamination import Benchmark
-from flows.recipe import Recipe, load_recipe
+from flows.recipe import Recipe, SourceUse, load_recipe
 from pipeline.errors import UsageError
-from pipeline.manifests import manifests_dir
+from pipeline.images import HASH_RECIPE
+from pipeline.manifests import explain, manifests_dir
 from pipeline.prompts import Prompts, load_prompts
 from pipeline.records import SourceRow
 from pipeline.sources import Source, open_source, read_source
+from pipeline.sources.manifest import load_manifest
+from pipeline.tools.search.index import GALLERY, PAGES
 
 RunnerName = Literal["local", "prefect"]
 
@@ -64,9 +67,14 @@ class Inputs:
     sources: tuple[Source, ...]
     rows: tuple[SourceRow, ...]
     """Of all sources, or a sample of them, by id."""
-    search: Source
-    """Holds the pages and pictures that the local search tools look through."""
+    search: Source | None
+    """Holds the pages and pictures that the local search tools look through; None: there is no search."""
     benchmarks: tuple[Benchmark, ...]
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """Return from where each source is and under which terms, by key."""
+        return {source.key: source.terms for source in (*self.sources, *((self.search,) if self.search else ()))}
 
 
 def find_inputs(job: Job) -> Inputs:
@@ -78,18 +86,74 @@ def find_inputs(job: Job) -> Inputs:
     recipe = job.recipe
     prompts = load_prompts(recipe.prompts.name, recipe.prompts.teacher_guidance)
     benchmarks = tuple(load_benchmark(name, job.recipe_path) for name in recipe.benchmarks)
-    sources = tuple(
-        open_source(
-            use.source,
-            job.store,
-            base=job.recipe_path.parent,
-            questions=use.demo.questions if use.demo else None,
-            seed=use.demo.seed if use.demo else 0,
-        )
-        for use in recipe.sources
-    )
+    manifest_files(job)
+    sources = tuple(open_use(job, use) for use in recipe.sources)
+    search = find_corpus(job, sources)
     rows = limit_rows((row for source in sources for row in read_source(source)), job.limit)
-    return Inputs(prompts, sources, rows, _search_source(recipe, sources), benchmarks)
+    return Inputs(prompts, sources, rows, search, benchmarks)
+
+
+def manifest_files(job: Job) -> dict[str, Path]:
+    """Return the manifest of each source to curate, by key; nothing but the manifests is read.
+
+    Raises:
+        UsageError: a manifest cannot be read, or two sources have one key.
+    """
+    files: dict[str, Path] = {}
+    for number, use in enumerate(job.recipe.sources):
+        manifest, file = load_manifest(use.source, job.recipe_path.parent)
+        if manifest.key in files:
+            raise UsageError(
+                f"sources.{number}: {file} has the key {manifest.key}, as has {files[manifest.key]}; "
+                "name each source once, and give each a `key` of its own"
+            )
+        files[manifest.key] = file
+    return files
+
+
+def open_use(job: Job, use: SourceUse) -> Source:
+    """Open one source of the recipe.
+
+    Raises:
+        UsageError: as `open_source`.
+    """
+    generated = {"questions": use.demo.questions, "seed": use.demo.seed} if use.demo else {}
+    return open_source(use.source, job.store, base=job.recipe_path.parent, **generated)
+
+
+def find_corpus(job: Job, sources: Iterable[Source]) -> Source | None:
+    """Return where the recipe's search looks: one of `sources`, as it was opened, or another source.
+
+    Raises:
+        UsageError: there is no such source, or it has no pages or no gallery.
+    """
+    use = job.recipe.search
+    if use is None:
+        return None
+    corpus = _named_source(job, use.corpus, {source.key: source for source in sources})
+    for name in (PAGES, GALLERY):
+        if not (corpus.directory / name).is_file():
+            raise UsageError(
+                f"search.corpus: {corpus.directory / name} is missing; a corpus holds {PAGES} and {GALLERY} "
+                "(an empty file for none), or remove `search` from the recipe"
+            )
+    return corpus
+
+
+def _named_source(job: Job, name: str, opened: Mapping[str, Source]) -> Source:
+    if name in opened:
+        return opened[name]
+    base = job.recipe_path.parent
+    try:
+        manifest, file = load_manifest(name, base)
+    except UsageError as error:
+        raise UsageError(f"search.corpus: {error}; sources of this recipe: {', '.join(opened) or 'none'}") from error
+    if manifest.key not in opened:
+        return open_source(name, job.store, base=base)
+    curated = manifest_files(job)[manifest.key]
+    if not curated.samefile(file):
+        raise UsageError(f"search.corpus: {file} has the key {manifest.key}, as has {curated}; give one another `key`")
+    return opened[manifest.key]
 
 
 def limit_rows(rows: Iterable[SourceRow], limit: int | None) -> tuple[SourceRow, ...]:
@@ -111,26 +175,26 @@ def limit_rows(rows: Iterable[SourceRow], limit: int | None) -> tuple[SourceRow,
     return tuple(sorted((row for _, _, row in chosen), key=lambda row: row.id))
 
 
-def _search_source(recipe: Recipe, sources: Sequence[Source]) -> Source:
-    for source in sources:
-        if source.key == recipe.search.corpus:
-            return source
-    known = ", ".join(source.key for source in sources)
-    raise UsageError(f"search.corpus: {recipe.search.corpus} is not one of this recipe's sources ({known})")
-
-
 def load_benchmark(name: str, recipe_path: Path) -> Benchmark:
     """Read a benchmark manifest by its name in `manifests/benchmarks` or by a path from the recipe.
 
     Raises:
-        UsageError: it is missing or malformed.
+        UsageError: it is missing or malformed, or its images are not hashed as those of a run are.
     """
     named = manifests_dir() / "benchmarks" / f"{name}.yaml"
     path = named if named.exists() else recipe_path.parent / name
     try:
-        return Benchmark.model_validate(yaml.safe_load(path.read_text()))
+        benchmark = Benchmark.model_validate(yaml.safe_load(path.read_text("utf-8")))
     except OSError as error:
         known = ", ".join(sorted(p.stem for p in named.parent.glob("*.yaml")))
         raise UsageError(f"benchmarks: {name} is neither a path nor one of: {known}") from error
-    except (yaml.YAMLError, ValidationError) as error:
-        raise UsageError(f"benchmark {path}: {error}") from error
+    except ValidationError as error:
+        raise UsageError(f"benchmark {path}:\n{explain(error)}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"benchmark {path} is not YAML: {error}") from error
+    if benchmark.hash_recipe != HASH_RECIPE:
+        raise UsageError(
+            f"benchmark {path}: hash_recipe is {benchmark.hash_recipe}, but images are compared by {HASH_RECIPE}; "
+            "hash the benchmark's images again with `pipeline.images.perceptual_hashes`"
+        )
+    return benchmark

@@ -10,6 +10,7 @@ default) never sees a result.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,20 +32,31 @@ from flows.inputs import Job, make_job
 from flows.progress import Progress, SilentProgress
 from flows.runners.local import OPEN_UNITS
 from flows.wiring import GROUPS
+from pipeline.errors import InfrastructureError
 from pipeline.stage import Range, UnitResult
 
 
 def with_prefect(unit_fn: Callable[[Range], UnitResult], units: Sequence[Range]) -> Iterator[UnitResult]:
-    """Run each unit as a Prefect task of the current flow and yield the results as they finish."""
+    """Run each unit as a Prefect task of the current flow and yield the results as they finish.
+
+    The first failure stops the stage: units that wait for a thread then find `stopped` set and do nothing,
+    since Prefect waits for all of its tasks before a flow can fail.
+    """
+    stopped = threading.Event()
 
     @task(name="unit", task_run_name="unit-{span}", cache_policy=NO_CACHE, persist_result=False)
     def unit(span: str, number: int) -> UnitResult:
         del span  # names the task run
+        if stopped.is_set():
+            raise InfrastructureError("another unit of this stage failed; run again")
         return unit_fn(units[number])
 
     futures = [unit.submit(str(span), number) for number, span in enumerate(units)]
-    for future in as_completed(futures):
-        yield future.result()
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        stopped.set()
 
 
 def _threads() -> TaskRunner[PrefectFuture[Any]]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from filters.contamination import ContaminationSettings
 from filters.dedup import DedupSettings
@@ -53,8 +53,9 @@ class SearchUse(_Part):
     """Where the search tools look."""
 
     kind: Literal["local"] = "local"
-    corpus: str = "demo"
-    """A source whose directory holds `pages.jsonl` and `gallery.jsonl`."""
+    corpus: str
+    """A source whose directory holds `pages.jsonl` and `gallery.jsonl`: the key of one of `sources`, or a name or
+    path as there."""
 
 
 class ReaderRole(_Part):
@@ -95,6 +96,14 @@ class Student(_Part):
     cutoff_len: int = Field(default=20_480, ge=1)
     template: str = "qwen2_vl"
     coordinates: Literal["original_pixels", "seen_pixels", "norm1000"] = "original_pixels"
+    """Of boxes and points in what is learnt."""
+
+    @field_validator("coordinates")
+    @classmethod
+    def _supported(cls, value: str) -> str:
+        if value != "original_pixels":
+            raise ValueError(f"{value} is not supported yet; coordinates are rendered as original_pixels only")
+        return value
 
     @property
     def view_rule(self) -> ViewRule:
@@ -107,6 +116,15 @@ class Models(_Part):
 
     base: Role
     teachers: tuple[Role, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _teachers_differ(self) -> Self:
+        """Refuse the same teacher twice: equal requests have equal answers, so it would add nothing."""
+        identities = [digest(role_identity(teacher)) for teacher in self.teachers]
+        twice = [number for number, identity in enumerate(identities) if identity in identities[:number]]
+        if twice:
+            raise ValueError(f"teachers.{twice[0]} is the same model under the same sampling as one before it")
+        return self
 
 
 class PromptUse(_Part):
@@ -164,7 +182,8 @@ class Recipe(_Part):
     student: Student
     models: Models
     prompts: PromptUse = PromptUse()
-    search: SearchUse = SearchUse()
+    search: SearchUse | None = None
+    """None: there is no search, and models are told that nothing was found."""
     rollout: RolloutUse = RolloutUse()
     images: ImageSettings = ImageSettings()
     questions: QuestionSettings = QuestionSettings()
@@ -274,7 +293,12 @@ def _suggest(problem: Mapping[str, Any]) -> str:
     node: Any = Recipe
     for part in problem["loc"][:-1]:
         field = node.model_fields.get(part) if isinstance(node, type) and issubclass(node, BaseModel) else None
-        node = field.annotation if field is not None else None
+        node = _part(field.annotation) if field is not None else None
     fields = list(node.model_fields) if isinstance(node, type) and issubclass(node, BaseModel) else []
     near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1)
     return f"; did you mean `{near[0]}`?" if near else f"; known fields: {', '.join(fields)}" if fields else ""
+
+
+def _part(annotation: Any) -> Any:
+    """Return the part that an annotation such as `SearchUse | None` allows."""
+    return next((kind for kind in get_args(annotation) if kind is not type(None)), annotation)

@@ -48,9 +48,9 @@ class _Part(NamedTuple):
     model: str = ""
 
 
-def declare(recipe: Recipe, inputs: Inputs, stock: Stock, limit: int | None) -> Mapping[str, Stage]:
+def declare(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, Stage]:
     """Return every stage of a run by name; each fingerprint covers those before it."""
-    parts = _parts(recipe, inputs, stock, limit)
+    parts = _parts(recipe, inputs, stock)
     stages: dict[str, Stage] = {}
     upstream: tuple[str, ...] = ()
     for name in ORDER:
@@ -60,7 +60,7 @@ def declare(recipe: Recipe, inputs: Inputs, stock: Stock, limit: int | None) -> 
     return stages
 
 
-def _parts(recipe: Recipe, inputs: Inputs, stock: Stock, limit: int | None) -> Mapping[str, _Part]:
+def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
     hashes = inputs.prompts.hashes()
     gate: dict[str, Json] = {
         "settings": recipe.gate.model_dump(mode="json"),
@@ -82,7 +82,7 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock, limit: int | None) -> M
     return {
         "ingest": _Part(
             "map",
-            {"limit": limit, "sources": [[source.key, source.revision] for source in inputs.sources]},
+            {"sources": [[source.key, source.revision] for source in inputs.sources]},
             {"questions": Question},
         ),
         "screen": _Part(
@@ -106,7 +106,7 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock, limit: int | None) -> M
         ),
         "gate1": _Part("map", {**gate, "prompts": hashes["base/plain"]}, gate_tables, stock.base.revision),
         "gate2": _Part("map", {**gate, "prompts": hashes["base/tools"]}, gate_tables, stock.base.revision),
-        "synthesize": _Part("map", synthesis, {"trajectories": Trajectory}, teachers),
+        "synthesize": _Part("map", synthesis, {"trajectories": Trajectory, "unfinished": Trajectory}, teachers),
         "validate": _Part(
             "map",
             _filter(recipe.validate_.model_dump(mode="json"), validators.VERSION),
@@ -118,6 +118,7 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock, limit: int | None) -> M
             "global",
             {
                 "name": recipe.name,
+                "sources": dict(inputs.terms),
                 "formats": recipe.export.model_dump(mode="json"),
                 "student": recipe.student.model_dump(mode="json"),
                 "prompts": dict(hashes),

@@ -21,10 +21,9 @@ from pipeline.records import Mode, Purpose
 from pipeline.rollout import Setting, World
 from pipeline.sandbox import Policy, Pool
 from pipeline.tools.python import PythonTool
+from pipeline.tools.search.hits import SearchProvider
 from pipeline.tools.search.local import LocalSearch
-
-SESSIONS_PER_WORKER = 8
-"""Open sandbox sessions per worker: most of them wait for a model, and an idle one costs a few megabytes."""
+from pipeline.tools.search.none import NoSearch
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,12 @@ def open_stock(recipe: Recipe, inputs: Inputs, driver: Driver) -> Stock:
     policy = Policy()
     pool = driver.resources.enter_context(Pool(policy, driver.workers))
     replay = driver.resources.enter_context(Pool(policy, driver.workers))
-    search = LocalSearch(inputs.search.directory, driver.blobs, driver.store / "search")
-    leases = asyncio.Semaphore(driver.workers * SESSIONS_PER_WORKER)
     world = World(
         calls=driver.calls,
         blobs=driver.blobs,
         views=Views(driver.blobs, rule),
-        python=PythonTool(pool, driver.calls, driver.blobs, rule, recipe.seed, leases),
-        search=search,
+        python=PythonTool(pool, driver.calls, driver.blobs, rule, recipe.seed),
+        search=_open_search(inputs, driver),
     )
     perceiver = Perceiver(driver.store / "perceptions", driver.blobs, driver.workers)
     driver.resources.callback(perceiver.close)
@@ -80,11 +77,17 @@ def open_stock(recipe: Recipe, inputs: Inputs, driver: Driver) -> Stock:
     )
 
 
+def _open_search(inputs: Inputs, driver: Driver) -> SearchProvider:
+    if inputs.search is None:
+        return NoSearch()
+    return LocalSearch(inputs.search.directory, driver.blobs, driver.store / "search")
+
+
 def _open_model(role: Role, driver: Driver, perceiver: Perceiver) -> ChatModel:
     if isinstance(role, ReaderRole):
         return Reader(role.policy, perceiver)
     server = open_server(role, driver)
-    driver.resources.callback(lambda: driver.wait(server.aclose()))
+    driver.close_on_exit(server.aclose)
     return server
 
 

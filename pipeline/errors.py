@@ -6,7 +6,6 @@ The class says what happens next, so no caller ever looks at a message:
 - `UsageError`: the recipe, a flag or a file named in them is wrong. Refused before any work (exit 2).
 - `InfrastructureError`: a server, disk or sandbox failed. Retried, then the run stops (exit 1);
   it is never written into data and never counted as a wrong answer.
-- `BudgetError`: a spending limit of the recipe was reached (exit 1); the run resumes later.
 - `CheckError`: a check found something wrong in finished work (exit 3).
 """
 
@@ -31,10 +30,6 @@ class InfrastructureError(ColdforgeError):
     """Something outside the data failed; the same work may succeed when it is tried again."""
 
 
-class BudgetError(ColdforgeError):
-    """A limit on calls, tokens or money was reached; nothing is lost and `run` resumes."""
-
-
 class CheckError(ColdforgeError):
     """A check of finished work found something wrong."""
 
@@ -48,3 +43,7 @@ class RowError(ColdforgeError):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type[RowError], tuple[str, str]]:
+        """Rebuild from both fields: the default would call the constructor with the message alone."""
+        return type(self), (self.reason, self.detail)

@@ -14,16 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, assert_never
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.errors import RowError
 from pipeline.models.chat import View
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 
-MAX_PIXELS = 178_956_970
-"""Pillow's own bound (a quarter of a gigabyte of RGB); larger images are refused before decoding."""
+MAX_PIXELS = 89_478_485
+"""Where Pillow begins to warn (a quarter of a gigabyte of RGB); larger images are refused before decoding."""
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+_MIME = {**FORMATS, "MPO": "image/jpeg"}
+"""By what Pillow calls an opened file: MPO is a JPEG with further pictures behind the first, as phones write it."""
 HASH_RECIPE = "phash64+dhash64/pillow-L-lanczos/v1"
 """The exact recipe of `imagehash` on a full decode; hashes of other recipes are never compared with it."""
 
@@ -48,26 +50,73 @@ class ViewRule:
 
 
 def decode(content: bytes) -> Image.Image:
-    """Decode to an upright RGB image.
+    """Decode to an upright RGB image; of a file with several pictures, the first.
 
     Raises:
         RowError: `image_format`, `image_too_large` or `image_undecodable`.
     """
+    return _decode(content).image
+
+
+class _Decoded(NamedTuple):
+    image: Image.Image
+    mime: str
+
+
+def _decode(content: bytes) -> _Decoded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=list(FORMATS))
-            if image.width * image.height > MAX_PIXELS:
-                raise RowError("image_too_large", f"{image.width}x{image.height} pixels, at most {MAX_PIXELS}")
-            image.load()
-            return _flatten(ImageOps.exif_transpose(image))
+            # Of damaged metadata, which nobody has to act on.
+            warnings.simplefilter("ignore", UserWarning)
+            file = Image.open(io.BytesIO(content), formats=list(FORMATS))
+            _require_size(file)
+            file.load()
+            turn = _UPRIGHT.get(orientation(file))
+            upright = file if turn is None else file.transpose(turn)
+            return _Decoded(_flatten(upright), _MIME[str(file.format)])
+    except (RowError, MemoryError):
+        # Too little memory is this machine's failure; a file cannot ask for much within the bound.
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise RowError("image_too_large", str(error)) from error
     except UnidentifiedImageError as error:
         raise RowError("image_format", f"not one of {', '.join(FORMATS)}") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        # Pillow reports damaged files with any of these, by format.
-        raise RowError("image_undecodable", str(error)) from error
+    except Exception as error:
+        # Pillow does not say what a damaged file may raise: whatever its parsers stumble over comes through.
+        raise RowError("image_undecodable", f"{type(error).__name__}: {error}") from error
+
+
+def _require_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise RowError("image_too_large", f"{image.width}x{image.height} pixels, at most {MAX_PIXELS}")
+
+
+# By EXIF orientation (CIPA DC-008, tag 0x0112): what turns the stored pixels upright; 1 is upright already.
+_UPRIGHT: dict[int | None, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def orientation(image: Image.Image) -> int | None:
+    """Return the EXIF orientation of an opened file, 1 to 8; 1 where it states none, None where EXIF is damaged.
+
+    Only this tag is read. `ImageOps.exif_transpose` writes the whole block anew and fails on any odd tag.
+    """
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 - as in `_decode`; damaged metadata is no reason to lose the pixels
+        return None
+    if not isinstance(value, int):
+        return None
+    # Some cameras write 0 for "unknown".
+    return value if value in _UPRIGHT else 1
 
 
 def _flatten(image: Image.Image) -> Image.Image:
@@ -93,9 +142,7 @@ def put_image(blobs: BlobStore, content: bytes) -> ImageRef:
     Raises:
         RowError: as `decode`.
     """
-    image = decode(content)
-    with Image.open(io.BytesIO(content), formats=list(FORMATS)) as header:
-        mime = FORMATS[str(header.format)]
+    image, mime = _decode(content)
     return ImageRef.model_validate(
         {
             "sha256": blobs.put(content),

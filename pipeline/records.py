@@ -1,7 +1,7 @@
 """The records that flow between stages, and the Arrow schema of each.
 
 Records are frozen. `id` is the sha256 of a record's identity fields (`Question.build` and
-`Trajectory.build` say which). Free-form values are canonical JSON strings, so that no schema depends
+`Trajectory.make_id` say which). Free-form values are canonical JSON strings, so that no schema depends
 on the data. No clock, host, retry count or package version is stored in a record: equal inputs give
 equal bytes.
 """
@@ -301,9 +301,21 @@ class Trajectory(Record):
 
     @staticmethod
     def make_id(
-        *, question_id: str, purpose: Purpose, mode: Mode, sample: int, model: str, prompts: str, view: str, seed: int
+        *,
+        question_id: str,
+        purpose: Purpose,
+        mode: Mode,
+        sample: int,
+        model: str,
+        sampling: str,
+        prompts: str,
+        view: str,
+        seed: int,
     ) -> str:
-        """Return the id: which attempt it is, not what came out of it (the outcome may not fork identity)."""
+        """Return the id: which attempt it is, not what came out of it (the outcome may not fork identity).
+
+        `sampling` is canonical JSON of how the model was sampled: two teachers may differ in it alone.
+        """
         return digest(
             {
                 "question": question_id,
@@ -311,6 +323,7 @@ class Trajectory(Record):
                 "mode": mode,
                 "sample": sample,
                 "model": model,
+                "sampling": sampling,
                 "prompts": prompts,
                 "view": view,
                 "seed": seed,
@@ -512,3 +525,15 @@ class Outcome(Record):
         ("payload", _STRING),
         ("score", pa.float64()),
     )
+
+
+class SourceImage(Record):
+    """An image file that a source row names, as it was found: the row says only where it is."""
+
+    source: str
+    path: str
+    """As the row writes it."""
+    sha256: str | None
+    """None where there is no such file inside the source."""
+
+    ARROW: ClassVar[pa.Schema] = _schema(*((name, _STRING) for name in ("source", "path", "sha256")))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.dialects.defuse import defuse
+from pipeline.errors import RowError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.sampling import sample_once
@@ -37,7 +38,8 @@ class Limits:
     max_completion_tokens: int = 16_384
     """Over the whole rollout, as the backend counts (DeepEyesV2 `max_response_length`)."""
     max_seconds: float = 1_800.0
-    """Of model calls, cells and searches together; queueing counts, so it is generous."""
+    """Of model calls, cells and searches together, each as it took when it was paid for. What depends on
+    how much runs at once does not count: queues, pauses and failed tries, sessions brought up to date."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ async def rollout(question: Question, sample: int, setting: Setting, world: Worl
 
     Raises:
         InfrastructureError: a model, the sandbox or a search failed; the rollout may be run again.
-        RowError: the backend or the student's processor refuses the question itself.
+        RowError: the backend or the student's processor refuses the question itself; a backend that
+            refuses a later message only ends the rollout, as `length`.
     """
     user = dialect.user_text(setting.user_template, question.text, [(i.width, i.height) for i in question.images])
     with world.python.session(question.images) as session:
@@ -150,7 +153,13 @@ class _Conversation:
 
     async def _take_turn(self, *, last: bool) -> Finish | None:
         """Ask for one message, act on it and record both; return why the rollout ends, None to go on."""
-        response = await self._ask()
+        try:
+            response = await self._ask()
+        except RowError:
+            if not self.turns:
+                raise
+            # The model takes the question but not the conversation that grew from it: a limit of this attempt.
+            return "length"
         if response.finish != "stop":
             self.turns.append(_turn(_UNPARSED, response.text, _Shown(None, status="bad_call", finish=response.finish)))
             return response.finish
@@ -249,6 +258,7 @@ class _Conversation:
             mode=setting.mode,
             sample=self.sample,
             model=setting.model.revision,
+            sampling=canonical_json(setting.sampling),
             prompts=setting.prompts,
             view=canonical_json(view),
             seed=setting.seed,

@@ -21,7 +21,7 @@ async def main(store: Path, log: Path, keys: int, seconds: float) -> list[str]:
             with log.open("a") as file:
                 file.write(key + "\n")
             await asyncio.sleep(seconds)  # the time that a paid call takes
-            return Made(str(os.getpid()), "{}")
+            return Made(str(os.getpid()), "{}", seconds)
 
         return (await cache.once("model", key, make)).value
 

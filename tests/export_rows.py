@@ -102,6 +102,7 @@ def trajectory(asked: Question, turns: tuple[Turn, ...], sample: int = 0) -> Tra
             mode="tools",
             sample=sample,
             model="scripted/1",
+            sampling="{}",
             prompts=prompts,
             view=view,
             seed=7,

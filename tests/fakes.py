@@ -46,7 +46,12 @@ class ScriptedModel:
             text = self.script(request, sample)
             responses.append(
                 ChatResponse(
-                    text=text, finish="stop", prompt_tokens=1, completion_tokens=len(text), model_version="scripted"
+                    text=text,
+                    finish="stop",
+                    prompt_tokens=1,
+                    completion_tokens=len(text),
+                    model_version="scripted",
+                    seconds=self.latency,
                 )
             )
         return responses

@@ -110,6 +110,7 @@ def trajectory(number: int, purpose: Purpose, mode: Mode, sample: int, verdict: 
             mode=mode,
             sample=sample,
             model="m/1",
+            sampling="{}",
             prompts="{}",
             view=VIEW,
             seed=0,
@@ -133,6 +134,13 @@ def trajectory(number: int, purpose: Purpose, mode: Mode, sample: int, verdict: 
         tokens=Tokens(prompt=100, completion=20),
         sandbox="",
     )
+
+
+def unfinished(number: int) -> Trajectory:
+    """A third attempt of a teacher, which ran into a limit without a single well-formed call."""
+    whole = trajectory(number, "synthesis", "tools", 2, "unknown")
+    turn = whole.turns[0].model_copy(update={"action": "none", "arguments": "{}", "status": "bad_call", "loss": False})
+    return whole.model_copy(update={"turns": (turn,), "answer": None, "finish": "max_turns"})
 
 
 def outcome(
@@ -203,6 +211,7 @@ def small_run(run: Path) -> Path:
 
     Row 0 does not become a question, 1 stops at the screen, 2 changes its id there, 3 is too easy; 4 to 6
     go to RL; 7 to 11 and 2 to SFT, each with a wrong and a right attempt, of which the right one is valid.
+    Number 7 has an unfinished attempt as well.
     """
     roots = {row(number).id: number for number in range(ROWS)}
     of = {number: root for root, number in roots.items()}
@@ -266,8 +275,11 @@ def small_run(run: Path) -> Path:
     add(
         "synthesize",
         asks("synthesize", unsolved, lambda _: ("sft", "")),
-        {"trajectories": Trajectory},
-        lambda root: [("trajectories", one) for one in tried[roots[root]]],
+        {"trajectories": Trajectory, "unfinished": Trajectory},
+        lambda root: [
+            *(("trajectories", one) for one in tried[roots[root]]),
+            *([("unfinished", unfinished(7))] if roots[root] == 7 else []),
+        ],
     )
     add(
         "validate",

@@ -11,6 +11,7 @@ from pipeline.errors import UsageError
 from pipeline.records import Question, Record, Trajectory
 from pipeline.report.tables import Table, query_table
 from pipeline.stage import Manifest, Range, read_manifest
+from pipeline.store.ledger import TRAJECTORY_TABLES
 
 R = TypeVar("R", bound=Record)
 
@@ -89,8 +90,9 @@ def read_trajectory(run: Path, identity: str) -> Trajectory:
         UsageError: the ledger knows it, but its stage directory is gone.
     """
     for stage in finished_stages(run).values():
-        for trajectory in _read(stage, "trajectories", Trajectory, {"id": identity}):
-            return trajectory
+        for table in TRAJECTORY_TABLES:
+            for trajectory in _read(stage, table, Trajectory, {"id": identity}):
+                return trajectory
     raise UsageError(f"trajectory {identity} is in the ledger but not in {run}/stages; run `coldforge run` again")
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flows.inputs import Job
     from flows.recipe import ReaderRole, ServerRole, SourceUse
     from pipeline.prompts import Prompts
+    from pipeline.sources import Source
 
 
 def plan(
@@ -34,7 +35,7 @@ def plan(
     from pipeline.errors import UsageError
 
     job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or ())
-    found: dict[str, int] = {}
+    found: dict[Source, int] = {}
     checks = list(_checks(job, found))
     wrong = [check for check in checks if check.finding == "wrong"]
     rows = None if wrong else min(sum(found.values()), limit or sys.maxsize)
@@ -61,14 +62,16 @@ def plan(
     print_line(f"assumed: {guesses}\n`coldforge run {recipe} --limit 100` measures instead")
 
 
-def _checks(job: Job, found: dict[str, int]) -> Iterator[Check]:
+def _checks(job: Job, found: dict[Source, int]) -> Iterator[Check]:
     from flows.cli.checks import checked, tell_sandbox
 
     recipe = job.recipe
     yield checked("prompts", lambda: _tell_prompts(job))
+    yield checked("sources", lambda: _tell_sources(job))
     for number, use in enumerate(recipe.sources):
         yield checked(f"sources.{number} {use.source}", partial(_tell_source, job, use, found))
-    yield checked("search.corpus", lambda: _tell_search(job, found))
+    if recipe.search is not None:
+        yield checked("search.corpus", lambda: _tell_search(job, found))
     for name in recipe.benchmarks:
         yield checked(f"benchmarks {name}", partial(_tell_benchmark, job, name))
     yield checked("models.base", lambda: _tell_model(job, recipe.models.base))
@@ -87,25 +90,27 @@ def _tell_prompts(job: Job) -> str:
     return f"{job.recipe.prompts.name}: {len(_prompts(job).hashes())} texts"
 
 
-def _tell_source(job: Job, use: SourceUse, found: dict[str, int]) -> str:
+def _tell_sources(job: Job) -> str:
+    from flows.inputs import manifest_files
+
+    return ", ".join(manifest_files(job))
+
+
+def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str:
     """Open a source, count its rows into `found` and tell where they are."""
-    from pipeline.sources import open_source, read_source
+    from flows.inputs import open_use
+    from pipeline.sources import read_source
 
-    demo = {"questions": use.demo.questions, "seed": use.demo.seed} if use.demo else {}
-    source = open_source(use.source, job.store, base=job.recipe_path.parent, **demo)
-    found[source.key] = sum(1 for _ in read_source(source))
-    return f"{found[source.key]:,} rows in {source.directory}"
+    source = open_use(job, use)
+    found[source] = sum(1 for _ in read_source(source))
+    return f"{found[source]:,} rows in {source.directory}"
 
 
-def _tell_search(job: Job, found: Mapping[str, int]) -> str:
-    from pipeline.errors import UsageError
+def _tell_search(job: Job, found: Mapping[Source, int]) -> str:
+    from flows.inputs import find_corpus
 
-    wanted = job.recipe.search.corpus
-    if wanted in found:
-        return wanted
-    unopened = " that could be opened" if len(found) < len(job.recipe.sources) else ""
-    known = ", ".join(found) or "none"
-    raise UsageError(f"search.corpus: {wanted} is not one of this recipe's sources{unopened} ({known})")
+    corpus = find_corpus(job, found)
+    return f"{corpus.key}: {corpus.directory}" if corpus else "none"
 
 
 def _tell_benchmark(job: Job, name: str) -> str:

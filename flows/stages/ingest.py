@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import row_outcome
 from pipeline.errors import RowError
-from pipeline.records import SourceRow
-from pipeline.sources.questions import to_question
+from pipeline.records import SourceImage, SourceRow
+from pipeline.sources.questions import image_names, source_image, to_question
 from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 from pipeline.store.blobs import BlobStore
 
@@ -22,10 +22,16 @@ def work(curation: Curation, stage: Stage) -> Work:
     run = partial(ingest_unit, directories=directories, blobs=curation.driver.blobs)
 
     def unit(span: Range, total: int) -> UnitResult:
-        mine = UnitInput(tuple(row for row in rows if Range.of(row.id, total) == span))
-        return run_in_worker(curation, stage, span, mine, run)
+        mine = tuple(row for row in rows if Range.of(row.id, total) == span)
+        return run_in_worker(curation, stage, span, UnitInput(mine, images_of(mine, directories)), run)
 
     return Work(len(rows), unit)
+
+
+def images_of(rows: Iterable[SourceRow], directories: Mapping[str, Path]) -> tuple[SourceImage, ...]:
+    """Return each image file that the rows name, once: a file that changes or appears is new input."""
+    named = {(row.source, name) for row in rows for name in image_names(row)}
+    return tuple(source_image(source, directories[source], name) for source, name in sorted(named))
 
 
 def ingest_unit(unit: UnitInput, directories: Mapping[str, Path], blobs: BlobStore) -> UnitOutput:

@@ -105,9 +105,8 @@ def _context(curation: Curation) -> ExportContext:
         user_template=prompts.user("export", "tools"),
         prompts=prompts.hashes(),
         student=StudentFacts.model_validate(recipe.student.model_dump()),
-        sources={
-            source.key: f"revision {source.revision}; licence {source.licence}" for source in curation.inputs.sources
-        },
+        sources=curation.inputs.terms,
+        corpus=curation.inputs.search.key if curation.inputs.search else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from filters.validators import ValidatorSettings, accept
 from flows.curation import Curation, Work, kept_ids, questions_of
@@ -32,7 +33,7 @@ class Synthesis:
 @dataclass(frozen=True)
 class _Synthesized:
     outcome: Outcome
-    tried: tuple[Trajectory, ...]
+    tried: Sequence[Trajectory]
 
 
 def work(curation: Curation, stage: Stage) -> Work:
@@ -56,42 +57,58 @@ def work(curation: Curation, stage: Stage) -> Work:
 
 
 async def synthesize_unit(synthesis: Synthesis, unit: UnitInput) -> UnitOutput:
-    """Write every finished attempt; a question without any is rejected as `no_attempt`."""
+    """Write every attempt, finished or not; a question without a finished one is rejected as `no_attempt`."""
     questions = [record for record in unit.records if isinstance(record, Question)]
     done = await gather_all(_synthesize(synthesis, question) for question in questions)
     tried = sorted((trajectory for item in done for trajectory in item.tried), key=lambda trajectory: trajectory.id)
-    return UnitOutput(tuple(item.outcome for item in done), {"trajectories": tuple(tried)})
+    finished = tuple(trajectory for trajectory in tried if trajectory.finish == "answer")
+    unfinished = tuple(trajectory for trajectory in tried if trajectory.finish != "answer")
+    return UnitOutput(tuple(item.outcome for item in done), {"trajectories": finished, "unfinished": unfinished})
 
 
 async def _synthesize(synthesis: Synthesis, question: Question) -> _Synthesized:
-    try:
-        tried = await _try_teachers(synthesis, question)
-    except RowError as error:
-        return _Synthesized(quarantined("synthesize", question, error), ())
-    if not any(trajectory.finish == "answer" for trajectory in tried):
-        ends = ", ".join(trajectory.finish for trajectory in tried)
-        return _Synthesized(rejected("synthesize", question, "no_attempt", ends), ())
-    finished = tuple(trajectory for trajectory in tried if trajectory.finish == "answer")
-    return _Synthesized(kept("synthesize", question, route="sft"), finished)
+    tried, refusals = await _try_teachers(synthesis, question)
+    if any(trajectory.finish == "answer" for trajectory in tried):
+        outcome = kept("synthesize", question, route="sft")
+    elif refusals and not tried:
+        outcome = quarantined("synthesize", question, refusals[0])
+    else:
+        ends = [*(trajectory.finish for trajectory in tried), *(error.reason for error in refusals)]
+        outcome = rejected("synthesize", question, "no_attempt", ", ".join(ends))
+    return _Synthesized(outcome, tried)
 
 
-async def _try_teachers(synthesis: Synthesis, question: Question) -> Sequence[Trajectory]:
+class _Tried(NamedTuple):
+    """What became of the attempts at one question."""
+
+    attempts: Sequence[Trajectory]
+    refusals: Sequence[RowError]
+    """Why a teacher could not be asked; at most one of each."""
+
+
+async def _try_teachers(synthesis: Synthesis, question: Question) -> _Tried:
+    """Ask one teacher after the other; one that refuses the question takes nothing from the others."""
     tried: list[Trajectory] = []
+    refusals: list[RowError] = []
     for setting in synthesis.teachers:
 
         async def one(sample: int, setting: Setting = setting) -> Trajectory:
             async with synthesis.slots:
                 done = await persistent(lambda: rollout(question, sample, setting, synthesis.world))
-                return graded(done, question)
+            tried.append(graded(done, question))
+            return tried[-1]
 
         async def settled(trajectory: Trajectory) -> bool:
             return await _accepted(synthesis, question, trajectory)
 
-        done = await attempts(one, synthesis.attempts, settled)
-        tried += done
+        try:
+            done = await attempts(one, synthesis.attempts, settled)
+        except RowError as error:
+            refusals.append(error)
+            continue
         if await settled(done[-1]):
             break
-    return tried
+    return _Tried(tried, refusals)
 
 
 async def _accepted(synthesis: Synthesis, question: Question, trajectory: Trajectory) -> bool:

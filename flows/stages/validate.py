@@ -11,7 +11,7 @@ from filters.syntax import skeleton
 from filters.turns import argument
 from filters.validators import ValidatorSettings, accept, replayed
 from flows.curation import Curation, Work, kept_ids, questions_of
-from flows.stages.common import gather_all, trajectory_outcome
+from flows.stages.common import gather_all, persistent, trajectory_outcome
 from flows.stages.observations import observation_facts
 from pipeline.identity import digest
 from pipeline.records import (
@@ -83,7 +83,8 @@ async def validate_unit(validation: Validation, unit: UnitInput) -> UnitOutput:
 
     async def one(trajectory: Trajectory) -> _Validated:
         async with validation.slots:
-            return await asyncio.to_thread(_validate, validation, trajectory, questions[trajectory.question_id])
+            question = questions[trajectory.question_id]
+            return await persistent(lambda: asyncio.to_thread(_validate, validation, trajectory, question))
 
     done = await gather_all(one(trajectory) for trajectory in trajectories)
     decisions = sorted((d for item in done for d in item.decisions), key=lambda d: (d.record_id, d.filter))

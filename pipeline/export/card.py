@@ -54,7 +54,7 @@ def render_card(
         _what(facts, len(samples)),
         "## Use\n\n" + use + ("\n\n" + _EMPTY if not samples else ""),
         "## Rows\n\n" + _counts(samples),
-        "## Sources\n\n" + _sources(samples, context),
+        "## Sources\n\n" + _sources(facts, samples, context),
         "## Student\n\n" + _table(("field", "value"), [(k, str(v)) for k, v in facts.student.model_dump().items()]),
         "## Prompts\n\n" + _table(("role", "sha256"), sorted(facts.prompts.items())),
     ]
@@ -107,10 +107,13 @@ def _counts(samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]]) -> str:
     return _table(("category", "source", "rows"), rows)
 
 
-def _sources(samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], context: ExportContext) -> str:
+def _sources(facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], context: ExportContext) -> str:
     used = sorted({(s.question.source, s.question.source_revision, s.question.licence) for s in samples})
     rows = [(name, revision, licence, context.sources.get(name, "")) for name, revision, licence in used]
-    return _table(("source", "revision", "licence", "note"), rows)
+    if facts.shard == "sft" and context.corpus is not None:
+        # What image searches showed is among the images of a trajectory, under the terms of where it was found.
+        rows.append((f"{context.corpus} (pictures found)", "", "", context.sources.get(context.corpus, "")))
+    return _table(("source", "revision", "licence", "terms"), rows)
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from pipeline.images import FORMATS, decode, encode_png
+from pipeline.images import FORMATS, decode, encode_png, orientation
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 
-_EXIF_ORIENTATION = 0x0112
 _PLAIN_MODES = {"1", "L", "P", "RGB", "CMYK", "YCbCr"}
 """Modes whose conversion to RGB is the same everywhere: no transparency, no 16 bits."""
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -29,8 +28,8 @@ class ExportImage(NamedTuple):
 def export_image(ref: ImageRef, blobs: BlobStore) -> ExportImage:
     """Return the bytes to ship: the stored ones, unless a plain `Image.open` would show something else.
 
-    Trainers convert to RGB without looking at EXIF orientation and with a background of their own
-    behind transparency. Such an image is shipped as a PNG of the pixels that the rollouts saw.
+    Trainers convert to RGB without looking at EXIF orientation, or stop at damaged EXIF, and with a background
+    of their own behind transparency. Such an image is shipped as a PNG of the pixels that the rollouts saw.
 
     Raises:
         InfrastructureError: the blob is missing or damaged.
@@ -45,5 +44,4 @@ def export_image(ref: ImageRef, blobs: BlobStore) -> ExportImage:
 
 def _shows_itself(content: bytes) -> bool:
     with Image.open(io.BytesIO(content), formats=list(FORMATS)) as header:
-        turned = header.getexif().get(_EXIF_ORIENTATION, 1) != 1
-        return header.mode in _PLAIN_MODES and "transparency" not in header.info and not turned
+        return header.mode in _PLAIN_MODES and "transparency" not in header.info and orientation(header) == 1

@@ -66,6 +66,8 @@ class Manifest(BaseModel):
     student: StudentFacts
     image_max_pixels: int
     """The student's budget per image: the trainer must resize to it, the files hold originals."""
+    sources: dict[str, str]
+    """Source → from where, under which terms; of each that a row or a picture may come from."""
     refused: tuple[Refused, ...]
     files: tuple[ExportFile, ...]
 
@@ -93,6 +95,7 @@ class Facts(NamedTuple):
     dialect: str
     prompts: Mapping[str, str]
     student: StudentFacts
+    sources: Mapping[str, str]
     refused: tuple[Refused, ...]
 
 
@@ -189,6 +192,7 @@ def _manifest(directory: Path, facts: Facts, keys: list[RowKey], content: str) -
         prompts=dict(facts.prompts),
         student=facts.student,
         image_max_pixels=facts.student.max_pixels,
+        sources=dict(facts.sources),
         refused=facts.refused,
         files=tuple(files),
     )

@@ -80,6 +80,7 @@ def _facts(shard: Shard, kind: Format, refused: Sequence[Refused], context: Expo
         dialect=dialect.NAME,
         prompts=context.prompts,
         student=context.student,
+        sources=context.sources,
         refused=tuple(sorted(refused, key=lambda row: row.record_id)),
     )
 

@@ -75,7 +75,9 @@ class ExportContext:
     """Role → sha256 of every prompt text of the run."""
     student: StudentFacts
     sources: Mapping[str, str]
-    """Source → one sentence for the card: what it is, from where, under which terms."""
+    """Source → one sentence for card and manifest: from where, under which terms."""
+    corpus: str | None = None
+    """Source whose pictures searches found; None where there was no search."""
 
     def __post_init__(self) -> None:
         if IMAGE_MARK in self.system:

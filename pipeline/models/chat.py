@@ -101,6 +101,8 @@ class ChatResponse(Frozen):
     completion_tokens: int
     model_version: str = ""
     """As the backend reports it: a fact of the one call that was paid for, stored beside the answer, not in it."""
+    seconds: float = 0.0
+    """Of the one try that succeeded, without queues and pauses; a fact of that call too."""
 
 
 class ChatModel(Protocol):

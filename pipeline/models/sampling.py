@@ -10,7 +10,7 @@ from pipeline.store.calls import CallCache, Made
 
 
 class Sampled(NamedTuple):
-    """A response and how long it took when it was paid for, in seconds."""
+    """A response and how long its one successful try took when it was paid for, in seconds."""
 
     response: ChatResponse
     seconds: float
@@ -26,8 +26,9 @@ async def sample_once(calls: CallCache, model: ChatModel, request: ChatRequest, 
 
     async def make() -> Made:
         (response,) = await model.generate(request, [sample])
-        value = response.model_dump(exclude={"model_version"})
-        return Made(canonical_json(value), canonical_json({"model_version": response.model_version}))
+        value = response.model_dump(exclude={"model_version", "seconds"})
+        facts = {"model_version": response.model_version}
+        return Made(canonical_json(value), canonical_json(facts), response.seconds)
 
     entry = await calls.once("model", request.key(sample), make)
     return Sampled(ChatResponse.model_validate_json(entry.value), entry.seconds)

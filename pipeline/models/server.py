@@ -10,6 +10,7 @@ import asyncio
 import base64
 import os
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,6 +30,8 @@ FIRST_PAUSE_SECONDS = 1.0
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 REFUSED = frozenset({400, 413, 422})
 """The server refuses this request for what it is: the row's error."""
+_ENDED = frozenset({"stop", "length"})
+"""Reasons for which a model itself ended its message."""
 KEEP_STOP = "include_stop_str_in_output"
 """Asks vLLM to leave the stop string in the text. Servers that do not know it ignore or refuse it."""
 
@@ -109,7 +112,10 @@ class Server:
         for attempt in range(TRIES):
             try:
                 async with self._slots:
-                    return _response(await self._post(self._body(request, sample)), request.stop)
+                    asked = self._body(request, sample)
+                    began = time.monotonic()
+                    response = _response(await self._post(asked), request.stop)
+                    return response.model_copy(update={"seconds": time.monotonic() - began})
             except InfrastructureError:
                 if attempt == TRIES - 1:
                     raise
@@ -215,8 +221,9 @@ def _response(body: Any, stop: Sequence[str]) -> ChatResponse:
     (choice,) = completion.choices
     usage = completion.usage or _Usage()
     refused = choice.finish_reason == "content_filter" or bool(choice.message.refusal)
-    if choice.message.content is None and not refused:
-        raise InfrastructureError("model server sent an answer without content")
+    # A reasoning parser leaves no content where the limit, or the model, ended the text within the thought.
+    if choice.message.content is None and not refused and choice.finish_reason not in _ENDED:
+        raise InfrastructureError(f"model server sent an answer without content ({choice.finish_reason})")
     text = cut_after(_closed(_as_utf8(choice.message.content or ""), choice, stop), stop)
     # A message that was complete before the server ran into the limit is complete.
     too_long = choice.finish_reason == "length" and not text.endswith(tuple(stop))
@@ -236,7 +243,7 @@ def _as_utf8(text: str) -> str:
 
 def _closed(text: str, choice: _Choice, stop: Sequence[str]) -> str:
     """Return `text` with the stop string that ended it, for servers that leave it out."""
-    if choice.finish_reason != "stop" or any(mark in text for mark in stop):
+    if choice.finish_reason != "stop" or not text or any(mark in text for mark in stop):
         return text
     if "stop_reason" in choice.model_fields_set:
         ended_by = [mark for mark in stop if mark == choice.stop_reason]

@@ -24,9 +24,17 @@ class Views:
         Raises:
             RowError: the student's processor would refuse it.
         """
-        if image.sha256 not in self._made:
-            self._made[image.sha256] = asyncio.create_task(asyncio.to_thread(self._make, image))
-        return await asyncio.shield(self._made[image.sha256])
+        task = self._made.get(image.sha256)
+        if task is None:
+            task = self._made[image.sha256] = asyncio.create_task(asyncio.to_thread(self._make, image))
+            task.add_done_callback(lambda done: self._forget_failed(image, done))
+        # Shielded: whoever else waits for this view still wants it when one rollout is cancelled.
+        return await asyncio.shield(task)
+
+    def _forget_failed(self, image: ImageRef, done: asyncio.Task[View]) -> None:
+        """Let the next who asks try again."""
+        if done.cancelled() or done.exception() is not None:
+            del self._made[image.sha256]
 
     def _make(self, image: ImageRef) -> View:
         return make_view(self._blobs.get(image.sha256), self.rule, self._blobs)

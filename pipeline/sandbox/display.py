@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline.sandbox.policy import Limits
 
-MAX_DECODED_PIXELS = 178_956_970
+MAX_DECODED_PIXELS = 89_478_485
 """Of an image file: the bound at which the host decodes. Beyond, Pillow raises."""
 _MIN_SIDE = 32
 """Of an 8-bit array to be taken for a picture and not for a table of numbers."""
@@ -163,9 +163,9 @@ def preload(names: list[str], contents: list[bytes], where: str) -> dict[str, An
     """Write each original file once, link its other names to it, and return the opened images by name.
 
     Pixels are decoded at their first use, unless the image must be turned upright or made RGB, as the
-    host does with what it shows the model.
+    host does with what it shows the model (`pipeline.images.decode`).
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     images: dict[str, Any] = {}
     for name, content in zip(names, contents, strict=True):
@@ -175,7 +175,7 @@ def preload(names: list[str], contents: list[bytes], where: str) -> dict[str, An
         os.link(path, f"{path}.jpg")
         image: Any = Image.open(io.BytesIO(content))
         if _may_be_turned(image, content):
-            image = ImageOps.exif_transpose(image)
+            image = _upright(image)
         plain = image.mode == "RGB" and "transparency" not in image.info
         images[name] = image if plain else _flatten(image)
     return images
@@ -185,7 +185,33 @@ def _may_be_turned(image: Any, content: bytes) -> bool:
     """Return whether the file may hold an orientation. For PNG, Pillow knows only after decoding all of it."""
     if image.format == "PNG":
         return any(mark in content for mark in (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp"))
-    return bool(image.getexif().get(0x0112, 1) != 1)  # the EXIF tag Orientation
+    return _orientation(image) != 1
+
+
+def _upright(image: Any) -> Any:
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    image.load()
+    turn = turns.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Any) -> int:
+    """Return the EXIF orientation, 1 where there is none or the block is damaged."""
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except Exception:  # noqa: BLE001 - Pillow's parser raises whatever damaged bytes make it stumble over
+        return 1
+    return value if isinstance(value, int) else 1
 
 
 def _flatten(image: Any) -> Any:

@@ -45,7 +45,7 @@ class Pool:
         if groups is not None:
             cgroup.sweep(groups)
         self._slots = [_Slot(directory, policy.limits, groups) for _ in range(workers or os.cpu_count() or 1)]
-        self._free = threading.BoundedSemaphore(len(self._slots) * _SESSIONS_PER_WORKER)
+        self._free = threading.BoundedSemaphore(self.capacity)
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
         self._closed = threading.Event()
@@ -53,6 +53,16 @@ class Pool:
         self._facts: dict[str, Any] | None = None
         self.identity: str = digest({"environment": guest.environment(), "policy": policy.identity()})
         """Hash of everything that shapes what a cell gives back: guest environment and policy."""
+
+    @property
+    def workers(self) -> int:
+        """Return how many cells can run at once without taking time from each other: one per zygote."""
+        return len(self._slots)
+
+    @property
+    def capacity(self) -> int:
+        """Return how many sessions can be open at once."""
+        return len(self._slots) * _SESSIONS_PER_WORKER
 
     def __enter__(self) -> Self:
         return self

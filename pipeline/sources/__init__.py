@@ -44,7 +44,7 @@ def _generated(manifest: SourceManifest, store: Path, questions: int, seed: int)
     build_demo(directory, questions, seed)
     description = read_description(directory)
     check_files(directory, description.files, directory / DESCRIPTION, f"delete {directory}, and it is made again")
-    return Source(manifest.key, description.revision, directory, manifest.licence)
+    return _source(manifest, description.revision, directory)
 
 
 def _given(manifest: SourceManifest, file: Path) -> Source:
@@ -56,4 +56,16 @@ def _given(manifest: SourceManifest, file: Path) -> Source:
     check_files(directory, manifest.sha256, file, fix)
     if (directory / DESCRIPTION).exists():
         check_files(directory, read_description(directory).files, directory / DESCRIPTION, fix)
-    return Source(manifest.key, str(manifest.revision), directory, manifest.licence)
+    return _source(manifest, str(manifest.revision), directory)
+
+
+def _source(manifest: SourceManifest, revision: str, directory: Path) -> Source:
+    return Source(
+        key=manifest.key,
+        revision=revision,
+        directory=directory,
+        licence=manifest.licence,
+        licence_images=manifest.licence_images,
+        source_url=manifest.source_url,
+        redistributable=manifest.redistributable,
+    )

@@ -35,6 +35,18 @@ class Source(NamedTuple):
     directory: Path
     licence: str
     """For rows that name none."""
+    licence_images: str = ""
+    source_url: str = ""
+    redistributable: bool = False
+    """Whether images may be passed on."""
+
+    @property
+    def terms(self) -> str:
+        """Return a sentence for the card of an export: from where, under which terms."""
+        parts = [self.source_url, f"licence {self.licence}"]
+        parts.append(f"images: {self.licence_images}" if self.licence_images else "")
+        parts.append("" if self.redistributable else f"images of source {self.key} may not be redistributed")
+        return "; ".join(part for part in parts if part)
 
 
 class Description(BaseModel):

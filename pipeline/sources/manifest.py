@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import UsageError
-from pipeline.manifests import manifests_dir
+from pipeline.manifests import explain, manifests_dir
 
 
 class SourceManifest(BaseModel):
@@ -32,7 +32,7 @@ class SourceManifest(BaseModel):
     licence_images: str = ""
     source_url: str = ""
     redistributable: bool = False
-    """Whether images may be shipped with an export."""
+    """Whether images may be passed on. An export holds them either way, and says so in its card and manifest."""
 
     @model_validator(mode="after")
     def _complete(self) -> SourceManifest:
@@ -60,11 +60,8 @@ def load_manifest(name_or_path: str, base: Path | None = None) -> tuple[SourceMa
     try:
         return SourceManifest.model_validate(content), file
     except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']}" for problem in error.errors()
-        )
         known = ", ".join(SourceManifest.model_fields)
-        raise UsageError(f"source manifest {file}:\n{problems}\n  known fields: {known}") from error
+        raise UsageError(f"source manifest {file}:\n{explain(error)}\n  known fields: {known}") from error
 
 
 def _find(name_or_path: str, base: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, Stric
 from pipeline.errors import RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
-from pipeline.records import AnswerType, Category, ImageRef, Question, SourceRow
+from pipeline.records import AnswerType, Category, ImageRef, Question, SourceImage, SourceRow
 from pipeline.store.blobs import BlobStore
 
 
@@ -55,6 +56,23 @@ def to_question(row: SourceRow, directory: Path, blobs: BlobStore) -> Question:
     )
 
 
+def image_names(row: SourceRow) -> tuple[str, ...]:
+    """Return the image files that a row names, checked or not."""
+    images = parse_json(row.payload).get("images")
+    return tuple(name for name in images if isinstance(name, str)) if isinstance(images, list) else ()
+
+
+def source_image(source: str, directory: Path, name: str) -> SourceImage:
+    """Return what is at `name` in the directory of a source; nothing outside of it is opened."""
+    try:
+        with _inside(directory, name).open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, RowError):
+        # Whoever makes a question of the row says why; here it only counts that there are no bytes.
+        sha256 = None
+    return SourceImage(source=source, path=name, sha256=sha256)
+
+
 def _parse(payload: str) -> _Payload:
     try:
         return _Payload.model_validate(parse_json(payload))
@@ -64,7 +82,16 @@ def _parse(payload: str) -> _Payload:
 
 
 def _put(directory: Path, name: str, blobs: BlobStore) -> ImageRef:
-    """Store the image at `name`, which a row may have from a stranger: it must not lead out of the source."""
+    path = _inside(directory, name)
+    try:
+        facts = path.stat()
+        return _put_once(path, facts.st_mtime_ns, facts.st_size, blobs)
+    except OSError as error:
+        raise RowError("image_missing", f"{name!r} cannot be read: {error.strerror}") from error
+
+
+def _inside(directory: Path, name: str) -> Path:
+    """Return the file at `name`, which a row may have from a stranger: it must not lead out of the source."""
     root = directory.resolve()
     try:
         # Resolved first, so that neither `..` nor a link inside the source leads anywhere else.
@@ -74,10 +101,13 @@ def _put(directory: Path, name: str, blobs: BlobStore) -> ImageRef:
     if not path.is_relative_to(root):
         raise RowError("image_path", f"{name!r} leads out of the source; paths are relative to its directory")
     try:
-        facts = path.stat()
-        return _put_once(path, facts.st_mtime_ns, facts.st_size, blobs)
+        is_file = path.is_file()
     except OSError as error:
         raise RowError("image_missing", f"{name!r} cannot be read: {error.strerror}") from error
+    if not is_file:
+        # Also a pipe or a device, which would be waited for without end.
+        raise RowError("image_missing", f"{name!r} is no file of the source")
+    return path
 
 
 @lru_cache(maxsize=4096)

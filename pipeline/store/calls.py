@@ -15,8 +15,9 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -29,8 +30,8 @@ T = TypeVar("T")
 CallKind = Literal["model", "search", "cell"]
 
 LEASE_SECONDS = 900.0
-"""Longer than any single call may take (a model call of a slow teacher takes minutes), so that a
-live owner never loses its lease; a dead owner's lease ends at once, see `_alive`."""
+"""An owner renews its leases three times as often, however long its calls take, so that a missed
+renewal loses nothing. A dead owner's lease ends at once, see `_alive`."""
 POLL_SECONDS = 0.2
 """Another process's call is waited for by looking; SQLite has no notification between processes."""
 BATCH = 256
@@ -50,7 +51,7 @@ class Entry(NamedTuple):
     value: str
     """The answer, canonical JSON."""
     seconds: float
-    """How long it took when it was paid for; limits on a rollout's time count this, so that resuming agrees."""
+    """As `Made.seconds`; limits on a rollout's time count this, so that resuming agrees."""
 
 
 class Made(NamedTuple):
@@ -59,6 +60,9 @@ class Made(NamedTuple):
     value: str
     facts: str
     """Canonical JSON of what may differ between equal runs: host, versions, raw usage. Never in a record."""
+    seconds: float
+    """Of the one execution that succeeded, measured by whoever executed it: without queues, pauses and
+    failed tries, which depend on how much runs at once."""
 
 
 class _Held(NamedTuple):
@@ -146,15 +150,13 @@ class CallCache:
         if isinstance(found, Entry):
             self.counts.cached[kind] += 1
             return found
-        began = time.monotonic()
         try:
             made = await make()
         except BaseException:
-            await asyncio.shield(self._submit(lambda db: _release(db, key)))
+            await asyncio.shield(self._submit(lambda db: _release(db, key, self._owner)))
             raise
-        seconds = round(time.monotonic() - began, 3)
         self.counts.paid[kind] += 1
-        return await self._submit(lambda db: _store(db, kind, key, made, seconds))
+        return await self._submit(lambda db: _store(db, kind, key, made, self._owner))
 
     async def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
         future: Future[T] = Future()
@@ -166,40 +168,61 @@ class CallCache:
             raise InfrastructureError(f"call cache {self._path}: {error}; check the disk, then run again") from error
 
     def _serve(self) -> None:
-        """Serve jobs in batches, each batch one transaction, until a None arrives."""
+        """Serve jobs in batches, each batch one transaction, until a None arrives; renew leases meanwhile."""
+        last, renewal = False, time.monotonic() + LEASE_SECONDS / 3
         try:
-            while (first := self._jobs.get()) is not None:
-                batch, last = self._batch(first)
+            while not last:
+                batch, last = self._batch(renewal - time.monotonic())
                 _serve_batch(self._db, batch)
-                if last:
-                    return
+                if time.monotonic() >= renewal:
+                    # Nobody waits for its result: should it fail, the next one comes before a lease ends.
+                    _serve_batch(self._db, [_Job(lambda db: _renew(db, self._owner), Future())])
+                    renewal = time.monotonic() + LEASE_SECONDS / 3
         finally:
             self._db.close()
 
-    def _batch(self, first: _Job) -> tuple[list[_Job], bool]:
-        batch = [first]
-        while len(batch) < BATCH and not self._jobs.empty():
-            job = self._jobs.get()
-            if job is None:
-                return batch, True
-            batch.append(job)
-        return batch, False
+    def _batch(self, seconds: float) -> tuple[list[_Job], bool]:
+        """Return the jobs that wait, and whether they are the last; none if none comes within `seconds`."""
+        batch: list[_Job] = []
+        try:
+            job = self._jobs.get(timeout=max(0.0, seconds))
+            while job is not None:
+                batch.append(job)
+                if len(batch) == BATCH:
+                    return batch, False
+                job = self._jobs.get_nowait()
+        except queue.Empty:
+            return batch, False
+        return batch, True
 
 
-def _serve_batch(db: sqlite3.Connection, batch: list[_Job]) -> None:
-    """Run the jobs; answer only after its commit: an answer that was seen is never lost."""
+def _serve_batch(db: sqlite3.Connection, batch: Sequence[_Job]) -> None:
+    """Run the jobs; answer only after their commit: an answer that was seen is never lost."""
+    if not batch:
+        return
     try:
         db.execute("BEGIN IMMEDIATE")
         results = [job.run(db) for job in batch]
         db.execute("COMMIT")
-    except sqlite3.Error as error:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
+    except Exception as error:  # noqa: BLE001 - whoever waits for the jobs gets it; the thread has to go on
+        _roll_back(db)
+        if len(batch) > 1 and not isinstance(error, sqlite3.Error):
+            # One job is at fault, such as by a text that is no UTF-8; the calls of the others are paid for.
+            for job in batch:
+                _serve_batch(db, [job])
+            return
         for job in batch:
             job.future.set_exception(error)
         return
     for job, result in zip(batch, results, strict=True):
         job.future.set_result(result)
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    # If even this fails, so does the BEGIN of the next batch, and says so.
+    with suppress(sqlite3.Error):
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -224,16 +247,22 @@ def _find_or_lease(db: sqlite3.Connection, key: str, owner: str) -> Entry | _Hel
     return None
 
 
-def _release(db: sqlite3.Connection, key: str) -> None:
-    db.execute("DELETE FROM leases WHERE key = ?", (key,))
+def _renew(db: sqlite3.Connection, owner: str) -> None:
+    """Extend the leases of every call that `owner` is paying for."""
+    db.execute("UPDATE leases SET expires = ? WHERE owner = ?", (time.time() + LEASE_SECONDS, owner))
 
 
-def _store(db: sqlite3.Connection, kind: str, key: str, made: Made, seconds: float) -> Entry:
+def _release(db: sqlite3.Connection, key: str, owner: str) -> None:
+    # Only one's own: a lease that ran out may be another's by now.
+    db.execute("DELETE FROM leases WHERE key = ? AND owner = ?", (key, owner))
+
+
+def _store(db: sqlite3.Connection, kind: str, key: str, made: Made, owner: str) -> Entry:
     db.execute(
         "INSERT OR IGNORE INTO calls VALUES (?, ?, ?, ?, ?, ?)",
-        (key, kind, made.value, seconds, made.facts, time.time()),
+        (key, kind, made.value, round(made.seconds, 3), made.facts, time.time()),
     )
-    _release(db, key)
+    _release(db, key, owner)
     return Entry(*db.execute("SELECT value, seconds FROM calls WHERE key = ?", (key,)).fetchone())
 
 
@@ -244,8 +273,11 @@ def _start_time(pid: int) -> str:
 
 
 def _alive(owner: str) -> bool:
-    pid, started = owner.split(":")
+    """Return whether the owner of a lease still runs; one that cannot be asked is believed until its lease ends."""
+    pid, _, started = owner.partition(":")
     try:
         return _start_time(int(pid)) == started
     except (FileNotFoundError, ProcessLookupError):
         return False
+    except (OSError, ValueError, IndexError):
+        return True

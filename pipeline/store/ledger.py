@@ -62,24 +62,28 @@ class RunFacts(NamedTuple):
     shards: Sequence[Shard]
 
 
+TRAJECTORY_TABLES = ("trajectories", "unfinished")
+"""Tables of a stage that hold rollouts: those that go on, and those that ended without an answer."""
+
+
 class _Source(NamedTuple):
     """A view over the parts of some stages."""
 
     view: str
-    table: str
+    tables: tuple[str, ...]
     kind: type[Record]
     stages: frozenset[str] | None
-    """None takes the table from every stage that has it."""
+    """None takes the tables from every stage that has them."""
 
 
 _SOURCES = (
-    _Source("outcomes", "outcomes", Outcome, None),
-    _Source("questions", "questions", Question, frozenset({"screen"})),
-    _Source("trajectories", "trajectories", Trajectory, frozenset({"gate1", "gate2", "synthesize"})),
-    _Source("gate1_counts", "counts", GateCount, frozenset({"gate1"})),
-    _Source("gate2_counts", "counts", GateCount, frozenset({"gate2"})),
-    _Source("clusters", "clusters", Cluster, frozenset({"dedup"})),
-    _Source("decisions", "decisions", Decision, frozenset({"validate"})),
+    _Source("outcomes", ("outcomes",), Outcome, None),
+    _Source("questions", ("questions",), Question, frozenset({"screen"})),
+    _Source("trajectories", TRAJECTORY_TABLES, Trajectory, frozenset({"gate1", "gate2", "synthesize"})),
+    _Source("gate1_counts", ("counts",), GateCount, frozenset({"gate1"})),
+    _Source("gate2_counts", ("counts",), GateCount, frozenset({"gate2"})),
+    _Source("clusters", ("clusters",), Cluster, frozenset({"dedup"})),
+    _Source("decisions", ("decisions",), Decision, frozenset({"validate"})),
 )
 
 _RUNS = pa.schema([(name, pa.string()) for name in ("name", "recipe", "version", "environment")])
@@ -152,7 +156,7 @@ def query(run: Path, sql: str) -> pa.Table:
 
 def _view_parts(db: duckdb.DuckDBPyConnection, source: _Source, stages: Sequence[Manifest]) -> None:
     chosen = [stage for stage in stages if source.stages is None or stage.name in source.stages]
-    paths = [str(path) for stage in chosen for path in stage.paths(source.table)]
+    paths = [str(path) for stage in chosen for table in source.tables for path in stage.paths(table)]
     if paths:
         listed = ", ".join(_literal(path) for path in paths)
         db.execute(f"CREATE VIEW part.{source.view} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608 - our names

@@ -11,6 +11,7 @@ from pipeline.identity import canonical_json, digest
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache, Made
+from pipeline.timing import timed
 from pipeline.tools.search.hits import ImageHit, SearchProvider
 
 RESULTS = 5
@@ -34,8 +35,9 @@ async def image_search(calls: CallCache, provider: SearchProvider, blobs: BlobSt
     """
 
     async def make() -> Made:
-        hits = await asyncio.to_thread(provider.image, blobs.get(image.sha256), RESULTS)
-        return Made(canonical_json(_HITS.dump_python(hits)), canonical_json({"image": image.sha256}))
+        content = await asyncio.to_thread(blobs.get, image.sha256)
+        hits, seconds = await asyncio.to_thread(timed, lambda: provider.image(content, RESULTS))
+        return Made(canonical_json(_HITS.dump_python(hits)), canonical_json({"image": image.sha256}), seconds)
 
     key = digest({"tool": "image_search", "provider": provider.revision, "image": image.sha256, "results": RESULTS})
     entry = await calls.once("search", key, make)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -20,6 +21,7 @@ from pipeline.identity import canonical_json, digest
 from pipeline.images import Size, ViewRule, put_image, view_size
 from pipeline.records import CellStatus, ImageRef
 from pipeline.sandbox import CellResult, Pool, Session
+from pipeline.sandbox.normalise import normalise
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache, Made
 
@@ -57,7 +59,7 @@ _NONDETERMINISTIC = Cell(
 
 
 class Ran(NamedTuple):
-    """A cell and how long it took when it was executed, in seconds."""
+    """A cell and how long its own code took when it was executed, in seconds of wall time."""
 
     cell: Cell
     seconds: float
@@ -87,7 +89,8 @@ def to_cell(result: CellResult, blobs: BlobStore, rule: ViewRule) -> Cell:
     )
 
 
-class PythonTool(NamedTuple):
+@dataclass
+class PythonTool:
     """What the sessions of a run share."""
 
     pool: Pool
@@ -96,13 +99,26 @@ class PythonTool(NamedTuple):
     rule: ViewRule
     seed: int
     """Session seed, from the recipe's seed alone, so that questions share cells."""
-    leases: asyncio.Semaphore
+    leases: asyncio.Semaphore = field(init=False)
     """One per session that may be open. Taken before a call is asked for, never inside one: a rollout
     that waits for another's cell may hold a session, so who runs that cell must already hold its own."""
+    running: asyncio.Semaphore = field(init=False)
+    """One per cell that may run at once, so that cells do not take each other's wall time. Whoever waits
+    for it holds a lease; whoever holds it waits for nothing."""
+
+    def __post_init__(self) -> None:
+        self.leases = asyncio.Semaphore(self.pool.capacity)
+        self.running = asyncio.Semaphore(self.pool.workers)
 
     def session(self, images: Sequence[ImageRef]) -> PythonSession:
         """Return the session of one rollout over the original images."""
         return PythonSession(self, tuple(images))
+
+
+def _comparable(cell: Cell) -> Cell:
+    """Return the cell without what differs from zygote to zygote; its images are compared by their digests."""
+    texts = {"stdout": cell.stdout, "stderr": cell.stderr, "value": cell.value, "error": cell.error}
+    return cell.model_copy(update={name: text and normalise(text) for name, text in texts.items()})
 
 
 class PythonSession:
@@ -159,24 +175,25 @@ class PythonSession:
         )
 
     async def _make(self) -> Made:
-        cell = await asyncio.to_thread(self._execute)
-        return Made(canonical_json(cell.model_dump()), canonical_json(self._tool.pool.facts()))
+        async with self._tool.running:
+            cell, seconds = await asyncio.to_thread(self._execute)
+        return Made(canonical_json(cell.model_dump()), canonical_json(self._tool.pool.facts()), seconds)
 
-    def _execute(self) -> Cell:
+    def _execute(self) -> Ran:
         """Bring the live session up to date, then run the last code."""
         if self._live is None:
             contents = [self._tool.blobs.get(image.sha256) for image in self._images]
             self._live = self._open.enter_context(self._tool.pool.session(images=contents, seed=self._tool.seed))
         while self._executed < len(self._codes) - 1:
             again = self._run_next(self._live)
-            if again != self._cells[self._executed - 1]:
-                return _NONDETERMINISTIC
+            if _comparable(again.cell) != _comparable(self._cells[self._executed - 1]):
+                return Ran(_NONDETERMINISTIC, 0.0)
         return self._run_next(self._live)
 
-    def _run_next(self, live: Session) -> Cell:
+    def _run_next(self, live: Session) -> Ran:
         result = live.run(self._codes[self._executed])
         self._executed += 1
-        return to_cell(result, self._tool.blobs, self._tool.rule)
+        return Ran(to_cell(result, self._tool.blobs, self._tool.rule), result.usage.wall)
 
     def _close(self) -> None:
         """End the live session, if any, and give its lease back."""

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from pipeline.identity import canonical_json, digest
 from pipeline.store.calls import CallCache, Made
+from pipeline.timing import timed
 from pipeline.tools.search.hits import SearchProvider, TextHit
 
 RESULTS = 5
@@ -32,8 +33,8 @@ async def text_search(calls: CallCache, provider: SearchProvider, query: str) ->
     """
 
     async def make() -> Made:
-        hits = await asyncio.to_thread(provider.text, query, RESULTS)
-        return Made(canonical_json(_HITS.dump_python(hits)), canonical_json({"query": query}))
+        hits, seconds = await asyncio.to_thread(timed, lambda: provider.text(query, RESULTS))
+        return Made(canonical_json(_HITS.dump_python(hits)), canonical_json({"query": query}), seconds)
 
     key = digest({"tool": "text_search", "provider": provider.revision, "query": query, "results": RESULTS})
     entry = await calls.once("search", key, make)

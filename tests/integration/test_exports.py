@@ -343,6 +343,21 @@ def test_the_card_names_its_configuration_by_content_and_keeps_foreign_text_in_i
     assert names[0] != names[1]
 
 
+def test_card_and_manifest_say_under_which_terms_each_source_may_be_passed_on(
+    sft: list[SftRow], rl: list[RlRow], base: Path, tmp_path: Path
+) -> None:
+    terms = {"drawn": "images of source drawn may not be redistributed", "library": "licence CC0-1.0"}
+    told = dataclasses.replace(context(base), sources=terms, corpus="library")
+    published = (*publish_sft(tmp_path / "sft", sft, SFT, told), *publish_rl(tmp_path / "rl", rl, RL, told))
+    for one in published:
+        card = (one.directory / "README.md").read_text()
+        assert "images of source drawn may not be redistributed" in card
+        # Questions show no picture that a search found; trajectories do.
+        assert ("library (pictures found)" in card) == (one.shard == "sft")
+        assert json.loads((one.directory / MANIFEST).read_text())["sources"] == terms
+    assert verify_exports(tmp_path).ok
+
+
 def test_the_manifest_lists_every_file_and_states_what_the_student_sees(export: Path) -> None:
     for path in export.rglob(MANIFEST):
         manifest = json.loads(path.read_text())

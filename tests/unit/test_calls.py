@@ -4,9 +4,12 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -29,7 +32,7 @@ def maker(values: list[str]) -> Callable[[], Awaitable[Made]]:
 
     async def make() -> Made:
         await asyncio.sleep(0)
-        return Made(values.pop(0), "{}")
+        return Made(values.pop(0), "{}", 0.0)
 
     return make
 
@@ -77,7 +80,7 @@ def test_an_answer_that_another_wrote_meanwhile_is_read_back(tmp_path: Path) -> 
                 with sqlite3.connect(tmp_path / "calls.sqlite") as other:
                     other.execute("INSERT INTO calls VALUES ('key', 'model', 'theirs', 1.5, '{}', 0)")
                 other.close()
-                return Made("ours", "{}")
+                return Made("ours", "{}", 0.0)
 
             return (await cache.once("model", "key", make)).value
 
@@ -140,19 +143,96 @@ def test_a_killed_owners_lease_is_taken_over_at_once(tmp_path: Path) -> None:
     assert paid(tmp_path) == ["key-0"] * 2
 
 
-def test_how_long_a_call_took_is_kept_with_its_answer(tmp_path: Path) -> None:
+def test_how_long_the_execution_took_is_kept_with_its_answer_and_not_how_long_it_waited(tmp_path: Path) -> None:
     async def ask(seconds: float) -> float:
         with CallCache(tmp_path / "calls.sqlite") as cache:
 
             async def make() -> Made:
-                await asyncio.sleep(seconds)
-                return Made("value", "{}")
+                await asyncio.sleep(0.05)  # a queue
+                return Made("value", "{}", seconds)
 
             return (await cache.once("model", "key", make)).seconds
 
-    first = asyncio.run(ask(0.05))
-    assert first >= 0.05
-    assert asyncio.run(ask(0)) == first
+    assert asyncio.run(ask(0.0123)) == 0.012
+    assert asyncio.run(ask(7.0)) == 0.012
+
+
+def test_a_lease_is_renewed_for_as_long_as_its_call_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.store.calls.LEASE_SECONDS", 0.3)
+    asked = threading.Event()
+
+    async def pay_slowly() -> str:
+        with CallCache(tmp_path / "calls.sqlite") as cache:
+
+            async def make() -> Made:
+                asked.set()
+                # Several leases long, and the other process has begun to ask by then.
+                await asyncio.sleep(3)
+                return Made("ours", "{}", 3.0)
+
+            return (await cache.once("model", "key-0", make)).value
+
+    with ThreadPoolExecutor(1) as thread:
+        ours = thread.submit(asyncio.run, pay_slowly())
+        asked.wait(60)
+        theirs = start(tmp_path, keys=1, seconds=0).communicate()[0]
+        assert (ours.result(), theirs) == ("ours", "ours")
+    assert paid(tmp_path) == []
+
+
+def leases(store: Path) -> list[str]:
+    with closing(sqlite3.connect(store)) as db:
+        return [owner for (owner,) in db.execute("SELECT owner FROM leases")]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_lease_that_another_took_over_stays_the_others(fails: bool, tmp_path: Path) -> None:
+    store = tmp_path / "calls.sqlite"
+
+    async def lose_it() -> None:
+        with CallCache(store) as cache:
+
+            async def make() -> Made:
+                with closing(sqlite3.connect(store)) as other, other:
+                    other.execute("UPDATE leases SET owner = 'other'")
+                if fails:
+                    raise InfrastructureError("server is gone")
+                return Made("ours", "{}", 0.0)
+
+            with suppress(InfrastructureError):
+                await cache.once("model", "key", make)
+
+    asyncio.run(lose_it())
+    assert leases(store) == ["other"]
+
+
+def test_an_answer_that_cannot_be_stored_fails_its_own_call_and_no_other(cache: CallCache) -> None:
+    async def many() -> list[Entry | BaseException]:
+        values = {str(number): "good" for number in range(20)} | {"7": "half of a pair: \ud83d"}
+        calls = (cache.once("model", key, maker([value])) for key, value in values.items())
+        return list(await asyncio.gather(*calls, return_exceptions=True))
+
+    async def both() -> tuple[list[Entry | BaseException], Entry]:
+        return await many(), await cache.once("model", "later", maker(["later"]))
+
+    done, later = asyncio.run(asyncio.wait_for(both(), 30))
+    assert isinstance(done.pop(7), UnicodeEncodeError)
+    assert {entry.value for entry in done if isinstance(entry, Entry)} == {"good"}
+    assert len(done) == 19
+    assert later.value == "later"
+
+
+@pytest.mark.parametrize("owner", ["", "0", "1", "nobody:5", "-1:5", f"{2**70}:5", "1:2:3"])
+def test_whatever_names_the_owner_of_a_lease_that_ran_out_the_key_is_free(owner: str, tmp_path: Path) -> None:
+    store = tmp_path / "calls.sqlite"
+
+    async def ask() -> str:
+        with CallCache(store) as cache:
+            with closing(sqlite3.connect(store)) as db, db:
+                db.execute("INSERT INTO leases VALUES ('key', ?, ?)", (owner, time.time() + 0.5))
+            return (await cache.once("model", "key", maker(["value"]))).value
+
+    assert asyncio.run(asyncio.wait_for(ask(), 30)) == "value"
 
 
 def test_a_store_that_cannot_be_opened_is_named(tmp_path: Path) -> None:

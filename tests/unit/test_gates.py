@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filters.gates import GateSettings, gate1, gate2, kind, plain_count, tools_count, wilson_interval
+from filters.gates import GateSettings, gate1, gate2, kind, plain_count, tools_count
 from pipeline.dialects.deepeyesv2 import cell_observation, text_search_observation
 from pipeline.identity import canonical_json
 from pipeline.records import Finish, GateCount, Mode, Tokens, Trajectory, Turn, Verdict
@@ -207,11 +207,3 @@ def test_rollouts_of_something_else_are_refused() -> None:
 def test_a_gate_that_keeps_everything_is_refused() -> None:
     with pytest.raises(ValueError, match="must be below k"):
         GateSettings(k=2, max_plain_right=2)
-
-
-@pytest.mark.parametrize(
-    ("right", "valid", "low", "high"),
-    [(0, 0, 0.0, 1.0), (0, 8, 0.0, 0.3244), (2, 8, 0.0715, 0.5907), (4, 8, 0.2152, 0.7848), (8, 8, 0.6756, 1.0)],
-)
-def test_wilson_intervals_are_those_of_the_tables(right: int, valid: int, low: float, high: float) -> None:
-    assert wilson_interval(right, valid) == pytest.approx((low, high), abs=1e-4)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pipeline import images
 from pipeline.errors import RowError
+from pipeline.export.images import export_image
 from pipeline.images import Size, ViewRule, decode, encode_png, make_view, pixel_hash, put_image, view_size
 from pipeline.store.blobs import BlobStore
 
@@ -73,7 +74,7 @@ def test_a_cut_file_is_undecodable(form: str) -> None:
     assert caught.value.reason == "image_undecodable"
 
 
-@pytest.mark.parametrize("size", [(20_000, 20_000), (178_956_971, 1), (2**31 - 1, 2**31 - 1)])
+@pytest.mark.parametrize("size", [(20_000, 20_000), (89_478_486, 1), (178_956_971, 1), (2**31 - 1, 2**31 - 1)])
 def test_a_claimed_size_above_the_bound_is_refused_before_memory_is_taken(size: tuple[int, int]) -> None:
     with pytest.raises(RowError) as caught:
         decode(png_header(*size))
@@ -111,6 +112,85 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     assert upright.size == ((40, 20) if orientation <= 4 else (20, 40))
     corners = {1: (0, 0), 2: (0, 0), 3: (0, 19), 4: (0, 19), 5: (0, 0), 6: (19, 0), 7: (19, 0), 8: (0, 0)}
     assert upright.getpixel(corners[orientation]) == (255, 0, 0)
+
+
+def tiff(*entries: tuple[int, int, int, bytes], start: int = 8) -> bytes:
+    """An EXIF block as it is stored: (tag, type, count, value or offset) each, in big-endian TIFF."""
+    fields = b"".join(struct.pack(">HHI4s", *entry) for entry in entries)
+    header = b"MM\x00\x2a" + struct.pack(">I", start)
+    return b"Exif\x00\x00" + header + struct.pack(">H", len(entries)) + fields + bytes(4)
+
+
+def with_exif(form: str, block: bytes) -> bytes:
+    buffer = io.BytesIO()
+    gradient(40, 20).save(buffer, form, exif=block)
+    return buffer.getvalue()
+
+
+TURNED = (0x0112, 3, 1, b"\x00\x06\x00\x00")
+ODD_TAGS = {
+    "copyright as a rational": (0x8298, 5, 1, b"\x00\x00\x00\x08"),
+    "artist as a number": (0x013B, 3, 1, b"\x00\x07\x00\x00"),
+    "user comment as a double": (0x9286, 12, 1, b"\x00\x00\x00\x08"),
+    "a pointer to nowhere": (0x8769, 4, 1, b"\xff\xff\xff\xff"),
+    "a pointer as text": (0x8769, 2, 4, b"gps\x00"),
+}
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("odd", ODD_TAGS.values(), ids=ODD_TAGS)
+def test_an_odd_tag_beside_the_orientation_changes_nothing(form: str, odd: tuple[int, int, int, bytes]) -> None:
+    assert decode(with_exif(form, tiff(TURNED, odd))).size == (20, 40)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"Exif\x00\x00",
+        b"Exif\x00\x00MM\x00",
+        b"Exif\x00\x00not a TIFF header",
+        tiff(TURNED, start=2**31),
+        tiff(TURNED)[:-9],
+        tiff((0x0112, 2, 2, b"6\x00\x00\x00")),
+        tiff((0x0112, 3, 1, b"\x00\x09\x00\x00")),
+    ],
+    ids=["empty", "cut header", "no header", "directory nowhere", "cut directory", "text", "nine"],
+)
+def test_a_damaged_orientation_is_none(form: str, block: bytes) -> None:
+    assert decode(with_exif(form, block)).size == (40, 20)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@given(form=st.sampled_from(["PNG", "JPEG", "WEBP"]), block=st.binary(max_size=60), whole=st.booleans())
+def test_no_exif_block_can_stop_anything(
+    form: str, block: bytes, tmp_path_factory: pytest.TempPathFactory, *, whole: bool
+) -> None:
+    content = with_exif(form, b"Exif\x00\x00" + (block if whole else b"MM\x00\x2a\x00\x00\x00\x08" + block))
+    blobs = BlobStore(tmp_path_factory.getbasetemp() / "exif")
+    try:
+        reference = put_image(blobs, content)
+    except RowError:
+        return
+    assert decode(content).size == (reference.width, reference.height)
+    assert export_image(reference, blobs).content
+
+
+@given(form=st.sampled_from(["PNG", "JPEG", "WEBP"]), part=st.floats(0, 1), damage=st.binary(max_size=6))
+def test_a_cut_file_is_a_row_error_or_an_image_in_every_format(form: str, part: float, damage: bytes) -> None:
+    content = with_exif(form, tiff(TURNED, ODD_TAGS["artist as a number"]))
+    try:
+        image = decode(content[: int(len(content) * part)] + damage)
+    except RowError:
+        return
+    assert image.mode == "RGB"
+
+
+def test_a_jpeg_with_further_pictures_is_the_first_of_them(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    gradient(60, 40).save(buffer, "MPO", save_all=True, append_images=[gradient(30, 20)])
+    reference = put_image(BlobStore(tmp_path), buffer.getvalue())
+    assert (reference.width, reference.height, reference.mime) == (60, 40, "image/jpeg")
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])

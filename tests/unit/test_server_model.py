@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +77,12 @@ def test_a_request_is_sent_with_everything_that_decides_its_answer(tmp_path: Pat
         }
     ]
     assert response == ChatResponse(
-        text=ANSWER, finish="stop", prompt_tokens=11, completion_tokens=7, model_version="weights-1"
+        text=ANSWER,
+        finish="stop",
+        prompt_tokens=11,
+        completion_tokens=7,
+        model_version="weights-1",
+        seconds=response.seconds,
     )
 
 
@@ -111,7 +117,7 @@ def test_images_are_sent_in_place_as_the_bytes_of_their_view(tmp_path: Path) -> 
         [Reply(body="")],
         [Reply(body="[" * 100_000)],
         [Reply(body='{"choices": []}'), Reply(body="[]")],
-        [completion(None)],
+        [completion(None, "abort")],
         [Reply(408), Reply(502), DROPPED, GARBAGE],
     ],
     ids=["500", "429", "dropped", "garbage", "empty", "nested", "no_choice", "no_content", "many"],
@@ -181,6 +187,8 @@ def test_the_key_of_the_environment_is_sent(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("said", "reason", "text", "finish"),
     [
+        (None, "length", "", "length"),  # a reasoning parser: the limit came within the thought
+        (None, "stop", "", "stop"),
         (f"{ANSWER}\n<think>and on", "stop", ANSWER, "stop"),
         (f"{ANSWER}\n<think>and on", "length", ANSWER, "stop"),
         ("<think>t</think><code>x</code><answer>4</answer>", "stop", "<think>t</think><code>x</code>", "stop"),
@@ -188,7 +196,9 @@ def test_the_key_of_the_environment_is_sent(tmp_path: Path, monkeypatch: pytest.
         ("<think>half of \ud83d a pair", "stop", "<think>half of ? a pair", "stop"),
     ],
 )
-def test_a_message_ends_with_its_first_action(said: str, reason: str, text: str, finish: str, tmp_path: Path) -> None:
+def test_a_message_ends_with_its_first_action(
+    said: str | None, reason: str, text: str, finish: str, tmp_path: Path
+) -> None:
     (response,) = ask(OpenAIServer(script=lambda _: completion(said, reason)), tmp_path)
     assert (response.text, response.finish) == (text, finish)
 
@@ -206,6 +216,7 @@ OPEN = ANSWER.removesuffix("</answer>")
     ("reply", "text"),
     [
         (with_choice(completion(OPEN), stop_reason="</answer>"), ANSWER),
+        (with_choice(completion(None), stop_reason="</answer>"), ""),  # it ended a thought, and nothing was said
         (with_choice(completion(OPEN), stop_reason=None), OPEN),  # the model itself forgot the tag
         (completion(OPEN), ANSWER),
         (completion(OPEN, "length"), OPEN),
@@ -244,6 +255,14 @@ def test_no_more_requests_are_open_than_allowed(tmp_path: Path) -> None:
     ask(fake, tmp_path, samples=range(12), in_flight=3)
     assert len(fake.requests) == 12
     assert 1 <= fake.at_once <= 3
+
+
+def test_the_time_of_an_answer_is_that_of_its_successful_try_alone(tmp_path: Path) -> None:
+    fake = OpenAIServer(faults=[HANGING, Reply(500)])
+    began = time.monotonic()
+    responses = ask(fake, tmp_path, samples=range(4), in_flight=1, timeout_seconds=0.5, first_pause_seconds=0.5)
+    assert time.monotonic() - began > 0.75  # the time-out and the shortest pause after it
+    assert all(0 < response.seconds < 0.25 for response in responses)
 
 
 def check(fake: OpenAIServer, root: Path, **fields: Any) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from flows.cli.lookup import Found, find, read_life, read_trajectory
 from flows.cli.main import make_app
 from pipeline.errors import UsageError
-from tests.small_run import opened, question, row, small_run, trajectory
+from tests.small_run import opened, question, row, small_run, trajectory, unfinished
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,13 @@ def test_a_trajectory_is_read_back_in_full(run: Path) -> None:
     found = find(run, expected.id[:12])
     assert found == Found(expected.id, "trajectory")
     assert read_trajectory(run, found.id) == expected
+
+
+def test_an_unfinished_attempt_is_found_and_told_like_any_other(run: Path) -> None:
+    expected = unfinished(7)
+    assert read_trajectory(run, find(run, expected.id[:12]).id) == expected
+    lines = [line.split() for line in show(run, opened(7).id).splitlines()]
+    assert any(line[:2] == [expected.id[:12], "teacher"] and "max_turns" in line for line in lines)
 
 
 def test_a_trajectory_is_shown_as_a_transcript(run: Path) -> None:

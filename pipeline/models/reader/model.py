@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -75,17 +76,20 @@ class Reader:
                 rng=random.Random(digest(request.key(sample))),  # noqa: S311 - reproducible on purpose
                 temperature=temperature,
             )
-            responses.append(_response(request, _DECIDE[self.policy](scene)))
+            responses.append(_response(request, scene, _DECIDE[self.policy]))
         return responses
 
 
-def _response(request: ChatRequest, said: Said) -> ChatResponse:
-    text = _render(said)
+def _response(request: ChatRequest, scene: Scene, decide: Callable[[Scene], Said]) -> ChatResponse:
+    # Thinking alone is counted: what the eyes saw is shared by rollouts, and waiting for them is a queue.
+    began = time.thread_time()
+    text = _render(decide(scene))
     return ChatResponse(
         text=text,
         finish="stop",
         prompt_tokens=_prompt_tokens(request),
         completion_tokens=_text_tokens(text),
+        seconds=time.thread_time() - began,
     )
 
 

@@ -1,0 +1,177 @@
+"""What a server's refusal takes down: the rollout it belongs to, or the question, and nothing beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from filters.validators import ValidatorSettings
+from flows.stages.synthesize import Synthesis, synthesize_unit
+from pipeline.errors import RowError
+from pipeline.images import ViewRule
+from pipeline.models.chat import ChatRequest, Sampling
+from pipeline.models.views import Views
+from pipeline.records import Question, Trajectory
+from pipeline.rollout import Limits, Setting, World, rollout
+from pipeline.sandbox import Pool, guest
+from pipeline.stage import UnitInput, UnitOutput
+from pipeline.store.blobs import BlobStore
+from pipeline.store.calls import CallCache
+from pipeline.tools.python import PythonTool
+from pipeline.tools.search.hits import ImageHit, TextHit
+from tests.fakes import ScriptedModel
+
+T = TypeVar("T")
+Script = Callable[[ChatRequest, int], str]
+
+RULE = ViewRule("qwen2_5_vl", 262_144)
+QUESTION = Question.build(
+    source="hand",
+    source_revision="1",
+    source_row="0",
+    category="reasoning",
+    text="What is 6 times 7?",
+    images=(),
+    answers=("42",),
+    answer_type="number",
+    licence="CC0-1.0",
+)
+CODE = "<think>I compute.</think>\n<code>\n```python\nprint(6 * 7)\n```\n</code>"
+RIGHT = "<think>It says 42.</think>\n<answer>42</answer>"
+WRONG = "<think>I guess.</think>\n<answer>41</answer>"
+
+
+class NoSearch:
+    """A provider that nobody asks."""
+
+    revision = "none/1"
+
+    def text(self, query: str, results: int) -> tuple[TextHit, ...]:
+        raise AssertionError(query, results)
+
+    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:
+        raise AssertionError(content, results)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    guest.setup()
+    with Pool(workers=1) as pool:
+        yield pool
+
+
+def act(pool: Pool, store: Path, work: Callable[[World], Awaitable[T]]) -> T:
+    async def main() -> T:
+        return await work(World(calls, blobs, Views(blobs, RULE), PythonTool(pool, calls, blobs, RULE, 0), NoSearch()))
+
+    blobs = BlobStore(store / "blobs")
+    with CallCache(store / "calls.sqlite") as calls:
+        return asyncio.run(main())
+
+
+def asked(script: Script, name: str = "one") -> Setting:
+    return Setting(
+        purpose="synthesis",
+        mode="tools",
+        model=ScriptedModel(script, revision=f"scripted/{name}"),
+        sampling=Sampling(),
+        seed=0,
+        system="You have tools.",
+        user_template="{images}\n{question}",
+        prompts="{}",
+        limits=Limits(max_turns=3),
+    )
+
+
+def refused(_: ChatRequest, __: int) -> str:
+    raise RowError("request_refused", "at most 4096 tokens")
+
+
+def too_long_after(turns: int, text: str) -> Script:
+    """A model that says `text` and is refused once the conversation holds `turns` of its messages."""
+
+    def script(request: ChatRequest, sample: int) -> str:
+        said = sum(message.role == "assistant" for message in request.messages)
+        return text if said < turns else refused(request, sample)
+
+    return script
+
+
+def by_sample(*texts: str | None) -> Script:
+    """A model whose sample i says text i; None is refused."""
+
+    def script(request: ChatRequest, sample: int) -> str:
+        text = texts[sample]
+        return refused(request, sample) if text is None else text
+
+    return script
+
+
+def synthesized(pool: Pool, store: Path, *teachers: Script) -> UnitOutput:
+    settings = tuple(asked(script, str(number)) for number, script in enumerate(teachers))
+
+    async def work(world: World) -> UnitOutput:
+        synthesis = Synthesis(settings, world, 2, ValidatorSettings(), asyncio.Semaphore(4))
+        return await synthesize_unit(synthesis, UnitInput((QUESTION,)))
+
+    return act(pool, store, work)
+
+
+def ends(output: UnitOutput, table: str) -> list[tuple[str, int, str]]:
+    """Teacher, sample and finish of each attempt in a table."""
+    rows = [record for record in output.tables[table] if isinstance(record, Trajectory)]
+    return sorted((row.model.removeprefix("scripted/"), row.sample, row.finish) for row in rows)
+
+
+def test_a_conversation_that_no_longer_fits_ends_at_a_limit_with_what_was_said(pool: Pool, tmp_path: Path) -> None:
+    setting = asked(too_long_after(2, CODE))
+    done = act(pool, tmp_path, lambda world: rollout(QUESTION, 0, setting, world))
+    assert (done.finish, done.answer) == ("length", None)
+    assert [turn.action for turn in done.turns] == ["python", "python"]
+    assert "42" in (done.turns[-1].observation or "")
+
+
+def test_a_question_that_is_refused_at_once_is_the_rows_error(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(RowError, match="request_refused: at most 4096 tokens"):
+        act(pool, tmp_path, lambda world: rollout(QUESTION, 0, asked(refused), world))
+
+
+def test_a_later_refusal_takes_no_finished_attempt_away(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, by_sample(WRONG, None), refused)
+    assert [(item.outcome, item.reason) for item in output.outcomes] == [("kept", "")]
+    assert ends(output, "trajectories") == [("0", 0, "answer")]
+    assert ends(output, "unfinished") == []
+
+
+def test_a_teacher_that_refuses_leaves_the_question_to_the_next(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, refused, by_sample(RIGHT, WRONG))
+    assert [item.outcome for item in output.outcomes] == ["kept"]
+    assert ends(output, "trajectories") == [("1", 0, "answer"), ("1", 1, "answer")]
+
+
+def test_unfinished_attempts_are_written_beside_the_finished_ones(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, too_long_after(1, CODE), by_sample("<think>Hm.</think>", WRONG))
+    assert [item.outcome for item in output.outcomes] == ["kept"]
+    assert ends(output, "unfinished") == [("0", 0, "length"), ("0", 1, "length"), ("1", 0, "max_turns")]
+    assert ends(output, "trajectories") == [("1", 1, "answer")]
+
+
+def test_a_question_without_a_finished_attempt_is_rejected_and_says_how_they_ended(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, too_long_after(1, CODE), refused)
+    (outcome,) = output.outcomes
+    assert (outcome.outcome, outcome.reason, outcome.detail) == (
+        "rejected",
+        "no_attempt",
+        "length, length, request_refused",
+    )
+    assert len(output.tables["unfinished"]) == 2
+
+
+def test_a_question_that_every_teacher_refuses_is_quarantined(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, refused, refused)
+    assert [(item.outcome, item.reason) for item in output.outcomes] == [("quarantined", "request_refused")]
+    assert output.tables == {"trajectories": (), "unfinished": ()}

@@ -1,0 +1,175 @@
+"""What a recipe refers to is found, or refused with file, field and fix, before any work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from filters.contamination import benchmark_entry
+from flows.inputs import Inputs, find_inputs, make_job
+from flows.recipe import load_recipe
+from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.errors import UsageError
+from pipeline.images import HASH_RECIPE
+from pipeline.tools.search.hits import SearchProvider
+from pipeline.tools.search.none import NoSearch
+from tests.coldforge import DEMO
+
+MODEL = {"backend": "reader", "policy": "naive"}
+RECIPE: dict[str, Any] = {
+    "name": "small",
+    "sources": [{"source": "own.yaml"}],
+    "student": {"family": "qwen2_5_vl", "revision": "r1", "max_pixels": 262_144},
+    "models": {"base": MODEL, "teachers": [MODEL]},
+}
+ROW = {"category": "reasoning", "text": "1 + 1?", "images": [], "answers": ["2"], "answer_type": "number"}
+
+
+def write_source(place: Path, key: str, file: str | None = None, **manifest: object) -> Path:
+    directory = place / key
+    directory.mkdir(exist_ok=True)
+    (directory / "rows.jsonl").write_text(json.dumps({"row": "1", **ROW}) + "\n")
+    for name in ("pages.jsonl", "gallery.jsonl"):
+        (directory / name).write_text("")
+    content = {"key": key, "kind": "jsonl", "revision": "1", "path": key, "licence": "CC0-1.0", **manifest}
+    (place / (file or f"{key}.yaml")).write_text(yaml.safe_dump(content))
+    return directory
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    write_source(tmp_path, "own")
+    return tmp_path
+
+
+def found(place: Path, **changes: object) -> Inputs:
+    (place / "recipe.yaml").write_text(yaml.safe_dump(RECIPE | changes))
+    return find_inputs(make_job(place / "recipe.yaml", out=place / "run", store=place / "store"))
+
+
+def refused(place: Path, **changes: object) -> str:
+    with pytest.raises(UsageError) as caught:
+        found(place, **changes)
+    assert not (place / "store").exists()
+    return str(caught.value)
+
+
+def test_two_sources_with_one_key_are_refused_and_both_named(place: Path) -> None:
+    write_source(place, "own", "twin.yaml", revision="2")
+    # The demo is not built before it is refused.
+    message = refused(place, sources=[{"source": "demo"}, {"source": "own.yaml"}, {"source": "twin.yaml"}])
+    assert str(place / "own.yaml") in message
+    assert str(place / "twin.yaml") in message
+    assert "`key`" in message
+    assert "sources.1" in refused(place, sources=[{"source": "own.yaml"}, {"source": "own.yaml"}])
+
+
+def test_without_search_there_is_no_corpus_and_a_model_is_told_of_no_result(place: Path) -> None:
+    assert found(place).search is None
+    nothing: SearchProvider = NoSearch()
+    assert (nothing.text("sheep", 5), nothing.image(b"", 5), nothing.revision) == ((), (), "none/1")
+    assert "found 0 results" in dialect.text_search_observation("sheep", [])
+    assert "found 0 results" in dialect.image_search_observation([])
+
+
+def test_a_corpus_may_be_a_source_that_is_not_curated(place: Path) -> None:
+    write_source(place, "library")
+    inputs = found(place, search={"corpus": "library.yaml"})
+    assert inputs.search is not None
+    assert inputs.search.directory == place / "library"
+    assert {row.source for row in inputs.rows} == {"own"}
+    assert set(inputs.terms) == {"own", "library"}
+
+
+@pytest.mark.parametrize("named", ["own", "own.yaml", "./own.yaml"])
+def test_a_corpus_named_by_key_or_by_path_is_the_curated_source(place: Path, named: str) -> None:
+    inputs = found(place, search={"corpus": named})
+    assert inputs.search is inputs.sources[0]
+
+
+def test_a_generated_corpus_is_the_build_that_is_curated(place: Path) -> None:
+    uses = [{"source": "demo", "demo": {"questions": 20, "seed": 3}}]
+    inputs = found(place, sources=uses, search={"corpus": "demo"})
+    assert inputs.search == inputs.sources[0]
+    assert len(list((place / "store" / "sources").iterdir())) == 1
+
+
+@pytest.mark.parametrize("gone", ["pages.jsonl", "gallery.jsonl"])
+def test_a_corpus_without_pages_or_gallery_is_refused_by_file(place: Path, gone: str) -> None:
+    (write_source(place, "library") / gone).unlink()
+    message = refused(place, search={"corpus": "library.yaml"})
+    assert str(place / "library" / gone) in message
+    assert "search.corpus" in message
+
+
+def test_a_corpus_that_is_not_there_is_refused_with_what_there_is(place: Path) -> None:
+    message = refused(place, search={"corpus": "nowhere"})
+    assert "search.corpus" in message
+    assert "nowhere" in message
+    assert "own" in message
+
+
+def test_a_corpus_with_the_key_of_another_source_is_refused(place: Path) -> None:
+    write_source(place, "own", "twin.yaml", revision="2")
+    message = refused(place, search={"corpus": "twin.yaml"})
+    assert str(place / "own.yaml") in message
+    assert str(place / "twin.yaml") in message
+
+
+def benchmark(place: Path, name: str, **changes: object) -> str:
+    entry = benchmark_entry("How many sheep are in the meadow?", 1, 2).model_dump(mode="json")
+    content = {"key": name, "hash_recipe": HASH_RECIPE, "entries": [entry]} | changes
+    (place / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    return f"{name}.yaml"
+
+
+def test_a_benchmark_of_the_same_hashes_is_read(place: Path) -> None:
+    assert [b.key for b in found(place, benchmarks=[benchmark(place, "exam")]).benchmarks] == ["exam"]
+
+
+def test_a_benchmark_hashed_otherwise_is_refused_also_beside_a_good_one(place: Path) -> None:
+    names = [benchmark(place, "exam"), benchmark(place, "other", hash_recipe="phash64/opencv/v1")]
+    message = refused(place, benchmarks=names)
+    assert all(part in message for part in ("other.yaml", "hash_recipe", "phash64/opencv/v1", HASH_RECIPE))
+
+
+@pytest.mark.parametrize("only", ["phash", "dhash"])
+def test_a_benchmark_entry_with_one_of_two_hashes_is_refused_by_its_number(place: Path, only: str) -> None:
+    entries = [{"phash": "0" * 16, "dhash": "0" * 16}, {only: "0" * 16}]
+    message = refused(place, benchmarks=[benchmark(place, "exam", entries=entries)])
+    assert all(part in message for part in ("exam.yaml", "entries.1", "phash", "dhash", "give both"))
+
+
+def test_a_damaged_benchmark_is_refused_by_file(place: Path) -> None:
+    for content in (b"\xff\xfe", b"key: ["):
+        (place / "exam.yaml").write_bytes(content)
+        assert "exam.yaml" in refused(place, benchmarks=["exam.yaml"])
+
+
+@pytest.mark.parametrize("coordinates", ["seen_pixels", "norm1000"])
+def test_coordinates_that_nothing_renders_are_refused(place: Path, coordinates: str) -> None:
+    message = refused(place, student=RECIPE["student"] | {"coordinates": coordinates})
+    assert all(part in message for part in ("student.coordinates", coordinates, "original_pixels"))
+
+
+def test_a_misspelt_field_of_an_optional_part_is_named_with_the_field_that_was_meant(place: Path) -> None:
+    assert "did you mean `corpus`" in refused(place, search={"corpsu": "own"})
+
+
+def test_terms_say_what_may_not_be_passed_on(place: Path) -> None:
+    write_source(place, "free", redistributable=True, licence_images="CC0-1.0", source_url="https://example.org/free")
+    terms = found(place, sources=[{"source": "own.yaml"}, {"source": "free.yaml"}]).terms
+    assert "images of source own may not be redistributed" in terms["own"]
+    assert terms["free"] == "https://example.org/free; licence CC0-1.0; images: CC0-1.0"
+
+
+def test_the_same_teacher_twice_is_refused_and_another_temperature_is_not(tmp_path: Path) -> None:
+    teacher = "{backend: reader, policy: careful}"
+    warmer = "{backend: reader, policy: careful, sampling: {temperature: 0.5}}"
+    load_recipe(DEMO, [f"models.teachers=[{teacher}, {warmer}]"])
+    with pytest.raises(UsageError, match=r"teachers\.1 is the same model"):
+        load_recipe(DEMO, [f"models.teachers=[{teacher}, {teacher}]"])
