@@ -167,7 +167,7 @@ def test_terms_say_what_may_not_be_passed_on(place: Path) -> None:
     assert terms["free"] == "https://example.org/free; licence CC0-1.0; images: CC0-1.0"
 
 
-def test_the_same_teacher_twice_is_refused_and_another_temperature_is_not(tmp_path: Path) -> None:
+def test_the_same_teacher_twice_is_refused_and_another_temperature_is_not() -> None:
     teacher = "{backend: reader, policy: careful}"
     warmer = "{backend: reader, policy: careful, sampling: {temperature: 0.5}}"
     load_recipe(DEMO, [f"models.teachers=[{teacher}, {warmer}]"])
