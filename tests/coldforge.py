@@ -65,6 +65,9 @@ def stored_calls(store: Path) -> int:
     """Calls in the store."""
     if not (store / "calls.sqlite").exists():
         return 0
-    with sqlite3.connect(store / "calls.sqlite") as db:
+    with sqlite3.connect(store / "calls.sqlite", timeout=60) as db:
+        # A run that has just begun has made the file, but not yet the table.
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'calls'").fetchone():
+            return 0
         (count,) = db.execute("SELECT count(*) FROM calls").fetchone()
         return int(count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # A first example pays for imports, and other workers share the cores: time says nothing about correctness.
@@ -22,3 +23,9 @@ os.environ.update(
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     }
 )
+
+
+@pytest.fixture(autouse=True)
+def _width_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the terminal width that a test runner sets for its own output: tests read what is written to a pipe."""
+    monkeypatch.delenv("COLUMNS", raising=False)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.coldforge import DEMO, coldforge, invocations, paid, results, start, stored_calls
+from flows.curate import open_curation, run_groups
+from flows.inputs import make_job
+from flows.progress import SilentProgress
+from flows.runners.local import local
+from pipeline.errors import UsageError
+from tests.coldforge import DEMO, ROOT, coldforge, invocations, paid, results, start, stored_calls
 
 LIMIT = "24"
 """Enough that every category reaches a shard, few enough for half a minute."""
@@ -122,3 +130,29 @@ def test_replay_comes_out_as_recorded(undisturbed: Path) -> None:
     report = json.loads(coldforge("replay", undisturbed / "run", "--store", undisturbed / "store", "--json").stdout)
     assert report["wrong"] == []
     assert sum(report["verdicts"].values()) > 0
+
+
+GROUPS = """
+import sys
+from flows import prefect_flows
+recipe, out, store, limit = sys.argv[1:]
+for flow in (prefect_flows.gather, prefect_flows.gate, prefect_flows.synthesize, prefect_flows.publish):
+    flow(recipe=recipe, out=out, store=store, limit=int(limit))
+"""
+
+
+def test_groups_of_stages_as_flows_of_their_own_give_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
+    out, store = undisturbed / "grouped", undisturbed / "store"
+    quiet = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_LOGGING_TO_API_ENABLED": "false"}
+    arguments = [str(argument) for argument in (DEMO, out, store, LIMIT)]
+    subprocess.run([sys.executable, "-c", GROUPS, *arguments], cwd=ROOT, env=quiet, check=True, timeout=600)
+    assert results(out) == results(undisturbed / "run")
+
+
+def test_a_group_whose_inputs_are_not_there_is_refused(undisturbed: Path, tmp_path: Path) -> None:
+    job = make_job(DEMO, out=tmp_path / "new", store=undisturbed / "store", limit=int(LIMIT))
+    with (
+        open_curation(job, SilentProgress(), local) as curation,
+        pytest.raises(UsageError, match="run `gather` first"),
+    ):
+        run_groups(curation, ["gate"])

@@ -68,9 +68,7 @@ def recipe(tmp_path: Path) -> Path:
 
 
 def call(*arguments: object) -> Result:
-    # Test runners set COLUMNS for themselves; these tests read what is written to a pipe.
-    runner = CliRunner(env={"COLUMNS": None})
-    return runner.invoke(make_app(), [str(argument) for argument in arguments])
+    return CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
 
 
 def refused(*arguments: object, code: int = 2) -> str:
