@@ -28,6 +28,12 @@ _NUMBER_IN_SENTENCE = re.compile(
 _EQUALS = re.compile(r"(?<![!<>~=])=(?!=)")
 # "one" is a pronoun as well.
 _OTHER_NUMBERS = (NUMBER_WORDS - {"one"}) | {"half"}
+_AMOUNTS = frozenset(
+    {"all", "both", "couple", "double", "dozen", "dozens", "few", "hundreds", "inf", "infinite", "infinity", "many"}
+    | {"millions", "multiple", "nan", "once", "pair", "pairs", "quarter", "quarters", "several", "single", "some"}
+    | {"third", "thirds", "thousands", "triple", "twice"}
+)
+_ROMAN = re.compile(r"[IVXLCDM]+")
 # These may follow a number in a sentence without changing it: "5 dots are on the map".
 _CHANGING = NO_UNIT - {"is", "are", "was", "as", "at", "by", "of"}
 
@@ -52,7 +58,21 @@ def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:
         return Grade("wrong", "abstained")
     if _OPEN_NUMBER.search(said):
         return Grade("undecided", "hedged")
+    if _says_no_number(said):
+        return Grade("wrong", "no_number")
     return _grade_sentence(bare, target, margin)
+
+
+def _says_no_number(said: str) -> bool:
+    """Return whether a text holds nothing that may be read as a number: digits, number words, amounts, numerals."""
+    words = re.findall(r"[^\W\d_]+", said)
+    amounts = _OTHER_NUMBERS | {"one"} | _AMOUNTS
+    return (
+        bool(words)
+        and not any(character.isnumeric() for character in said)
+        and amounts.isdisjoint(word.lower() for word in words)
+        and not any(_ROMAN.fullmatch(word) for word in words)
+    )
 
 
 def _grade_sentence(said: str, target: Number, margin: Fraction | None) -> Grade:

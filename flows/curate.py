@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
 from flows.curation import Curation, Work
 from flows.driver import Driver
@@ -20,7 +21,7 @@ from flows.wiring import GROUPS, ORDER, declare
 from flows.world import open_stock
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.processes import cores, tree_cpu_seconds
-from pipeline.stage import Runner, Stage, StageResult, load_stage, run_stage, unit_count
+from pipeline.stage import Runner, Stage, StageResult, UnitResult, load_stage, run_stage, unit_count
 from pipeline.store.calls import CallCounts
 from pipeline.store.ledger import Shard, StageCost
 
@@ -113,35 +114,55 @@ def _run(curation: Curation, name: str) -> StageResult:
     stage = curation.stages[name]
     work = WORK[name](curation, stage)
     total = unit_count(work.expected) if name == ORDER[0] else len(curation.done[ORDER[0]].parts)
-    wall, cpu, calls = monotonic(), tree_cpu_seconds(), curation.driver.calls.counts.copy()
+    began, before, units = monotonic(), _Spent.until_now(curation), list[UnitResult]()
     curation.progress.stage_started(name, 1 if stage.kind == "global" else total, work.expected)
-    result = run_stage(
-        stage,
-        curation.job.out,
-        lambda span: work.unit(span, total),
-        units=total,
-        expected=work.expected,
-        runner=curation.runner,
-        on_unit=lambda unit: curation.progress.unit_done(name, unit),
-    )
-    seconds = monotonic() - wall
-    spent = curation.driver.calls.counts.since(calls)
-    curation.journal.record(
-        StageCost(
-            invocation=curation.journal.invocation,
-            stage=name,
-            wall_seconds=round(seconds, 3),
-            cpu_seconds=round(tree_cpu_seconds() - cpu, 3),
-            units=len(result.parts),
-            reused_units=result.reused,
-            model_calls=spent.paid["model"],
-            search_calls=spent.paid["search"],
-            cells=spent.paid["cell"],
-            cached_calls=spent.cached.total(),
+
+    def on_unit(unit: UnitResult) -> None:
+        units.append(unit)
+        curation.progress.unit_done(name, unit)
+
+    try:
+        result = run_stage(
+            stage,
+            curation.job.out,
+            lambda span: work.unit(span, total),
+            units=total,
+            expected=work.expected,
+            runner=curation.runner,
+            on_unit=on_unit,
         )
-    )
-    curation.progress.stage_done(name, result, seconds)
+    finally:
+        # A stage that stopped has spent, too.
+        curation.journal.record(_cost(curation, name, units, monotonic() - began, before))
+    curation.progress.stage_done(name, result, monotonic() - began)
     return result
+
+
+class _Spent(NamedTuple):
+    """What this process and its children have used and paid for since they started."""
+
+    cpu_seconds: float
+    calls: CallCounts
+
+    @classmethod
+    def until_now(cls, curation: Curation) -> _Spent:
+        return cls(tree_cpu_seconds(), curation.driver.calls.counts.copy())
+
+
+def _cost(curation: Curation, name: str, units: Sequence[UnitResult], seconds: float, before: _Spent) -> StageCost:
+    spent = curation.driver.calls.counts.since(before.calls)
+    return StageCost(
+        invocation=curation.journal.invocation,
+        stage=name,
+        wall_seconds=round(seconds, 3),
+        cpu_seconds=round(tree_cpu_seconds() - before.cpu_seconds, 3),
+        units=len(units),
+        reused_units=sum(unit.reused for unit in units),
+        model_calls=spent.paid["model"],
+        search_calls=spent.paid["search"],
+        cells=spent.paid["cell"],
+        cached_calls=spent.cached.total(),
+    )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import yaml
 
 from flows.inputs import Inputs, Job
 from flows.world import Stock
+from pipeline.errors import UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.stage import StageResult, read_manifest
 from pipeline.store.blobs import write_atomic
@@ -34,6 +35,7 @@ class Journal:
         """Open the run's journal and add this invocation."""
         path = job.out / "run.json"
         before = parse_json(path.read_text())["invocations"] if path.exists() else []
+        _require_no_smaller_run(job, before)
         content = {
             "name": job.recipe.name,
             "recipe": job.recipe.identity(inputs.prompts.hashes()),
@@ -99,3 +101,20 @@ class Journal:
     def _write(self) -> None:
         text = json.dumps(self.content, indent=1, ensure_ascii=False)
         write_atomic(self.run / "run.json", (text + "\n").encode())
+
+
+def _require_no_smaller_run(job: Job, invocations: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a smaller sample in the directory of a finished run: it would replace that run's exports.
+
+    Raises:
+        UsageError: the last invocation that published took more rows.
+    """
+    finished = [entry for entry in invocations if any(stage["stage"] == "publish" for stage in entry["stages"])]
+    if job.limit is None or not finished:
+        return
+    limit = finished[-1]["limit"]
+    if limit is None or limit > job.limit:
+        taken = "all rows" if limit is None else f"{limit} rows"
+        raise UsageError(
+            f"{job.out} holds a finished run of {taken}, which --limit {job.limit} would replace; give another --out"
+        )

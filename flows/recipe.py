@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -20,6 +20,7 @@ from filters.images import ImageSettings
 from filters.questions import QuestionSettings
 from filters.selection import SelectionSettings
 from filters.validators import ValidatorSettings
+from flows.recipe_errors import explain
 from pipeline.errors import UsageError
 from pipeline.identity import Json, digest
 from pipeline.images import ViewFamily, ViewRule
@@ -238,7 +239,7 @@ def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"recipe {path}:\n{_explain(error)}") from error
+        raise UsageError(f"recipe {path}:\n{explain(error, Recipe)}") from error
     guidance = recipe.prompts.teacher_guidance
     if guidance is not None and not guidance.is_absolute():
         prompts = recipe.prompts.model_copy(update={"teacher_guidance": path.parent / guidance})
@@ -274,31 +275,3 @@ def _position(node: Any, name: str, change: str) -> int:
         return int(name)
     held = f"a list of {len(node)}" if isinstance(node, list) else f"{node!r}"
     raise UsageError(f"--set {change}: {name} is not in {held}")
-
-
-def _explain(error: ValidationError) -> str:
-    lines = []
-    for problem in error.errors():
-        where = ".".join(str(part) for part in problem["loc"])
-        lines.append(f"  {where}: {problem['msg']}{_suggest(problem)}")
-    return "\n".join(lines)
-
-
-def _suggest(problem: Mapping[str, Any]) -> str:
-    """Return the nearest field name for a misspelt one."""
-    import difflib
-
-    if problem["type"] != "extra_forbidden":
-        return ""
-    node: Any = Recipe
-    for part in problem["loc"][:-1]:
-        field = node.model_fields.get(part) if isinstance(node, type) and issubclass(node, BaseModel) else None
-        node = _part(field.annotation) if field is not None else None
-    fields = list(node.model_fields) if isinstance(node, type) and issubclass(node, BaseModel) else []
-    near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1)
-    return f"; did you mean `{near[0]}`?" if near else f"; known fields: {', '.join(fields)}" if fields else ""
-
-
-def _part(annotation: Any) -> Any:
-    """Return the part that an annotation such as `SearchUse | None` allows."""
-    return next((kind for kind in get_args(annotation) if kind is not type(None)), annotation)

@@ -169,6 +169,15 @@ def view_size(size: Size, rule: ViewRule) -> Size:
             assert_never(other)
 
 
+def viewable(image: ImageRef, rule: ViewRule) -> bool:
+    """Return whether the student's processor takes an image of this size."""
+    try:
+        view_size(Size(image.width, image.height), rule)
+    except RowError:
+        return False
+    return True
+
+
 # Qwen2-VL's processor: patches of 14 merged 2x2, at least 4 merged patches, aspect at most 200
 # (`smart_resize` in transformers, models/qwen2_vl/image_processing_qwen2_vl.py).
 _QWEN_FACTOR = 28

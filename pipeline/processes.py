@@ -50,7 +50,8 @@ def tree_cpu_seconds(root: int | None = None) -> float:
         if not entry.name.isdigit():
             continue
         try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            # A process may give itself any name, valid text or not.
+            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked; its time shows up as its parent's cutime
         pid = int(entry.name)

@@ -15,6 +15,7 @@ from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.dialects.defuse import defuse
 from pipeline.errors import RowError
 from pipeline.identity import canonical_json, parse_json
+from pipeline.images import viewable
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.sampling import sample_once
 from pipeline.models.views import Views
@@ -77,7 +78,7 @@ async def rollout(question: Question, sample: int, setting: Setting, world: Worl
             refuses a later message only ends the rollout, as `length`.
     """
     user = dialect.user_text(setting.user_template, question.text, [(i.width, i.height) for i in question.images])
-    with world.python.session(question.images) as session:
+    async with world.python.session(question.images) as session:
         conversation = _Conversation(question, sample, setting, world, session)
         conversation.messages.append(Message(role="system", parts=(Text(text=setting.system),)))
         await conversation.show(user, question.images)
@@ -100,15 +101,12 @@ def cell_text(cell: Cell) -> str:
 
 async def attempts(
     run_one: Callable[[int], Awaitable[Trajectory]], count: int, settled: Callable[[Trajectory], Awaitable[bool]]
-) -> tuple[Trajectory, ...]:
-    """Run up to `count` attempts in sample order and stop after the first that is settled."""
-    done = []
+) -> bool:
+    """Run up to `count` attempts in sample order, stop after the first that is settled, and say whether one was."""
     for sample in range(count):
-        trajectory = await run_one(sample)
-        done.append(trajectory)
-        if await settled(trajectory):
-            break
-    return tuple(done)
+        if await settled(await run_one(sample)):
+            return True
+    return False
 
 
 class _Shown(NamedTuple):
@@ -228,8 +226,10 @@ class _Conversation:
             return self._refuse(dialect.image_search_refused(images=len(self.question.images)))
         found = await image_search(self.world.calls, self.world.search, self.world.blobs, self.question.images[0])
         self.seconds += found.seconds
-        titles = [hit.title for hit in found.hits]
-        return _Shown(dialect.image_search_observation(titles), tuple(hit.thumbnail for hit in found.hits))
+        # A picture that the student could not be shown is left out with its title, as one that did not load is.
+        hits = [hit for hit in found.hits if viewable(hit.thumbnail, self.world.views.rule)]
+        titles = [hit.title for hit in hits]
+        return _Shown(dialect.image_search_observation(titles), tuple(hit.thumbnail for hit in hits))
 
     async def show(self, text: str, images: tuple[ImageRef, ...]) -> None:
         """Append a user message whose `<image>` marks become the views of `images`.

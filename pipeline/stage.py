@@ -273,7 +273,8 @@ def run_stage(
     `on_unit` sees each result as it arrives.
 
     Raises:
-        InfrastructureError: a unit failed; the others that finished stay committed and `run` resumes.
+        InfrastructureError: a unit failed; the others that finished stay committed and `run` resumes. Or every
+            record was quarantined; then nothing of the stage stays committed.
     """
     directory = stage_directory(run, stage)
     directory.mkdir(parents=True, exist_ok=True)
@@ -295,8 +296,25 @@ def run_stage(
         counts=counts,
         reused=sum(result.reused for result in results),
     )
+    if expected and counts["quarantined"] == expected:
+        _refuse_total_quarantine(finished, expected)
     _write_manifest(finished)
     return finished
+
+
+def _refuse_total_quarantine(result: StageResult, expected: int) -> None:
+    """Take back a stage in which no record could be worked on: that is no property of the records.
+
+    A source in another layout, or a server that refuses whatever it is asked, would else end as a finished
+    run without a row, and stay so after it was put right.
+    """
+    example = next(iter(result.read("outcomes", Outcome)))
+    for path in result.paths("outcomes"):
+        path.unlink()
+    raise InfrastructureError(
+        f"stage {result.stage.name}: none of its {expected} records could be worked on; such as "
+        f"{example.record_id[:12]}: {example.reason}: {example.detail[:500]}; put that right and run again"
+    )
 
 
 def _write_manifest(result: StageResult) -> None:

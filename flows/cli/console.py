@@ -46,7 +46,7 @@ def print_table(table: Table, *, width: int = PIPED_WIDTH, short_ids: bool = Tru
     with target.capture() as drawn:
         if table.title:
             target.print(table.title, style="bold", markup=False)
-        target.print(rich_table(table, short_ids=short_ids))
+        target.print(rich_table(table, width=target.width, short_ids=short_ids), crop=False)
     # rich fills every cell to its width; spaces at the end of a line are noise in a log or a diff.
     lines = (line.rstrip() for line in drawn.get().splitlines())
     sys.stdout.write("\n".join(lines) + "\n\n")

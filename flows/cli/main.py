@@ -67,7 +67,7 @@ def _root(
 ) -> None:
     """Curation flows that turn visual question-answering data into verified tool-use trajectories.
 
-    Exit codes: 0 done, 1 stopped and resumable, 2 wrong usage or recipe, 3 a check found something wrong.
+    Exit codes: 0 done, 1 stopped (resumable), 2 wrong usage or recipe, 3 a check failed, 130 interrupted (resumable).
     """
 
 

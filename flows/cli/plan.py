@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
@@ -97,13 +98,30 @@ def _tell_sources(job: Job) -> str:
 
 
 def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str:
-    """Open a source, count its rows into `found` and tell where they are."""
+    """Open a source, count its rows into `found` and tell where they are and how many cannot be used.
+
+    Raises:
+        UsageError: the source cannot be opened, or none of its rows can be used.
+    """
     from flows.inputs import open_use
+    from pipeline.errors import UsageError
     from pipeline.sources import read_source
+    from pipeline.sources.questions import check_row
 
     source = open_use(job, use)
-    found[source] = sum(1 for _ in read_source(source))
-    return f"{found[source]:,} rows in {source.directory}"
+    first, reasons, total = "", Counter[str](), 0
+    for total, row in enumerate(read_source(source), 1):  # noqa: B007 - the count is used after the loop
+        if error := check_row(row, source.directory):
+            first = first or f'row "{row.source_row}": {error}'
+            reasons[error.reason] += 1
+    found[source] = total
+    where = f"{total:,} rows in {source.directory}"
+    if not reasons:
+        return where
+    unusable = f"{reasons.total():,} of {total:,} rows cannot be used"
+    if reasons.total() == total:
+        raise UsageError(f"{unusable}; first: {first}")
+    return f"{where}; {unusable} ({', '.join(f'{reason} {n:,}' for reason, n in reasons.most_common())})"
 
 
 def _tell_search(job: Job, found: Mapping[Source, int]) -> str:

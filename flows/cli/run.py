@@ -47,7 +47,7 @@ def run(
     job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or (), runner=runner)
     with shown_progress(console(stderr=True)) as progress:
         summary = _curate(job, progress)
-    _print_summary(summary)
+    print_summary(summary)
 
 
 def _curate(job: Job, progress: Progress) -> RunSummary:
@@ -60,13 +60,40 @@ def _curate(job: Job, progress: Progress) -> RunSummary:
     return curate(job, progress)
 
 
-def _print_summary(summary: RunSummary) -> None:
+_QUARANTINED = """
+SELECT stage, reason, count(*) AS n, min_by(detail, record_id) AS detail, left(min(record_id), 12) AS example
+FROM outcomes JOIN stages USING (stage)
+WHERE outcome = 'quarantined'
+GROUP BY stage, position, reason
+ORDER BY position, n DESC, reason
+"""
+"""What could not be worked on, by reason, with the detail of one record and the beginning of its id."""
+
+
+def print_summary(summary: RunSummary) -> None:
+    """Print what a finished run made, what it could not work on, and what it cost."""
     from pipeline.report.tables import funnel_table
 
     print_table(funnel_table(summary.run))
+    _print_quarantined(summary.run)
     for shard in summary.shards:
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
+    empty = [f"{shard.shard}/{shard.format}" for shard in summary.shards if not shard.n_rows]
+    if empty:
+        print_line(f"no rows for {', '.join(empty)}; `coldforge stats {summary.run}` tells why records stopped")
     paid, cached = summary.calls.paid, summary.calls.cached
     kinds = ", ".join(f"{paid[kind]:,} {kind}" for kind in ("model", "search", "cell"))
     print_line(f"\npaid calls: {kinds}; answered from the store: {cached.total():,}")
     print_line(f"{summary.run} finished in {summary.seconds:.1f} s; next: coldforge stats {summary.run}")
+
+
+def _print_quarantined(run: Path) -> None:
+    from pipeline.report.tables import query_table
+
+    rows = query_table(run, _QUARANTINED).rows
+    for stage, reason, n, detail, example in rows:
+        # A detail may quote a library's message of several lines.
+        such_as = " ".join(str(detail).split())
+        print_line(f"quarantined: {stage} {reason} {n:,}, such as {such_as} (coldforge show {run} {example})")
+    if rows:
+        print_line("")

@@ -18,6 +18,7 @@ app = typer.Typer(help="Isolated notebooks for model-written Python.", no_args_i
 
 CellFile = Annotated[Path, typer.Argument(metavar="FILE", help="Cells, separated by lines `# %%`.")]
 ImageFiles = Annotated[list[Path] | None, typer.Option("--image", help="Becomes image_1, image_2, ... in order.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object per cell, each on its own line.")]
 Timeout = Annotated[float | None, typer.Option(min=0.1, help="Seconds per cell, instead of the policy's.")]
 
 _SEPARATOR = re.compile(r"^# %%[^\n]*(?:\n|\Z)", re.MULTILINE)
@@ -34,7 +35,7 @@ def setup() -> None:
 
 
 @app.command()
-def run(file: CellFile, image: ImageFiles = None, as_json: JsonFlag = False, timeout: Timeout = None) -> None:
+def run(file: CellFile, image: ImageFiles = None, as_json: JsonLines = False, timeout: Timeout = None) -> None:
     """Run the cells of FILE in one session. Exit 0 if all are `ok`, 1 if one is not, 3 if it cannot isolate."""
     from pipeline.errors import UsageError
 

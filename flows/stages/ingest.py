@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from flows.curation import Curation, Work, run_in_worker
@@ -21,8 +22,15 @@ def work(curation: Curation, stage: Stage) -> Work:
     directories = {source.key: source.directory for source in curation.inputs.sources}
     run = partial(ingest_unit, directories=directories, blobs=curation.driver.blobs)
 
+    @cache
+    def by_range(total: int) -> Mapping[Range, list[SourceRow]]:
+        ranges: dict[Range, list[SourceRow]] = defaultdict(list)
+        for row in rows:
+            ranges[Range.of(row.id, total)].append(row)
+        return ranges
+
     def unit(span: Range, total: int) -> UnitResult:
-        mine = tuple(row for row in rows if Range.of(row.id, total) == span)
+        mine = tuple(by_range(total).get(span, ()))
         return run_in_worker(curation, stage, span, UnitInput(mine, images_of(mine, directories)), run)
 
     return Work(len(rows), unit)

@@ -9,7 +9,7 @@ from filters.questions import QuestionSettings, to_open_ended, verifiable
 from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import decided
 from pipeline.errors import InfrastructureError, RowError
-from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
+from pipeline.images import HASH_RECIPE, PerceptualHashes, decode, perceptual_hashes
 from pipeline.records import ImageFacts, ImageRef, Outcome, Question
 from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 from pipeline.store.blobs import BlobStore
@@ -32,9 +32,10 @@ def screen_unit(unit: UnitInput, images: ImageSettings, questions: QuestionSetti
     outcomes: list[Outcome] = []
     kept: list[Question] = []
     facts: list[ImageFacts] = []
+    shown: dict[str, PerceptualHashes | RowError] = {}  # several questions share an image
     for question in unit.records:
         assert isinstance(question, Question)  # noqa: S101 - tells mypy what the wiring guarantees
-        measured = [image_facts(question, image, blobs) for image in question.images]
+        measured = [image_facts(question, image, shown, blobs) for image in question.images]
         opened, decision = to_open_ended(question)
         decisions = [*(image_intact(fact, images) for fact in measured), decision]
         if opened is not None:
@@ -51,23 +52,28 @@ def screen_unit(unit: UnitInput, images: ImageSettings, questions: QuestionSetti
     return UnitOutput(tuple(outcomes), {"questions": tuple(kept), "facts": tuple(facts)})
 
 
-def image_facts(question: Question, image: ImageRef, blobs: BlobStore) -> ImageFacts:
-    """Decode one image and hash what it shows; a failure to decode is a fact, not an error."""
-    try:
-        hashes = perceptual_hashes(decode(blobs.get(image.sha256)))
-    except RowError as error:
-        return _facts(question, image, None, None, error.reason)
-    return _facts(question, image, hashes.phash, hashes.dhash, None)
-
-
-def _facts(question: Question, image: ImageRef, phash: int | None, dhash: int | None, error: str | None) -> ImageFacts:
+def image_facts(
+    question: Question, image: ImageRef, shown: dict[str, PerceptualHashes | RowError], blobs: BlobStore
+) -> ImageFacts:
+    """Return what one image shows, measured once: `shown` keeps it by sha256. Not to decode is a fact, not an error."""
+    if image.sha256 not in shown:
+        shown[image.sha256] = _measure(blobs.get(image.sha256))
+    found = shown[image.sha256]
+    hashes = None if isinstance(found, RowError) else found
     return ImageFacts(
         question_id=question.id,
         sha256=image.sha256,
         width=image.width,
         height=image.height,
-        phash=phash,
-        dhash=dhash,
+        phash=hashes and hashes.phash,
+        dhash=hashes and hashes.dhash,
         hash_recipe=HASH_RECIPE,
-        error=error,
+        error=found.reason if isinstance(found, RowError) else None,
     )
+
+
+def _measure(content: bytes) -> PerceptualHashes | RowError:
+    try:
+        return perceptual_hashes(decode(content))
+    except RowError as error:
+        return error

@@ -102,12 +102,10 @@ async def _try_teachers(synthesis: Synthesis, question: Question) -> _Tried:
             return await _accepted(synthesis, question, trajectory)
 
         try:
-            done = await attempts(one, synthesis.attempts, settled)
+            if await attempts(one, synthesis.attempts, settled):
+                break
         except RowError as error:
             refusals.append(error)
-            continue
-        if await settled(done[-1]):
-            break
     return _Tried(tried, refusals)
 
 

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -223,6 +223,11 @@ def _staging(target: Path) -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def is_staging(path: Path) -> bool:
+    """Return whether `path` is named like a directory in which an export is being made; see `_staging`."""
+    return path.parent.name in get_args(Shard) and path.name.startswith(tuple(f".{kind}." for kind in get_args(Format)))
 
 
 def _sync(directory: Path) -> None:

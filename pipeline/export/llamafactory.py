@@ -54,7 +54,7 @@ def write_parts(
                 out.write(("\n" if number == 0 else ",\n") + canonical_json(row))
                 yield file, sample, canonical_row(row, [image.content for image in images])
             out.write("\n]\n")
-    write_file(directory / DATASET_INFO, _dataset_info(name, names))
+    write_file(directory / DATASET_INFO, dataset_info(name, names))
 
 
 def sft_row(sample: Sample[SftRow], paths: list[str]) -> dict[str, Any]:
@@ -77,7 +77,8 @@ def dataset_names(name: str, parts: Sequence[str]) -> list[str]:
     return [f"{name}_{part.removesuffix('.json').replace('-', '_')}" for part in parts]
 
 
-def _dataset_info(name: str, parts: Sequence[str]) -> bytes:
+def dataset_info(name: str, parts: Sequence[str]) -> bytes:
+    """Return `dataset_info.json` of a data set whose parts have these file names, in order."""
     info = {
         entry: {
             "file_name": part,

@@ -3,8 +3,9 @@
 Nothing in an export is believed: paths of a manifest are names inside its directory or a problem, links
 are not followed, and every hash is computed again. What is checked per export: the manifest and the
 files it lists (`verify_files`), then every row against its recorded hash and against what trainers
-stop at, drop or learn wrongly from (`verify_rows`). What is checked over all exports found: SFT and RL
-share no question and no cluster, and the formats of one shard hold the same records.
+stop at, drop or learn wrongly from (`verify_rows`). What is checked over all exports found: each is where
+its manifest says and nothing lies beside them; SFT and RL share no question, no cluster and no prompt;
+the formats of one shard hold the same records and say the same of each.
 
 Not covered: a manifest is not signed, so rows that were changed together with every hash pass unless
 their content is wrong; and Parquet is decompressed by Arrow as its metadata asks.
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import UsageError
-from pipeline.export.layout import MANIFEST, Manifest, RowKey
+from pipeline.export.layout import MANIFEST, Manifest, RowKey, is_staging
 from pipeline.export.verify_files import check_files, read_manifest, read_row_index
 from pipeline.export.verify_rows import ImageChecks, OpenExport, check_rows
 
@@ -58,10 +59,16 @@ class VerifyReport:
         return not self.problems
 
 
+class _Row(NamedTuple):
+    key: RowKey
+    content: str | None
+    """`content_key`; None where the row itself could not be trusted."""
+
+
 class _Checked(NamedTuple):
     name: str
     manifest: Manifest
-    keys: list[RowKey]
+    rows: list[_Row]
 
 
 def verify_exports(directory: Path) -> VerifyReport:
@@ -70,29 +77,52 @@ def verify_exports(directory: Path) -> VerifyReport:
     Raises:
         UsageError: there is no export.
     """
-    problems: list[Problem] = []
+    exports, problems = _survey(directory)
+    if not exports:
+        raise UsageError(f"{directory} holds no export (no {MANIFEST} in it or below); give an export directory")
     checked: list[_Checked] = []
     images = ImageChecks()
-    for path in _exports_below(directory):
-        name = path.relative_to(directory).as_posix()
-        manifest, found = _verify_one(path, name, images)
+    for path in exports:
+        manifest, found = _verify_one(path, path.relative_to(directory).as_posix(), images)
         problems += found
         if manifest is not None:
             checked.append(manifest)
-    if not checked and not problems:
-        raise UsageError(f"{directory} holds no export (no {MANIFEST} in it or below); give an export directory")
-    problems += [*_shared_between_shards(checked), *_different_within_shard(checked)]
-    exports = tuple(VerifiedExport(c.name, c.manifest.shard, c.manifest.format, c.manifest.rows) for c in checked)
-    return VerifyReport(exports, tuple(problems))
+    problems += _misplaced(directory, checked)
+    problems += [*_shared_between_shards(checked), *_different_within_shard(checked), *_contradictions(checked)]
+    verified = tuple(VerifiedExport(c.name, c.manifest.shard, c.manifest.format, c.manifest.rows) for c in checked)
+    return VerifyReport(verified, tuple(problems))
 
 
-def _exports_below(directory: Path) -> Iterator[Path]:
-    """Yield directories with a manifest, in order; hidden ones are exports in the making."""
-    for place, directories, files in os.walk(directory):
+def _survey(directory: Path) -> tuple[list[Path], list[Problem]]:
+    """Return the directories with a manifest, in order, and everything below `directory` that is in none of them."""
+    exports: list[Path] = []
+    strays: list[tuple[Path, str]] = []
+
+    def unread(error: OSError) -> None:
+        strays.append((Path(error.filename), f"cannot be read: {error.strerror}"))
+
+    for place, directories, files in os.walk(directory, onerror=unread):
+        here = Path(place)
         if MANIFEST in files:
             directories.clear()
-            yield Path(place)
-        directories[:] = sorted(name for name in directories if not name.startswith("."))
+            exports.append(here)
+            continue
+        links = [name for name in directories if (here / name).is_symlink()]
+        strays += [(here / name, "is a link; links are not followed") for name in links]
+        strays += [(here / name, f"belongs to no export: no {MANIFEST} beside or above it") for name in files]
+        directories[:] = sorted(name for name in directories if not is_staging(here.resolve() / name))
+    problems = [Problem(".", path.relative_to(directory).as_posix(), None, text) for path, text in sorted(strays)]
+    return exports, problems
+
+
+def _misplaced(directory: Path, checked: Sequence[_Checked]) -> Iterator[Problem]:
+    """Yield exports in the place of another; one that is checked by itself may have been given any name."""
+    for export in checked:
+        place = (directory / export.name).resolve().parts[-2:]
+        told = (export.manifest.shard, export.manifest.format)
+        if export.name != "." and place != told:
+            text = f"says it is {'/'.join(told)}, which is not where it lies ({'/'.join(place)})"
+            yield Problem(export.name, MANIFEST, None, text)
 
 
 def _verify_one(path: Path, name: str, images: ImageChecks) -> tuple[_Checked | None, list[Problem]]:
@@ -100,25 +130,35 @@ def _verify_one(path: Path, name: str, images: ImageChecks) -> tuple[_Checked | 
     if isinstance(manifest, str):
         return None, [Problem(name, MANIFEST, None, manifest)]
     keys, index_faults = read_row_index(path)
-    faults = [*check_files(path, manifest), *index_faults, *check_rows(OpenExport(path, manifest, keys, images))]
-    known = [key for key in keys if key is not None]
+    export = OpenExport(path, manifest, keys, images)
+    faults = [*check_files(path, manifest), *index_faults, *check_rows(export)]
+    known = [_Row(key, export.contents.get(number)) for number, key in enumerate(keys) if key is not None]
     return _Checked(name, manifest, known), [Problem(name, *fault) for fault in dict.fromkeys(faults)]
 
 
 def _shared_between_shards(checked: Sequence[_Checked]) -> Iterator[Problem]:
-    """Yield every SFT row whose question or cluster is in an RL export."""
-    questions = {key.question_id: c.name for c in checked if c.manifest.shard == "rl" for key in c.keys}
-    clusters = {key.cluster_id: c.name for c in checked if c.manifest.shard == "rl" for key in c.keys}
+    """Yield every SFT row whose question, cluster or prompt is in an RL export."""
+    taken = {
+        identity: export.name
+        for export in checked
+        if export.manifest.shard == "rl"
+        for row in export.rows
+        for identity in _identities(row)
+    }
     for export in checked:
         if export.manifest.shard != "sft":
             continue
-        for key in export.keys:
-            if key.question_id in questions:
-                where = questions[key.question_id]
-                yield Problem(export.name, key.file, key.index, f"question {key.question_id} is in {where} as well")
-            elif key.cluster_id in clusters:
-                where = clusters[key.cluster_id]
-                yield Problem(export.name, key.file, key.index, f"cluster {key.cluster_id} is in {where} as well")
+        for row in export.rows:
+            shared = next((identity for identity in _identities(row) if identity in taken), None)
+            if shared is not None:
+                text = f"{' '.join(shared)} is in {taken[shared]} as well"
+                yield Problem(export.name, row.key.file, row.key.index, text)
+
+
+def _identities(row: _Row) -> list[tuple[str, str]]:
+    """Return what SFT and RL must not share, each with what it is called."""
+    named = [("question", row.key.question_id), ("cluster", row.key.cluster_id)]
+    return named if row.content is None else [*named, ("prompt (text and images)", row.content)]
 
 
 def _different_within_shard(checked: Sequence[_Checked]) -> Iterator[Problem]:
@@ -133,4 +173,26 @@ def _different_within_shard(checked: Sequence[_Checked]) -> Iterator[Problem]:
 
 def _records(export: _Checked) -> set[str]:
     refused = {row.record_id for row in export.manifest.refused}
-    return {key.record_id for key in export.keys} | refused
+    return {row.key.record_id for row in export.rows} | refused
+
+
+def _contradictions(checked: Sequence[_Checked]) -> Iterator[Problem]:
+    """Yield rows that say otherwise than an earlier one of their shard, in whatever format.
+
+    A record has one question; a question has one cluster and one prompt. Rows of LLaMA-Factory hold no
+    question id: what they show binds them to the formats that do.
+    """
+    first: dict[tuple[str, str, str, str], tuple[str, str]] = {}
+    for export in checked:
+        for key, content in export.rows:
+            told = [
+                ("record", key.record_id, "question", key.question_id),
+                ("question", key.question_id, "cluster", key.cluster_id),
+            ]
+            if content is not None:
+                told.append(("question", key.question_id, "prompt (text and images)", content))
+            for kind, name, what, value in told:
+                before, where = first.setdefault((export.manifest.shard, kind, name, what), (value, export.name))
+                if before != value:
+                    text = f"{kind} {name} has {what} {value}; in {where} it has {before}"
+                    yield Problem(export.name, key.file, key.index, text)

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.dialects import deepeyesv2 as dialect
-from pipeline.export.layout import Format, Manifest, RowKey
-from pipeline.export.llamafactory import DATASET_INFO, canonical_row
+from pipeline.export.layout import Format, Manifest, RowKey, row_hash
+from pipeline.export.llamafactory import DATASET_INFO, canonical_row, dataset_info
 from pipeline.export.rows import IMAGE_MARK
 from pipeline.export.verify_files import Fault, plain_file
 from pipeline.export.verl import DATA_SOURCES
-from pipeline.identity import parse_json
 
 
 class RowView(NamedTuple):
@@ -43,6 +42,16 @@ def view_row(row: dict[str, Any], kind: Format, directory: Path) -> RowView:
         return RowView(row["extra_info"]["index"], row["prompt"], images, row)
     except (KeyError, TypeError, AttributeError, OSError) as error:
         raise ValueError(f"lacks a field of the format or has another type in it ({error!r})") from error
+
+
+def content_key(view: RowView) -> str | None:
+    """Return the sha256 of what a row asks: first user message and its images, in any format; None if it asks nothing.
+
+    Ids are what somebody wrote beside a row. This is what a model is shown.
+    """
+    messages = view.messages if isinstance(view.messages, list) else []
+    asked = next((m["content"] for m in messages if _is_message(m) and m["role"] == "user"), None)
+    return None if asked is None else row_hash({"text": asked, "images": view.images[: asked.count(IMAGE_MARK)]})
 
 
 def row_faults(row: dict[str, Any], view: RowView, manifest: Manifest, key: RowKey) -> Iterator[str]:
@@ -135,20 +144,12 @@ def _verl_faults(row: dict[str, Any], kind: Format) -> Iterator[str]:
 
 
 def dataset_info_faults(directory: Path, manifest: Manifest) -> Iterator[Fault]:
-    """Yield what LLaMA-Factory would stop at, or silently read otherwise, in `dataset_info.json`."""
+    """Yield a `dataset_info.json` that is not the one written for these parts; others stop or mislead the loader."""
+    parts = sorted(file.path for file in manifest.files if file.rows is not None)
     try:
-        info = parse_json(plain_file(directory, DATASET_INFO).read_text("utf-8"))
-        named = [entry["file_name"] for entry in info.values()]
-        for name, entry in info.items():
-            if set(entry["columns"]) != {"messages", "images"} or len(entry["tags"]) != _ALL_TAGS:
-                yield Fault(DATASET_INFO, None, f"{name}: columns or tags are incomplete; what is left out is unset")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        yield Fault(DATASET_INFO, None, f"cannot be read: {error!r}")
+        found = plain_file(directory, DATASET_INFO).read_bytes()
+    except (OSError, ValueError) as error:
+        yield Fault(DATASET_INFO, None, f"cannot be read: {error}")
         return
-    parts = [file.path for file in manifest.files if file.rows is not None]
-    if sorted(map(str, named)) != sorted(parts):
-        yield Fault(DATASET_INFO, None, f"names {named}, the data files are {parts}")
-
-
-_ALL_TAGS = 7
-"""Tags of LLaMA-Factory's sharegpt format; see `llamafactory.py`."""
+    if found != dataset_info(manifest.name, parts):
+        yield Fault(DATASET_INFO, None, f"is not what is written for {manifest.name} and its parts {', '.join(parts)}")

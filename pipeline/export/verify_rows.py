@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.errors import RowError
 from pipeline.export.layout import ExportFile, Manifest, RowKey, row_hash
 from pipeline.export.verify_files import Fault, check_content, plain_file
-from pipeline.export.verify_formats import dataset_info_faults, row_faults, view_row
+from pipeline.export.verify_formats import content_key, dataset_info_faults, row_faults, view_row
 from pipeline.export.verify_read import Damaged, FileDamaged, read_rows
 from pipeline.identity import IdentityError
 from pipeline.images import decode
@@ -45,6 +45,8 @@ class OpenExport:
     keys: Sequence[RowKey | None]
     """Lines of `rows.jsonl`, None where one cannot be read."""
     images: ImageChecks
+    contents: dict[int, str] = field(default_factory=dict)
+    """Row → `content_key`, of every row that `check_rows` found as it was recorded."""
 
 
 def check_rows(export: OpenExport) -> Iterator[Fault]:
@@ -90,6 +92,8 @@ def _check_row(export: OpenExport, row: dict[str, Any], index: int) -> Iterator[
         view = view_row(row, export.manifest.format, export.directory)
         if row_hash(view.canonical) != key.sha256:
             yield "was changed: its sha256 is not the one in rows.jsonl"
+        elif (asked := content_key(view)) is not None:
+            export.contents[index] = asked
     except (ValueError, IdentityError) as error:
         yield str(error)
         return

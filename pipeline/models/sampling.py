@@ -19,9 +19,12 @@ class Sampled(NamedTuple):
 async def sample_once(calls: CallCache, model: ChatModel, request: ChatRequest, sample: int) -> Sampled:
     """Return sample `sample` of `request`, from the store if anyone paid for it before.
 
+    A refusal is not stored: a server that was set up wrongly refuses what it would answer, and nothing but
+    asking again tells the two apart.
+
     Raises:
         InfrastructureError: the backend failed; nothing is stored.
-        RowError: the backend refused the request itself.
+        RowError: the backend refused the request itself; nothing is stored.
     """
 
     async def make() -> Made:

@@ -70,6 +70,10 @@ class Server:
         """
         import aiohttp
 
+        if self.api_key_env and not os.environ.get(self.api_key_env):
+            raise UsageError(
+                f"${self.api_key_env} is not set; put the key of {self.base_url} into it, or remove `api_key_env`"
+            )
         url = f"{self.base_url}/models"
         try:
             async with self._client().get(url, timeout=aiohttp.ClientTimeout(total=10)) as reply:
@@ -136,8 +140,14 @@ class Server:
                     detail = f"{url} answered {reply.status}: {(await reply.text())[:200]}"
                     raise InfrastructureError(detail) if reply.status in RETRIED else UsageError(detail)
                 return await reply.json(content_type=None)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError) as error:
-            raise InfrastructureError(f"model server {self.base_url}: {str(error) or type(error).__name__}") from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise InfrastructureError(
+                f"model server {self.base_url}: {str(error) or type(error).__name__}; start it, then run again"
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise InfrastructureError(
+                f"{url} answered what is not JSON ({error}); is `base_url` in the recipe that of an OpenAI server?"
+            ) from error
 
     def _refuse(self, body: dict[str, Any], said: str) -> NoReturn:
         if KEEP_STOP in body and KEEP_STOP in said:

@@ -91,13 +91,18 @@ FROM cost c JOIN stages s USING (stage)
 GROUP BY s.stage, s.position ORDER BY s.position
 """
 
+_COST_TITLE = (
+    "Cost over all invocations: calls paid for, and calls answered from the store. "
+    "An invocation that was killed is not counted, though calls it paid for are in the store"
+)
+
 _REPORTS = (
     _FUNNEL,
     _Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
     _Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
     _Report("yield_by_teacher", "Yield by teacher", "SELECT * FROM yield_by_teacher"),
     _Report("tool_mix", "Tool calls", "SELECT * FROM tool_mix"),
-    _Report("cost", "Cost over all invocations: calls paid for, and calls answered from the store", _COST),
+    _Report("cost", _COST_TITLE, _COST),
     _Report("shards", "Exports", "SELECT * FROM shards ORDER BY ALL"),
 )
 
@@ -183,7 +188,15 @@ def visible(text: str) -> str:
     )
 
 
-_HEADERS = {"n_in": "in", "pass_rate": "pass %", "cpu_seconds": "CPU s", "wall_seconds": "wall s", "nbytes": "bytes"}
+_HEADERS = {
+    "n_in": "in",
+    "pass_rate": "pass %",
+    "cpu_seconds": "CPU s",
+    "funnel.cpu_seconds": "CPU s, all runs",
+    "wall_seconds": "wall s",
+    "nbytes": "bytes",
+}
+"""Of a column in every table, or in the one named."""
 
 
 _ID = re.compile(r"[0-9a-f]{64}")
@@ -191,24 +204,36 @@ _SHORT_ID = 12
 """Digits of an id that suffice: among a million ids two share them in 2 of 1,000 runs, and `show` then says so."""
 
 
-def rich_table(table: Table, *, short_ids: bool) -> RichTable:
+def rich_table(table: Table, *, width: int, short_ids: bool) -> RichTable:
     """Return the table, without its title, for a terminal: numbers right-aligned, with equal decimals in a column.
 
-    `short_ids` cuts cells that are an id to a prefix that is still unique.
+    It takes `width` characters or less by wrapping texts; where that does not suffice it is wider, for no
+    number, id or name is ever broken. `short_ids` cuts cells that are an id to a prefix that is still unique.
     """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    from pipeline.report.widths import GAP, column_widths
+
+    # One space of padding and rich's one between columns: GAP.
+    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     columns = [_cells(name, [row[index] for row in table.rows]) for index, name in enumerate(table.columns)]
-    for index, name in enumerate(table.columns):
+    if short_ids:
+        columns = [[cell[:_SHORT_ID] if _ID.fullmatch(cell) else cell for cell in cells] for cells in columns]
+    headers = [visible(header) for header in _headers(table)]
+    widths = column_widths(headers, columns, width)
+    for index, header in enumerate(headers):
         numeric = _is_numeric(row[index] for row in table.rows)
-        shown.add_column(Text(_HEADERS.get(name, visible(name))), justify="right" if numeric else "left")
+        shown.add_column(Text(header), justify="right" if numeric else "left", width=widths[index])
     for cells in zip(*columns, strict=True):
-        cut = (cell[:_SHORT_ID] if short_ids and _ID.fullmatch(cell) else cell for cell in cells)
-        shown.add_row(*(Text(cell, overflow="fold") for cell in cut))
+        shown.add_row(*(Text(cell, overflow="fold") for cell in cells))
+    shown.width = sum(widths) + GAP * (len(widths) - 1)
     return shown
+
+
+def _headers(table: Table) -> list[str]:
+    return [_HEADERS.get(f"{table.name}.{name}", _HEADERS.get(name, name)) for name in table.columns]
 
 
 def csv_text(table: Table) -> str:
@@ -223,7 +248,7 @@ def csv_text(table: Table) -> str:
 def markdown_text(table: Table) -> str:
     """Return the table as a pipe table of GitHub Markdown, with its title as a heading."""
     columns = [_cells(name, [row[index] for row in table.rows]) for index, name in enumerate(table.columns)]
-    headers = [_HEADERS.get(name, name) for name in table.columns]
+    headers = _headers(table)
     marks = ["---:" if _is_numeric(row[index] for row in table.rows) else "---" for index in range(len(headers))]
     lines = [headers, marks, *(list(cells) for cells in zip(*columns, strict=True))]
     body = "".join("| " + " | ".join(_markdown_cell(cell) for cell in line) + " |\n" for line in lines)

@@ -1,4 +1,4 @@
-"""Memory and process limits by control group, version 1 or 2, where this process may make groups."""
+"""Memory and process limits and CPU time by control group, version 1 or 2, where this process may make groups."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from pipeline.sandbox.policy import Limits
 
 Version = Literal["v1", "v2"]
 _PREFIX = "coldforge-"
+_LEGACY = ("memory", "pids", "cpuacct")
 
 
 class Place(NamedTuple):
-    """Where groups can be made: directory by controller (`memory`, `pids`); the same one twice under version 2."""
+    """Where groups can be made: directory by controller, `memory`, `pids` and where there is one `cpuacct`.
+
+    Under version 2 they are all the same one: every group there counts CPU time.
+    """
 
     version: Version
     parents: Mapping[str, Path]
@@ -29,15 +33,15 @@ def find() -> Place | None:
     mounts = _mounts()
     own = dict(_own())
     legacy: dict[str, Path] = {}
-    for name in ("memory", "pids"):
-        if name in mounts and name in own:
+    for name in _LEGACY:
+        if name in mounts and name in own and os.access(mounts[name] / own[name], os.W_OK):
             legacy[name] = mounts[name] / own[name]
-    if len(legacy) == 2 and all(os.access(path, os.W_OK) for path in legacy.values()):  # noqa: PLR2004 - both
+    if {"memory", "pids"} <= legacy.keys():
         return Place("v1", legacy)
     if "" in mounts and "" in own:
         group = mounts[""] / own[""]
         if os.access(group / "cgroup.subtree_control", os.W_OK) and _delegates(group):
-            return Place("v2", {"memory": group, "pids": group})
+            return Place("v2", {"memory": group, "pids": group, "cpuacct": group})
     return None
 
 
@@ -62,7 +66,7 @@ def _mounts() -> dict[str, Path]:
         if kind == "cgroup2":
             found[""] = Path(point)
         elif kind == "cgroup":
-            found.update({name: Path(point) for name in options.split(",") if name in {"memory", "pids"}})
+            found.update({name: Path(point) for name in options.split(",") if name in _LEGACY})
     return found
 
 
@@ -118,6 +122,16 @@ class Group:
         name = "memory.oom_control" if self._version == "v1" else "memory.events"
         counts = dict(line.split() for line in (self._directories["memory"] / name).read_text().splitlines())
         return int(counts.get("oom_kill", 0))
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time of all processes that were ever in the group; None if it is not counted."""
+        directory = self._directories.get("cpuacct")
+        if directory is None:
+            return None
+        if self._version == "v1":
+            return int((directory / "cpuacct.usage").read_text()) / 1e9
+        counts = dict(line.split() for line in (directory / "cpu.stat").read_text().splitlines())
+        return int(counts["usage_usec"]) / 1e6
 
     def remove(self) -> None:
         """Remove the group, which must be empty.

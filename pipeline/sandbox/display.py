@@ -51,21 +51,25 @@ class Screen:
             return False
         return True
 
-    def show_open_figures(self) -> None:
-        """Take in all open figures in their order, and close them."""
+    def show_open_figures(self, *, draw: bool = True) -> None:
+        """Take in all open figures in their order (but not if they are not to be drawn), and close them."""
         import matplotlib.pyplot as plt
         from matplotlib._pylab_helpers import Gcf
 
         try:
-            for manager in Gcf.get_all_fig_managers():
+            managers = Gcf.get_all_fig_managers()
+            if managers and not draw:
+                self.notes.append(f"{len(managers)} open figures are not shown: the cell was interrupted.")
+                return
+            for manager in managers:
                 self._figure(manager.canvas.figure)
         finally:
             plt.close("all")
 
-    def finish(self) -> None:
+    def finish(self, *, draw: bool) -> None:
         """Take in what is left at the end of a cell; a figure that cannot be drawn becomes a note."""
         try:
-            self.show_open_figures()
+            self.show_open_figures(draw=draw)
         except BaseException as error:  # noqa: BLE001 - guest code draws here and may raise anything
             self.notes.append(f"A figure is not shown: {type(error).__name__}.")
         if self._left_out:

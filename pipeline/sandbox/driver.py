@@ -91,6 +91,8 @@ class _Notebook:
     def __init__(self, names: dict[str, Any], limits: Limits) -> None:
         self._limits = limits
         self._running = False
+        self._interrupted = False
+        """The host has ended the running cell."""
         self._module = types.ModuleType("__main__")
         self._module.__dict__.update(names, display=display.display, __builtins__=builtins)
         sys.modules["__main__"] = self._module
@@ -99,6 +101,7 @@ class _Notebook:
     def _on_interrupt(self, _number: int, _frame: object) -> None:
         # The host interrupts a cell, never what comes after it.
         if self._running:
+            self._interrupted = True
             raise KeyboardInterrupt
 
     def run(self, number: int, code: str) -> tuple[list[bytes], dict[str, Any]]:
@@ -108,22 +111,28 @@ class _Notebook:
         name = f"<cell {number}>"
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
         value, failure = None, None
+        self._interrupted = False
         try:
             try:
                 self._running = True
-                value = self._execute(code, name)
-                SCREEN.finish()
+                value = self._execute_and_draw(code, name)
             finally:
                 self._running = False
         except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt end a cell, not the session
             failure = _describe(error, self._limits.value)
-            SCREEN.finish()
         notes = SCREEN.notes
         if value is not None and len(value) > self._limits.value:
             notes.append(f"The value's text of {len(value)} characters is shortened.")
             value = _cut(value, self._limits.value)
         self._flush()
         return SCREEN.pixels, _reply(number, value, failure, SCREEN.shapes, notes[:_NOTES])
+
+    def _execute_and_draw(self, code: str, name: str) -> str | None:
+        try:
+            return self._execute(code, name)
+        finally:
+            # Drawing may take as long as anything else, so it belongs to the cell's time, also after an exception.
+            SCREEN.finish(draw=not self._interrupted)
 
     def _execute(self, code: str, name: str) -> str | None:
         tree = ast.parse(code, name)

@@ -16,19 +16,25 @@ from pathlib import Path
 
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.identity import digest
+from pipeline.sandbox import root
 
 _LOCK = Path(__file__).with_name("guest.lock")
 _MARK = "complete"
 _LAYOUT = 1
 """Version of how the directory is made; a new one builds anew."""
-# What runs inside and shapes results; the rest of the package does not.
-_INSIDE = ("driver.py", "display.py")
+_OUTSIDE = ("worker", "launcher", "session", "exchange", "usage", "output", "outcome")
+"""Modules of the host's side that shape results: the guest's surroundings, its limits, status and texts."""
 
 
 def environment() -> str:
-    """Return the sha256 of what guest code runs on: packages, interpreter, architecture and the cell loop."""
-    inside = [hashlib.sha256(_LOCK.with_name(name).read_bytes()).hexdigest() for name in _INSIDE]
-    return digest({"packages": _packages(), "inside": inside})
+    """Return the sha256 of what guest code runs on: packages, interpreter, architecture and our own code.
+
+    Of the code every module counts that runs inside or shapes what comes out, whole: a cell that was cached
+    under other rules must not be taken for one of today's.
+    """
+    names = sorted({*root.SHIPPED, *_OUTSIDE})
+    code = {name: hashlib.sha256(_LOCK.with_name(f"{name}.py").read_bytes()).hexdigest() for name in names}
+    return digest({"packages": _packages(), "code": code})
 
 
 def _packages() -> str:

@@ -30,6 +30,7 @@ _NAMESPACES = {
 }
 
 # <linux/mount.h>
+MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8

@@ -21,7 +21,7 @@ class Limits:
     cell_cpu_seconds: float = 20.0
     """CPU time of a cell over all its processes; many processes must not buy more than one would get."""
     session_cpu_seconds: int = 120
-    """CPU time of each process over the whole session, kept by the kernel (background work included)."""
+    """CPU time of all processes over the whole session, background work included."""
     memory: int = 2048 * MIB
     """Of all processes together. One process meets `data` first and so a MemoryError it can handle."""
     data: int = 1792 * MIB
@@ -36,7 +36,7 @@ class Limits:
     """How many files these may hold."""
     descriptors: int = 256
     """Open files of one process."""
-    output_kept: int = 16 * 1024
+    output_kept: int = 8 * 1024
     """Of each of stdout and stderr: half from the head and half from the tail."""
     output_killed: int = 8 * MIB
     """Stdout and stderr of a cell together; a cell that prints more is stopped."""

@@ -166,6 +166,8 @@ class _Slot:
 
     def __init__(self, directory: Path, limits: Limits, groups: cgroup.Place | None) -> None:
         self._make = (directory, limits, groups)
+        self._starting = threading.Lock()
+        """Held while a zygote starts, which takes seconds; nobody who gives one back waits for it."""
         self._lock = threading.Lock()
         self._current: Worker | None = None
         self._users: dict[Worker, int] = {}
@@ -180,18 +182,17 @@ class _Slot:
             InfrastructureError: none could be started, or the pool is closed.
             IsolationError: as `Worker`.
         """
-        with self._lock:
+        with self._starting:
             if self._closed:
                 raise InfrastructureError("sandbox: the pool is closed")
             worker = self._current
             if worker is None or not worker.alive or worker.started >= _RECYCLE_AFTER:
-                self._current = Worker(*self._make)
-                self._users[self._current] = 0
+                worker = Worker(*self._make)
+            with self._lock:
+                self._current = worker
+                self._users[worker] = self._users.get(worker, 0) + 1
                 self._end_unused()
-            current = self._current
-            assert current is not None  # noqa: S101 - set above
-            self._users[current] += 1
-            return current
+            return worker
 
     def give_back(self, worker: Worker) -> None:
         """End of a session; the last one of a replaced zygote ends that as well."""
@@ -201,7 +202,7 @@ class _Slot:
 
     def close(self) -> None:
         """End all zygotes."""
-        with self._lock:
+        with self._starting, self._lock:
             self._closed = True
             for worker in self._users:
                 worker.close()

@@ -85,6 +85,7 @@ def facts() -> dict[str, Any]:
         "landlock_abi": landlock.abi(),
         "cgroup": groups.version if groups is not None else "none",
         "memory": "control group" if groups is not None else "rlimits and a 100 ms watchdog: cgroup not writable",
+        "cpu": "control group" if groups is not None and "cpuacct" in groups.parents else "counters of each process",
         "seccomp": seccomp.filter_hash(machine),
         "started_as": "root" if os.geteuid() == 0 else "user",
     }

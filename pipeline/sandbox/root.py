@@ -11,7 +11,10 @@ from pipeline.sandbox import linux
 SITE = "/guest"
 """Where the guest's packages appear."""
 PREFIX = "/python"
-"""Where an interpreter that is not the system's own appears; a neutral name, so no path of the host shows."""
+"""Where an interpreter that is not the system's own appears; a neutral name: tracebacks do not depend on the host.
+
+/proc/self/mountinfo still says what is mounted from where: a guest can learn the names of these directories.
+"""
 CODE = "/coldforge"
 BOX, TEMPORARY, SHARED = "/box", "/tmp", "/dev/shm"  # noqa: S108 - inside the new root, private to a session
 SCRATCH = "/mnt"
@@ -23,7 +26,7 @@ _TOP = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")  # links into /usr on most 
 _ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/mime.types")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID
-_SHIPPED = ("policy", "linux", "seccomp", "landlock", "wire", "root", "isolate", "zygote", "driver", "display")
+SHIPPED = ("policy", "linux", "seccomp", "landlock", "wire", "root", "isolate", "zygote", "driver", "display")
 """Modules that run inside; nothing else of the project is visible there."""
 
 
@@ -75,10 +78,14 @@ def build(place: Place) -> None:
     linux.set_mount_attributes("/", _READ_ONLY | linux.MOUNT_ATTR_NODEV, recursive=False)
 
 
-def mount_proc(root: str = "") -> bool:
-    """Mount a /proc of the caller's own process namespace; return whether the kernel allowed it.
+def mount_proc(root: str = "") -> None:
+    """Mount a /proc of the caller's own process namespace.
 
-    Below a container with a masked /proc it refuses; guests then live without one.
+    Below a container with a masked /proc the kernel refuses; guests then live with an empty directory, which
+    also hides the /proc of their zygote.
+
+    Raises:
+        OSError: not even that could be mounted.
     """
     flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
     # Only the process directories (Linux 5.8): no cpuinfo, sysrq or kcore. Older kernels know no such option.
@@ -87,8 +94,8 @@ def mount_proc(root: str = "") -> bool:
             linux.mount("proc", f"{root}/proc", "proc", flags, options)
         except OSError:
             continue
-        return True
-    return False
+        return
+    linux.mount("none", f"{root}/proc", "tmpfs", flags | linux.MS_RDONLY, "mode=555,size=4k")
 
 
 def _interpreter(place: Place) -> None:
@@ -121,7 +128,7 @@ def _files(place: Place) -> None:
     package.mkdir(parents=True)
     (package.parent / "__init__.py").touch()
     (package / "__init__.py").touch()
-    for name in _SHIPPED:
+    for name in SHIPPED:
         (package / f"{name}.py").write_bytes(Path(place.code, f"{name}.py").read_bytes())
 
 

@@ -30,7 +30,7 @@ _CALLS = {
         rt_sigsuspend=130 sigaltstack=131 pause=34 alarm=37 setitimer=38 getitimer=36
         getpid=39 getppid=110 gettid=186 getuid=102 geteuid=107 getgid=104 getegid=108 getresuid=118
         getresgid=120 getgroups=115 getpgid=121 getpgrp=111 getsid=124 setpgid=109 setsid=112 uname=63
-        sysinfo=99 getrlimit=97 setrlimit=160 getrusage=98 times=100
+        sysinfo=99 getrlimit=97 getrusage=98 times=100
         clock_gettime=228 clock_getres=229 clock_nanosleep=230 nanosleep=35 gettimeofday=96 time=201
         getrandom=318
         select=23 pselect6=270 poll=7 ppoll=271 epoll_create=213 epoll_create1=291 epoll_ctl=233 epoll_wait=232
@@ -55,7 +55,7 @@ _CALLS = {
         rt_sigsuspend=133 sigaltstack=132 setitimer=103 getitimer=102
         getpid=172 getppid=173 gettid=178 getuid=174 geteuid=175 getgid=176 getegid=177 getresuid=148
         getresgid=150 getgroups=158 getpgid=155 getsid=156 setpgid=154 setsid=157 uname=160 sysinfo=179
-        getrlimit=163 setrlimit=164 getrusage=165 times=153
+        getrlimit=163 getrusage=165 times=153
         clock_gettime=113 clock_getres=114 clock_nanosleep=115 nanosleep=101 gettimeofday=169 getrandom=278
         pselect6=72 ppoll=73 epoll_create1=20 epoll_ctl=21 epoll_pwait=22 epoll_pwait2=441 eventfd2=19
         sendto=206 recvfrom=207 sendmsg=211 recvmsg=212 shutdown=210 getsockopt=209 setsockopt=208
@@ -127,7 +127,8 @@ def build(machine: str) -> bytes:
     )
     program += _on(calls.pop("ioctl"), _argument_in(1, _IOCTLS))
     program += _on(calls.pop("prctl"), _argument_in(0, _PRCTLS))
-    program += _on(calls.pop("prlimit64"), _argument_in(0, (0,)))  # only of the caller itself
+    # Limits can be read, and only the caller's own. Lowered ones would let the kernel kill a session unexplained.
+    program += _on(calls.pop("prlimit64"), _all_zero(_ARGUMENT, _ARGUMENT + 16, _ARGUMENT + 20))
     program += _on(calls.pop("socketpair"), _argument_in(0, (_AF_UNIX,)))
     for number in calls.values():
         program += _on(number, [(_RETURN, 0, 0, _ALLOW)])
@@ -143,6 +144,14 @@ def filter_hash(machine: str) -> str:
 def _on(number: int, block: list[Instruction]) -> list[Instruction]:
     """Run a block that ends in a return if the loaded number is this one."""
     return [(_JUMP_EQUAL, 0, len(block), number), *block]
+
+
+def _all_zero(*offsets: int) -> list[Instruction]:
+    """Allow if every 32-bit word at these offsets is zero, else EPERM."""
+    block: list[Instruction] = []
+    for offset in offsets:
+        block += [(_LOAD, 0, 0, offset), (_JUMP_EQUAL, 1, 0, 0), (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
+    return [*block, (_RETURN, 0, 0, _ALLOW)]
 
 
 def _argument_in(index: int, values: tuple[int, ...]) -> list[Instruction]:

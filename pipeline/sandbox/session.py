@@ -49,8 +49,9 @@ class Session:
         self._seq = 0
         self._lock = threading.Lock()
         self._ended = False
-        self._starved = False
-        """Killed between two cells for the memory of background work."""
+        self._meter = usage.CpuMeter()
+        self._fate: Stop | None = None
+        """Why it was killed between two cells: what its background work used."""
         self._closed = False
         self._last_used = time.monotonic()
         handles.channel.setblocking(False)
@@ -133,17 +134,21 @@ class Session:
             self._handles.close()
 
     def check_idle(self) -> None:
-        """End the session if it has waited too long for a cell, or if its background work takes too much memory."""
+        """End the session if it has waited too long for a cell, or if its background work takes too much."""
         if not self._lock.acquire(blocking=False):
             return  # a cell runs and is watched by its own thread
         try:
-            if self._ended:
+            if self._ended or self._fate is not None:
                 return
             if time.monotonic() - self._last_used > self._limits.idle_seconds:
                 self._end()
-            elif self._over_memory(usage.tree(self._pid)):
+                return
+            pids = usage.tree(self._pid)
+            try:
+                self._hold(pids, self._cpu_seconds(pids))
+            except Stop as stop:
                 # The next cell finds it dead and is told why: this was the guest's doing.
-                self._starved = True
+                self._fate = stop
                 self._signal(signal.SIGKILL)
         finally:
             self._lock.release()
@@ -154,9 +159,10 @@ class Session:
         self._seq += 1
         exchange = self._exchange(wire.frame({"seq": self._seq, "code": code}))
         pids = usage.tree(self._pid)
-        begin, cpu = time.monotonic(), usage.cpu_seconds(pids)
+        begin, cpu = time.monotonic(), self._cpu_seconds(pids)
         try:
             background.check_quiet()
+            self._hold_cpu(cpu)
             interrupted = self._watch(exchange, cpu)
             if self._group is not None and self._group.memory_kills():
                 raise self._memory_stop()
@@ -169,7 +175,7 @@ class Session:
         exchange.drain()
         spent = Usage(
             wall=time.monotonic() - begin,
-            cpu=max(0.0, usage.cpu_seconds(usage.tree(self._pid)) - cpu),
+            cpu=self._cpu_seconds(usage.tree(self._pid)) - cpu,
             max_rss=usage.max_rss(self._pid),
         )
         return build_result(
@@ -204,10 +210,9 @@ class Session:
                 continue
             looked = now
             pids = usage.tree(self._pid)
-            if self._over_memory(pids):
-                raise self._memory_stop()
-            overtime = waited > limits.cell_seconds
-            if not interrupted and (overtime or usage.cpu_seconds(pids) - cpu_before > limits.cell_cpu_seconds):
+            cpu = self._cpu_seconds(pids)
+            self._hold(pids, cpu)
+            if not interrupted and (waited > limits.cell_seconds or cpu - cpu_before > limits.cell_cpu_seconds):
                 self._signal(signal.SIGINT)
                 interrupted = True
         exchange.drain()
@@ -245,21 +250,41 @@ class Session:
         if not _readable(self._handles.process, 1.0):
             return Stop("died", "SessionDied", "the cell closed the session's channel")
         report = self._report()
-        if self._starved or (self._group is not None and self._group.memory_kills()):
+        if self._fate is not None:
+            return self._fate
+        if self._group is not None and self._group.memory_kills():
             return self._memory_stop()
         code = int(report["exit"])
         if code >= 0:
             return Stop("died", "SessionDied", f"the cell ended the session's process with code {code}")
         if report["cpu"] >= self._limits.session_cpu_seconds - 1:
-            return Stop("died", "SessionDied", "the session used up its CPU time")
+            return self._cpu_stop()
         name = signal.Signals(-code).name
         if name == "SIGKILL":
-            # Process 1 cannot be killed from inside: somebody on the host did, perhaps for its own memory.
+            # Process 1 cannot be killed from inside and cannot change its limits; of these only the one on CPU
+            # time kills so, as does the group's on memory: somebody on the host did, perhaps for its own memory.
             raise InfrastructureError("sandbox: a session was killed from outside")
         return Stop("died", "SessionDied", f"the session's process ended by {name}")
 
     def _memory_stop(self) -> Stop:
         return Stop("killed_memory", "MemoryLimit", f"the session used over {self._limits.memory >> 20} MiB of memory")
+
+    def _cpu_stop(self) -> Stop:
+        return Stop("died", "SessionDied", "the session used up its CPU time")
+
+    def _cpu_seconds(self, pids: list[int]) -> float:
+        counted = None if self._group is None else self._group.cpu_seconds()
+        return self._meter.seconds(pids) if counted is None else counted
+
+    def _hold(self, pids: list[int], cpu: float) -> None:
+        """Raise `Stop` if the session has used too much of anything."""
+        if self._over_memory(pids):
+            raise self._memory_stop()
+        self._hold_cpu(cpu)
+
+    def _hold_cpu(self, cpu: float) -> None:
+        if cpu > self._limits.session_cpu_seconds:
+            raise self._cpu_stop()
 
     def _over_memory(self, pids: list[int]) -> bool:
         if self._group is None:

@@ -40,13 +40,31 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def cpu_seconds(pids: list[int]) -> float:
-    """Return the CPU time of these processes and their ended children (utime to cstime of proc(5))."""
-    ticks = 0
-    for pid in pids:
-        fields = _read(pid, "stat").rpartition(")")[2].split()
-        ticks += sum(map(int, fields[11:15]))
-    return ticks / _TICKS
+class CpuMeter:
+    """CPU time of a session from its processes' own counters: never too much, and never less than before.
+
+    Missed is what a process used after the last look at it, if it ended without its parent waiting for it
+    (SIGCHLD ignored).
+    """
+
+    def __init__(self) -> None:
+        self._own: dict[tuple[int, str], int] = {}
+        """Ticks of each process when it was last seen; a number is used again, with its start time it is not."""
+        self._most = 0
+
+    def seconds(self, pids: list[int]) -> float:
+        """Return the CPU time used so far, where `pids` are the processes there are now, parents first."""
+        alive, waited = 0, 0
+        for pid in pids:
+            # utime, stime, cutime, cstime and starttime: fields 14 to 17 and 22 of proc(5)
+            fields = _read(pid, "stat").rpartition(")")[2].split()
+            if fields:
+                self._own[pid, fields[19]] = int(fields[11]) + int(fields[12])
+                alive += self._own[pid, fields[19]]
+                waited += int(fields[13]) + int(fields[14])
+        # What has ended is known in two ways, each of which may miss some of it.
+        self._most = max(self._most, alive + waited, sum(self._own.values()))
+        return self._most / _TICKS
 
 
 def memory(pids: list[int]) -> int:
@@ -77,6 +95,7 @@ def _kib(text: str, field: str) -> int:
 
 def _read(pid: int, name: str) -> str:
     try:
-        return Path(f"/proc/{pid}/{name}").read_text()
+        # Guest code may give its processes any name, valid text or not.
+        return Path(f"/proc/{pid}/{name}").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return ""

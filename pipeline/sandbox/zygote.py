@@ -129,7 +129,7 @@ def _session(world: _World, channel: int, stdout: int, stderr: int) -> NoReturn:
 def _reap(child: _Child) -> None:
     _, status, usage = os.wait4(child.pid, 0)
     code = os.waitstatus_to_exitcode(status)
-    _tell(child.status, {"exit": code, "cpu": usage.ru_utime + usage.ru_stime, "max_rss": usage.ru_maxrss * 1024})
+    _tell(child.status, {"exit": code, "cpu": usage.ru_utime + usage.ru_stime})
     child.status.close()
 
 

@@ -56,6 +56,19 @@ def to_question(row: SourceRow, directory: Path, blobs: BlobStore) -> Question:
     )
 
 
+def check_row(row: SourceRow, directory: Path) -> RowError | None:
+    """Return why no question can be made of a row, as far as its fields and the paths of its images tell.
+
+    No image is read: one that is there may still turn out damaged.
+    """
+    try:
+        for name in _parse(row.payload).images:
+            _inside(directory, name)
+    except RowError as error:
+        return error
+    return None
+
+
 def image_names(row: SourceRow) -> tuple[str, ...]:
     """Return the image files that a row names, checked or not."""
     images = parse_json(row.payload).get("images")

@@ -268,8 +268,8 @@ def _store(db: sqlite3.Connection, kind: str, key: str, made: Made, owner: str) 
 
 def _start_time(pid: int) -> str:
     """Return when a process started, in ticks; with the pid it names the process for good on this boot."""
-    # Field 22 of /proc/<pid>/stat, counted after the command, which may hold spaces (proc(5)).
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    # Field 22 of /proc/<pid>/stat, counted after the command, which may hold spaces and any bytes (proc(5)).
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
 
 
 def _alive(owner: str) -> bool:

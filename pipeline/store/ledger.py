@@ -136,7 +136,8 @@ def query(run: Path, sql: str) -> pa.Table:
     """Run one read-only query on a run's ledger and return its result.
 
     Raises:
-        UsageError: there is no ledger, or DuckDB refuses the query; the message is DuckDB's own.
+        UsageError: there is no ledger, `sql` is more than one statement, or DuckDB refuses it; then the message is
+            DuckDB's own.
     """
     import duckdb
 
@@ -146,6 +147,9 @@ def query(run: Path, sql: str) -> pa.Table:
     # External access off: a query reads the ledger and nothing else on this machine.
     with duckdb.connect(str(path), read_only=True, config={**_CONFIG, "enable_external_access": False}) as db:
         try:
+            # DuckDB would run them all and return the last result alone.
+            if (given := len(db.extract_statements(sql))) > 1:
+                raise UsageError(f"--sql: these are {given} statements; give one SELECT")
             relation = db.sql(sql)
         except duckdb.Error as error:
             raise UsageError(f"--sql: {error}") from error

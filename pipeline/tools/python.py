@@ -122,7 +122,7 @@ def _comparable(cell: Cell) -> Cell:
 
 
 class PythonSession:
-    """One rollout's notebook. Use as a context manager; cells run one after the other."""
+    """One rollout's notebook. Use as an async context manager; cells run one after the other."""
 
     def __init__(self, tool: PythonTool, images: tuple[ImageRef, ...]) -> None:
         self._tool = tool
@@ -135,13 +135,13 @@ class PythonSession:
         self._open = ExitStack()
         self._leased = False
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        await self._close()
 
     async def run(self, code: str) -> Ran:
         """Execute `code`, or return what it gave before in the same situation.
@@ -160,7 +160,7 @@ class PythonSession:
             self._codes.clear()
             self._cells.clear()
         if cell.ended or self._live is None:
-            self._close()
+            await self._close()
         return Ran(cell, entry.seconds)
 
     def _key(self) -> str:
@@ -195,10 +195,16 @@ class PythonSession:
         self._executed += 1
         return Ran(to_cell(result, self._tool.blobs, self._tool.rule), result.usage.wall)
 
-    def _close(self) -> None:
-        """End the live session, if any, and give its lease back."""
-        self._open.close()
-        self._live, self._executed = None, 0
-        if self._leased:
-            self._leased = False
-            self._tool.leases.release()
+    async def _close(self) -> None:
+        """End the live session, if any, then give its lease back; also when the rollout is cancelled meanwhile."""
+        await asyncio.shield(asyncio.create_task(self._end()))
+
+    async def _end(self) -> None:
+        try:
+            # The kernel takes a session apart; the other rollouts need not wait for that.
+            await asyncio.to_thread(self._open.close)
+        finally:
+            self._live, self._executed = None, 0
+            if self._leased:
+                self._leased = False
+                self._tool.leases.release()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import threading
 import time
 from ast import literal_eval
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import TypeVar
 import pytest
 
 from pipeline.images import ViewRule
-from pipeline.sandbox import Pool, guest
+from pipeline.sandbox import Pool, Session, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.python import Cell, PythonTool, Ran
@@ -46,7 +47,7 @@ def act(pool: Pool, store: Path, work: Callable[[PythonTool], Awaitable[T]]) -> 
 
 async def notebook(tool: PythonTool, *codes: str) -> list[Ran]:
     """Run cells one after the other, as a rollout does."""
-    with tool.session(()) as session:
+    async with tool.session(()) as session:
         return [await session.run(code) for code in codes]
 
 
@@ -153,3 +154,30 @@ def test_no_more_cells_run_at_once_than_there_are_workers_and_waiting_is_not_the
     spans = sorted(literal_eval(ran.cell.value or "")[1:] for ran in done)
     assert all(before[1] <= after[0] for before, after in zip(spans, spans[WORKERS:], strict=False))
     assert all(ran.seconds >= 0.05 for ran in done)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_session_that_closes_stops_no_other_rollout_and_keeps_its_lease_until_it_is_gone(
+    cancelled: bool, pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing, go, close = threading.Event(), threading.Event(), Session.close
+
+    def slow(session: Session) -> None:
+        closing.set()
+        assert go.wait(20)
+        close(session)
+
+    async def work(tool: PythonTool) -> None:
+        task = asyncio.create_task(notebook(tool, "1"))
+        assert await asyncio.to_thread(closing.wait, 20)
+        if cancelled:
+            task.cancel()
+            await asyncio.wait([task])
+        assert not task.done() or cancelled
+        assert tool.leases._value == pool.capacity - 1
+        go.set()
+        for _ in range(pool.capacity):
+            await asyncio.wait_for(tool.leases.acquire(), 20)
+
+    monkeypatch.setattr(Session, "close", slow)
+    act(pool, tmp_path, work)

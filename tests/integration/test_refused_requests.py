@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from PIL import Image
 
 from filters.validators import ValidatorSettings
 from flows.stages.synthesize import Synthesis, synthesize_unit
 from pipeline.errors import RowError
-from pipeline.images import ViewRule
+from pipeline.images import ViewRule, encode_png, put_image
 from pipeline.models.chat import ChatRequest, Sampling
 from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
@@ -22,7 +23,7 @@ from pipeline.stage import UnitInput, UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import ImageHit, TextHit
+from pipeline.tools.search.hits import ImageHit, SearchProvider, TextHit
 from tests.fakes import ScriptedModel
 
 T = TypeVar("T")
@@ -64,9 +65,10 @@ def pool() -> Iterator[Pool]:
         yield pool
 
 
-def act(pool: Pool, store: Path, work: Callable[[World], Awaitable[T]]) -> T:
+def act(pool: Pool, store: Path, work: Callable[[World], Awaitable[T]], search: SearchProvider | None = None) -> T:
     async def main() -> T:
-        return await work(World(calls, blobs, Views(blobs, RULE), PythonTool(pool, calls, blobs, RULE, 0), NoSearch()))
+        python = PythonTool(pool, calls, blobs, RULE, 0)
+        return await work(World(calls, blobs, Views(blobs, RULE), python, search or NoSearch()))
 
     blobs = BlobStore(store / "blobs")
     with CallCache(store / "calls.sqlite") as calls:
@@ -175,3 +177,31 @@ def test_a_question_that_every_teacher_refuses_is_quarantined(pool: Pool, tmp_pa
     output = synthesized(pool, tmp_path, refused, refused)
     assert [(item.outcome, item.reason) for item in output.outcomes] == [("quarantined", "request_refused")]
     assert output.tables == {"trajectories": (), "unfinished": ()}
+
+
+class TwoPictures(NoSearch):
+    """Finds a picture that the student can be shown, and one whose shape its processor refuses."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._thumbnails = [put_image(blobs, encode_png(Image.new("RGB", size))) for size in ((320, 240), (2100, 10))]
+
+    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:  # noqa: ARG002 - a provider's signature
+        return tuple(
+            ImageHit(title=f"picture {number}", url="local://picture", thumbnail=thumbnail)
+            for number, thumbnail in enumerate(self._thumbnails)
+        )
+
+
+def test_a_thumbnail_that_the_student_cannot_be_shown_is_left_out_and_the_rollout_goes_on(
+    pool: Pool, tmp_path: Path
+) -> None:
+    blobs = BlobStore(tmp_path / "blobs")
+    image = put_image(blobs, encode_png(Image.new("RGB", (64, 64), "red")))
+    question = QUESTION.model_copy(update={"images": (image,)})
+    call = '<think>Who is it?</think>\n<tool_call>\n{"name": "image_search"}\n</tool_call>'
+    setting = asked(lambda request, _: RIGHT if len(request.messages) > 2 else call)
+    done = act(pool, tmp_path, lambda world: rollout(question, 0, setting, world), TwoPictures(blobs))
+    assert done.finish == "answer"
+    assert len(done.turns[0].images) == 1
+    assert "picture 0" in (done.turns[0].observation or "")
+    assert "picture 1" not in (done.turns[0].observation or "")

@@ -211,6 +211,16 @@ KERNEL = [
     denied(70, "another filter", "raw(157, 22, 2, 0, 0, 0)"),
     denied(70, "keep capabilities", "raw(157, 8, 1, 0, 0, 0)"),
     denied(70, "limits of another process", "raw(302, 2, 6, 0, 0)"),
+    # A lowered limit would have the kernel kill the session in a way that looks like the host's doing.
+    Item(
+        125,
+        "lower its own limit",
+        "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass",
+        "exception",
+        error="ValueError",
+    ),
+    denied(125, "setrlimit", "raw(160, 0, ctypes.create_string_buffer(16))"),
+    Item(126, "read limits", "import resource\nresource.getrlimit(resource.RLIMIT_NPROC)", value="(48, 48)"),
 ]
 
 RESOURCES = [
@@ -325,7 +335,17 @@ OUTPUT = [
     ),
 ]
 
+# PR_SET_NAME takes any bytes, and the host reads the names of processes.
+RENAME = "import ctypes, os, time\nname = lambda: ctypes.CDLL(None).prctl(15, b'\\xff) \\xff')\n"
+
 LIFECYCLE = [
+    Item(127, "name that is no text", f"{RENAME}name(); time.sleep(0.3)\n7", value="7"),
+    Item(
+        127,
+        "name that is no text of a child",
+        f"{RENAME}if os.fork() == 0:\n    name(); time.sleep(60)\ntime.sleep(0.3)\n8",
+        value="8",
+    ),
     Item(103, "exit", "import sys\nsys.exit(3)", "exception", error="SystemExit"),
     Item(104, "hard exit", "import os\nos._exit(7)", "died", error="SessionDied"),
     Item(105, "segfault", "import ctypes\nctypes.string_at(0)", "died", error="SessionDied"),

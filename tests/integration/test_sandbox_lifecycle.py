@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,10 @@ from typer.testing import CliRunner
 
 from flows.cli.sandbox import app, split_cells
 from pipeline.errors import InfrastructureError, UsageError
+from pipeline.processes import tree_cpu_seconds
 from pipeline.sandbox import Limits, Policy, Pool, cgroup, guest, usage
+from pipeline.sandbox import pool as pool_module
+from pipeline.sandbox.worker import Worker
 
 ROOT = Path(__file__).parents[2]
 POLICY = Policy(Limits(cell_seconds=5.0, grace_seconds=0.5))
@@ -276,6 +280,124 @@ def test_86_cpu_time_of_background_work_is_limited() -> None:
         assert (result.status, result.ended) == ("died", True)
         assert result.error is not None
         assert "CPU" in result.error.message
+
+
+GROUPS = pytest.mark.parametrize("groups", [True, False], ids=["control group where there is one", "process counters"])
+
+
+@GROUPS
+def test_cpu_time_of_ended_children_is_limited_between_cells(groups: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not groups:
+        monkeypatch.setattr(cgroup, "find", lambda: None)
+    # No process lives long or is waited for, so no process's own counter and no limit of one ever shows it.
+    spin = """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+if os.fork() == 0:
+    while True:
+        if os.fork() == 0:
+            end = time.process_time() + 1.5
+            while time.process_time() < end: pass
+            os._exit(0)
+        time.sleep(1.6)
+1
+"""
+    with Pool(Policy(Limits(session_cpu_seconds=3)), workers=1) as pool, pool.session() as session:
+        assert session.run(spin).value == "1"
+        assert select.select([session._handles.process], [], [], 60)[0]
+        result = session.run("2")
+    assert (result.status, result.ended) == ("died", True)
+    assert result.error is not None
+    assert "CPU" in result.error.message
+
+
+@GROUPS
+def test_cpu_time_of_many_processes_together_is_limited(groups: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not groups:
+        monkeypatch.setattr(cgroup, "find", lambda: None)
+    code = "import os\nfor n in range(3):\n    if os.fork() == 0:\n        while True: pass\nwhile True: pass"
+    with Pool(Policy(Limits(session_cpu_seconds=2)), workers=1) as pool, pool.session() as session:
+        result = session.run(code)
+    assert (result.status, result.ended) == ("died", True)
+    assert result.usage.cpu < 4
+
+
+def test_a_session_that_somebody_on_the_host_killed_is_no_outcome_of_its_cell(pool: Pool) -> None:
+    with ThreadPoolExecutor(1) as threads, pool.session() as session:
+        running = threads.submit(session.run, "import time\ntime.sleep(60)")
+        assert wait_for(session._lock.locked)
+        session._signal(signal.SIGKILL)
+        with pytest.raises(InfrastructureError, match="killed from outside"):
+            running.result(timeout=30)
+
+
+def test_giving_a_zygote_back_does_not_wait_for_the_start_of_another(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    class Slow(Worker):
+        def __init__(self, directory: Path, limits: Limits, groups: cgroup.Place | None) -> None:
+            begun.set()
+            assert go.wait(30)
+            super().__init__(directory, limits, groups)
+
+    def open_one() -> str | None:
+        with pool.session() as session:
+            return session.run("3").value
+
+    with ThreadPoolExecutor(1) as threads:
+        with pool.session() as session:
+            session.run("1")
+            monkeypatch.setattr(pool_module, "Worker", Slow)
+            monkeypatch.setattr(pool_module, "_RECYCLE_AFTER", 0)
+            other = threads.submit(open_one)
+            assert begun.wait(30)
+        # The session was closed while the other zygote could not start.
+        assert not other.done()
+        go.set()
+        assert other.result(timeout=60) == "3"
+
+
+# Runs in a child: a /proc that hides something is one below which the kernel allows no further one.
+MASKED = """
+import os
+from pipeline.sandbox import linux, root
+linux.unshare(linux.CLONE_NEWNS)
+linux.mount("none", "/", "", linux.MS_REC | linux.MS_PRIVATE)
+linux.mount("tmpfs", "/proc/sys", "tmpfs", 0)
+linux.unshare(linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+if os.fork() == 0:
+    root.mount_proc()
+    print([name for name in os.listdir("/proc") if name.isdigit()], flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts over /proc")
+def test_where_no_proc_can_be_mounted_the_one_below_is_hidden() -> None:
+    result = subprocess.run([sys.executable, "-c", MASKED], cwd=ROOT, capture_output=True, text=True, check=True)
+    # A kernel that allows it after all shows the caller's own namespace, which is as good.
+    assert result.stdout in {"[]\n", "['1']\n"}, result
+
+
+def test_a_process_whose_name_is_no_text_is_counted() -> None:
+    code = """
+import ctypes, time
+ctypes.CDLL(None).prctl(15, b'\\xff) \\xff')
+while time.process_time() < 0.2: pass
+print(flush=True)
+input()
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert b"\xff) \xff" in Path(f"/proc/{child.pid}/comm").read_bytes()
+        assert 0.1 < tree_cpu_seconds(child.pid) <= tree_cpu_seconds()
+        assert usage.CpuMeter().seconds([child.pid]) > 0.1
+        child.communicate(b"\n")
 
 
 # Runs in a child: shows what lies below private directories (an interpreter in root's home) to another

@@ -6,6 +6,7 @@ import hashlib
 import io
 import select
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -97,8 +98,13 @@ def test_long_output_keeps_head_and_tail_and_says_what_is_missing(pool: Pool) ->
     assert result.status == "ok"
     assert result.stdout.startswith("0000000\n0000001\n")
     assert result.stdout.endswith("0099999\n")
-    assert f"\n... [{800_000 - 16 * 1024} bytes omitted] ...\n" in result.stdout
-    assert result.notes == (f"{800_000 - 16 * 1024} bytes of stdout are left out.",)
+    assert f"\n... [{800_000 - 8 * 1024} bytes omitted] ...\n" in result.stdout
+    assert result.notes == (f"{800_000 - 8 * 1024} bytes of stdout are left out.",)
+
+
+def test_of_both_streams_together_at_most_16_kilobytes_are_kept(pool: Pool) -> None:
+    result = run(pool, "import sys\nfor s in (sys.stdout, sys.stderr): s.write('x' * 100_000)\nNone")
+    assert result.stdout.count("x") + result.stderr.count("x") == 16 * 1024
 
 
 def test_a_long_value_is_cut(pool: Pool) -> None:
@@ -118,6 +124,16 @@ def test_an_interrupted_cell_keeps_the_session(pool: Pool) -> None:
     assert slow.error is not None
     assert "exceeded 4 seconds" in slow.error.message
     assert after.value == "7"
+
+
+@pytest.mark.parametrize("code", ["raise ValueError", "while True: pass"], ids=["drawing", "running"])
+def test_a_slow_figure_of_a_failed_cell_is_interrupted_like_the_cell(pool: Pool, code: str) -> None:
+    slow = "import matplotlib.pyplot as plt, time\nplt.gcf().draw = lambda _: time.sleep(60)\nx = 8\n"
+    with pool.session() as session:
+        result = session.run(slow + code)
+        after = session.run("x")
+    assert (result.status, result.ended, result.images, len(result.notes)) == ("timeout", False, (), 1)
+    assert (after.value, after.images) == ("8", ())
 
 
 def test_a_cell_deaf_to_interrupts_is_killed_with_its_session(pool: Pool) -> None:
@@ -275,6 +291,14 @@ print(hashlib.sha256(cv2.GaussianBlur(np.random.rand(64, 64), (5, 5), 1).tobytes
     assert normalise(first.stdout) == normalise(again.stdout)
     assert first.images[0].png() == again.images[0].png()
     assert first.stdout != other.stdout
+
+
+@pytest.mark.parametrize("module", ["driver", "isolate", "seccomp", "root", "worker", "output", "outcome"])
+def test_identity_covers_all_code_that_shapes_results(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, read = guest.environment(), Path.read_bytes
+    changed = f"{module}.py"
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b"#" * (path.name == changed))
+    assert guest.environment() != before
 
 
 def test_identity_covers_limits(pool: Pool) -> None:

@@ -19,11 +19,11 @@ from pipeline.errors import UsageError
 from pipeline.export import layout, llamafactory
 from pipeline.export.layout import CARD, MANIFEST, ROWS, Facts, Manifest, RowKey, row_hash, write_export, write_file
 from pipeline.export.publish import publish_rl, publish_sft
-from pipeline.export.rows import SftRow
+from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.verify import Problem, verify_exports
 from pipeline.export.verify_formats import view_row
 from pipeline.identity import canonical_json
-from tests.export_rows import SFT, context, publish, rl_row, rl_rows, sft_rows
+from tests.export_rows import SFT, context, publish, rl_row, rl_rows, sft_rows, trajectory, turn
 
 PARQUET = "data/train-00000-of-00001.parquet"
 PART = "sft-00000.json"
@@ -65,7 +65,12 @@ def rows_of(path: Path) -> list[Row]:
     return rows
 
 
-def forge(export: Path, data: str, edit: Callable[[list[Row]], None]) -> None:
+def forge(
+    export: Path,
+    data: str,
+    edit: Callable[[list[Row]], None],
+    claim: Callable[[RowKey], dict[str, str]] = lambda _key: {},
+) -> None:
     """Change rows and make every hash, the manifest and the index agree with them: a careful liar, or a bug of ours."""
     manifest = Manifest.model_validate_json((export / MANIFEST).read_text())
     keys = [RowKey.model_validate_json(line) for line in (export / ROWS).read_text().splitlines()]
@@ -83,7 +88,7 @@ def forge(export: Path, data: str, edit: Callable[[list[Row]], None]) -> None:
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), directory / data)
         for key, row in zip(keys, rows, strict=True):
             view = view_row(row, manifest.format, export)
-            yield key.model_copy(update={"sha256": row_hash(view.canonical)})
+            yield key.model_copy(update={"sha256": row_hash(view.canonical), **claim(key)})
 
     schema = None if data == PART else pq.read_schema(export / data)
     facts = Facts(**{name: getattr(manifest, name) for name in Facts._fields})
@@ -217,6 +222,60 @@ def test_another_question_of_an_rl_cluster_in_sft_is_named(export: Path, base: P
     assert all(f"cluster {shared}" in p.message and p.row is not None for p in found)
 
 
+def asks_the_same(row: RlRow) -> SftRow:
+    """An SFT row on the text and images of an RL row, under ids of its own."""
+    asked = row.question.model_copy(update={"id": "e" * 64, "source_row": "other"})
+    return SftRow(trajectory(asked, (turn("So.", "answer", {"answer": "4"}, None),)), asked, "another cluster")
+
+
+def test_the_prompt_of_an_rl_row_in_sft_is_named_in_every_format_whatever_its_ids(export: Path, base: Path) -> None:
+    stolen = asks_the_same(rl_rows(context(base).blobs, 4)[1])
+    publish_sft(export / "sft", [*sft_rows(context(base).blobs, 6), stolen], SFT, context(base))
+    found = verify_exports(export).problems
+    assert {(p.export, p.file) for p in found} == {("sft/huggingface", PARQUET), ("sft/llamafactory", PART)}
+    keys = [json.loads(line) for line in (export / "sft/llamafactory" / ROWS).read_text().splitlines()]
+    assert all(keys[p.row or 0]["record_id"] == stolen.trajectory.id for p in found)
+    assert all("prompt (text and images)" in p.message for p in found)
+
+
+def test_the_same_text_over_other_images_and_other_text_over_the_same_images_are_other_prompts(
+    export: Path, base: Path
+) -> None:
+    one, two = (row.question for row in rl_rows(context(base).blobs, 2))
+    rows = []
+    for name, text, images in (("d", one.text, two.images), ("e", "What else?", one.images)):
+        asked = one.model_copy(update={"id": name * 64, "text": text, "images": images})
+        rows.append(SftRow(trajectory(asked, (turn("So.", "answer", {"answer": "4"}, None),)), asked, name))
+    publish_sft(export / "sft", rows, SFT, context(base))
+    assert verify_exports(export).ok
+
+
+@pytest.mark.parametrize("name", ["sft/llamafactory", "rl/verl"])
+@pytest.mark.parametrize("field", ["question_id", "cluster_id"])
+def test_a_row_index_that_says_otherwise_than_another_format_is_named(name: str, field: str, export: Path) -> None:
+    data = PART if name == "sft/llamafactory" else PARQUET
+    forge(export / name, data, lambda _rows: None, lambda key: {field: "x"} if key.index == 2 else {})
+    found = verify_exports(export).problems
+    assert any((p.export, p.row) == (name, 2) and "; in " in p.message for p in found)
+    assert {p.row for p in found} == {2}
+
+
+@pytest.mark.parametrize("part", ["text", "image"])
+def test_a_record_that_asks_something_else_in_another_format_is_named(part: str, export: Path) -> None:
+    def swap(rows: list[Row]) -> None:
+        if part == "text":
+            rows[number]["messages"][1]["content"] += " Or not?"
+        else:
+            rows[number]["images"][0] = next(i for row in rows for i in row["images"] if i != rows[number]["images"][0])
+
+    number = next(i for i, row in enumerate(rows_of(export / "sft/llamafactory" / PART)) if row["images"])
+    forge(export / "sft/llamafactory", PART, swap)
+    assert verify_exports(export / "sft/llamafactory").ok
+    (problem,) = verify_exports(export).problems
+    assert (problem.export, problem.file, problem.row) == ("sft/llamafactory", PART, number)
+    assert "prompt (text and images)" in problem.message
+
+
 def test_an_rl_row_pasted_into_the_sft_file_is_named(export: Path) -> None:
     path = export / "sft/llamafactory" / PART
     pasted = rows_of(export / "rl/huggingface" / PARQUET)[0]
@@ -319,6 +378,83 @@ def test_links_and_pipes_are_problems_and_never_opened(export: Path, tmp_path: P
 def test_an_extra_file_is_named(export: Path) -> None:
     (export / "rl/verl/data/train-00001-of-00001.parquet").write_bytes(b"")
     assert problems(export) == {("rl/verl", "data/train-00001-of-00001.parquet", None)}
+
+
+def test_an_export_that_lost_its_manifest_is_named_file_by_file(export: Path) -> None:
+    (export / "rl/verl" / MANIFEST).unlink()
+    lost = {f"rl/verl/{name}" for name in (CARD, ROWS, PARQUET)}
+    assert problems(export) == {(".", name, None) for name in lost}
+
+
+@pytest.mark.parametrize("what", ["sft", "rl/verl"])
+def test_a_directory_that_is_a_link_is_named_and_not_followed(what: str, export: Path, tmp_path: Path) -> None:
+    shutil.move(export / what, tmp_path / "elsewhere")
+    (export / what).symlink_to(tmp_path / "elsewhere")
+    report = verify_exports(export)
+    assert [(p.export, p.file) for p in report.problems] == [(".", what)]
+    assert not any(e.export.startswith(what) for e in report.exports)
+
+
+@pytest.mark.parametrize("name", [".huggingface", ".hidden", "huggingface.old"])
+def test_an_export_under_a_name_that_is_not_its_own_is_checked_and_named(name: str, export: Path) -> None:
+    (export / "sft/huggingface").rename(export / "sft" / name)
+    assert (f"sft/{name}", MANIFEST, None) in problems(export)
+    flip(export / "sft" / name / PARQUET, 1_000)
+    assert (f"sft/{name}", PARQUET, None) in problems(export)
+
+
+@pytest.mark.parametrize("root", ["", "sft"])
+def test_an_export_in_the_place_of_another_is_named(root: str, export: Path) -> None:
+    shutil.rmtree(export / "sft/huggingface")
+    shutil.copytree(export / "rl/huggingface", export / "sft/huggingface")
+    found = verify_exports(export / root).problems
+    name = (export / "sft/huggingface").relative_to(export / root).as_posix()
+    assert any(p.export == name and p.file == MANIFEST and "says it is rl/huggingface" in p.message for p in found)
+
+
+def test_one_export_alone_may_lie_anywhere(export: Path, tmp_path: Path) -> None:
+    assert verify_exports(export.joinpath("rl/verl").rename(tmp_path / "downloaded")).ok
+
+
+@pytest.mark.parametrize(
+    "name", ["more.parquet", "sft/data.json", "sft/.rows", "rl/extra/rows.jsonl", ".x/y", "rl/.verl.x"]
+)
+def test_a_file_beside_the_exports_is_named(name: str, export: Path) -> None:
+    write_file(export / name, b"[]")
+    assert problems(export) == {(".", name, None)}
+
+
+@pytest.mark.parametrize("name", ["rl/.verl.a1b2", "sft/.huggingface.a1b2.old"])
+def test_an_export_in_the_making_is_no_problem_and_a_link_named_like_one_is(
+    name: str, export: Path, tmp_path: Path
+) -> None:
+    write_file(export / name / PARQUET, b"half")
+    assert verify_exports(export).ok
+    shutil.move(export / name, tmp_path / "half")
+    (export / name).symlink_to(tmp_path / "half")
+    assert problems(export) == {(".", name, None)}
+
+
+INFO_LIES: dict[str, Callable[[Row], object]] = {
+    "tag value": lambda e: e["tags"].update(assistant_tag="gpt"),
+    "tag name": lambda e: e["tags"].update(answer_tag=e["tags"].pop("assistant_tag")),
+    "formatting": lambda e: e.update(formatting="alpaca"),
+    "column": lambda e: e["columns"].update(messages="conversations"),
+    "option": lambda e: e.update(num_samples=1),
+}
+
+
+@pytest.mark.parametrize("lie", INFO_LIES)
+def test_dataset_info_that_makes_the_loader_read_otherwise_is_named_although_every_hash_fits(
+    lie: str, export: Path
+) -> None:
+    root = export / "sft/llamafactory"
+    info = json.loads((root / llamafactory.DATASET_INFO).read_text())
+    for entry in info.values():
+        INFO_LIES[lie](entry)
+    (root / llamafactory.DATASET_INFO).write_text(json.dumps(info, indent=2) + "\n")
+    forge(root, PART, lambda _rows: None)
+    assert problems(root) == {(".", llamafactory.DATASET_INFO, None)}
 
 
 def test_dataset_info_with_a_trailing_comma_or_another_file_is_found(export: Path) -> None:

@@ -18,12 +18,17 @@ from typer.testing import CliRunner, Result
 from flows.cli.checks import Check, checked
 from flows.cli.main import Commands, make_app
 from flows.cli.progress import shown_progress
+from flows.cli.run import print_summary
+from flows.curate import RunSummary
 from flows.progress import Progress, SilentProgress
 from pipeline.errors import InfrastructureError
 from pipeline.report.tables import Table, csv_text, markdown_text, plain, visible
+from pipeline.report.widths import GAP, column_widths
 from pipeline.stage import Part, Range, Stage, StageResult, UnitResult
 from pipeline.store.blobs import BlobStore
-from tests.small_run import PIXELS, small_run
+from pipeline.store.calls import CallCounts
+from pipeline.store.ledger import Shard
+from tests.small_run import PIXELS, row, small_run
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"datasets", "duckdb", "prefect", "ray", "transformers", "numpy", "pandas", "polars", "pyarrow"}
@@ -186,6 +191,70 @@ def test_tables_fit_100_columns_when_piped(run: Path) -> None:
         assert all(line == line.rstrip() for line in lines)
 
 
+NARROW = {"COLUMNS": "80"}
+
+
+def test_a_narrow_terminal_breaks_no_id_no_number_and_no_header(run: Path) -> None:
+    query = "select trajectory_id, question_id, 'some words of a text that is long' as told from trajectories"
+    rows = document("stats", run, "--sql", query, "--json")
+    lines = CliRunner(env=NARROW).invoke(make_app(), ["stats", str(run), "--sql", query]).stdout.splitlines()
+    assert lines[0].split() == ["trajectory_id", "question_id", "told"]
+    for one in rows:
+        assert any(one["trajectory_id"] in line and one["question_id"] in line for line in lines)
+
+
+def test_tables_of_a_run_fit_a_narrow_terminal_without_breaking_a_name(run: Path) -> None:
+    text = CliRunner(env=NARROW).invoke(make_app(), ["stats", str(run)]).stdout
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in ("quarantined", "synthesize", "trajectory", "too_easy", "all runs"):
+        assert name in text
+    # The small run has no `decontaminate`, the longest name of a stage.
+    columns = ["decontaminate", "trajectory", "106", "106", "106", "10", "106", "100.0", "106.5"]
+    headers = ["stage", "unit", "in", "kept", "rejected", "quarantined", "past", "pass %", "CPU s, all runs"]
+    assert sum(column_widths(headers, [[cell] for cell in columns], 80)) + GAP * (len(headers) - 1) <= 80
+
+
+def test_widths_are_what_is_asked_for_until_words_would_break() -> None:
+    text, identity = "a text of words " * 20, "f" * 64
+    assert column_widths(["t"], [[text]], 50) == [50]
+    assert column_widths(["t", "n"], [["short"], ["1"]], 50) == [5, 1]
+    assert column_widths(["t", "i"], [[text], [identity]], 80) == [80 - GAP - 64, 64]
+    assert column_widths(["right_without_call", "i"], [[text], [identity]], 80) == [len("right_without_call"), 64]
+    assert column_widths(["t"], [[f"see {identity} and go on reading"]], 40) == [64]
+    assert column_widths(["t"], [["x" * 500]], 40) == [64]
+    assert column_widths(["CPU s, all runs"], [["1.5"]], 9) == [9]
+
+
+def test_the_funnel_and_the_cost_say_what_they_add_up(run: Path) -> None:
+    text = call("stats", run, "--format", "markdown").stdout
+    assert "| CPU s, all runs |" in text
+    assert "| wall s | CPU s |" in text
+    assert "killed" in next(line for line in text.splitlines() if line.startswith("### Cost"))
+    # Of one invocation, so not of all.
+    assert "all runs" not in call("stats", run, "--sql", "select stage, cpu_seconds from cost").stdout
+
+
+def test_a_query_is_one_statement(run: Path) -> None:
+    assert "2 statements" in refused("stats", run, "--sql", "select 1; select 2")
+    assert document("stats", run, "--sql", "select ';' as a; -- x; y", "--json") == [{"a": ";"}]
+    assert "syntax error" in refused("stats", run, "--sql", "selec 1; select 2")
+
+
+def test_a_run_tells_what_was_quarantined_and_which_exports_are_empty(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = (Shard("rl", "verl", 0, 10), Shard("sft", "llamafactory", 3, 10))
+    print_summary(RunSummary(run, (), shards, 1.0, CallCounts()))
+    lines = capsys.readouterr().out.splitlines()
+    (told,) = (line for line in lines if line.startswith("quarantined:"))
+    assert told.startswith("quarantined: ingest bad_image 1, such as ")
+    assert told.endswith(f"(coldforge show {run} {row(0).id[:12]})")
+    (empty,) = (line for line in lines if line.startswith("no rows for "))
+    assert "rl/verl" in empty
+    assert "sft" not in empty
+
+
 def test_what_a_model_wrote_does_not_drive_the_terminal(run: Path) -> None:
     for words in (["--sql", "select answer from trajectories"], ["--sql", 'select 1 as "\x1b[2J"']):
         output = call("stats", run, *words).stdout
@@ -240,6 +309,36 @@ def test_a_plan_counts_the_rows_and_what_they_cost(recipe: Path, tmp_path: Path)
     assert gate2["calls_at_most"] == 2 * 5 * 9  # turns
     assert synthesize["calls_at_most"] == 2 * 4 * 9  # attempts, turns
     assert "measures instead" in call("plan", recipe, "--out", tmp_path / "out").stdout
+
+
+def write_rows(recipe: Path, *changes: dict[str, object]) -> None:
+    """Write a source whose rows are right but for the changes; a field changed to None is left out."""
+    base = {"category": "reasoning", "text": "1 + 1?", "answers": ["2"], "answer_type": "number"}
+    rows = [{"row": str(n), **base, **change} for n, change in enumerate(changes)]
+    lines = (json.dumps({name: value for name, value in row.items() if value is not None}) for row in rows)
+    (recipe.parent / "own" / "rows.jsonl").write_text("\n".join(lines))
+
+
+def planned_source(recipe: Path, code: int) -> Check:
+    told = document("plan", recipe, "--out", recipe.parent / "out", "--json", code=code)
+    return next(Check(**check) for check in told["checks"] if check["what"].startswith("sources.0"))
+
+
+def test_a_plan_refuses_a_source_without_one_row_that_can_be_used(recipe: Path) -> None:
+    misspelt: dict[str, object] = {"answer_type": None, "answertype": "number"}
+    write_rows(recipe, misspelt, misspelt, {"images": ["gone.png"]})
+    check = planned_source(recipe, code=2)
+    assert check.finding == "wrong"
+    assert check.detail.startswith('3 of 3 rows cannot be used; first: row "0": row_field: answer_type')
+
+
+def test_a_plan_counts_rows_that_cannot_be_used_by_reason(recipe: Path) -> None:
+    (recipe.parent / "own" / "here.png").write_bytes(b"not looked into")
+    wrong: tuple[dict[str, object], ...] = ({"images": ["gone.png"]}, {"images": ["gone.png"]}, {"text": ""})
+    write_rows(recipe, {}, {"images": ["here.png"]}, *wrong, {"images": ["../own.yaml"]})
+    check = planned_source(recipe, code=0)
+    assert check.finding == "ok"
+    assert check.detail.endswith("4 of 6 rows cannot be used (image_missing 2, row_field 1, image_path 1)")
 
 
 def test_a_replay_tells_trajectories_that_come_out_otherwise(run: Path, tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ NUMBER = (
     Case("5 != 6", ("6",), "undecided", "no equation"),
     Case("120 - 80 = 40 is wrong", ("40",), "undecided", "taken back"),
     Case("many", ("5",), "undecided", "not a number"),
-    Case("London", ("5",), "undecided", "not a number"),
+    Case("London", ("5",), "wrong", "no number at all"),
     Case("12:30", ("12.5",), "undecided", "a time"),
     Case("3/4/2020", ("0.75",), "undecided", "a date"),
     Case("1/0", ("5",), "undecided", "division by zero"),
@@ -474,3 +474,15 @@ def test_a_tolerance_that_is_no_number_decides_nothing() -> None:
 def test_the_rule_and_both_sides_are_told() -> None:
     result = grade("The answer is Paris.", ["Paris", "Lutetia"], "text")
     assert (result.rule, result.detail) == ("text_equal_after_lead", "The answer is Paris. | Paris | Lutetia")
+
+
+@pytest.mark.parametrize("said", ["Leeds", "dewll", "the blue one is larger", "a map of Italy"])
+def test_an_answer_without_any_number_is_no_number(said: str) -> None:
+    expected = "undecided" if "one" in said else "wrong"
+    assert grade(said, ["2"], "number").verdict == expected
+
+
+@pytest.mark.parametrize("said", ["a dozen", "both", "IV", "½", "twice as many", "half", "a few"])
+def test_an_amount_in_words_is_not_taken_for_no_number(said: str) -> None:
+    assert grade(said, ["2"], "number").verdict != "right"
+    assert grade(said, ["2"], "number").rule != "no_number"

@@ -16,10 +16,12 @@ from flows.inputs import make_job
 from flows.progress import SilentProgress
 from flows.runners.local import local
 from flows.stages.ingest import images_of
+from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png
 from pipeline.records import Question, SourceImage, SourceRow, root_id
 from pipeline.stage import StageResult
+from pipeline.store.ledger import StageCost
 
 ROWS = 12
 MODEL = {"backend": "reader", "policy": "naive"}
@@ -98,3 +100,17 @@ def test_only_files_inside_the_source_are_opened(tmp_path: Path) -> None:
     assert [image.path for image in found if image.sha256] == ["good"]
     assert {image.path for image in found} == {name for name in names if isinstance(name, str)}
     assert all(isinstance(image, SourceImage) for image in found)
+
+
+def test_a_smaller_sample_does_not_replace_a_finished_run(place: Path) -> None:
+    def begin(limit: int | None) -> None:
+        job = make_job(place / "recipe.yaml", out=place / "run", store=place / "store", limit=limit)
+        with open_curation(job, SilentProgress(), local) as curation:
+            curation.journal.record(StageCost(curation.journal.invocation, "publish", 0.0, 0.0, 1, 0, 0, 0, 0, 0))
+
+    begin(5)
+    begin(7)
+    begin(None)
+    begin(None)
+    with pytest.raises(UsageError, match="a finished run of all rows, which --limit 7 would replace"):
+        begin(7)

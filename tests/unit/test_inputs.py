@@ -160,6 +160,30 @@ def test_a_misspelt_field_of_an_optional_part_is_named_with_the_field_that_was_m
     assert "did you mean `corpus`" in refused(place, search={"corpsu": "own"})
 
 
+def test_a_misspelt_field_is_never_answered_with_itself_or_a_name_no_recipe_has(place: Path) -> None:
+    message = refused(place, validate_={})
+    assert "did you mean `validate`?" in message
+    listed = refused(place, zzzz=1).partition("known fields: ")[2].split(", ")
+    assert "validate" in listed
+    assert "validate_" not in listed
+    # A part under an alias has its fields, too.
+    told = refused(place, validate={"max_answr": 3})
+    assert "validate.max_answr: " in told
+    assert "did you mean `max_answer`?" in told
+
+
+def test_a_mistake_in_a_model_is_named_once_and_as_the_recipe_has_it(place: Path) -> None:
+    wrong = MODEL | {"polciy": "naive"}
+    message = refused(place, models={"base": wrong, "teachers": [wrong]})
+    lines = [line.strip() for line in message.splitlines()[1:]]
+    assert [line.partition(": ")[0] for line in lines] == ["models.base.polciy", "models.teachers.0.polciy"]
+    assert all("did you mean `policy`?" in line for line in lines)
+
+
+def test_a_list_that_is_empty_is_still_refused(place: Path) -> None:
+    assert "models.teachers: " in refused(place, models={"base": MODEL, "teachers": []})
+
+
 def test_terms_say_what_may_not_be_passed_on(place: Path) -> None:
     write_source(place, "free", redistributable=True, licence_images="CC0-1.0", source_url="https://example.org/free")
     terms = found(place, sources=[{"source": "own.yaml"}, {"source": "free.yaml"}]).terms

@@ -57,7 +57,7 @@ def test_dangerous_calls_are_not_listed(machine: str) -> None:
         mount umount2 unshare setns chroot pivot_root bpf keyctl io_uring_setup userfaultfd perf_event_open
         personality open_by_handle_at name_to_handle_at execveat openat2 setuid setgid setresuid capset mknod mknodat
         chown fchownat pidfd_open pidfd_getfd pidfd_send_signal seccomp init_module kexec_load reboot swapon
-        clock_settime sched_setscheduler sched_setaffinity mbind vmsplice syslog quotactl
+        setrlimit clock_settime sched_setscheduler sched_setaffinity mbind vmsplice syslog quotactl
     """
     assert not set(forbidden.split()) & set(seccomp.numbers(machine))
 
@@ -92,7 +92,10 @@ def test_arguments_decide_on_ioctl_prctl_prlimit_and_socketpair(machine: str) ->
     assert decide(machine, calls["prctl"], 15) == ALLOW
     assert decide(machine, calls["prctl"], 22) == "EPERM"  # PR_SET_SECCOMP
     assert decide(machine, calls["prlimit64"], 0) == ALLOW
+    assert decide(machine, calls["prlimit64"], 0, 7, 0, 0x7FFF00001000) == ALLOW
     assert decide(machine, calls["prlimit64"], 1) == "EPERM"
+    for new_limit in (0x1000, 1 << 32, 1 << 63):
+        assert decide(machine, calls["prlimit64"], 0, 7, new_limit) == "EPERM"
     assert decide(machine, calls["socketpair"], 1) == ALLOW
     assert decide(machine, calls["socketpair"], 16) == "EPERM"  # AF_NETLINK
 

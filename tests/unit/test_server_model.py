@@ -309,3 +309,12 @@ def test_a_server_that_is_not_there_names_the_fix(tmp_path: Path) -> None:
             check(OpenAIServer(), tmp_path, base_url=url)
         with pytest.raises(InfrastructureError, match=url):
             ask(OpenAIServer(), tmp_path, base_url=url)
+
+
+def test_a_key_that_is_not_set_is_noticed_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MISSING_KEY", raising=False)
+    server = Server("http://127.0.0.1:9/v1", "m", "openai/m@1", BlobStore(tmp_path), api_key_env="MISSING_KEY")
+    with pytest.raises(UsageError, match=r"\$MISSING_KEY is not set"):
+        asyncio.run(server.check())

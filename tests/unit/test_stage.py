@@ -346,3 +346,24 @@ def test_outcomes_are_written_in_the_order_of_ids(tmp_path: Path) -> None:
     result = commit_unit(STAGE, directory, part, UnitInput(rows), made)
     stored = StageResult(STAGE, directory, (result.part,), result.counts, 0).read("outcomes", Outcome)
     assert [item.record_id for item in stored] == sorted(row.id for row in rows)
+
+
+def test_a_stage_that_could_work_on_no_record_is_taken_back_and_says_why(tmp_path: Path) -> None:
+    def nothing_works(unit: UnitInput) -> UnitOutput:
+        quarantined = {"outcome": "quarantined", "route": None, "reason": "request_refused", "detail": "at most 4096"}
+        rows = [record for record in unit.records if isinstance(record, SourceRow)]
+        return UnitOutput(
+            tuple(outcome("copy", row, kept=True).model_copy(update=quarantined) for row in rows), {"rows": ()}
+        )
+
+    rows = source_rows(40)
+
+    def unit(span: Range) -> UnitResult:
+        mine = UnitInput(tuple(row for row in rows if Range.of(row.id, span.total) == span))
+        return run_unit(STAGE, tmp_path, span, mine, nothing_works)
+
+    with pytest.raises(InfrastructureError, match=r"none of its 40 records.*request_refused: at most 4096"):
+        run_stage(STAGE, tmp_path, unit, units=UNITS, expected=len(rows), runner=one_by_one)
+    assert load_stage(STAGE, tmp_path) is None
+    # Put right, the same stage runs as if it never had.
+    assert Job(tmp_path, rows).result().counts == {"kept": 40}

@@ -137,5 +137,5 @@ def _ask_for_weight(scene: Scene, tile: Tile, name: str | None, queries: list[Pa
             return Said(think, "search", query)
     query = f"element with symbol {tile.symbol} and number {tile.number}"
     if name is None and query not in asked and len(queries) < MAX_QUERIES:
-        return Said(f"None of these pages is about the element {shown}; I describe it instead.", "search", query)
+        return Said(f"No excerpt states the weight of the element {shown}; I describe it instead.", "search", query)
     return answer_at_once(scene)

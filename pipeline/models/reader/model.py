@@ -26,7 +26,7 @@ from pipeline.models.reader.transcript import read_request
 from pipeline.records import Action
 
 Policy = Literal["naive", "careful"]
-VERSION = 1
+VERSION = 2
 """Raise when a policy changes what it says."""
 CHARACTERS_PER_TOKEN = 4
 """Of English text, the usual estimate; there is no tokenizer to count with."""

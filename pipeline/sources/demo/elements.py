@@ -69,6 +69,6 @@ def _row(name: str, element: Element, colour: str, size: int) -> DemoRow:
             "elements.db",
             element.symbol,
             second_source={"package": "periodictable", "value": f"{element.second_weight:.8g}"},
-            label_pixels=size,
+            label_pixels=[size],
         ),
     )

@@ -160,6 +160,6 @@ def _row(name: str, place: _Placed, colour: str, shape: str) -> DemoRow:
         answer_type="text",
         licence="CC-BY-3.0 (GeoNames, by bokeh-sampledata)",
         derivation=derivation(
-            "map_label", BOKEH, FILE, str(city.line), at=[city.longitude, city.latitude], label_pixels=place.size
+            "map_label", BOKEH, FILE, str(city.line), at=[city.longitude, city.latitude], label_pixels=[place.size]
         ),
     )

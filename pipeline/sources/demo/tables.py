@@ -111,6 +111,6 @@ def _row(name: str, airport: _Airport, colour: str, size: int, *, elevation: boo
             airport.icao,
             column="elevation" if elevation else "icao",
             printed=list(airport),
-            label_pixels=size,
+            label_pixels=[size],
         ),
     )
