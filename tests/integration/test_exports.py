@@ -385,7 +385,7 @@ def test_whatever_text_a_row_holds_it_comes_back_whole_or_is_refused_by_name(
     row = SftRow(trajectory(origin, turns), origin, "c")
     published = publish_sft(tmp_path / "sft", [row], SFT, own)
     assert all(p.n_rows + len(p.refused) == 1 for p in published)
-    assert verify_exports(tmp_path).ok
+    assert verify_exports(tmp_path / "sft").ok
     from_json = json.loads((tmp_path / "sft/llamafactory/sft-00000.json").read_text("utf-8"))
     from_parquet = pq.read_table(tmp_path / "sft/huggingface/data").to_pylist()
     assert [row["messages"] for row in from_json] == [row["messages"] for row in from_parquet]
