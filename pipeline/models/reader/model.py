@@ -26,8 +26,8 @@ from pipeline.models.reader.transcript import read_request
 from pipeline.records import Action
 
 Policy = Literal["naive", "careful"]
-VERSION = 2
-"""Raise when a policy changes what it says."""
+VERSIONS: Final[dict[Policy, int]] = {"naive": 1, "careful": 2}
+"""Raise a policy's when it changes what it says; the calls of the other stay paid for."""
 CHARACTERS_PER_TOKEN = 4
 """Of English text, the usual estimate; there is no tokenizer to count with."""
 IMAGE_TOKEN = 28 * 28
@@ -53,7 +53,7 @@ class Reader:
         Raises:
             UsageError: rapidocr is not installed.
         """
-        return f"reader/{self.policy}/{VERSION}+{model_digest()}"
+        return f"reader/{self.policy}/{VERSIONS[self.policy]}+{model_digest()}"
 
     async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
         """Return one response per sample index; the images are perceived once for all of them.
