@@ -41,11 +41,6 @@ def argument(turn: Turn) -> str | None:
     return value
 
 
-def is_call(turn: Turn) -> bool:
-    """Return whether the turn is a well-formed tool call, whatever came of it."""
-    return turn.action in CALLS and turn.status != "bad_call"
-
-
 def showed_something(turn: Turn) -> bool:
     """Return whether the observation holds an image or any text besides the dialect's frame."""
     if turn.images:

@@ -117,8 +117,13 @@ def open_use(job: Job, use: SourceUse) -> Source:
     Raises:
         UsageError: as `open_source`.
     """
-    generated = {"questions": use.demo.questions, "seed": use.demo.seed} if use.demo else {}
-    return open_source(use.source, job.store, base=job.recipe_path.parent, **generated)
+    return open_source(
+        use.source,
+        job.store,
+        base=job.recipe_path.parent,
+        questions=use.demo.questions if use.demo else None,
+        seed=use.demo.seed if use.demo else 0,
+    )
 
 
 def find_corpus(job: Job, sources: Iterable[Source]) -> Source | None:

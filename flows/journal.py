@@ -65,7 +65,7 @@ class Journal:
         return journal
 
     def record(self, cost: StageCost) -> None:
-        """Add what a finished stage spent."""
+        """Add what a stage spent, whether it finished or stopped."""
         self.content["invocations"][-1]["stages"].append(cost._asdict())
         self._write()
 
@@ -109,7 +109,12 @@ def _require_no_smaller_run(job: Job, invocations: Sequence[Mapping[str, Any]]) 
     Raises:
         UsageError: the last invocation that published took more rows.
     """
-    finished = [entry for entry in invocations if any(stage["stage"] == "publish" for stage in entry["stages"])]
+    # A publish that failed has committed no unit.
+    finished = [
+        entry
+        for entry in invocations
+        if any(stage["stage"] == "publish" and stage["units"] for stage in entry["stages"])
+    ]
     if job.limit is None or not finished:
         return
     limit = finished[-1]["limit"]

@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 VERDICTS: dict[str, Verdict] = {"right": "right", "wrong": "wrong", "undecided": "unknown"}
 
-
 TRIES = 3
 """Of one rollout when a sandbox or a search fails; what it already paid for is cached, so a try is cheap."""
 
@@ -81,18 +80,14 @@ def row_outcome(stage: str, row: SourceRow, error: RowError | None) -> Outcome:
     )
 
 
-def trajectory_outcome(
-    stage: str, trajectory: Trajectory, question: Question, decision: Decision | None, route: Route = "sft"
-) -> Outcome:
+def trajectory_outcome(stage: str, trajectory: Trajectory, question: Question, decision: Decision | None) -> Outcome:
     """Return the outcome of a trajectory: kept when `decision` is None, else rejected for its reason."""
-    return _trajectory_outcome(stage, trajectory.id, question, decision, route)
+    return _trajectory_outcome(stage, trajectory.id, question, decision)
 
 
-def key_outcome(
-    stage: str, key: TrajectoryKey, question: QuestionKey, decision: Decision | None, route: Route = "sft"
-) -> Outcome:
+def key_outcome(stage: str, key: TrajectoryKey, question: QuestionKey, decision: Decision | None) -> Outcome:
     """Do as `trajectory_outcome` where only the keys were read."""
-    return _trajectory_outcome(stage, key.id, question, decision, route)
+    return _trajectory_outcome(stage, key.id, question, decision)
 
 
 def graded(trajectory: Trajectory, question: Question) -> Trajectory:
@@ -136,7 +131,7 @@ async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:
 
 
 def _trajectory_outcome(
-    stage: str, trajectory_id: str, question: Question | QuestionKey, decision: Decision | None, route: Route
+    stage: str, trajectory_id: str, question: Question | QuestionKey, decision: Decision | None
 ) -> Outcome:
     return Outcome(
         stage=stage,
@@ -146,7 +141,7 @@ def _trajectory_outcome(
         source=question.source,
         category=question.category,
         outcome="kept" if decision is None else "rejected",
-        route=route if decision is None else None,
+        route="sft" if decision is None else None,
         reason="" if decision is None else decision.reason,
         detail="" if decision is None else decision.filter,
         payload="",

@@ -106,7 +106,7 @@ def _validate(validation: Validation, trajectory: Trajectory, question: Question
         decisions.append(replayed(trajectory.id, replay, validation.settings))
     against = next((decision for decision in decisions if decision.outcome != "keep"), None)
     key = trajectory_key(trajectory, question) if against is None else None
-    outcome = trajectory_outcome("validate", trajectory, question, against, route="sft")
+    outcome = trajectory_outcome("validate", trajectory, question, against)
     return _Validated(outcome, decisions, facts, replay, key)
 
 

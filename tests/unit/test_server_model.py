@@ -269,8 +269,10 @@ def check(fake: OpenAIServer, root: Path, **fields: Any) -> None:
     talk(fake, root, lambda client: client.check(), **fields)
 
 
-def test_a_server_that_serves_the_model_passes_the_check(tmp_path: Path) -> None:
-    check(OpenAIServer(), tmp_path)
+def test_a_server_that_serves_the_model_passes_the_check_and_is_asked_for_no_answer(tmp_path: Path) -> None:
+    fake = OpenAIServer()
+    check(fake, tmp_path)
+    assert fake.requests == []
 
 
 def test_a_slash_at_the_end_of_the_url_is_no_part_of_it(tmp_path: Path) -> None:
