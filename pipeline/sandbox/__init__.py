@@ -6,10 +6,22 @@ anything of the host's, and what comes back is checked before it is kept. `Pool`
 
 from __future__ import annotations
 
+from pipeline.sandbox.backend import Notebook, Sandbox
 from pipeline.sandbox.policy import Limits, Policy
 from pipeline.sandbox.pool import Pool
 from pipeline.sandbox.probe import IsolationError
 from pipeline.sandbox.result import CellError, CellImage, CellResult
 from pipeline.sandbox.session import Session
 
-__all__ = ["CellError", "CellImage", "CellResult", "IsolationError", "Limits", "Policy", "Pool", "Session"]
+__all__ = [
+    "CellError",
+    "CellImage",
+    "CellResult",
+    "IsolationError",
+    "Limits",
+    "Notebook",
+    "Policy",
+    "Pool",
+    "Sandbox",
+    "Session",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 MIB = 1 << 20
 
@@ -50,6 +50,13 @@ class Limits:
     """Of all pictures of a cell."""
     idle_seconds: float = 900.0
     """A session that waits longer than this between cells is ended."""
+
+    def within(self, seconds: float | None) -> Limits:
+        """Return these limits with at most `seconds` of wall time, and of CPU time, per cell."""
+        if seconds is None:
+            return self
+        cpu = min(self.cell_cpu_seconds, seconds)
+        return replace(self, cell_seconds=min(self.cell_seconds, seconds), cell_cpu_seconds=cpu)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,8 +18,8 @@ from pipeline.sandbox.policy import Limits, Policy
 from pipeline.sandbox.session import Session
 from pipeline.sandbox.worker import Worker
 
-_SESSIONS_PER_WORKER = 8
-"""Live sessions: most of them wait for a model, and an idle one costs a few megabytes."""
+_SESSIONS_PER_WORKER = 16
+"""Live sessions: most of them wait for a model. An idle one costs 5 to 8 MB, one with large images a hundred."""
 _START_TRIES = 3
 """A session that was lost while it started has run nothing, so it is simply asked for again."""
 _RECYCLE_AFTER = 2000
@@ -32,8 +33,13 @@ class Pool:
     Use as a context manager: leaving it ends every session and zygote.
     """
 
-    def __init__(self, policy: Policy | None = None, workers: int | None = None) -> None:
+    def __init__(self, policy: Policy | None = None, workers: int | None = None, sessions: int | None = None) -> None:
         """Check that sessions can be run at all; nothing is started.
+
+        Args:
+            policy: what sessions may use.
+            workers: zygotes; default: one per core.
+            sessions: how many may be open at once; default: eight per worker.
 
         Raises:
             UsageError: the guest environment is missing.
@@ -45,11 +51,15 @@ class Pool:
         if groups is not None:
             cgroup.sweep(groups)
         self._slots = [_Slot(directory, policy.limits, groups) for _ in range(workers or os.cpu_count() or 1)]
+        self.capacity: int = sessions or len(self._slots) * _SESSIONS_PER_WORKER
+        """How many sessions can be open at once."""
         self._free = threading.BoundedSemaphore(self.capacity)
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
         self._closed = threading.Event()
-        self._patrol: threading.Thread | None = None
+        self._warden: threading.Thread | None = None
+        self._taken = threading.Event()
+        """A session was taken: its zygote has one spare less."""
         self._facts: dict[str, Any] | None = None
         self.identity: str = digest({"environment": guest.environment(), "policy": policy.identity()})
         """Hash of everything that shapes what a cell gives back: guest environment and policy."""
@@ -58,11 +68,6 @@ class Pool:
     def workers(self) -> int:
         """Return how many cells can run at once without taking time from each other: one per zygote."""
         return len(self._slots)
-
-    @property
-    def capacity(self) -> int:
-        """Return how many sessions can be open at once."""
-        return len(self._slots) * _SESSIONS_PER_WORKER
 
     def __enter__(self) -> Self:
         return self
@@ -102,14 +107,15 @@ class Pool:
     def close(self) -> None:
         """End every session and zygote; a second call does nothing."""
         self._closed.set()
+        self._taken.set()
         for slot in self._slots:
             slot.close()
         with self._lock:
-            left, patrol = list(self._sessions), self._patrol
+            left, warden = list(self._sessions), self._warden
         for session in left:
             session.close()
-        if patrol is not None:
-            patrol.join()
+        if warden is not None:
+            warden.join()
 
     def _open(self, images: Sequence[bytes], seed: int) -> tuple[_Slot, Worker, Session]:
         """Start a session on the slot with the fewest; the slot counts it until `_release`."""
@@ -124,6 +130,8 @@ class Pool:
                 worker = slot.take()
                 return slot, worker, self._start(worker, images, seed)
             except InfrastructureError:
+                if worker is not None:
+                    worker.lose()
                 self._release(slot, worker)
                 if tries == 0 or self._closed.is_set():
                     raise
@@ -146,19 +154,33 @@ class Pool:
             raise
         with self._lock:
             self._sessions.add(session)
-            if self._patrol is None:
-                self._patrol = threading.Thread(target=self._watch_idle, name="sandbox-patrol", daemon=True)
-                self._patrol.start()
+            if self._warden is None:
+                self._warden = threading.Thread(target=self._watch, name="sandbox-warden", daemon=True)
+                self._warden.start()
+        self._taken.set()
         return session
 
-    def _watch_idle(self) -> None:
-        while not self._closed.wait(_PATROL_SECONDS):
-            with self._lock:
-                sessions = list(self._sessions)
-            for session in sessions:
-                # One that does not go away is reported to whoever uses it next.
+    def _watch(self) -> None:
+        """Keep spare sessions ready, and sessions that wait for a cell within their limits, until the pool closes."""
+        patrol = time.monotonic()
+        while not self._closed.is_set():
+            self._taken.wait(max(0.0, patrol - time.monotonic()))
+            self._taken.clear()
+            # What fails here fails again for whoever needs it next, and is reported there.
+            for slot in self._slots:
                 with suppress(InfrastructureError):
-                    session.check_idle()
+                    slot.stock()
+            if time.monotonic() >= patrol:
+                self._patrol()
+                patrol = time.monotonic() + _PATROL_SECONDS
+
+    def _patrol(self) -> None:
+        with self._lock:
+            sessions = list(self._sessions)
+        for session in sessions:
+            # One that does not go away is reported to whoever uses it next.
+            with suppress(InfrastructureError):
+                session.check_idle()
 
 
 class _Slot:
@@ -199,6 +221,17 @@ class _Slot:
         with self._lock:
             self._users[worker] -= 1
             self._end_unused()
+
+    def stock(self) -> None:
+        """Fork sessions ahead, if there is a zygote.
+
+        Raises:
+            InfrastructureError: it is gone or refuses.
+        """
+        with self._lock:
+            worker = self._current
+        if worker is not None:
+            worker.stock()
 
     def close(self) -> None:
         """End all zygotes."""

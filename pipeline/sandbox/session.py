@@ -53,23 +53,18 @@ class Session:
         self._fate: Stop | None = None
         """Why it was killed between two cells: what its background work used."""
         self._closed = False
-        self._last_used = time.monotonic()
+        self._last_used = 0.0
         handles.channel.setblocking(False)
         for descriptor in (handles.stdout, handles.stderr):
             os.set_blocking(descriptor, False)
 
     def prepare(self, images: Sequence[bytes], seed: int) -> None:
-        """Put the session into its control group and hand it seed and images.
+        """Hand over seed and images; it may have waited for them.
 
         Raises:
             InfrastructureError: it could not be set up.
             RowError: `image_undecodable`.
         """
-        if self._group is not None:
-            try:
-                self._group.join(self._pid)
-            except OSError as error:
-                raise InfrastructureError(f"sandbox: a control group refused a session: {error}") from error
         request = wire.frame({"seed": seed, "images": [len(image) for image in images]}, images)
         exchange = self._exchange(request)
         deadline = time.monotonic() + _START_SECONDS
@@ -80,6 +75,7 @@ class Session:
                 exchange.pump(_TICK)
         except wire.WireError as error:
             raise InfrastructureError(f"sandbox: a session did not start: {error}") from error
+        self._last_used = time.monotonic()
         failure = _reply(exchange).error
         if failure is None:
             return
@@ -87,8 +83,12 @@ class Session:
             raise RowError("image_undecodable", clean(failure.message))
         raise InfrastructureError(f"sandbox: a session did not start: {clean(failure.message)}")
 
-    def run(self, code: str) -> CellResult:
+    def run(self, code: str, seconds: float | None = None) -> CellResult:
         """Execute one cell and return its outcome, whatever the code did.
+
+        Args:
+            code: Python, executed as it is.
+            seconds: a limit for this cell that is shorter than the policy's; a longer one changes nothing.
 
         Raises:
             InfrastructureError: the sandbox failed, or the session had ended; no outcome of the code.
@@ -97,7 +97,7 @@ class Session:
             if self._ended:
                 raise InfrastructureError("sandbox: the session has ended")
             try:
-                return self._run(code)
+                return self._run(code, self._limits.within(seconds))
             except InfrastructureError:
                 self._end()
                 raise
@@ -153,7 +153,7 @@ class Session:
         finally:
             self._lock.release()
 
-    def _run(self, code: str) -> CellResult:
+    def _run(self, code: str, limits: Limits) -> CellResult:
         background = self._exchange([])
         background.drain()
         self._seq += 1
@@ -163,10 +163,10 @@ class Session:
         try:
             background.check_quiet()
             self._hold_cpu(cpu)
-            interrupted = self._watch(exchange, cpu)
+            interrupted = self._watch(exchange, cpu, limits)
             if self._group is not None and self._group.memory_kills():
                 raise self._memory_stop()
-            status, error = self._judge(exchange, interrupted=interrupted)
+            status, error = _judge(exchange, limits, interrupted=interrupted)
         except wire.WireError as violation:
             stop = Stop("protocol_error", "ProtocolError", f"the session broke the protocol: {violation}")
             status, error = self._stopped(stop)
@@ -182,14 +182,13 @@ class Session:
             exchange, status, error, spent, background=background.printed, ended=self._ended, most=self._limits.value
         )
 
-    def _watch(self, exchange: Exchange, cpu_before: float) -> bool:
+    def _watch(self, exchange: Exchange, cpu_before: float, limits: Limits) -> bool:
         """Wait for the reply; return whether the cell had to be interrupted for it.
 
         Raises:
             Stop: the session is over.
             wire.WireError: what arrived is no reply.
         """
-        limits = self._limits
         waited, since_interrupt, interrupted = 0.0, 0.0, False
         last = looked = time.monotonic()
         while not exchange.decoder.complete:
@@ -205,7 +204,7 @@ class Session:
             waited += step
             since_interrupt += step if interrupted else 0.0
             if since_interrupt > limits.grace_seconds:
-                raise Stop("died", "SessionKilled", f"{self._exceeded()} and did not stop when interrupted")
+                raise Stop("died", "SessionKilled", f"{_exceeded(limits)} and did not stop when interrupted")
             if now - looked < _TICK:
                 continue
             looked = now
@@ -220,21 +219,6 @@ class Session:
         if exchange.printed > limits.output_killed:
             raise Stop("killed_output", "OutputLimit", f"the cell printed over {limits.output_killed} bytes")
         return interrupted
-
-    def _judge(self, exchange: Exchange, *, interrupted: bool) -> tuple[CellStatus, CellError | None]:
-        """Return status and error of a cell that replied."""
-        failure = _reply(exchange).error
-        if interrupted:
-            text = f"{self._exceeded()} and was interrupted; the session's variables are kept"
-            return "timeout", CellError("TimeoutError", text, f"TimeoutError: {text}")
-        if failure is None:
-            return "ok", None
-        # The guest shortens these; the bound holds also for one that does not.
-        texts = (clean(text[: 2 * self._limits.value]) for text in failure)
-        return "exception", CellError(*texts)
-
-    def _exceeded(self) -> str:
-        return f"the cell exceeded {self._limits.cell_seconds:g} seconds"
 
     def _stopped(self, stop: Stop) -> tuple[CellStatus, CellError]:
         self._end()
@@ -315,6 +299,23 @@ class Session:
             raise InfrastructureError("sandbox: the zygote was lost")
         report: dict[str, Any] = json.loads(message)
         return report
+
+
+def _judge(exchange: Exchange, limits: Limits, *, interrupted: bool) -> tuple[CellStatus, CellError | None]:
+    """Return status and error of a cell that replied."""
+    failure = _reply(exchange).error
+    if interrupted:
+        text = f"{_exceeded(limits)} and was interrupted; the session's variables are kept"
+        return "timeout", CellError("TimeoutError", text, f"TimeoutError: {text}")
+    if failure is None:
+        return "ok", None
+    # The guest shortens these; the bound holds also for one that does not.
+    texts = (clean(text[: 2 * limits.value]) for text in failure)
+    return "exception", CellError(*texts)
+
+
+def _exceeded(limits: Limits) -> str:
+    return f"the cell exceeded {limits.cell_seconds:g} seconds"
 
 
 def _reply(exchange: Exchange) -> wire.Reply:

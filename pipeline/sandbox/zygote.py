@@ -52,6 +52,7 @@ def main() -> NoReturn:
 def _warm() -> None:
     """Import what nearly every cell uses. Rarer packages (scipy) are imported by the cells that want them."""
     display.install()
+    driver.rehearse()
     gc.collect()
     gc.freeze()  # the collector must not touch, and so copy, what every session shares
 

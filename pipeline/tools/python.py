@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -20,7 +20,8 @@ from pipeline.errors import RowError
 from pipeline.identity import canonical_json, digest
 from pipeline.images import Size, ViewRule, put_image, view_size
 from pipeline.records import CellStatus, ImageRef
-from pipeline.sandbox import CellResult, Pool, Session
+from pipeline.sandbox import CellResult, Sandbox
+from pipeline.sandbox.aio import AsyncNotebook, open_session
 from pipeline.sandbox.normalise import normalise
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache, Made
@@ -93,7 +94,7 @@ def to_cell(result: CellResult, blobs: BlobStore, rule: ViewRule) -> Cell:
 class PythonTool:
     """What the sessions of a run share."""
 
-    pool: Pool
+    pool: Sandbox
     calls: CallCache
     blobs: BlobStore
     rule: ViewRule
@@ -129,10 +130,10 @@ class PythonSession:
         self._images = images
         self._codes: list[str] = []
         self._cells: list[Cell] = []
-        self._live: Session | None = None
+        self._live: AsyncNotebook | None = None
         self._executed = 0
         """How many of `_codes` the live session has run."""
-        self._open = ExitStack()
+        self._open = AsyncExitStack()
         self._leased = False
 
     async def __aenter__(self) -> Self:
@@ -176,24 +177,27 @@ class PythonSession:
 
     async def _make(self) -> Made:
         async with self._tool.running:
-            cell, seconds = await asyncio.to_thread(self._execute)
-        return Made(canonical_json(cell.model_dump()), canonical_json(self._tool.pool.facts()), seconds)
+            cell, seconds = await self._execute()
+        facts = await asyncio.to_thread(self._tool.pool.facts)
+        return Made(canonical_json(cell.model_dump()), canonical_json(facts), seconds)
 
-    def _execute(self) -> Ran:
+    async def _execute(self) -> Ran:
         """Bring the live session up to date, then run the last code."""
         if self._live is None:
-            contents = [self._tool.blobs.get(image.sha256) for image in self._images]
-            self._live = self._open.enter_context(self._tool.pool.session(images=contents, seed=self._tool.seed))
+            digests = [image.sha256 for image in self._images]
+            contents = await asyncio.to_thread(lambda: [self._tool.blobs.get(digest) for digest in digests])
+            self._live = await self._open.enter_async_context(open_session(self._tool.pool, contents, self._tool.seed))
         while self._executed < len(self._codes) - 1:
-            again = self._run_next(self._live)
+            again = await self._run_next(self._live)
             if _comparable(again.cell) != _comparable(self._cells[self._executed - 1]):
                 return Ran(_NONDETERMINISTIC, 0.0)
-        return self._run_next(self._live)
+        return await self._run_next(self._live)
 
-    def _run_next(self, live: Session) -> Ran:
-        result = live.run(self._codes[self._executed])
+    async def _run_next(self, live: AsyncNotebook) -> Ran:
+        result = await live.run(self._codes[self._executed])
         self._executed += 1
-        return Ran(to_cell(result, self._tool.blobs, self._tool.rule), result.usage.wall)
+        cell = await asyncio.to_thread(to_cell, result, self._tool.blobs, self._tool.rule)
+        return Ran(cell, result.usage.wall)
 
     async def _close(self) -> None:
         """End the live session, if any, then give its lease back; also when the rollout is cancelled meanwhile."""
@@ -201,8 +205,7 @@ class PythonSession:
 
     async def _end(self) -> None:
         try:
-            # The kernel takes a session apart; the other rollouts need not wait for that.
-            await asyncio.to_thread(self._open.close)
+            await self._open.aclose()
         finally:
             self._live, self._executed = None, 0
             if self._leased:

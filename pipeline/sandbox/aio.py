@@ -1,0 +1,50 @@
+"""Sandbox sessions for asyncio: each waits in a thread, and none outlives the task that opened it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+
+from pipeline.sandbox.backend import Notebook, Sandbox
+from pipeline.sandbox.result import CellResult
+
+
+class AsyncNotebook:
+    """A live session; cells run one after the other."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self._notebook = notebook
+
+    async def run(self, code: str) -> CellResult:
+        """Execute one cell. Cancelled, it ends with the session, which the caller is then leaving.
+
+        Raises:
+            InfrastructureError: the sandbox failed, or the session had ended; no outcome of the code.
+        """
+        return await asyncio.to_thread(self._notebook.run, code)
+
+
+@asynccontextmanager
+async def open_session(sandbox: Sandbox, images: Sequence[bytes] = (), seed: int = 0) -> AsyncIterator[AsyncNotebook]:
+    """Open a session over original image files; waits while too many are open.
+
+    A task that is cancelled meanwhile waits until the session, which cannot be called back, is there and closed.
+
+    Raises:
+        InfrastructureError: no session could be started, or it could not be taken apart.
+        RowError: an image does not decode.
+    """
+    stack = ExitStack()
+    opening = asyncio.create_task(asyncio.to_thread(stack.enter_context, sandbox.session(images, seed)))
+    try:
+        yield AsyncNotebook(await asyncio.shield(opening))
+    finally:
+        await asyncio.shield(asyncio.create_task(_end(opening, stack)))
+
+
+async def _end(opening: asyncio.Task[Notebook], stack: ExitStack) -> None:
+    await asyncio.wait([opening])
+    if opening.exception() is None:
+        # The kernel takes a session apart; nobody else need wait for that.
+        await asyncio.to_thread(stack.close)
