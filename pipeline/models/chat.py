@@ -54,6 +54,8 @@ class Message(Frozen):
 
     role: Literal["system", "user", "assistant"]
     parts: tuple[Text | Image, ...]
+    signed: str = ""
+    """Of an assistant message: blocks that its provider signed, as canonical JSON, to be returned to it unchanged."""
 
 
 class Sampling(Frozen):
@@ -76,13 +78,23 @@ class ChatRequest(Frozen):
     """Strings that end a message and stay in it."""
     tools: str = ""
     """Canonical JSON of native tool schemas; empty where the dialect is plain text."""
+    answer_schema: str = ""
+    """Canonical JSON schema that the message must follow (structured output); empty for free text."""
+    logprobs: bool = False
+    """Whether the log-probabilities of the message's tokens are wanted."""
     seed: int
     """Base seed; sample `i` uses `seed + i`."""
 
     def key(self, sample: int) -> str:
         """Return the permanent cache key of one sample of this request."""
         identity = self.model_dump()
+        # Fields that came later count only where they are used: what was paid for before them stays paid for.
+        for name in ("answer_schema", "logprobs"):
+            if not identity[name]:
+                del identity[name]
         for message in identity["messages"]:
+            if not message["signed"]:
+                del message["signed"]
             for part in message["parts"]:
                 if part["type"] == "image":
                     view = part.pop("view")
@@ -99,6 +111,17 @@ class ChatResponse(Frozen):
     finish: Literal["stop", "length", "refused"]
     prompt_tokens: int
     completion_tokens: int
+    """Reasoning included."""
+    cached_tokens: int = 0
+    """Of the prompt: read from the provider's cache."""
+    reasoning_tokens: int = 0
+    """Of the completion: thought that the provider keeps to itself."""
+    signed: str = ""
+    """As in `Message`, to be sent back with this message in the next request."""
+    logprobs: tuple[float, ...] = ()
+    """One per token, natural logarithm, where the request wanted them."""
+    cut_characters: int = 0
+    """Text after the first complete action, discarded: a model must not write its own observations."""
     model_version: str = ""
     """As the backend reports it: a fact of the one call that was paid for, stored beside the answer, not in it."""
     seconds: float = 0.0
