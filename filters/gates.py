@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from filters.base import Rule, Settings
 from filters.turns import informed
+from pipeline.identity import uniform
 from pipeline.records import Decision, Finish, GateCount, Mode, Route, Trajectory
 
 VERSION = 1
@@ -40,6 +41,10 @@ class GateSettings(Settings):
     """Gate 1 keeps a question with at most this many right without tools."""
     max_right_without_call: int = Field(default=2, ge=0)
     """Gate 2 rejects a question solved more often than this under the tool prompt without using a tool."""
+    early_stop: bool = False
+    """Ask gate 1's rollouts in sample order and no further once its rejection is settled."""
+    early_stop_exempt: float = Field(default=0.1, ge=0, le=1)
+    """Share of questions, drawn by id, that are asked all k times all the same: an unbiased histogram."""
 
     @model_validator(mode="after")
     def _gate_can_reject(self) -> Self:
@@ -75,17 +80,31 @@ def kind(rollout: Trajectory) -> Kind:
             return "malformed" if stuck and rollout.finish in _LIMITS_AFTER_A_TURN else "limit"
 
 
-def plain_count(question_id: str, k: int, rollouts: Sequence[Trajectory]) -> GateCount:
+def wanted(question_id: str, rollouts: Sequence[Trajectory], settings: GateSettings) -> int:
+    """Return how many plain rollouts to ask for next, after those in sample order that are there; 0 is the end.
+
+    Under `early_stop` these are as many as could settle a rejection, so that none is asked for too much. It
+    depends on the rollouts' order by sample and never on that of their arrival. What passes is asked all k
+    times: gate 2 compares with it.
+    """
+    left = settings.k - len(rollouts)
+    if not settings.early_stop or uniform("early_stop", question_id) < settings.early_stop_exempt:
+        return left
+    right = sum(kind(rollout) == "right" for rollout in rollouts)
+    return min(left, settings.max_plain_right + 1 - right)
+
+
+def plain_count(question_id: str, settings: GateSettings, rollouts: Sequence[Trajectory]) -> GateCount:
     """Count the rollouts without tools; the fields of gate 2 are 0.
 
     Raises:
         ValueError: the rollouts are not distinct plain gate samples of this question, or more than k.
     """
-    _check(question_id, k, "plain", rollouts)
+    _check(question_id, settings.k, "plain", rollouts)
     kinds = Counter(kind(rollout) for rollout in rollouts)
     return GateCount(
         question_id=question_id,
-        k=k,
+        k=settings.k,
         plain_right=kinds["right"],
         plain_valid=kinds["right"] + kinds["wrong"],
         tools_right=0,
@@ -94,6 +113,7 @@ def plain_count(question_id: str, k: int, rollouts: Sequence[Trajectory]) -> Gat
         tools_valid=0,
         saturated=False,
         route=None,
+        censored=settings.k - len(rollouts),
     )
 
 

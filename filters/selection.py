@@ -33,6 +33,8 @@ class SelectionSettings(Settings):
     """Exactly so many trajectories, if there are as many; None keeps all."""
     balance: bool = False
     """Fill a quota from all categories in turn, instead of in proportion."""
+    max_per_cluster: int = Field(default=1, ge=1)
+    """Trajectories of one question and its near duplicates."""
     max_per_skeleton: int = Field(default=4, ge=1)
     """Trajectories of one program over one image. Four questions of one sheet may well be answered by one
     program with other numbers; more teach the program, not when to use it."""
@@ -108,7 +110,7 @@ def _select_sft(
     candidates: Sequence[SftCandidate], rl_clusters: frozenset[str], settings: SelectionSettings
 ) -> tuple[Decision, ...]:
     refused: dict[str, SftReason] = {}
-    clusters: set[str] = set()
+    clusters: Counter[str] = Counter()
     skeletons: Counter[tuple[str, str]] = Counter()
     left: list[SftCandidate] = []
     # The lowest sample of a cluster first; teachers are told apart by the id alone.
@@ -116,12 +118,12 @@ def _select_sft(
         shape = candidate.skeleton, candidate.images
         if candidate.cluster_id in rl_clusters:
             refused[candidate.trajectory_id] = "in_rl"
-        elif candidate.cluster_id in clusters:
+        elif clusters[candidate.cluster_id] >= settings.max_per_cluster:
             refused[candidate.trajectory_id] = "duplicate_trajectory"
         elif skeletons[shape] >= settings.max_per_skeleton:
             refused[candidate.trajectory_id] = "over_skeleton_cap"
         else:
-            clusters.add(candidate.cluster_id)
+            clusters[candidate.cluster_id] += 1
             skeletons[shape] += 1
             left.append(candidate)
     _, over = _quota(left, settings.max_sft, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from flows.driver import Driver
 from flows.inputs import Job, find_inputs
 from flows.journal import Journal
 from flows.progress import Progress
+from flows.recipe import Runtime
 from flows.runners.local import local
 from flows.stages import decontaminate, dedup, gate, ingest, publish, screen, selection, synthesize, validate
 from flows.wiring import GROUPS, ORDER, declare
 from flows.world import open_stock
-from pipeline.errors import InfrastructureError, UsageError
+from pipeline.errors import InfrastructureError, LimitError, UsageError
+from pipeline.models.meter import Spent
 from pipeline.processes import cores, tree_cpu_seconds
 from pipeline.stage import Runner, Stage, StageResult, UnitResult, load_stage, run_stage, unit_count
 from pipeline.store.calls import CallCounts
@@ -50,6 +53,8 @@ class RunSummary:
     shards: tuple[Shard, ...]
     seconds: float
     calls: CallCounts
+    spent: Spent
+    """What the model calls cost."""
 
 
 def curate(job: Job, progress: Progress, runner: Runner = local) -> RunSummary:
@@ -83,7 +88,7 @@ def run_groups(curation: Curation, groups: Sequence[str]) -> RunSummary:
     Raises:
         UsageError: a group before them has not finished.
     """
-    began = monotonic()
+    began, before = monotonic(), curation.stock.meter.spent
     first = tuple(GROUPS).index(groups[0])
     for name in (stage for group in tuple(GROUPS)[:first] for stage in GROUPS[group]):
         curation.done[name] = _load(curation, name)
@@ -99,6 +104,7 @@ def run_groups(curation: Curation, groups: Sequence[str]) -> RunSummary:
         shards=tuple(curation.journal.shards()),
         seconds=monotonic() - began,
         calls=curation.driver.calls.counts,
+        spent=curation.stock.meter.spent.since(before),
     )
 
 
@@ -112,14 +118,16 @@ def _load(curation: Curation, name: str) -> StageResult:
 
 def _run(curation: Curation, name: str) -> StageResult:
     stage = curation.stages[name]
+    curation.driver.wait(curation.stock.stop_unasked(name))
     work = WORK[name](curation, stage)
     total = unit_count(work.expected) if name == ORDER[0] else len(curation.done[ORDER[0]].parts)
-    began, before, units = monotonic(), _Spent.until_now(curation), list[UnitResult]()
+    began, before, units = monotonic(), _Used.until_now(curation), list[UnitResult]()
     curation.progress.stage_started(name, 1 if stage.kind == "global" else total, work.expected)
 
     def on_unit(unit: UnitResult) -> None:
         units.append(unit)
         curation.progress.unit_done(name, unit)
+        _stop_losses(name, units, curation.job.recipe.runtime)
 
     try:
         result = run_stage(
@@ -138,19 +146,33 @@ def _run(curation: Curation, name: str) -> StageResult:
     return result
 
 
-class _Spent(NamedTuple):
+def _stop_losses(name: str, units: Sequence[UnitResult], runtime: Runtime) -> None:
+    """Raise `LimitError` when a stage loses more than the recipe allows it to."""
+    most = {str(stage): share for stage, share in runtime.abort_above.items()}.get(name)
+    counts = sum((Counter(unit.counts) for unit in units), Counter[str]())
+    lost = counts.total() - counts["kept"]
+    if most is not None and counts.total() >= runtime.abort_min_rows and lost > most * counts.total():
+        raise LimitError(
+            f"stage {name} lost {lost:,} of {counts.total():,} records; runtime.abort_above.{name} is {most:g}. "
+            f"`coldforge stats` tells why; raise the limit (--set runtime.abort_above.{name}=...) to go on"
+        )
+
+
+class _Used(NamedTuple):
     """What this process and its children have used and paid for since they started."""
 
     cpu_seconds: float
     calls: CallCounts
+    models: Spent
 
     @classmethod
-    def until_now(cls, curation: Curation) -> _Spent:
-        return cls(tree_cpu_seconds(), curation.driver.calls.counts.copy())
+    def until_now(cls, curation: Curation) -> _Used:
+        return cls(tree_cpu_seconds(), curation.driver.calls.counts.copy(), curation.stock.meter.spent)
 
 
-def _cost(curation: Curation, name: str, units: Sequence[UnitResult], seconds: float, before: _Spent) -> StageCost:
-    spent = curation.driver.calls.counts.since(before.calls)
+def _cost(curation: Curation, name: str, units: Sequence[UnitResult], seconds: float, before: _Used) -> StageCost:
+    calls = curation.driver.calls.counts.since(before.calls)
+    spent = curation.stock.meter.spent.since(before.models)
     return StageCost(
         invocation=curation.journal.invocation,
         stage=name,
@@ -158,10 +180,16 @@ def _cost(curation: Curation, name: str, units: Sequence[UnitResult], seconds: f
         cpu_seconds=round(tree_cpu_seconds() - before.cpu_seconds, 3),
         units=len(units),
         reused_units=sum(unit.reused for unit in units),
-        model_calls=spent.paid["model"],
-        search_calls=spent.paid["search"],
-        cells=spent.paid["cell"],
-        cached_calls=spent.cached.total(),
+        model_calls=calls.paid["model"],
+        search_calls=calls.paid["search"],
+        cells=calls.paid["cell"],
+        cached_calls=calls.cached.total(),
+        prompt_tokens=spent.prompt_tokens,
+        cached_tokens=spent.cached_tokens,
+        completion_tokens=spent.completion_tokens,
+        reasoning_tokens=spent.reasoning_tokens,
+        cut_characters=spent.cut_characters,
+        cost=round(spent.cost, 6),
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from filters.contamination import Benchmark
 from flows.recipe import Recipe, SourceUse, load_recipe
+from pipeline.dialects import by_name
 from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE
 from pipeline.manifests import explain, manifests_dir
@@ -84,7 +85,7 @@ def find_inputs(job: Job) -> Inputs:
         UsageError: something is missing or damaged; the message names the file and the fix.
     """
     recipe = job.recipe
-    prompts = load_prompts(recipe.prompts.name, recipe.prompts.teacher_guidance)
+    prompts = load_prompts(recipe.prompt_set, by_name(recipe.dialect), recipe.prompts.teacher_guidance)
     benchmarks = tuple(load_benchmark(name, job.recipe_path) for name in recipe.benchmarks)
     manifest_files(job)
     sources = tuple(open_use(job, use) for use in recipe.sources)

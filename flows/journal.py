@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from flows.cost.estimate import estimate
 from flows.inputs import Inputs, Job
 from flows.world import Stock
 from pipeline.errors import UsageError
 from pipeline.identity import canonical_json, parse_json
+from pipeline.models.meter import Meter, Spent
 from pipeline.stage import StageResult, read_manifest
 from pipeline.store.blobs import write_atomic
 from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
@@ -29,12 +32,18 @@ class Journal:
     run: Path
     invocation: int
     content: dict[str, Any]
+    meter: Meter
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Stages end on the caller's thread, the meter saves from the loop's."""
 
     @classmethod
     def begin(cls, job: Job, inputs: Inputs, stock: Stock) -> Journal:
         """Open the run's journal and add this invocation."""
         path = job.out / "run.json"
-        before = parse_json(path.read_text())["invocations"] if path.exists() else []
+        known = parse_json(path.read_text()) if path.exists() else {"invocations": []}
+        before, meter = known["invocations"], stock.meter
+        meter.spent = Spent(**known.get("spent", {}))
+        meter.versions.update(known.get("models", {}))
         _require_no_smaller_run(job, before)
         content = {
             "name": job.recipe.name,
@@ -47,6 +56,7 @@ class Journal:
                 "base": stock.base.revision,
                 "teachers": [teacher.revision for teacher in stock.teachers],
                 "search": stock.world.search.revision,
+                "prices": _prices(stock),
             },
             "invocations": [
                 *before,
@@ -54,19 +64,22 @@ class Journal:
                     "started": datetime.now(UTC).isoformat(timespec="seconds"),
                     "runner": job.runner,
                     "limit": job.limit,
+                    "estimate": [line._asdict() for line in estimate(job.recipe, inputs.prompts, len(inputs.rows))],
                     "stages": [],
                 },
             ],
         }
         recipe = yaml.safe_dump(job.recipe.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
         write_atomic(job.out / "recipe.yaml", recipe.encode())
-        journal = cls(job.out, len(before), content)
+        journal = cls(job.out, len(before), content, meter)
         journal._write()
+        meter.save = journal._write
         return journal
 
     def record(self, cost: StageCost) -> None:
         """Add what a stage spent, whether it finished or stopped."""
-        self.content["invocations"][-1]["stages"].append(cost._asdict())
+        with self.lock:
+            self.content["invocations"][-1]["stages"].append(cost._asdict())
         self._write()
 
     def shards(self) -> list[Shard]:
@@ -99,8 +112,25 @@ class Journal:
         build_ledger(self.run, manifests, facts)
 
     def _write(self) -> None:
-        text = json.dumps(self.content, indent=1, ensure_ascii=False)
-        write_atomic(self.run / "run.json", (text + "\n").encode())
+        with self.lock:
+            self.content["models"] = dict(self.meter.versions)
+            self.content["spent"] = self.meter.spent._asdict()
+            text = json.dumps(self.content, indent=1, ensure_ascii=False)
+            write_atomic(self.run / "run.json", (text + "\n").encode())
+
+
+def _prices(stock: Stock) -> list[dict[str, str | float]]:
+    """Return what each model costs per million tokens: the ledger counts by it, and no record holds it."""
+    by_model = {
+        ("gate", stock.base.revision): stock.base.price,
+        **{("synthesis", teacher.revision): teacher.price for teacher in stock.teachers},
+    }
+    # A price of nothing is none: a model of one's own.
+    return [
+        {"purpose": purpose, "model": model, **price._asdict()}
+        for (purpose, model), price in by_model.items()
+        if any(price)
+    ]
 
 
 def _require_no_smaller_run(job: Job, invocations: Sequence[Mapping[str, Any]]) -> None:

@@ -20,13 +20,24 @@ from filters.images import ImageSettings
 from filters.questions import QuestionSettings
 from filters.selection import SelectionSettings
 from filters.validators import ValidatorSettings
+from flows.budget import BudgetUse, PriceUse
+from flows.hosted import BatchUse, HostedRole
 from flows.recipe_errors import explain
+from flows.served import OfflineRole
+from pipeline.dialects import DialectName, by_name
 from pipeline.errors import UsageError
 from pipeline.identity import Json, digest
 from pipeline.images import ViewFamily, ViewRule
 from pipeline.manifests import manifests_dir
 from pipeline.models.chat import Sampling
+from pipeline.models.serving import Serve
 from pipeline.rollout import Limits
+
+RlFormat = Literal["huggingface", "deepeyesv2", "verl"]
+
+StageName = Literal[
+    "ingest", "screen", "dedup", "decontaminate", "gate1", "gate2", "synthesize", "validate", "select", "publish"
+]
 
 
 class _Part(BaseModel):
@@ -73,16 +84,44 @@ class ServerRole(_Part):
     backend: Literal["openai"]
     model: str
     """Identity of the weights, such as `Qwen/Qwen2.5-VL-7B-Instruct@cc594898`; decides what is paid again."""
-    served_name: str
-    base_url: str
-    """Such as `http://127.0.0.1:8000/v1`; not identity."""
+    served_name: str = ""
+    base_url: str | tuple[str, ...] = ()
+    """Such as `http://127.0.0.1:8000/v1`, or a list of them that serve the same; not identity."""
+    serve: Serve | None = None
+    """In place of both: vLLM is started when a stage needs the model, and stopped afterwards; not identity."""
     api_key_env: str | None = None
     """Name of the environment variable with the key; never the key."""
     in_flight: int = Field(default=64, ge=1)
+    """Requests open at once, over all URLs."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Requests per minute that the service allows."""
+    tpm: int | None = Field(default=None, ge=1)
+    """Tokens per minute that the service allows."""
+    timeout_seconds: float = Field(default=600.0, gt=0)
+    """For one try of one answer."""
+    patience_seconds: float = Field(default=300.0, ge=0)
+    """How long servers may be down, or a request keep failing, before the run stops."""
+    fingerprint: Literal["strict", "ignore"] = "strict"
+    """Whether another `system_fingerprint` is another model version, which stops a run; `ignore` for services that
+    run several configurations at once, as OpenAI's does."""
+    price: PriceUse | None = None
+    """None: nothing, such as for a server of one's own."""
+    tools_api: Literal["text", "native"] = "text"
+    """How tools are called: in the text that the model writes, or by the API, where the dialect can."""
     sampling: Sampling = Sampling()
+    batch: BatchUse | None = None
+    """None: every request on its own. Batches are OpenAI's, and of services that copy its API; vLLM has none."""
+
+    @model_validator(mode="after")
+    def _has_a_server(self) -> Self:
+        if bool(self.base_url and self.served_name) == (self.serve is not None):
+            raise ValueError("give base_url and served_name of a server that runs, or serve: {model} to start one")
+        if self.serve is not None and (self.batch is not None or self.api_key_env is not None):
+            raise ValueError("serve: a server of our own takes no batch and no api_key_env")
+        return self
 
 
-Role = Annotated[ReaderRole | ServerRole, Field(discriminator="backend")]
+Role = Annotated[ReaderRole | ServerRole | OfflineRole | HostedRole, Field(discriminator="backend")]
 
 
 class Student(_Part):
@@ -129,9 +168,10 @@ class Models(_Part):
 
 
 class PromptUse(_Part):
-    """Prompts by role; a path replaces the guidance that comes with the dialect."""
+    """Prompts by role; a path replaces the guidance that comes with the set."""
 
-    name: str = "deepeyesv2"
+    name: str | None = None
+    """A folder of `manifests/prompts`; None: the one named like the dialect."""
     teacher_guidance: Path | None = None
     """A text file; relative paths start at the recipe."""
 
@@ -153,14 +193,32 @@ class SynthesisUse(_Part):
     """How teachers are asked."""
 
     attempts: int = Field(default=4, ge=1)
-    """Per question and teacher; a question stops at its first accepted attempt."""
+    """Per question and teacher."""
+    accept: int = Field(default=1, ge=1)
+    """A question stops at this many accepted attempts; more of them reach the export where `select.max_per_cluster`
+    lets them."""
+    policy: Literal["cascade", "weighted"] = "cascade"
+    """Which teacher is asked first: the recipe's first, or one drawn by `weights` for each question. The others
+    follow in the recipe's order, or drawn in the same way, until enough attempts are accepted."""
+    weights: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """One per teacher, under `policy: weighted`; empty: all equal."""
 
 
 class ExportUse(_Part):
     """Which formats are written for each shard."""
 
     sft: tuple[Literal["llamafactory", "huggingface"], ...] = ("llamafactory", "huggingface")
-    rl: tuple[Literal["huggingface", "deepeyesv2", "verl"], ...] = ("huggingface", "deepeyesv2", "verl")
+    rl: tuple[RlFormat, ...] | None = None
+    """None: every format that can be trained on in the dialect; the environment `deepeyesv2` acts in its own only."""
+
+
+class SandboxUse(_Part):
+    """The service that sandbox sessions run on, in place of this machine: `coldforge sandbox serve` starts one."""
+
+    url: str
+    """Such as `http://127.0.0.1:8000`."""
+    token_env: str | None = None
+    """Name of the environment variable with the service's token; never the token."""
 
 
 class Runtime(_Part):
@@ -170,6 +228,14 @@ class Runtime(_Part):
     """Worker processes and sandboxed cells at once; default: the number of cores."""
     rollouts: int = Field(default=256, ge=1)
     """Conversations in flight."""
+    sandbox: SandboxUse | None = None
+    """None: sessions run on this machine."""
+    budget: BudgetUse = BudgetUse()
+    """What the models of a run may cost; the run stops there, and goes on when this is raised."""
+    abort_above: Mapping[StageName, Annotated[float, Field(gt=0, lt=1)]] = {}
+    """Share of records that a stage may lose (rejected, undecided or quarantined) before it stops the run."""
+    abort_min_rows: int = Field(default=200, ge=1)
+    """Records of a stage before its share means anything: at 200 its standard error is below 4 points."""
 
 
 class Recipe(_Part):
@@ -182,6 +248,8 @@ class Recipe(_Part):
     """Names in `manifests/benchmarks`, or paths: questions that must never be trained on."""
     student: Student
     models: Models
+    dialect: DialectName = "deepeyesv2"
+    """How models write their calls, and the student will."""
     prompts: PromptUse = PromptUse()
     search: SearchUse | None = None
     """None: there is no search, and models are told that nothing was found."""
@@ -197,6 +265,42 @@ class Recipe(_Part):
     export: ExportUse = ExportUse()
     runtime: Runtime = Runtime()
 
+    @model_validator(mode="after")
+    def _weights_match_teachers(self) -> Self:
+        weights, teachers = self.synthesize.weights, self.models.teachers
+        if weights and len(weights) != len(teachers):
+            raise ValueError(f"synthesize.weights holds {len(weights)} numbers for {len(teachers)} models.teachers")
+        return self
+
+    @model_validator(mode="after")
+    def _dialect_fits(self) -> Self:
+        if self.dialect != "deepeyesv2" and "deepeyesv2" in (self.export.rl or ()):
+            raise ValueError(f"export.rl: the environment deepeyesv2 does not read the dialect {self.dialect}")
+        native = [role for role in (self.models.base, *self.models.teachers) if calls_by_api(role)]
+        if native and not by_name(self.dialect).tools:
+            raise ValueError(f"tools_api: native needs calls that are JSON; the dialect {self.dialect} has others")
+        return self
+
+    @model_validator(mode="after")
+    def _cost_has_prices(self) -> Self:
+        roles = {"base": self.models.base, **{f"teachers.{n}": role for n, role in enumerate(self.models.teachers)}}
+        free = [name for name, role in roles.items() if not isinstance(role, ReaderRole) and role.price is None]
+        if self.runtime.budget.max_cost is not None and free:
+            raise ValueError(f"runtime.budget.max_cost: models.{free[0]} has no price: {{prompt, completion}}")
+        return self
+
+    @property
+    def prompt_set(self) -> str:
+        """Return the name of the prompts."""
+        return self.prompts.name or self.dialect
+
+    @property
+    def rl_formats(self) -> tuple[RlFormat, ...]:
+        """Return the formats of the RL shard."""
+        if self.export.rl is not None:
+            return self.export.rl
+        return ("huggingface", "deepeyesv2", "verl") if self.dialect == "deepeyesv2" else ("huggingface", "verl")
+
     def identity(self, prompts: Mapping[str, str]) -> str:
         """Return the sha256 of what the run is asked to do, without where and how fast.
 
@@ -211,9 +315,18 @@ class Recipe(_Part):
         return digest(content)
 
 
-def role_identity(role: ReaderRole | ServerRole) -> Json:
+def calls_by_api(role: Role) -> bool:
+    """Return whether a model is given its tools as structure and not in the system text."""
+    return not isinstance(role, ReaderRole) and role.tools_api == "native"
+
+
+def role_identity(role: Role) -> Json:
     """Return a role without its address."""
-    content: Json = role.model_dump(mode="json", exclude={"served_name", "base_url", "api_key_env", "in_flight"})
+    runtime = {
+        *("served_name", "base_url", "serve", "api_key_env", "in_flight", "batch"),
+        *("rpm", "tpm", "timeout_seconds", "patience_seconds", "fingerprint", "price"),
+    }
+    content: Json = role.model_dump(mode="json", exclude=runtime)
     return content
 
 

@@ -70,7 +70,7 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
         "model": role_identity(recipe.models.base),
     }
     synthesis: Json = {
-        "attempts": recipe.synthesize.attempts,
+        "teaching": recipe.synthesize.model_dump(mode="json"),
         "validators": _filter(recipe.validate_.model_dump(mode="json"), validators.VERSION),
         "grader": answers.VERSION,
         "rollout": _rollout(recipe, stock),
@@ -119,7 +119,8 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
             {
                 "name": recipe.name,
                 "sources": dict(inputs.terms),
-                "formats": recipe.export.model_dump(mode="json"),
+                "dialect": recipe.dialect,
+                "formats": {"sft": list(recipe.export.sft), "rl": list(recipe.rl_formats)},
                 "student": recipe.student.model_dump(mode="json"),
                 "prompts": dict(hashes),
             },
@@ -137,6 +138,7 @@ def _rollout(recipe: Recipe, stock: Stock) -> Json:
     rule = recipe.student.view_rule
     return {
         "seed": recipe.seed,
+        "dialect": recipe.dialect,
         "limits": recipe.rollout.model_dump(mode="json"),
         "view": [rule.family, rule.max_pixels, rule.policy],
         "sandbox": stock.world.python.pool.identity,

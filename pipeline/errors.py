@@ -6,6 +6,7 @@ The class says what happens next, so no caller ever looks at a message:
 - `UsageError`: the recipe, a flag or a file named in them is wrong. Refused before any work (exit 2).
 - `InfrastructureError`: a server, disk or sandbox failed. Retried, then the run stops (exit 1);
   it is never written into data and never counted as a wrong answer.
+- `LimitError`: the user's own limit on money, calls or losses. The run stops (exit 1) and can be resumed.
 - `CheckError`: a check found something wrong in finished work (exit 3).
 """
 
@@ -28,6 +29,10 @@ class UsageError(ColdforgeError):
 
 class InfrastructureError(ColdforgeError):
     """Something outside the data failed; the same work may succeed when it is tried again."""
+
+
+class LimitError(ColdforgeError):
+    """A limit that the user set stops the run; the message says which, and that `run` goes on once it is raised."""
 
 
 class CheckError(ColdforgeError):

@@ -2,15 +2,19 @@
 
 `base` is asked at the gates, `teacher` writes the trajectories and may be guided, `export` is what the
 student is trained on. The text with tools is the plain text and the tool text after it, so that a gate
-compares nothing but the tools.
+compares nothing but the tools. Where calls are JSON, how they are written is a text of its own: a provider
+that takes calls as structure tells its model itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from pipeline.dialects import Dialect
 from pipeline.errors import UsageError
 from pipeline.identity import digest
 from pipeline.manifests import manifests_dir
@@ -19,7 +23,10 @@ from pipeline.records import Mode
 Role = Literal["base", "teacher", "export"]
 
 _SLOTS = ("{images}", "{question}")
+_TOOLS_SLOT = "{tools}"
 _IMAGE_MARK = "<image>"
+# Qwen, Llama 3 and most others; the longest in use is far below 64 characters.
+_CHAT_TOKEN = re.compile(r"<\|[^|<>\n]{1,64}\|>")
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class Prompts:
     plain_system: str
     tools_system: str
     """Follows `plain_system` where there are tools."""
+    calls_system: str
+    """Follows `tools_system` where calls are JSON in text: the schemas and how a call is written."""
     plain_user: str
     """Template with the slots `{images}` and `{question}`, for `user_text` of the dialect."""
     tools_user: str
@@ -36,11 +45,13 @@ class Prompts:
     guidance: str
     """Follows the system prompt of teachers that have tools; never exported."""
 
-    def system(self, role: Role, mode: Mode) -> str:
-        """Return the system prompt."""
+    def system(self, role: Role, mode: Mode, *, native: bool = False) -> str:
+        """Return the system prompt; `native`: for a provider that takes calls as structure."""
         parts = [self.plain_system]
         if mode == "tools":
             parts.append(self.tools_system)
+            if not native:
+                parts.append(self.calls_system)
             if role == "teacher":
                 parts.append(self.guidance)
         return _join(parts)
@@ -49,20 +60,20 @@ class Prompts:
         """Return the template of the first user message."""
         return _join([self.plain_user, self.tools_user] if mode == "tools" else [self.plain_user])
 
+    def hash(self, role: Role, mode: Mode, *, native: bool = False) -> str:
+        """Return the sha256 of what a model is told."""
+        return digest({"system": self.system(role, mode, native=native), "user": self.user(role, mode)})
+
     def hashes(self) -> dict[str, str]:
-        """Return the sha256 of the texts of each `role/mode`."""
-        return {
-            f"{role}/{mode}": digest({"system": self.system(role, mode), "user": self.user(role, mode)})
-            for role in get_args(Role)
-            for mode in get_args(Mode)
-        }
+        """Return the sha256 of the texts of each `role/mode`; what a native provider is told is part of them."""
+        return {f"{role}/{mode}": self.hash(role, mode) for role in get_args(Role) for mode in get_args(Mode)}
 
 
-def load_prompts(name: str, teacher_guidance: Path | None = None) -> Prompts:
+def load_prompts(name: str, dialect: Dialect, teacher_guidance: Path | None = None) -> Prompts:
     """Read a prompt set; `teacher_guidance` replaces the guidance that comes with it.
 
     Raises:
-        UsageError: the set or a file is missing, or the user prompt lacks a slot.
+        UsageError: the set or a file is missing, a slot is, or the set is written for another dialect.
     """
     root = manifests_dir() / "prompts"
     folder = root / name
@@ -72,12 +83,59 @@ def load_prompts(name: str, teacher_guidance: Path | None = None) -> Prompts:
     prompts = Prompts(
         plain_system=_read(folder / "system.md"),
         tools_system=_read(folder / "system_tools.md"),
+        calls_system=_read_calls(folder / "system_calls.md", dialect),
         plain_user=_read(folder / "user.md"),
         tools_user=_read(folder / "user_tools.md"),
         guidance=_read(teacher_guidance or folder / "teacher_guidance.md"),
     )
-    _check_user(folder / "user.md", prompts.plain_user)
+    _check_slots(folder / "user.md", prompts.plain_user, _SLOTS)
     return prompts
+
+
+def load_variants(directory: Path, own: Prompts, dialect: Dialect) -> Mapping[str, Prompts]:
+    """Read variants of a prompt set by name: every folder in `directory`, and every `*.md` file.
+
+    A folder holds files named as those of a set, and a file is a `system.md`; other texts are those of `own`.
+
+    Raises:
+        UsageError: there is no variant, one is empty, or a file is wrong as in `load_prompts`.
+    """
+    try:
+        found = sorted(path for path in directory.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"prompt variants {directory} cannot be read ({error.strerror})") from error
+    variants = {path.stem if path.is_file() else path.name: _load_variant(path, own, dialect) for path in found}
+    if not variants:
+        raise UsageError(f"prompt variants {directory}: there is no folder and no file in it")
+    if len(variants) < len(found):
+        raise UsageError(f"prompt variants {directory}: a folder and a file have one name; rename one of them")
+    return variants
+
+
+def _load_variant(path: Path, own: Prompts, dialect: Dialect) -> Prompts:
+    if path.suffix == ".md" and path.is_file():
+        return replace(own, plain_system=_read(path))
+    texts = {}
+    for file in sorted(path.glob("*")) if path.is_dir() else ():
+        match file.name:
+            case "system.md":
+                texts["plain_system"] = _read(file)
+            case "system_tools.md":
+                texts["tools_system"] = _read(file)
+            case "system_calls.md":
+                texts["calls_system"] = _read_calls(file, dialect)
+            case "user.md":
+                texts["plain_user"] = _read(file)
+                _check_slots(file, texts["plain_user"], _SLOTS)
+            case "user_tools.md":
+                texts["tools_user"] = _read(file)
+            case "teacher_guidance.md":
+                continue  # of a whole set; no student is told it
+            case _:
+                raise UsageError(f"prompt variant {file} is not named like a file of a prompt set, such as system.md")
+    if not texts:
+        raise UsageError(f"prompt variant {path} is neither a *.md file nor a folder with files such as system.md")
+    return replace(own, **texts)
 
 
 def _read(path: Path) -> str:
@@ -94,11 +152,33 @@ def _read(path: Path) -> str:
         raise UsageError(
             f"prompt file {path} holds {_IMAGE_MARK}; only images of a question may be marked so, remove it"
         )
+    token = _CHAT_TOKEN.search(text)
+    if token:
+        raise UsageError(f"prompt file {path} holds {token.group()}, which a tokenizer reads as control; remove it")
     return text
 
 
-def _check_user(path: Path, text: str) -> None:
-    for slot in _SLOTS:
+def _read_calls(path: Path, dialect: Dialect) -> str:
+    """Return the text on calls with the schemas in it. Its presence tells what dialect the set is written for."""
+    if not dialect.tools:
+        if path.exists():
+            raise UsageError(
+                f"prompt file {path} tells how to call tools by JSON, but the dialect is {dialect.name}; "
+                "correct `prompts.name` or `dialect` in the recipe"
+            )
+        return ""
+    if not path.exists():
+        raise UsageError(
+            f"prompt file {path} is missing, which tells how to call tools by JSON as the dialect {dialect.name} does; "
+            "correct `prompts.name` or `dialect` in the recipe"
+        )
+    text = _read(path)
+    _check_slots(path, text, (_TOOLS_SLOT,))
+    return text.replace(_TOOLS_SLOT, dialect.tools_text)
+
+
+def _check_slots(path: Path, text: str, slots: Sequence[str]) -> None:
+    for slot in slots:
         if text.count(slot) != 1:
             raise UsageError(f"prompt file {path} has {text.count(slot)} slots {slot}; it needs exactly one")
 

@@ -416,6 +416,8 @@ class GateCount(Record):
     saturated: bool
     """Every valid rollout with tools was right: no gradient for a group-relative RL method."""
     route: str | None
+    censored: int
+    """Plain rollouts that were never asked for, because the rejection was settled before them."""
 
     ARROW: ClassVar[pa.Schema] = _schema(
         ("question_id", _STRING),
@@ -433,6 +435,7 @@ class GateCount(Record):
         ),
         ("saturated", pa.bool_()),
         ("route", _STRING),
+        ("censored", pa.int32()),
     )
 
 

@@ -6,14 +6,16 @@ recorded code. Text is compared after normalisation of memory addresses, images 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from typing import Literal, NamedTuple
 
+from pipeline.dialects import Dialect, by_name
 from pipeline.identity import parse_json
 from pipeline.images import ViewRule, decode
 from pipeline.records import ImageRef, ReplayResult, Trajectory, Turn
 from pipeline.rollout import cell_text
-from pipeline.sandbox import CellResult, Pool
+from pipeline.sandbox import CellResult, Sandbox
 from pipeline.sandbox.normalise import normalise
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.python import Cell, to_cell
@@ -30,23 +32,26 @@ class _Difference(NamedTuple):
     detail: str
 
 
-def replay_trajectory(trajectory: Trajectory, pool: Pool, blobs: BlobStore, rule: ViewRule, seed: int) -> ReplayResult:
+def replay_trajectory(
+    trajectory: Trajectory, pool: Sandbox, blobs: BlobStore, rule: ViewRule, seed: int
+) -> ReplayResult:
     """Execute every recorded cell again and return how the observations compare.
 
     Raises:
         InfrastructureError: the sandbox failed.
     """
-    turns = executed_cells(trajectory)
+    turns, dialect = executed_cells(trajectory), by_name(trajectory.dialect)
     contents = [blobs.get(image.sha256) for image in trajectory.images]
     soft = ""
-    for turn, result in zip(turns, _run_again(turns, contents, pool, seed), strict=True):
-        cell = to_cell(result, blobs, rule)
-        difference = _compare(turn, cell, blobs)
-        if difference is None:
-            continue
-        if difference.verdict != "soft":
-            return _result(trajectory, difference.verdict, len(turns), difference.detail)
-        soft = difference.detail
+    # Closed here, so that a session does not stay open for as long as somebody holds an exception's frames.
+    with closing(_run_again(turns, contents, pool, seed)) as results:
+        for turn, result in zip(turns, results, strict=True):
+            difference = _compare(turn, to_cell(result, blobs, rule), blobs, dialect)
+            if difference is None:
+                continue
+            if difference.verdict != "soft":
+                return _result(trajectory, difference.verdict, len(turns), difference.detail)
+            soft = difference.detail
     return _result(trajectory, "soft" if soft else "identical", len(turns), soft)
 
 
@@ -55,7 +60,7 @@ def executed_cells(trajectory: Trajectory) -> list[Turn]:
     return [turn for turn in trajectory.turns if turn.action == "python" and turn.observation is not None]
 
 
-def _run_again(turns: list[Turn], images: list[bytes], pool: Pool, seed: int) -> Iterator[CellResult]:
+def _run_again(turns: list[Turn], images: list[bytes], pool: Sandbox, seed: int) -> Generator[CellResult]:
     """Yield each cell's new result; a cell that ended its session is followed by a fresh one, as in the rollout."""
     pending = iter(turns)
     turn = next(pending, None)
@@ -68,12 +73,12 @@ def _run_again(turns: list[Turn], images: list[bytes], pool: Pool, seed: int) ->
                 ended, turn = result.ended, next(pending, None)
 
 
-def _compare(turn: Turn, cell: Cell, blobs: BlobStore) -> _Difference | None:
+def _compare(turn: Turn, cell: Cell, blobs: BlobStore, dialect: Dialect) -> _Difference | None:
     if cell.status != turn.status:
         # A recorded success that now fails is broken; anything else only differs.
         verdict: Verdict = "failed" if turn.status == "ok" else "nondeterministic"
         return _Difference(verdict, f"status {cell.status}, recorded {turn.status}")
-    if normalise(cell_text(cell)) != normalise(turn.observation or ""):
+    if normalise(dialect.frame(cell_text(cell))) != normalise(turn.observation or ""):
         return _Difference("nondeterministic", "another text came back")
     if len(cell.images) != len(turn.images):
         return _Difference("nondeterministic", f"{len(cell.images)} images, recorded {len(turn.images)}")

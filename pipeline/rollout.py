@@ -11,8 +11,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects import Dialect
+from pipeline.dialects.bad_calls import BadCall, image_search_refused
+from pipeline.dialects.deepeyesv2_observations import (
+    WebResult,
+    cell_observation,
+    image_search_observation,
+    text_search_observation,
+)
 from pipeline.dialects.defuse import defuse
+from pipeline.dialects.turns import user_text
 from pipeline.errors import RowError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.images import viewable
@@ -49,6 +57,9 @@ class Setting:
 
     purpose: Purpose
     mode: Mode
+    dialect: Dialect
+    tools: str
+    """Schemas for a backend that takes calls as structure; empty where they are text, and in plain mode."""
     model: ChatModel
     sampling: Sampling
     seed: int
@@ -77,7 +88,7 @@ async def rollout(question: Question, sample: int, setting: Setting, world: Worl
         RowError: the backend or the student's processor refuses the question itself; a backend that
             refuses a later message only ends the rollout, as `length`.
     """
-    user = dialect.user_text(setting.user_template, question.text, [(i.width, i.height) for i in question.images])
+    user = user_text(setting.user_template, question.text, [(i.width, i.height) for i in question.images])
     async with world.python.session(question.images) as session:
         conversation = _Conversation(question, sample, setting, world, session)
         conversation.messages.append(Message(role="system", parts=(Text(text=setting.system),)))
@@ -87,8 +98,8 @@ async def rollout(question: Question, sample: int, setting: Setting, world: Worl
 
 
 def cell_text(cell: Cell) -> str:
-    """Return the observation that a model is shown after a cell."""
-    return dialect.cell_observation(
+    """Return what a model is shown of a cell, for the dialect to frame."""
+    return cell_observation(
         status=cell.status,
         stdout=cell.stdout,
         stderr="\n".join(filter(None, (cell.stderr, *cell.notes))),
@@ -161,15 +172,19 @@ class _Conversation:
         if response.finish != "stop":
             self.turns.append(_turn(_UNPARSED, response.text, _Shown(None, status="bad_call", finish=response.finish)))
             return response.finish
+        dialect = self.setting.dialect
         parsed = dialect.parse(response.text, self.setting.mode)
-        if isinstance(parsed, dialect.BadCall):
+        if isinstance(parsed, BadCall):
             said, shown = _UNPARSED, self._refuse(parsed)
         else:
             said = _Said(parsed.think, parsed.action, parsed.arguments)
             shown = await self._act(said, last=last)
+        if shown.observation is not None:
+            shown = shown._replace(observation=dialect.frame(shown.observation))
         self.turns.append(_turn(said, response.text, shown))
         if shown.finish is None and shown.observation is not None:
-            self.messages.append(Message(role="assistant", parts=(Text(text=_as_history(said, response.text)),)))
+            text = _as_history(said, response.text, dialect)
+            self.messages.append(Message(role="assistant", parts=(Text(text=text),), signed=response.signed))
             await self.show(shown.observation, shown.images)
         return shown.finish
 
@@ -178,7 +193,8 @@ class _Conversation:
             model=self.setting.model.revision,
             messages=tuple(self.messages),
             sampling=self.setting.sampling,
-            stop=dialect.STOP,
+            stop=self.setting.dialect.stop,
+            tools=self.setting.tools,
             seed=self.setting.seed,
         )
         response, seconds = await sample_once(self.world.calls, self.setting.model, request, self.sample)
@@ -187,10 +203,10 @@ class _Conversation:
         self.completion_tokens += response.completion_tokens
         return response
 
-    def _refuse(self, bad: dialect.BadCall) -> _Shown:
+    def _refuse(self, bad: BadCall) -> _Shown:
         # Without tools there is nothing to try again, so a malformed message ends the rollout.
         finish: Finish | None = "bad_call" if self.setting.mode == "plain" else None
-        return _Shown(dialect.bad_call_observation(bad), status="bad_call", finish=finish, labels=(bad.reason,))
+        return _Shown(bad.observation, status="bad_call", finish=finish, labels=(bad.reason,))
 
     async def _act(self, said: _Said, *, last: bool) -> _Shown:
         arguments = parse_json(said.arguments)
@@ -218,18 +234,18 @@ class _Conversation:
     async def _search_text(self, query: str) -> _Shown:
         hits, seconds = await text_search(self.world.calls, self.world.search, query)
         self.seconds += seconds
-        results = [dialect.WebResult(hit.title, hit.url, hit.date, hit.snippet) for hit in hits]
-        return _Shown(dialect.text_search_observation(query, results))
+        results = [WebResult(hit.title, hit.url, hit.date, hit.snippet) for hit in hits]
+        return _Shown(text_search_observation(query, results))
 
     async def _search_image(self) -> _Shown:
         if not self.question.images or any(turn.action == "image_search" for turn in self.turns):
-            return self._refuse(dialect.image_search_refused(images=len(self.question.images)))
+            return self._refuse(image_search_refused(images=len(self.question.images)))
         found = await image_search(self.world.calls, self.world.search, self.world.blobs, self.question.images[0])
         self.seconds += found.seconds
         # A picture that the student could not be shown is left out with its title, as one that did not load is.
         hits = [hit for hit in found.hits if viewable(hit.thumbnail, self.world.views.rule)]
         titles = [hit.title for hit in hits]
-        return _Shown(dialect.image_search_observation(titles), tuple(hit.thumbnail for hit in hits))
+        return _Shown(image_search_observation(titles), tuple(hit.thumbnail for hit in hits))
 
     async def show(self, text: str, images: tuple[ImageRef, ...]) -> None:
         """Append a user message whose `<image>` marks become the views of `images`.
@@ -271,7 +287,7 @@ class _Conversation:
             mode=setting.mode,
             sample=self.sample,
             model=setting.model.revision,
-            dialect=dialect.NAME,
+            dialect=setting.dialect.name,
             prompts=setting.prompts,
             view=canonical_json({**view, "seen": self.seen}),
             seed=setting.seed,
@@ -313,7 +329,7 @@ def _turn(said: _Said, raw_text: str, shown: _Shown) -> Turn:
     )
 
 
-def _as_history(said: _Said, raw_text: str) -> str:
+def _as_history(said: _Said, raw_text: str, dialect: Dialect) -> str:
     """Return how a past message is shown to the model: from its fields, or defused where it had none."""
     if said.action == "none":
         return defuse(raw_text)

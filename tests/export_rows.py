@@ -12,9 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects import DEEPEYESV2
 from pipeline.export.publish import RlFormat, SftFormat, publish_rl, publish_sft
-from pipeline.export.rows import ExportContext, RlRow, SftRow, StudentFacts
+from pipeline.export.rows import ExportContext, ExportPrompt, RlRow, SftRow, StudentFacts
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
 from pipeline.records import Action, Category, ImageRef, Question, Tokens, Trajectory, Turn
@@ -39,8 +39,8 @@ def context(root: Path) -> ExportContext:
     return ExportContext(
         name="tiny",
         blobs=BlobStore(root / "blobs"),
-        system=SYSTEM,
-        user_template=USER,
+        dialect=DEEPEYESV2,
+        told=(ExportPrompt(SYSTEM, USER),),
         prompts={"export_system": "a" * 64, "teacher": "b" * 64},
         student=STUDENT,
         sources={"drawn": "Rectangles | drawn for <tests>."},
@@ -112,7 +112,7 @@ def trajectory(asked: Question, turns: tuple[Turn, ...], sample: int = 0) -> Tra
         mode="tools",
         sample=sample,
         model="scripted/1",
-        dialect=dialect.NAME,
+        dialect=DEEPEYESV2.name,
         prompts=prompts,
         view=view,
         seed=7,

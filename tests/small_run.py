@@ -310,4 +310,5 @@ def count(number: int, *, plain: int, tools: int, route: Route | None) -> GateCo
         tools_valid=8 if route else 0,
         saturated=False,
         route=route,
+        censored=0,
     )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from contextlib import closing
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flows.cli.console import print_line
 from pipeline.errors import ColdforgeError, InfrastructureError
+
+if TYPE_CHECKING:
+    from flows.recipe import Runtime
 
 Finding = Literal["ok", "note", "wrong"]
 
@@ -38,20 +42,21 @@ def print_checks(checks: Sequence[Check]) -> None:
             print_line(" " * (7 + width) + line)
 
 
-def tell_sandbox() -> str:
+def tell_sandbox(runtime: Runtime) -> str:
     """Run one cell in a session of its own and tell what the sandbox is.
 
     Raises:
-        UsageError: the guest environment is missing, or this machine cannot isolate.
+        UsageError, InfrastructureError, IsolationError: there is no sandbox, as `flows.sandboxes.open_sandbox`.
         InfrastructureError: a session started and did not answer rightly.
     """
-    from pipeline.sandbox import Policy, Pool
+    from flows.sandboxes import open_sandbox
 
-    with Pool(Policy(), 1) as pool, pool.session(images=[], seed=0) as session:
+    with closing(open_sandbox(runtime, 1)) as pool, pool.session(images=[], seed=0) as session:
         result = session.run("6 * 7")
         if result.status != "ok" or result.value != "42":
             raise InfrastructureError(f"sandbox: `6 * 7` gave status {result.status}, value {result.value}")
-        return f"a cell ran isolated; environment {pool.identity[:12]}"
+        where = "" if runtime.sandbox is None else f" at {runtime.sandbox.url}"
+        return f"a cell ran isolated{where}; environment {pool.identity[:12]}"
 
 
 def tell_reader() -> str:

@@ -43,12 +43,13 @@ def doctor(as_json: JsonFlag = False) -> None:
 
 def _checks() -> Iterator[Check]:
     from flows.cli.checks import Check, checked, tell_reader, tell_sandbox
+    from flows.recipe import Runtime
 
     yield Check("python", "ok", f"{platform.python_version()} at {sys.executable}")
     yield _check_packages()
     for package in PACKAGES:
         yield checked(f"files of {package}", partial(_tell_files, package))
-    yield checked("sandbox", tell_sandbox)
+    yield checked("sandbox", lambda: tell_sandbox(Runtime()))
     reader = checked("model reader", tell_reader)
     # A run against a model server needs no embedded model.
     yield reader if reader.finding == "ok" else reader._replace(finding="note")

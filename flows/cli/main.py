@@ -13,11 +13,13 @@ import typer
 from typer.core import TyperGroup
 
 from flows.cli.doctor import doctor
+from flows.cli.export import export
 from flows.cli.plan import plan
 from flows.cli.replay import replay
 from flows.cli.run import run
 from flows.cli.sandbox import app as sandbox
 from flows.cli.schema import schema
+from flows.cli.serve_model import serve_model
 from flows.cli.show import show
 from flows.cli.stats import stats
 from flows.cli.status import status
@@ -81,7 +83,7 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for command in (run, plan, status, stats, show, verify, replay, doctor, schema):
+    for command in (run, plan, status, stats, show, export, verify, replay, doctor, schema, serve_model):
         app.command()(command)
     app.add_typer(sandbox, name="sandbox")
     return app

@@ -1,24 +1,38 @@
-"""`coldforge plan`: check everything a recipe refers to, and what the run will ask of its models."""
+"""`coldforge plan`: check everything a recipe refers to, and what the run will ask of its models and cost."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_line, print_table
+from flows.cli.console import JsonFlag, console, print_json
 from flows.cli.run import Changes, Limit, OutDir, RecipeFile, StoreDir
 
 if TYPE_CHECKING:
     from flows.cli.checks import Check
+    from flows.cli.plan_report import Planned
+    from flows.hosted import HostedRole
     from flows.inputs import Job
-    from flows.recipe import ReaderRole, ServerRole, SourceUse
+    from flows.recipe import Role, ServerRole, SourceUse
     from pipeline.prompts import Prompts
     from pipeline.sources import Source
+
+
+Pilot = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Really curate the first N rows and extrapolate from what they took."),
+]
+Diff = Annotated[
+    Path | None,
+    typer.Option("--diff", metavar="RUN", help="Tell which stages of RUN would run again for RECIPE, and their cost."),
+]
 
 
 def plan(
@@ -27,40 +41,54 @@ def plan(
     out: OutDir = None,
     store: StoreDir = None,
     limit: Limit = None,
+    pilot: Pilot = None,
+    diff: Diff = None,
     changes: Changes = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check every reference of RECIPE and estimate its model calls. Exit 2 if something is wrong."""
-    from flows.cli.estimate import StageCalls, assumptions, estimate
+    """Check every reference of RECIPE and estimate its calls, tokens, money and hours. Exit 2 if something is wrong."""
+    from flows.cli.console import require_ledger
+    from flows.cli.plan_report import Planned, print_planned
+    from flows.cost.estimate import estimate
     from flows.inputs import make_job
     from pipeline.errors import UsageError
 
     job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or ())
+    if diff is not None:
+        require_ledger(diff)
     found: dict[Source, int] = {}
     checks = list(_checks(job, found))
     wrong = [check for check in checks if check.finding == "wrong"]
-    rows = None if wrong else min(sum(found.values()), limit or sys.maxsize)
-    stages = () if rows is None else estimate(job.recipe, _prompts(job), rows)
+    planned = Planned(str(recipe), checks, job.recipe.runtime.budget.budget)
+    if not wrong:
+        rows = min(sum(found.values()), limit or sys.maxsize)
+        planned = replace(planned, rows=rows, lines=estimate(job.recipe, _prompts(job), rows))
+        planned = _with_pilot(planned, job, pilot) if pilot is not None else planned
+        planned = _with_diff(planned, job, diff) if diff is not None else planned
     if as_json:
-        shown = {
-            "recipe": str(recipe),
-            "checks": [check._asdict() for check in checks],
-            "rows": rows,
-            "stages": [stage._asdict() for stage in stages],
-            "assumptions": assumptions(),
-        }
-        print_json(shown)
+        print_json(planned.document())
         raise typer.Exit(UsageError.exit_code if wrong else 0)
-    from flows.cli.checks import print_checks
-    from pipeline.report.tables import Table
-
-    print_checks(checks)
+    print_planned(planned)
     if wrong:
         raise UsageError(f"recipe {recipe}: {len(wrong)} of {len(checks)} checks failed (see `wrong` above)")
-    print_line("")
-    print_table(Table("plan", f"Calls expected for {rows:,} source rows", StageCalls._fields, tuple(stages)))
-    guesses = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in assumptions().items())
-    print_line(f"assumed: {guesses}\n`coldforge run {recipe} --limit 100` measures instead")
+
+
+def _with_pilot(planned: Planned, job: Job, rows: int) -> Planned:
+    """Run the pilot and put what it measured in place of assumptions."""
+    from flows.cli.progress import shown_progress
+    from flows.cost.estimate import estimate
+    from flows.cost.pilot import between, run_pilot
+
+    with shown_progress(console(stderr=True)) as progress:
+        pilot = run_pilot(job, min(rows, planned.rows), progress)
+    known = (job.recipe, _prompts(job), planned.rows, pilot.measures)
+    return replace(planned, lines=estimate(*known), pilot=pilot, between=between(*known))
+
+
+def _with_diff(planned: Planned, job: Job, run: Path) -> Planned:
+    from flows.cost.diff import diff
+
+    return replace(planned, run=str(run), again=diff(job, run))
 
 
 def _checks(job: Job, found: dict[Source, int]) -> Iterator[Check]:
@@ -78,17 +106,19 @@ def _checks(job: Job, found: dict[Source, int]) -> Iterator[Check]:
     yield checked("models.base", lambda: _tell_model(job, recipe.models.base))
     for number, teacher in enumerate(recipe.models.teachers):
         yield checked(f"models.teachers.{number}", partial(_tell_model, job, teacher))
-    yield checked("sandbox", tell_sandbox)
+    yield checked("sandbox", lambda: tell_sandbox(recipe.runtime))
 
 
 def _prompts(job: Job) -> Prompts:
+    from pipeline.dialects import by_name
     from pipeline.prompts import load_prompts
 
-    return load_prompts(job.recipe.prompts.name, job.recipe.prompts.teacher_guidance)
+    recipe = job.recipe
+    return load_prompts(recipe.prompt_set, by_name(recipe.dialect), recipe.prompts.teacher_guidance)
 
 
 def _tell_prompts(job: Job) -> str:
-    return f"{job.recipe.prompts.name}: {len(_prompts(job).hashes())} texts"
+    return f"{job.recipe.prompt_set}: {len(_prompts(job).hashes())} texts"
 
 
 def _tell_sources(job: Job) -> str:
@@ -138,15 +168,34 @@ def _tell_benchmark(job: Job, name: str) -> str:
     return f"{benchmark.key}: {len(benchmark.entries):,} protected questions"
 
 
-def _tell_model(job: Job, role: ReaderRole | ServerRole) -> str:
+def _tell_model(job: Job, role: Role) -> str:
     if role.backend == "reader":
         from flows.cli.checks import tell_reader
 
         return tell_reader()
     import asyncio
 
-    asyncio.run(_ask_server(job, role))
-    return f"{role.base_url} serves {role.served_name}"
+    if (role.backend == "openai" or role.backend == "vllm_offline") and role.serve is not None:  # noqa: PLR1714 - mypy
+        from pipeline.models.serving import interpreter
+
+        return f"vLLM of {interpreter()} will load {role.serve.model}"
+    if role.backend == "openai":
+        asyncio.run(_ask_server(job, role))
+        urls = role.base_url if isinstance(role.base_url, str) else ", ".join(role.base_url)
+        return f"{urls} serves {role.served_name}"
+    asyncio.run(_ask_hosted(job, role))
+    return f"{role.backend} has {role.model}, thinking {role.thinking}"
+
+
+async def _ask_hosted(job: Job, role: HostedRole) -> None:
+    from flows.hosted import open_single
+    from pipeline.store.blobs import BlobStore
+
+    model = open_single(role, BlobStore(job.store / "blobs"))
+    try:
+        await model.check()
+    finally:
+        await model.aclose()
 
 
 async def _ask_server(job: Job, role: ServerRole) -> None:
@@ -154,7 +203,7 @@ async def _ask_server(job: Job, role: ServerRole) -> None:
     from pipeline.store.blobs import BlobStore
 
     server = Server(
-        base_url=role.base_url.rstrip("/"),
+        base_url=role.base_url,
         served_name=role.served_name,
         revision=f"openai/{role.model}",
         blobs=BlobStore(job.store / "blobs"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,56 +21,105 @@ if TYPE_CHECKING:
 
 
 def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> None:
-    """Execute every valid teacher trajectory of RUN again, in fresh sessions. Exit 3 if one comes out otherwise."""
+    """Execute every valid teacher trajectory of RUN again, in fresh sessions. Exit 3 if one comes out otherwise.
+
+    The ledger's table `replays` is told.
+    """
     from filters.validators import replayed
+    from flows.cli.lookup import finished_stages
     from flows.recipe import load_recipe
     from pipeline.errors import CheckError
+    from pipeline.store.ledger import record_replays
 
     recipe = load_recipe(require_ledger(run) / "recipe.yaml")
-    results = _replay_all(_valid_trajectories(run), recipe, store if store is not None else run.parent / ".store")
+    trajectories, stages = _valid_trajectories(run), finished_stages(run)
+    results, here = _replay_all(trajectories, recipe, store if store is not None else run.parent / ".store")
+    record_replays(run, list(stages.values()), results)
     # What counts as wrong is what the run's own validation would have rejected.
     decisions = (replayed(result.trajectory_id, result, recipe.validate_) for result in results)
     wrong = [decision.record_id for decision in decisions if decision.outcome != "keep"]
+    executed = sum(result.cells > 0 for result in results)
+    elsewhere = sum(trajectory.sandbox != here for trajectory in trajectories)
     if as_json:
-        verdicts = Counter[str](result.verdict for result in results)
-        rows = [result.model_dump() for result in results]
-        print_json({"run": str(run), "verdicts": dict(verdicts), "wrong": wrong, "trajectories": rows})
+        report = {
+            "run": str(run),
+            "verdicts": dict(Counter[str](result.verdict for result in results)),
+            "executed": executed,
+            "executed_share": executed / len(results) if results else None,
+            "recorded_elsewhere": elsewhere,
+            "wrong": wrong,
+            "trajectories": [result.model_dump() for result in results],
+        }
+        print_json(report)
         raise typer.Exit(CheckError.exit_code if wrong else 0)
     _print_results(results)
+    if results:
+        print_line(f"{executed} of {len(results)} ({executed / len(results):.1%}) executed at least one cell")
+    if elsewhere:
+        print_line(f"{elsewhere} of {len(results)} were recorded under another guest environment or sandbox policy")
     if wrong:
         raise CheckError(f"{run}: {len(wrong)} of {len(results)} trajectories came out otherwise than recorded")
     print_line(f"{run}: {len(results)} trajectories came out as recorded")
 
 
 def _valid_trajectories(run: Path) -> list[Trajectory]:
-    """Return the trajectories that `validate` kept; the others were never said to repeat."""
+    """Return the trajectories that `validate` kept; the others were never said to repeat.
+
+    Raises:
+        UsageError: parts that the ledger was built from are gone.
+    """
     from flows.cli.lookup import finished_stages
+    from pipeline.errors import UsageError
     from pipeline.records import Trajectory
     from pipeline.report.tables import query_table
     from pipeline.store.shards import read_records
 
+    stages = finished_stages(run)
+    gone = [str(name) for (name,) in query_table(run, "SELECT stage FROM stages").rows if name not in stages]
+    if gone:
+        raise UsageError(f"{run}/stages no longer holds {', '.join(gone)}; run `coldforge run` again")
     sql = "SELECT record_id FROM outcomes WHERE stage = 'validate' AND unit = 'trajectory' AND outcome = 'kept'"
     valid = {str(row[0]) for row in query_table(run, sql).rows}
-    stage = finished_stages(run).get("synthesize")
-    paths = stage.paths("trajectories") if stage is not None else []
-    return [record for path in paths for record in read_records(path, Trajectory) if record.id in valid]
+    paths = stages["synthesize"].paths("trajectories") if "synthesize" in stages else []
+    found = [record for path in paths for record in read_records(path, Trajectory) if record.id in valid]
+    if len(found) != len(valid):
+        raise UsageError(
+            f"{run}/stages holds {len(found)} of {len(valid)} valid trajectories; run `coldforge run` again"
+        )
+    return found
 
 
-def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path) -> list[ReplayResult]:
-    from rich.progress import track
+def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path) -> tuple[list[ReplayResult], str]:
+    """Return what came out, in order, and the identity of the sandbox it came out of."""
+    from rich.progress import Progress
 
+    from flows.sandboxes import open_sandbox
+    from flows.stages.common import gather_all, persistent
     from pipeline.processes import cores
     from pipeline.replay import replay_trajectory
-    from pipeline.sandbox import Policy, Pool
     from pipeline.store.blobs import BlobStore
 
     blobs, rule = BlobStore(store / "blobs"), recipe.student.view_rule
-    workers = recipe.runtime.workers or cores()
     stderr = console(stderr=True)
-    with Pool(Policy(), workers) as pool, ThreadPoolExecutor(workers) as threads:
-        done = threads.map(lambda one: replay_trajectory(one, pool, blobs, rule, recipe.seed), trajectories)
-        shown = track(done, "replay", len(trajectories), console=stderr, disable=not stderr.is_terminal)
-        return list(shown)
+    shown = Progress(console=stderr, disable=not stderr.is_terminal)
+
+    with closing(open_sandbox(recipe.runtime, recipe.runtime.workers or cores())) as pool, shown:
+        bar = shown.add_task("replay", total=len(trajectories))
+
+        async def one(trajectory: Trajectory, slots: asyncio.Semaphore) -> ReplayResult:
+            # No more cells at once than zygotes: the wall time of a cell is its own.
+            async with slots:
+                result = await persistent(
+                    lambda: asyncio.to_thread(replay_trajectory, trajectory, pool, blobs, rule, recipe.seed)
+                )
+            shown.advance(bar)
+            return result
+
+        async def every() -> list[ReplayResult]:
+            slots = asyncio.Semaphore(pool.workers)
+            return await gather_all(one(trajectory, slots) for trajectory in trajectories)
+
+        return asyncio.run(every()), pool.identity
 
 
 def _print_results(results: Sequence[ReplayResult]) -> None:

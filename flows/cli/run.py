@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flows.curate import RunSummary
     from flows.inputs import Job
     from flows.progress import Progress
+    from pipeline.models.meter import Spent
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as manifests/recipes/demo.yaml.")]
 Changes = Annotated[
@@ -76,6 +77,7 @@ def print_summary(summary: RunSummary) -> None:
 
     print_table(funnel_table(summary.run))
     _print_quarantined(summary.run)
+    _print_saved(summary.run)
     for shard in summary.shards:
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
     empty = [f"{shard.shard}/{shard.format}" for shard in summary.shards if not shard.n_rows]
@@ -84,7 +86,46 @@ def print_summary(summary: RunSummary) -> None:
     paid, cached = summary.calls.paid, summary.calls.cached
     kinds = ", ".join(f"{paid[kind]:,} {kind}" for kind in ("model", "search", "cell"))
     print_line(f"\npaid calls: {kinds}; answered from the store: {cached.total():,}")
+    _print_spent(summary.spent)
+    if paid["model"]:
+        _print_compared(summary.run)
     print_line(f"{summary.run} finished in {summary.seconds:.1f} s; next: coldforge stats {summary.run}")
+
+
+def _print_spent(spent: Spent) -> None:
+    """Tell what the models' calls cost, and what was discarded of what they wrote."""
+    if not spent.calls:
+        return
+    cost = f"; cost {spent.cost:,.2f}" if spent.cost else ""
+    print_line(
+        f"tokens: {spent.prompt_tokens:,} prompt ({spent.cached_tokens:,} cached), {spent.completion_tokens:,} "
+        f"completion ({spent.reasoning_tokens:,} reasoning){cost}"
+    )
+    if spent.cut_characters:
+        print_line(f"discarded: {spent.cut_characters:,} characters that models wrote after a complete action")
+
+
+def _print_compared(run: Path) -> None:
+    """Tell what was expected beside what came, and what each accepted row has cost."""
+    from flows.cost.compare import Compared, compare
+    from pipeline.report.tables import Table, cost_per_row_table, filled
+
+    print_line("")
+    print_table(filled(Table("expected", "Expected, and what came of it", Compared._fields, compare(run))))
+    print_table(filled(cost_per_row_table(run)))
+
+
+def _print_saved(run: Path) -> None:
+    """Tell what early stopping of gate 1 has saved."""
+    from pipeline.report.tables import query_table
+
+    ((saved, full, stopped),) = query_table(
+        run, "SELECT coalesce(sum(censored), 0), coalesce(sum(k), 0), count(*) FILTER (censored > 0) FROM gates"
+    ).rows
+    if saved:
+        print_line(
+            f"early stop: {stopped:,} questions settled early, {saved:,} of {full:,} plain rollouts never asked for"
+        )
 
 
 def _print_quarantined(run: Path) -> None:

@@ -1,8 +1,9 @@
-"""`coldforge sandbox`: the sandbox on its own: build its environment, run a file of cells, check this machine."""
+"""`coldforge sandbox`: the sandbox on its own: build its environment, run cells, serve others, check this machine."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,16 @@ CellFile = Annotated[Path, typer.Argument(metavar="FILE", help="Cells, separated
 ImageFiles = Annotated[list[Path] | None, typer.Option("--image", help="Becomes image_1, image_2, ... in order.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object per cell, each on its own line.")]
 Timeout = Annotated[float | None, typer.Option(min=0.1, help="Seconds per cell, instead of the policy's.")]
+
+Host = Annotated[str, typer.Option(help="Address to listen on; any but this machine's own needs a token.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any that is free.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Cells at once; default: one per core.")]
+SessionCount = Annotated[
+    int | None, typer.Option("--sessions", min=1, help="Sessions open at once; default: 16 per worker.")
+]
+
+TOKEN = "COLDFORGE_SANDBOX_TOKEN"  # noqa: S105 - the name of the variable, not a secret
+"""Never a flag: the arguments of a process can be read by everyone on the machine."""
 
 _SEPARATOR = re.compile(r"^# %%[^\n]*(?:\n|\Z)", re.MULTILINE)
 
@@ -52,6 +63,25 @@ def run(file: CellFile, image: ImageFiles = None, as_json: JsonLines = False, ti
         else:
             _print_cell(number, result)
     raise typer.Exit(0 if statuses <= {"ok"} else 1)
+
+
+@app.command()
+def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = None, sessions: SessionCount = None) -> None:
+    """Serve sandbox sessions over HTTP until stopped, for `runtime.sandbox.url` of recipes and for DeepEyesV2's RL.
+
+    Clients have to show the token in COLDFORGE_SANDBOX_TOKEN, if it is set. Curation and RL have a pool each.
+    """
+    import asyncio
+    import os
+
+    from pipeline.sandbox.service.server import Options
+    from pipeline.sandbox.service.server import serve as serve_until_stopped
+
+    def tell(url: str) -> None:
+        print_line(f"sandbox service at {url}")
+        sys.stdout.flush()
+
+    asyncio.run(serve_until_stopped(Options(host, port, os.environ.get(TOKEN) or None, workers, sessions), tell))
 
 
 @app.command()

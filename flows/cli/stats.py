@@ -39,7 +39,7 @@ def stats(
 
 def _print_all(run: Path, wanted: Format) -> None:
     from pipeline.errors import UsageError
-    from pipeline.report.tables import query_table, records, run_tables
+    from pipeline.report.tables import filled, query_table, records, run_tables
 
     if wanted == "csv":
         raise UsageError('--format csv prints one table; choose it, such as --sql "select * from funnel"')
@@ -48,7 +48,7 @@ def _print_all(run: Path, wanted: Format) -> None:
         by_source = query_table(run, "SELECT * FROM funnel", "funnel_by_source")
         print_json({"run": str(run), **{table.name: records(table) for table in (*tables, by_source)}})
     else:
-        _print_tables([table for table in tables if table.rows], wanted)
+        _print_tables([filled(table) for table in tables if table.rows], wanted)
 
 
 def _print_query(run: Path, sql: str, wanted: Format) -> None:

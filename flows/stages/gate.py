@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from filters.gates import GateSettings, gate1, gate2, plain_count, tools_count
+from filters.gates import GateSettings, gate1, gate2, plain_count, tools_count, wanted
 from flows.curation import Curation, Work, kept_ids, questions_of
 from flows.stages.common import decided, gather_all, graded, persistent, quarantined, rejected
 from flows.world import gate_setting
@@ -84,16 +84,18 @@ async def gate2_unit(gate: Gate, unit: UnitInput) -> UnitOutput:
 
 async def _plain(gate: Gate, question: Question) -> _Gated:
     try:
-        rollouts = await _rollouts(gate, question)
+        rollouts: tuple[Trajectory, ...] = ()
+        while more := wanted(question.id, rollouts, gate.settings):
+            rollouts += await _rollouts(gate, question, range(len(rollouts), len(rollouts) + more))
     except RowError as error:
         return _Gated(quarantined("gate1", question, error), None, ())
-    count = plain_count(question.id, gate.settings.k, rollouts)
+    count = plain_count(question.id, gate.settings, rollouts)
     return _Gated(decided("gate1", question, [gate1(count, gate.settings)]), count, rollouts)
 
 
 async def _tools(gate: Gate, question: Question, plain: GateCount) -> _Gated:
     try:
-        rollouts = await _rollouts(gate, question)
+        rollouts = await _rollouts(gate, question, range(gate.settings.k))
     except RowError as error:
         return _Gated(quarantined("gate2", question, error), None, ())
     count = tools_count(plain, rollouts)
@@ -105,13 +107,13 @@ async def _tools(gate: Gate, question: Question, plain: GateCount) -> _Gated:
     return _Gated(outcome, count.model_copy(update={"route": routing.route}), rollouts)
 
 
-async def _rollouts(gate: Gate, question: Question) -> tuple[Trajectory, ...]:
+async def _rollouts(gate: Gate, question: Question, samples: range) -> tuple[Trajectory, ...]:
     async def one(sample: int) -> Trajectory:
         async with gate.slots:
             done = await persistent(lambda: rollout(question, sample, gate.setting, gate.world))
             return graded(done, question)
 
-    return tuple(await gather_all(one(sample) for sample in range(gate.settings.k)))
+    return tuple(await gather_all(one(sample) for sample in samples))
 
 
 def _output(gated: list[_Gated]) -> UnitOutput:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar, get_args
 
 from flows.curation import Curation, Work, kept_ids
+from flows.recipe import Recipe
 from flows.stages.common import kept, trajectory_outcome
-from pipeline.export.layout import MANIFEST, Manifest, Published, file_hash
+from pipeline.dialects import by_name
+from pipeline.export.layout import MANIFEST, Manifest, Published, Shard, file_hash
 from pipeline.export.publish import publish_rl, publish_sft
-from pipeline.export.rows import ExportContext, RlRow, SftRow, StudentFacts
+from pipeline.export.rows import ExportContext, ExportPrompt, RlRow, SftRow, StudentFacts
 from pipeline.export.verify_files import check_files, read_manifest
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Cluster, GateCount, Outcome, Question, Record, Trajectory
@@ -27,24 +30,39 @@ from pipeline.stage import (
     stage_directory,
 )
 from pipeline.store.blobs import write_atomic
+from pipeline.store.shards import read_records
+
+R = TypeVar("R", bound=Record)
 
 
 def work(curation: Curation, stage: Stage) -> Work:
     """Write every export, unless what was written from the same input still stands."""
     selected = kept_ids(curation.done["select"])
-    unit_input = _input(curation, selected)
+    unit_input = selected_records(curation.done, selected)
     return Work(len(selected), partial(_unit, curation, stage, unit_input))
 
 
-def _input(curation: Curation, selected: frozenset[str]) -> UnitInput:
-    done = curation.done
-    trajectories = [t for t in done["synthesize"].read("trajectories", Trajectory) if t.id in selected]
+class Finished(Protocol):
+    """A finished stage: its result in this run, or its manifest of an earlier one."""
+
+    def paths(self, table: str) -> list[Path]:
+        """Return the files of one table."""
+        ...
+
+
+def selected_records(done: Mapping[str, Finished], selected: frozenset[str]) -> UnitInput:
+    """Return what is published of a run: the selected trajectories and questions, and what their rows say of them."""
+
+    def read(stage: str, table: str, kind: type[R]) -> Iterator[R]:
+        return (record for path in done[stage].paths(table) for record in read_records(path, kind))
+
+    trajectories = [t for t in read("synthesize", "trajectories", Trajectory) if t.id in selected]
     needed = {trajectory.question_id for trajectory in trajectories} | selected
-    questions = [question for question in done["screen"].read("questions", Question) if question.id in needed]
+    questions = [question for question in read("screen", "questions", Question) if question.id in needed]
     records: list[Record] = [*trajectories, *(question for question in questions if question.id in selected)]
     context: list[Record] = [question for question in questions if question.id not in selected]
-    context += [cluster for cluster in done["dedup"].read("clusters", Cluster) if cluster.question_id in needed]
-    context += [count for count in done["gate2"].read("counts", GateCount) if count.question_id in selected]
+    context += [cluster for cluster in read("dedup", "clusters", Cluster) if cluster.question_id in needed]
+    context += [count for count in read("gate2", "counts", GateCount) if count.question_id in selected]
     return UnitInput(tuple(records), tuple(context))
 
 
@@ -54,16 +72,19 @@ def _unit(curation: Curation, stage: Stage, unit: UnitInput, span: Range, _: int
     record = _record(directory, part)
     if before is not None and _stands(exports, record):
         return UnitResult(part, reused=True, counts=before)
-    published = _publish(curation, exports, unit)
-    _remove_others(exports, published)
+    published = write_exports(exports, unit, curation.job.recipe, _context(curation))
     hashes = {f"{p.shard}/{p.format}": file_hash(p.directory / MANIFEST) for p in published}
     write_atomic(record, canonical_json(hashes).encode())
     outcomes = tuple(_outcome(outcome, published) for outcome in _outcomes(unit))
     return commit_unit(stage, directory, part, unit, UnitOutput(outcomes, {}))
 
 
-def _publish(curation: Curation, exports: Path, unit: UnitInput) -> tuple[Published, ...]:
-    recipe = curation.job.recipe
+def write_exports(exports: Path, unit: UnitInput, recipe: Recipe, context: ExportContext) -> tuple[Published, ...]:
+    """Write `exports/<shard>/<format>` for each format of the recipe, and remove others that stand there.
+
+    Raises:
+        InfrastructureError: an image is missing from the store or damaged.
+    """
     questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, Question)}
     clusters = {r.question_id: r.cluster_id for r in unit.context if isinstance(r, Cluster)}
     counts = {r.question_id: r for r in unit.context if isinstance(r, GateCount)}
@@ -77,11 +98,12 @@ def _publish(curation: Curation, exports: Path, unit: UnitInput) -> tuple[Publis
         for record in unit.records
         if isinstance(record, Question)
     ]
-    context = _context(curation)
-    return (
+    published = (
         *publish_sft(exports / "sft", sft, recipe.export.sft, context),
-        *publish_rl(exports / "rl", rl, recipe.export.rl, context),
+        *publish_rl(exports / "rl", rl, recipe.rl_formats, context),
     )
+    _remove_others(exports, published)
+    return published
 
 
 def _rl_row(question: Question, cluster_id: str, count: GateCount) -> RlRow:
@@ -101,8 +123,8 @@ def _context(curation: Curation) -> ExportContext:
     return ExportContext(
         name=recipe.name,
         blobs=curation.driver.blobs,
-        system=prompts.system("export", "tools"),
-        user_template=prompts.user("export", "tools"),
+        dialect=by_name(recipe.dialect),
+        told=(ExportPrompt(prompts.system("export", "tools"), prompts.user("export", "tools")),),
         prompts=prompts.hashes(),
         student=StudentFacts.model_validate(recipe.student.model_dump()),
         sources=curation.inputs.terms,
@@ -154,6 +176,6 @@ def _intact(export: Path, sha256: str) -> bool:
 def _remove_others(exports: Path, published: Sequence[Published]) -> None:
     """Remove exports of an earlier recipe: what stands in the directory is what this run says."""
     current = {export.directory for export in published}
-    for manifest in exports.glob(f"*/*/{MANIFEST}"):
+    for manifest in (path for shard in get_args(Shard) for path in exports.glob(f"{shard}/*/{MANIFEST}")):
         if manifest.parent not in current:
             shutil.rmtree(manifest.parent)

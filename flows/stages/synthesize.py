@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 from filters.validators import ValidatorSettings, accept
 from flows.curation import Curation, Work, kept_ids, questions_of
+from flows.recipe import SynthesisUse
 from flows.stages.common import gather_all, graded, kept, persistent, quarantined, rejected
 from flows.stages.observations import observation_facts
 from flows.world import teacher_settings
 from pipeline.errors import RowError
+from pipeline.identity import uniform
 from pipeline.records import Outcome, Question, Trajectory
 from pipeline.rollout import Setting, World, attempts, rollout
 from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit_async
@@ -23,9 +25,9 @@ class Synthesis:
     """What synthesis needs beside its questions."""
 
     teachers: tuple[Setting, ...]
-    """Asked in this order, each for `attempts`, until one attempt is accepted."""
+    """In the recipe's order."""
     world: World
-    attempts: int
+    use: SynthesisUse
     settings: ValidatorSettings
     slots: asyncio.Semaphore
 
@@ -43,7 +45,7 @@ def work(curation: Curation, stage: Stage) -> Work:
     synthesis = Synthesis(
         teachers=teacher_settings(recipe, curation.inputs, stock),
         world=stock.world,
-        attempts=recipe.synthesize.attempts,
+        use=recipe.synthesize,
         settings=recipe.validate_,
         slots=stock.slots,
     )
@@ -90,7 +92,8 @@ async def _try_teachers(synthesis: Synthesis, question: Question) -> _Tried:
     """Ask one teacher after the other; one that refuses the question takes nothing from the others."""
     tried: list[Trajectory] = []
     refusals: list[RowError] = []
-    for setting in synthesis.teachers:
+    accepted = 0
+    for setting in ordered(synthesis.teachers, synthesis.use, question.id):
 
         async def one(sample: int, setting: Setting = setting) -> Trajectory:
             async with synthesis.slots:
@@ -99,14 +102,31 @@ async def _try_teachers(synthesis: Synthesis, question: Question) -> _Tried:
             return tried[-1]
 
         async def settled(trajectory: Trajectory) -> bool:
-            return await _accepted(synthesis, question, trajectory)
+            nonlocal accepted
+            accepted += await _accepted(synthesis, question, trajectory)
+            return accepted >= synthesis.use.accept
 
         try:
-            if await attempts(one, synthesis.attempts, settled):
+            if await attempts(one, synthesis.use.attempts, settled):
                 break
         except RowError as error:
             refusals.append(error)
     return _Tried(tried, refusals)
+
+
+def ordered(teachers: Sequence[Setting], use: SynthesisUse, question_id: str) -> Sequence[Setting]:
+    """Return the teachers in the order in which a question asks them.
+
+    Weighted: without replacement, by keys u^(1/w) (Efraimidis and Spirakis, 2006), seeded by the question's id.
+    """
+    if use.policy == "cascade":
+        return teachers
+    weights = use.weights or (1.0,) * len(teachers)
+    keys = [
+        (uniform("teacher", question_id, teacher.model.revision, teacher.sampling.model_dump()) ** (1 / weight), number)
+        for number, (teacher, weight) in enumerate(zip(teachers, weights, strict=True))
+    ]
+    return [teachers[number] for _, number in sorted(keys, reverse=True)]
 
 
 async def _accepted(synthesis: Synthesis, question: Question, trajectory: Trajectory) -> bool:

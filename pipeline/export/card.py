@@ -32,10 +32,27 @@ placeholder: rows of `data_source` search need a search service of your own.""",
     "verl": """\
 Give the files under `data/` to `data.train_files`. Rewards are routed by `data_source`, for which verl has
 no function of its own: set a custom reward function; `extra_info` holds all golds (`answers`, a JSON
-list), `answer_type` and `tolerance` (relative, empty for exact). The prompt is written in the dialect
-`{dialect}`: verl's own tool parser reads `<tool_call>` blocks, so `<code>` blocks need an agent loop that
-reads them. `max_tool_response_length` cuts at 256 characters unless raised. Resize images to at most
-{max_pixels} pixels.""",
+list), `answer_type` and `tolerance` (relative, empty for exact). {verl_calls}
+`max_tool_response_length` cuts at 256 characters unless raised. Resize images to at most {max_pixels} pixels.""",
+}
+
+_VERL_CALLS: dict[str, str] = {
+    "deepeyesv2": """\
+The prompt is written in the dialect
+`deepeyesv2`: verl's own tool parser reads `<tool_call>` blocks, so `<code>` blocks need an agent loop that
+reads them.""",
+    "tool_call": """\
+verl's tool parser `hermes` reads
+the calls; configure tools named `python`, `image_search` and `search`. The system text holds their schemas
+already, so an agent loop that hands schemas to the chat template shows them twice.""",
+}
+
+_CALLS: dict[str, str] = {
+    "deepeyesv2": "",
+    "tool_call": """ A call is text of an assistant
+message, JSON in `<tool_call>`; its result is a user message in `<tool_response>`; the system text holds the
+schemas in `<tools>`. This is the text that chat templates of Hermes and Qwen make of calls that are given as
+structure, so train on the messages as they are: a column or argument `tools` would show the schemas twice.""",
 }
 
 # Bounds of the hub's own size classes.
@@ -47,7 +64,9 @@ def render_card(
 ) -> str:
     """Return the README of an export whose rows have the hash `content`."""
     use = _USE[facts.format].format(
-        max_pixels=facts.student.max_pixels, cutoff_len=facts.student.cutoff_len, dialect=facts.dialect
+        max_pixels=facts.student.max_pixels,
+        cutoff_len=facts.student.cutoff_len,
+        verl_calls=_VERL_CALLS[facts.dialect],
     )
     sections = [
         f"# {facts.name}: {facts.shard}, {facts.format}",
@@ -98,7 +117,7 @@ def _what(facts: Facts, rows: int) -> str:
             f"{rows} questions for reinforcement learning with tools: the base model solves them more often with "
             "tools than without. Answers can be checked by a rule."
         )
-    return what + f" Tool calls are written in the dialect `{facts.dialect}`."
+    return what + f" Tool calls are written in the dialect `{facts.dialect}`.{_CALLS[facts.dialect]}"
 
 
 def _counts(samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]]) -> str:

@@ -68,6 +68,8 @@ class Manifest(BaseModel):
     """The student's budget per image: the trainer must resize to it, the files hold originals."""
     sources: dict[str, str]
     """Source → from where, under which terms; of each that a row or a picture may come from."""
+    corpus: str | None = None
+    """Source whose pictures searches found."""
     refused: tuple[Refused, ...]
     files: tuple[ExportFile, ...]
 
@@ -96,6 +98,7 @@ class Facts(NamedTuple):
     prompts: Mapping[str, str]
     student: StudentFacts
     sources: Mapping[str, str]
+    corpus: str | None
     refused: tuple[Refused, ...]
 
 
@@ -193,6 +196,7 @@ def _manifest(directory: Path, facts: Facts, keys: list[RowKey], content: str) -
         student=facts.student,
         image_max_pixels=facts.student.max_pixels,
         sources=dict(facts.sources),
+        corpus=facts.corpus,
         refused=facts.refused,
         files=tuple(files),
     )

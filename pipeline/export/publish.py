@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 
-from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.errors import RowError
 from pipeline.export import deepeyesv2, huggingface, llamafactory, verl
 from pipeline.export.card import render_card
@@ -77,10 +76,11 @@ def _facts(shard: Shard, kind: Format, refused: Sequence[Refused], context: Expo
         name=context.name,
         shard=shard,
         format=kind,
-        dialect=dialect.NAME,
+        dialect=context.dialect.name,
         prompts=context.prompts,
         student=context.student,
         sources=context.sources,
+        corpus=context.corpus,
         refused=tuple(sorted(refused, key=lambda row: row.record_id)),
     )
 

@@ -14,8 +14,10 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects import Dialect
+from pipeline.dialects.turns import user_text
 from pipeline.errors import RowError, UsageError
+from pipeline.identity import uniform
 from pipeline.records import ImageRef, Question, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
 
@@ -60,6 +62,14 @@ class StudentFacts(BaseModel):
     coordinates: str
 
 
+class ExportPrompt(NamedTuple):
+    """What the student is told in a row."""
+
+    system: str
+    user_template: str
+    """What `user_text` fills."""
+
+
 @dataclass(frozen=True)
 class ExportContext:
     """What all exports of a run share."""
@@ -67,10 +77,9 @@ class ExportContext:
     name: str
     """Of the data set."""
     blobs: BlobStore
-    system: str
-    """Export prompt: the system text of every row."""
-    user_template: str
-    """Export prompt: what `dialect.user_text` fills."""
+    dialect: Dialect
+    told: tuple[ExportPrompt, ...]
+    """Export prompts: each question has one of them."""
     prompts: Mapping[str, str]
     """Role → sha256 of every prompt text of the run."""
     student: StudentFacts
@@ -80,9 +89,13 @@ class ExportContext:
     """Source whose pictures searches found; None where there was no search."""
 
     def __post_init__(self) -> None:
-        if IMAGE_MARK in self.system:
+        if any(IMAGE_MARK in prompt.system for prompt in self.told):
             # Trainers disagree on whether a mark in the system text takes an image.
             raise UsageError(f"export system prompt holds {IMAGE_MARK}; remove it, images belong to user turns")
+
+    def prompt(self, question_id: str) -> ExportPrompt:
+        """Return what the student is told of a question: drawn by its id, so that all its rows are told the same."""
+        return self.told[int(uniform("export prompt", question_id) * len(self.told))]
 
 
 class Message(NamedTuple):
@@ -128,12 +141,14 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
     trajectory, question = row.trajectory, row.question
     if trajectory.question_id != question.id or trajectory.images != question.images:
         raise AssertionError(f"trajectory {trajectory.id} does not belong to question {question.id}")
+    if trajectory.dialect != context.dialect.name:
+        raise AssertionError(f"observations of {trajectory.id} are written in {trajectory.dialect}")
     if trajectory.finish != "answer" or not trajectory.turns or trajectory.turns[-1].action != "answer":
         raise RowError("no_answer", f"ends with {trajectory.finish}; a row ends with an answer")
     messages = _opening(question, context)
     images = list(question.images)
     for number, turn in enumerate(trajectory.turns):
-        messages += _exchange(number, turn)
+        messages += _exchange(number, turn, context.dialect)
         images += turn.images
     sample = Sample(trajectory.id, question, row.cluster_id, tuple(messages), tuple(images), row)
     _check(sample.messages, sample.images)
@@ -182,11 +197,12 @@ def refuse(row: SftRow | RlRow, error: RowError) -> Refused:
 
 def _opening(question: Question, context: ExportContext) -> list[Message]:
     sizes = [(image.width, image.height) for image in question.images]
-    user = dialect.user_text(context.user_template, question.text, sizes)
-    return [Message("system", context.system), Message("user", user)]
+    prompt = context.prompt(question.id)
+    user = user_text(prompt.user_template, question.text, sizes)
+    return [Message("system", prompt.system), Message("user", user)]
 
 
-def _exchange(number: int, turn: Turn) -> list[Message]:
+def _exchange(number: int, turn: Turn, dialect: Dialect) -> list[Message]:
     """Return an assistant message and what came back; the formats written here have no loss flag per turn."""
     if turn.action == "none" or not turn.loss:
         raise RowError("unlearnable_turn", f"turn {number} ({turn.action}, {turn.status}) must not be learnt")

@@ -7,11 +7,11 @@ import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from pydantic import ValidationError
 
-from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects import DialectName
 from pipeline.export.layout import CARD, MANIFEST, ROWS, SCHEMA, Manifest, RowKey, content_hash, file_hash, is_data_file
 from pipeline.identity import parse_json
 
@@ -98,7 +98,7 @@ def _manifest_faults(manifest: Manifest) -> Iterator[Fault]:
         yield Fault(MANIFEST, None, f"says {manifest.rows} rows, its files add up to {rows}")
     if manifest.image_max_pixels != manifest.student.max_pixels:
         yield Fault(MANIFEST, None, "image_max_pixels is not the student's max_pixels")
-    if manifest.dialect != dialect.NAME:
+    if manifest.dialect not in get_args(DialectName):
         yield Fault(MANIFEST, None, f"names the dialect {manifest.dialect!r}, which this version cannot read")
 
 

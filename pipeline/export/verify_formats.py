@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects import Dialect, DialectName, by_name
+from pipeline.dialects.bad_calls import BadCall
 from pipeline.export.layout import Format, Manifest, RowKey, row_hash
 from pipeline.export.llamafactory import DATASET_INFO, canonical_row, dataset_info
 from pipeline.export.rows import IMAGE_MARK
@@ -66,7 +67,9 @@ def row_faults(row: dict[str, Any], view: RowView, manifest: Manifest, key: RowK
     if marks != len(view.images):
         yield f"{marks} {IMAGE_MARK} marks for {len(view.images)} images"
     yield from _role_faults([message["role"] for message in messages], manifest)
-    yield from _turn_faults([message["content"] for message in messages if message["role"] == "assistant"])
+    if manifest.dialect in get_args(DialectName):  # another is a fault of the manifest
+        said = [message["content"] for message in messages if message["role"] == "assistant"]
+        yield from _turn_faults(said, by_name(manifest.dialect))
     yield from _field_faults(row, manifest, key)
 
 
@@ -90,11 +93,11 @@ def _role_faults(roles: Sequence[str], manifest: Manifest) -> Iterator[str]:
         yield "does not end with an assistant message"
 
 
-def _turn_faults(said: Sequence[str]) -> Iterator[str]:
+def _turn_faults(said: Sequence[str], dialect: Dialect) -> Iterator[str]:
     """Yield assistant messages that are no turn of the dialect, answers before the end, calls at the end."""
     for number, text in enumerate(said):
         parsed = dialect.parse(text, "tools")
-        if isinstance(parsed, dialect.BadCall):
+        if isinstance(parsed, BadCall):
             yield f"assistant message {number} is not a turn of the dialect: {parsed.reason}"
         elif (parsed.action == "answer") != (number == len(said) - 1):
             yield f"assistant message {number} is {parsed.action}; exactly the last is an answer"

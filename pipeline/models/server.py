@@ -1,4 +1,4 @@
-"""Any server of the OpenAI chat-completions protocol, such as vLLM.
+"""Any server of the OpenAI chat-completions protocol, such as vLLM; several replicas of one count as one.
 
 Our own small client on aiohttp: an SDK costs many times its CPU per request. One request per sample,
 so that every sample has its own seed and its own place in the call cache.
@@ -7,74 +7,176 @@ so that every sample has its own seed and its own place in the call cache.
 from __future__ import annotations
 
 import asyncio
-import base64
+import logging
 import os
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from pydantic import BaseModel, ValidationError
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 from pipeline.errors import InfrastructureError, RowError, UsageError
-from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message
+from pipeline.models.answers import read_answer
+from pipeline.models.api import BusyError
+from pipeline.models.chat import ChatRequest, ChatResponse
+from pipeline.models.limits import Limiter, jittered_pause
+from pipeline.models.refusals import RETRIED, FilteredError, failure
+from pipeline.models.replicas import Replicas
+from pipeline.models.wire import KEEP_STOP, EncodedImages, beginning, estimated_tokens, write_request
 from pipeline.store.blobs import BlobStore
 
 if TYPE_CHECKING:
     import aiohttp
 
-TRIES = 5
-"""With the pauses below about 15 s in all: longer than a dropped connection, shorter than a restart."""
 FIRST_PAUSE_SECONDS = 1.0
-RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-REFUSED = frozenset({400, 413, 422})
-"""The server refuses this request for what it is: the row's error."""
-_ENDED = frozenset({"stop", "length"})
-"""Reasons for which a model itself ended its message."""
-KEEP_STOP = "include_stop_str_in_output"
-"""Asks vLLM to leave the stop string in the text. Servers that do not know it ignore or refuse it."""
+PATIENCE_SECONDS = 300.0
+"""A model server of tens of gigabytes restarts within minutes; one that is away for longer needs someone to look."""
+CONNECT_SECONDS = 10.0
+"""For a connection: a machine that is gone says nothing, and must not cost the patience of a long thought."""
+_AT_ONCE_BYTES = 1024**2
+"""aiohttp sends larger bodies in pieces, so that one of them does not hold up the others, if they come as a file."""
+_JSON = {"Content-Type": "application/json"}
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
 class Server:
-    """One model behind one URL."""
+    """One model behind one URL, or behind several that serve the same. Use from one event loop."""
 
-    base_url: str
-    """Up to and without `/chat/completions`, such as `http://127.0.0.1:8000/v1`."""
+    base_url: str | Sequence[str]
+    """Up to and without `/chat/completions`, such as `http://127.0.0.1:8000/v1`; one or one per replica."""
     served_name: str
-    """What the server calls the model; not part of any identity."""
+    """What the servers call the model; not part of any identity."""
     revision: str
     """`openai/<what the recipe says is served>`: the identity of the model."""
     blobs: BlobStore
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; the key itself is never stored."""
     timeout_seconds: float = 600.0
-    """For one answer; a long thought of a large model takes minutes."""
+    """For one try; a long thought of a large model takes minutes."""
+    patience_seconds: float = PATIENCE_SECONDS
+    """For a request that keeps failing, from its first failure, and for servers that are all down."""
     in_flight: int = 64
+    """Requests open at once, over all replicas."""
+    rpm: int | None = None
+    tpm: int | None = None
+    """Requests and tokens per minute; None is no limit."""
+    ignore_fingerprint: bool = False
+    """Whether the model's version is its name alone, for services that run several configurations at once."""
     first_pause_seconds: float = FIRST_PAUSE_SECONDS
-    """Before the second try; doubled before each further one."""
+    """Before the second try at most; doubled before each further one."""
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
-    _slots: asyncio.Semaphore | None = field(default=None, init=False)
     _knows_keep_stop: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
-        self.base_url = self.base_url.rstrip("/")
+        given = (self.base_url,) if isinstance(self.base_url, str) else self.base_url
+        self.urls = tuple(dict.fromkeys(url.rstrip("/") for url in given))
+        self._replicas = Replicas(self.urls, self.patience_seconds, self.first_pause_seconds)
+        self._limiter = Limiter(self.rpm, self.tpm)
+        self._encode = EncodedImages(self.blobs)
+        self._slots = asyncio.Semaphore(self.in_flight)
 
     async def check(self) -> None:
-        """Ask the server which models it has.
+        """Ask every replica which models it has; one that is down is told, as long as another lives.
 
         Raises:
-            UsageError: it does not serve `served_name`, or refuses the key.
-            InfrastructureError: it cannot be reached.
+            UsageError: one does not serve `served_name`, or refuses the key.
+            InfrastructureError: none can be reached.
         """
-        import aiohttp
-
         if self.api_key_env and not os.environ.get(self.api_key_env):
             raise UsageError(
-                f"${self.api_key_env} is not set; put the key of {self.base_url} into it, or remove `api_key_env`"
+                f"${self.api_key_env} is not set; put the key of {self.urls[0]} into it, or remove `api_key_env`"
             )
-        url = f"{self.base_url}/models"
+        found = await asyncio.gather(*(self._check(url) for url in self.urls), return_exceptions=True)
+        failed = [error for error in found if error is not None]
+        for error in failed:
+            if not isinstance(error, InfrastructureError):
+                raise error
+        if len(failed) == len(self.urls):
+            raise failed[0]
+        for error in failed:
+            _LOG.warning("%s; the other replicas of %s do its work", error, self.served_name)
+
+    async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
+        """Return one response per sample index; sample i runs under the seed `request.seed + i`.
+
+        Raises:
+            InfrastructureError: no usable answer within `patience_seconds`.
+            RowError: the server refuses the request itself, such as with `context_too_long`.
+            UsageError: the server refuses the key or does not have the model.
+        """
+        if len(samples) == 1:
+            return (await self._one(request, samples[0]),)
+        return await asyncio.gather(*(self._one(request, sample) for sample in samples))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _one(self, request: ChatRequest, sample: int) -> ChatResponse:
+        affinity = beginning(request) if len(self.urls) > 1 else b""
+        attempt, first_failure = 0, 0.0
+        while True:
+            try:
+                async with self._slots, self._replicas.turn(affinity) as replica:
+                    return await self._try(replica.url, request, sample)
+            except _AskAgain:
+                continue
+            except FilteredError:
+                return ChatResponse(text="", finish="refused", prompt_tokens=0, completion_tokens=0)
+            except InfrastructureError as error:
+                now = time.monotonic()
+                first_failure = first_failure or now
+                wanted = (error.after_seconds or 0.0) if isinstance(error, BusyError) else 0.0
+                if now + wanted - first_failure > self.patience_seconds:
+                    raise
+            # Another replica may take it at once; the only one is not asked before it wants to be.
+            rest = wanted if len(self.urls) == 1 else 0.0
+            await asyncio.sleep(rest + jittered_pause(attempt, self.first_pause_seconds))
+            attempt += 1
+
+    async def _try(self, url: str, request: ChatRequest, sample: int) -> ChatResponse:
+        estimate = estimated_tokens(request) if self._limiter.counts_tokens else 0
+        await self._limiter.admit(estimate)
+        keep_stop = self._knows_keep_stop
+        body = write_request(request, sample, served_name=self.served_name, encode=self._encode, keep_stop=keep_stop)
+        used = 0
+        try:
+            began = time.monotonic()
+            content = await self._post(f"{url}/chat/completions", body)
+            seconds = time.monotonic() - began
+            response = read_answer(content, request, seconds, with_fingerprint=not self.ignore_fingerprint)
+            used = response.prompt_tokens + response.completion_tokens
+        except RowError as error:
+            if not (keep_stop and KEEP_STOP in error.detail):
+                raise
+            self._knows_keep_stop = False
+            raise _AskAgain from error
+        finally:
+            self._limiter.correct(estimate, used)
+        return response
+
+    async def _post(self, url: str, body: bytes) -> bytes:
+        import aiohttp
+
+        data = body if len(body) < _AT_ONCE_BYTES else BytesIO(body)
+        try:
+            async with self._client().post(url, data=data, headers=_JSON, allow_redirects=False) as reply:
+                content = await reply.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise InfrastructureError(
+                f"model server {url}: {str(error) or type(error).__name__}; start it, then run again"
+            ) from error
+        if reply.status == 200:  # noqa: PLR2004 - HTTP OK
+            return content
+        self._require_key(url, reply.status)
+        raise failure(url, reply.status, content.decode(errors="replace"), reply.headers)
+
+    async def _check(self, base_url: str) -> None:
+        import aiohttp
+
+        url = f"{base_url}/models"
         try:
             async with self._client().get(url, timeout=aiohttp.ClientTimeout(total=10)) as reply:
                 self._require_key(url, reply.status)
@@ -84,7 +186,7 @@ class Server:
                 names = [entry["id"] for entry in body["data"]]
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise InfrastructureError(
-                f"model server {self.base_url} cannot be reached ({str(error) or type(error).__name__}); "
+                f"model server {base_url} cannot be reached ({str(error) or type(error).__name__}); "
                 "start it, or correct `base_url` of this model in the recipe"
             ) from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -92,68 +194,7 @@ class Server:
                 f"{url} does not answer like an OpenAI server; correct `base_url` in the recipe"
             ) from error
         if self.served_name not in names:
-            raise UsageError(
-                f"{self.base_url} serves {', '.join(names)}, not {self.served_name}; correct `served_name`"
-            )
-
-    async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
-        """Return one response per sample index; sample i runs under the seed `request.seed + i`.
-
-        Raises:
-            InfrastructureError: no usable answer after several tries.
-            RowError: the server refuses the request itself.
-        """
-        return await asyncio.gather(*(self._one(request, sample) for sample in samples))
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    async def _one(self, request: ChatRequest, sample: int) -> ChatResponse:
-        if self._slots is None:
-            self._slots = asyncio.Semaphore(self.in_flight)
-        for attempt in range(TRIES):
-            try:
-                async with self._slots:
-                    asked = self._body(request, sample)
-                    began = time.monotonic()
-                    response = _response(await self._post(asked), request.stop)
-                    return response.model_copy(update={"seconds": time.monotonic() - began})
-            except InfrastructureError:
-                if attempt == TRIES - 1:
-                    raise
-                # Jitter keeps clients that failed together from coming back together.
-                await asyncio.sleep(self.first_pause_seconds * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
-        raise AssertionError("unreachable")
-
-    async def _post(self, body: dict[str, Any]) -> Any:
-        import aiohttp
-
-        url = f"{self.base_url}/chat/completions"
-        try:
-            async with self._client().post(url, json=body) as reply:
-                self._require_key(url, reply.status)
-                if reply.status in REFUSED:
-                    self._refuse(body, (await reply.text())[:500])
-                if reply.status != 200:  # noqa: PLR2004 - HTTP OK
-                    detail = f"{url} answered {reply.status}: {(await reply.text())[:200]}"
-                    raise InfrastructureError(detail) if reply.status in RETRIED else UsageError(detail)
-                return await reply.json(content_type=None)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise InfrastructureError(
-                f"model server {self.base_url}: {str(error) or type(error).__name__}; start it, then run again"
-            ) from error
-        except (ValueError, RecursionError) as error:
-            raise InfrastructureError(
-                f"{url} answered what is not JSON ({error}); is `base_url` in the recipe that of an OpenAI server?"
-            ) from error
-
-    def _refuse(self, body: dict[str, Any], said: str) -> NoReturn:
-        if KEEP_STOP in body and KEEP_STOP in said:
-            self._knows_keep_stop = False
-            raise InfrastructureError(f"model server {self.base_url} does not know {KEEP_STOP}; asking without it")
-        raise RowError("request_refused", said)
+            raise UsageError(f"{base_url} serves {', '.join(names)}, not {self.served_name}; correct `served_name`")
 
     def _require_key(self, url: str, status: int) -> None:
         if status not in {401, 403}:
@@ -168,102 +209,11 @@ class Server:
             key = os.environ.get(self.api_key_env) if self.api_key_env else None
             self._session = aiohttp.ClientSession(
                 headers={"Authorization": f"Bearer {key}"} if key else {},
-                timeout=aiohttp.ClientTimeout(total=self.timeout_seconds),
+                timeout=aiohttp.ClientTimeout(total=self.timeout_seconds, sock_connect=CONNECT_SECONDS),
                 connector=aiohttp.TCPConnector(limit=0),
             )
         return self._session
 
-    def _body(self, request: ChatRequest, sample: int) -> dict[str, Any]:
-        body = {
-            "model": self.served_name,
-            "messages": [self._message(message) for message in request.messages],
-            "temperature": request.sampling.temperature,
-            "top_p": request.sampling.top_p,
-            "max_tokens": request.sampling.max_tokens,
-            "seed": request.seed + sample,
-            "stop": list(request.stop),
-        }
-        return {**body, KEEP_STOP: True} if self._knows_keep_stop else body
 
-    def _message(self, message: Message) -> dict[str, Any]:
-        parts: list[dict[str, Any]] = []
-        for part in message.parts:
-            if isinstance(part, Image):
-                data = base64.b64encode(self.blobs.get(part.view.blob)).decode()
-                parts.append({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}})
-            else:
-                parts.append({"type": "text", "text": part.text})
-        if message.role != "user":  # servers take lists for users only
-            return {"role": message.role, "content": "".join(part["text"] for part in parts)}
-        return {"role": "user", "content": parts}
-
-
-class _Said(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Said
-    finish_reason: str | None = None
-    stop_reason: str | int | None = None
-    """vLLM only: the stop string or token that ended the text; None at its natural end."""
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Completion(BaseModel):
-    """The fields of a chat completion that are read; servers add many more."""
-
-    choices: tuple[_Choice]
-    usage: _Usage | None = None
-    model: str = ""
-
-
-def _response(body: Any, stop: Sequence[str]) -> ChatResponse:
-    try:
-        completion = _Completion.model_validate(body)
-    except ValidationError as error:
-        raise InfrastructureError(f"model server sent an answer that is no chat completion: {error}") from error
-    (choice,) = completion.choices
-    usage = completion.usage or _Usage()
-    refused = choice.finish_reason == "content_filter" or bool(choice.message.refusal)
-    # A reasoning parser leaves no content where the limit, or the model, ended the text within the thought.
-    if choice.message.content is None and not refused and choice.finish_reason not in _ENDED:
-        raise InfrastructureError(f"model server sent an answer without content ({choice.finish_reason})")
-    text = cut_after(_closed(_as_utf8(choice.message.content or ""), choice, stop), stop)
-    # A message that was complete before the server ran into the limit is complete.
-    too_long = choice.finish_reason == "length" and not text.endswith(tuple(stop))
-    return ChatResponse(
-        text=text,
-        finish="refused" if refused else "length" if too_long else "stop",
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        model_version=completion.model,
-    )
-
-
-def _as_utf8(text: str) -> str:
-    """Replace halves of surrogate pairs, which JSON can spell and no file can hold."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _closed(text: str, choice: _Choice, stop: Sequence[str]) -> str:
-    """Return `text` with the stop string that ended it, for servers that leave it out."""
-    if choice.finish_reason != "stop" or not text or any(mark in text for mark in stop):
-        return text
-    if "stop_reason" in choice.model_fields_set:
-        ended_by = [mark for mark in stop if mark == choice.stop_reason]
-    else:
-        # Other servers say only that they stopped. Stop strings are closing tags: it was that of the open tag.
-        ended_by = [mark for mark in stop if mark.replace("</", "<", 1) in text]
-    return text + ended_by[0] if len(ended_by) == 1 else text
-
-
-def cut_after(text: str, stop: Sequence[str]) -> str:
-    """Return `text` up to and with its first stop string, for servers that ran on."""
-    ends = [text.index(mark) + len(mark) for mark in stop if mark in text]
-    return text[: min(ends)] if ends else text
+class _AskAgain(Exception):  # noqa: N818 - no error: the same request is asked again without a parameter
+    """The server does not know a parameter that we can do without."""

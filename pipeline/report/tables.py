@@ -91,9 +91,20 @@ FROM cost c JOIN stages s USING (stage)
 GROUP BY s.stage, s.position ORDER BY s.position
 """
 
+_REPLAYS = """
+SELECT made_by, verdict, count(*) AS trajectories, count(*) FILTER (cells > 0) AS executed,
+       round(count(*) FILTER (cells > 0) / count(*), 4) AS executed_share
+FROM replays GROUP BY ALL ORDER BY ALL
+"""
+
 _COST_TITLE = (
     "Cost over all invocations: calls paid for, and calls answered from the store. "
     "An invocation that was killed is not counted, though calls it paid for are in the store"
+)
+
+_COST_PER_ROW_TITLE = (
+    "Cost per accepted row: tokens and list price of all rollouts of a group, whoever paid for them. "
+    "The gates of a question count for each teacher that was asked it"
 )
 
 _REPORTS = (
@@ -102,18 +113,30 @@ _REPORTS = (
     _Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
     _Report("yield_by_teacher", "Yield by teacher", "SELECT * FROM yield_by_teacher"),
     _Report("tool_mix", "Tool calls", "SELECT * FROM tool_mix"),
+    _Report("execution", "Rollouts with tools: those that executed at least one cell", "SELECT * FROM execution"),
+    _Report("replays", "Trajectories executed again, and those of them with at least one cell", _REPLAYS),
     _Report("cost", _COST_TITLE, _COST),
+    _Report("cost_per_row", _COST_PER_ROW_TITLE, "SELECT * FROM cost_per_row"),
     _Report("shards", "Exports", "SELECT * FROM shards ORDER BY ALL"),
 )
 
 
 def run_tables(run: Path) -> tuple[Table, ...]:
-    """Return the tables that describe a run: funnel, reasons, gates, yield by teacher, tool mix, cost, shards.
+    """Return the tables that describe a run: funnel, reasons, gates, yield by teacher, tools, replays, cost, shards.
 
     Raises:
         UsageError: `run` has no ledger.
     """
     return tuple(_table(run, report) for report in _REPORTS)
+
+
+def cost_per_row_table(run: Path) -> Table:
+    """Return what each accepted row has cost, by teacher, source and category.
+
+    Raises:
+        UsageError: `run` has no ledger.
+    """
+    return next(_table(run, report) for report in _REPORTS if report.name == "cost_per_row")
 
 
 def funnel_table(run: Path) -> Table:
@@ -127,6 +150,13 @@ def funnel_table(run: Path) -> Table:
 
 def _table(run: Path, report: _Report) -> Table:
     return query_table(run, report.sql, report.name, report.title)
+
+
+def filled(table: Table) -> Table:
+    """Return the table without the columns in which no row has a value, such as money where nothing has a price."""
+    chosen = [index for index in range(len(table.columns)) if any(row[index] is not None for row in table.rows)]
+    columns = tuple(table.columns[index] for index in chosen)
+    return table._replace(columns=columns, rows=tuple(tuple(row[index] for index in chosen) for row in table.rows))
 
 
 def query_table(run: Path, sql: str, name: str = "query", title: str = "") -> Table:
@@ -191,6 +221,7 @@ def visible(text: str) -> str:
 _HEADERS = {
     "n_in": "in",
     "pass_rate": "pass %",
+    "executed_share": "executed %",
     "cpu_seconds": "CPU s",
     "funnel.cpu_seconds": "CPU s, all runs",
     "wall_seconds": "wall s",
@@ -198,6 +229,9 @@ _HEADERS = {
 }
 """Of a column in every table, or in the one named."""
 
+
+_SHARES = {"pass_rate", "executed_share"}
+"""Columns of numbers from 0 to 1, which people read as percentages."""
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _SHORT_ID = 12
@@ -261,7 +295,7 @@ def _markdown_cell(text: str) -> str:
 
 def _cells(name: str, values: Sequence[Json]) -> list[str]:
     """Return one column as text."""
-    if name == "pass_rate" and _is_numeric(values):
+    if name in _SHARES and _is_numeric(values):
         return ["" if value is None else f"{100 * float(str(value)):.1f}" for value in values]
     decimals = max((_decimals(value) for value in values), default=0)
     return [_cell(value, decimals) for value in values]

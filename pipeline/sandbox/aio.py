@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 
 from pipeline.sandbox.backend import Notebook, Sandbox
@@ -36,14 +37,17 @@ async def open_session(sandbox: Sandbox, images: Sequence[bytes] = (), seed: int
         RowError: an image does not decode.
     """
     stack = ExitStack()
-    opening = asyncio.create_task(asyncio.to_thread(stack.enter_context, sandbox.session(images, seed)))
+    # A thread of its own: many that wait for room, in the loop's few, would keep out whoever makes room.
+    waiting = ThreadPoolExecutor(1, thread_name_prefix="sandbox-opening")
+    opening = asyncio.get_running_loop().run_in_executor(waiting, stack.enter_context, sandbox.session(images, seed))
+    waiting.shutdown(wait=False)
     try:
         yield AsyncNotebook(await asyncio.shield(opening))
     finally:
         await asyncio.shield(asyncio.create_task(_end(opening, stack)))
 
 
-async def _end(opening: asyncio.Task[Notebook], stack: ExitStack) -> None:
+async def _end(opening: asyncio.Future[Notebook], stack: ExitStack) -> None:
     await asyncio.wait([opening])
     if opening.exception() is None:
         # The kernel takes a session apart; nobody else need wait for that.

@@ -1,18 +1,35 @@
-"""Memory and process limits and CPU time by control group, version 1 or 2, where this process may make groups."""
+"""Memory and process limits and CPU time by control group, version 1 or 2, where this process may make groups.
+
+Files and rules: the kernel's `admin-guide/cgroup-v1/memory.rst` and `admin-guide/cgroup-v2.rst`.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
+from pipeline.errors import InfrastructureError
+from pipeline.sandbox import usage
 from pipeline.sandbox.policy import Limits
 
 Version = Literal["v1", "v2"]
 _PREFIX = "coldforge-"
+_EMPTY_SECONDS, _EMPTY_STEP = 10.0, 0.01
+"""For the last process of a group to leave it: it is already dead when the group is removed."""
+_HOST = "coldforge"
+"""Under version 2, the group that we ourselves move to; one for all that share a delegated group."""
 _LEGACY = ("memory", "pids", "cpuacct")
+_UNIFIED = ""
+"""How /proc/self/cgroup names the hierarchy of version 2."""
+_WANTED = {"memory", "pids"}
+_MEASURED = ("memory", "memory.memsw")
+_LARGEST_CHARGE = 8 * os.sysconf("SC_PAGE_SIZE")
+"""Bytes. For a request of more pages at once the kernel kills nobody (PAGE_ALLOC_COSTLY_ORDER, 3)."""
 
 
 class Place(NamedTuple):
@@ -25,61 +42,64 @@ class Place(NamedTuple):
     parents: Mapping[str, Path]
 
 
-def find() -> Place | None:
+def find(proc: Path = Path("/proc")) -> Place | None:
     """Return where sessions can be limited, or None: then the host watches memory itself.
 
-    Version 2 needs a delegated group without processes of its own, which is tried, not guessed.
+    Version 2 needs a group that is delegated to us alone (`systemd-run --user --scope -p Delegate=yes`): where
+    groups are to be limited, their parent may hold no process, so we move to a group of our own beside them.
     """
-    mounts = _mounts()
-    own = dict(_own())
-    legacy: dict[str, Path] = {}
-    for name in _LEGACY:
-        if name in mounts and name in own and os.access(mounts[name] / own[name], os.W_OK):
-            legacy[name] = mounts[name] / own[name]
-    if {"memory", "pids"} <= legacy.keys():
+    own = _own((proc / "self/cgroup").read_text(), (proc / "self/mountinfo").read_text())
+    legacy = {name: own[name] for name in _LEGACY if name in own and os.access(own[name], os.W_OK)}
+    if legacy.keys() >= _WANTED:
         return Place("v1", legacy)
-    if "" in mounts and "" in own:
-        group = mounts[""] / own[""]
-        if os.access(group / "cgroup.subtree_control", os.W_OK) and _delegates(group):
-            return Place("v2", {"memory": group, "pids": group, "cpuacct": group})
-    return None
+    if _UNIFIED not in own:
+        return None
+    group = own[_UNIFIED].parent if own[_UNIFIED].name == _HOST else own[_UNIFIED]
+    if not _delegate(group, set(usage.tree(os.getpid()))):
+        return None
+    return Place("v2", {"memory": group, "pids": group, "cpuacct": group})
 
 
-def _own() -> list[tuple[str, str]]:
-    """Return our group by controller; the name of version 2's hierarchy is empty (cgroups(7))."""
-    pairs = []
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+def _own(groups: str, mountinfo: str) -> dict[str, Path]:
+    """Return the directory of our own group by controller (cgroups(7), proc_pid_mountinfo(5)); not all are mounted."""
+    paths = {}
+    for line in groups.splitlines():
         _, names, path = line.split(":", 2)
-        pairs += [(name, path.lstrip("/")) for name in names.split(",")]
-    return pairs
-
-
-def _mounts() -> dict[str, Path]:
-    """Return the mount point of each controller that shows the hierarchy from its top."""
+        paths.update(dict.fromkeys(names.split(","), Path(path)))
     found: dict[str, Path] = {}
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         kind, _, options = right.split(" ", 2)
-        shown, point = left.split(" ")[3:5]
-        if shown != "/":
-            continue
-        if kind == "cgroup2":
-            found[""] = Path(point)
-        elif kind == "cgroup":
-            found.update({name: Path(point) for name in options.split(",") if name in _LEGACY})
+        shown, point = left.split(" ")[3:5]  # a container may see its own part of a hierarchy alone
+        controllers = {"cgroup": options.split(","), "cgroup2": [_UNIFIED]}.get(kind, [])
+        for name in controllers:
+            if name in paths and paths[name].is_relative_to(shown):
+                found[name] = Path(point) / paths[name].relative_to(shown)
     return found
 
 
-def _delegates(group: Path) -> bool:
-    wanted = {"memory", "pids"}
-    if not wanted <= set((group / "cgroup.controllers").read_text().split()):
+def _delegate(group: Path, ours: set[int]) -> bool:
+    """Have groups below `group` limited, and return whether they are; `ours` are this process and its children."""
+    switch = group / "cgroup.subtree_control"
+    if not all(os.access(path, os.W_OK) for path in (group, switch, group / "cgroup.procs")):
         return False
-    if wanted <= set((group / "cgroup.subtree_control").read_text().split()):
+    if not set((group / "cgroup.controllers").read_text().split()) >= _WANTED:
+        return False
+    if set(switch.read_text().split()) >= _WANTED:
         return True
+    inside = {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
+    # The top of the hierarchy, which has no such file, may limit groups beside its processes.
+    confined = (group / "cgroup.type").exists()
+    if confined and not inside <= ours:
+        return False  # not for us alone; a process that its owner put there is not ours to move
     try:
-        (group / "cgroup.subtree_control").write_text("+memory +pids")
+        if confined and inside:
+            (group / _HOST).mkdir(exist_ok=True)
+            for pid in sorted(inside):
+                (group / _HOST / "cgroup.procs").write_text(str(pid))
+        switch.write_text(" ".join(f"+{name}" for name in sorted(_WANTED)))
     except OSError:
-        return False  # it has processes of its own
+        return False  # the kernel knows better, as when a process was started meanwhile
     return True
 
 
@@ -89,6 +109,11 @@ class Group:
     def __init__(self, directories: Mapping[str, Path], version: Version) -> None:
         self._directories = directories
         self._version = version
+        # Read with every cell, so the names are put together once.
+        legacy = version == "v1"
+        self._kills = str(directories["memory"] / ("memory.oom_control" if legacy else "memory.events"))
+        counted = directories.get("cpuacct")
+        self._cpu = counted and str(counted / ("cpuacct.usage" if legacy else "cpu.stat"))
 
     @classmethod
     def make(cls, place: Place, limits: Limits) -> Self:
@@ -118,29 +143,54 @@ class Group:
             (path / "cgroup.procs").write_text(str(pid))
 
     def memory_kills(self) -> int:
-        """Return how many processes the kernel killed because this group was at its limit."""
-        name = "memory.oom_control" if self._version == "v1" else "memory.events"
-        counts = dict(line.split() for line in (self._directories["memory"] / name).read_text().splitlines())
-        return int(counts.get("oom_kill", 0))
+        """Return how many processes the kernel killed because this group was at its limit.
+
+        Raises:
+            InfrastructureError: it killed some, but not for that: a group above, or the whole host, lacked memory.
+        """
+        kills = _counts(self._kills).get("oom_kill", 0)
+        if kills and not self._reached_limit(self._directories["memory"]):
+            raise InfrastructureError("sandbox: the host ran out of memory and killed a process of a session")
+        return kills
+
+    def _reached_limit(self, memory: Path) -> bool:
+        if self._version == "v2":
+            # `oom_kill` counts kills of any cause, `oom` those times at which this group itself had no memory left.
+            return _counts(memory / "memory.events").get("oom", 0) > 0
+        # Version 1 does not tell the two apart, but how close to its limit the group ever was, with and without swap.
+        # (`failcnt`, meant for this, stayed 0 on Linux 6.18.)
+        pairs = [(memory / f"{kind}.max_usage_in_bytes", memory / f"{kind}.limit_in_bytes") for kind in _MEASURED]
+        return any(_number(most) > _number(limit) - _LARGEST_CHARGE for most, limit in pairs if limit.exists())
 
     def cpu_seconds(self) -> float | None:
         """Return the CPU time of all processes that were ever in the group; None if it is not counted."""
-        directory = self._directories.get("cpuacct")
-        if directory is None:
+        if self._cpu is None:
             return None
         if self._version == "v1":
-            return int((directory / "cpuacct.usage").read_text()) / 1e9
-        counts = dict(line.split() for line in (directory / "cpu.stat").read_text().splitlines())
-        return int(counts["usage_usec"]) / 1e6
+            return _number(self._cpu) / 1e9
+        return _counts(self._cpu)["usage_usec"] / 1e6
 
     def remove(self) -> None:
-        """Remove the group, which must be empty.
+        """Remove the group, as soon as it is empty.
 
         Raises:
-            OSError: it is not.
+            InfrastructureError: it does not become empty.
         """
         for path in set(self._directories.values()):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    deadline = time.monotonic() + _EMPTY_SECONDS
+    while True:
+        try:
             path.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise InfrastructureError(f"sandbox: a session left its control group in use: {error}") from error
+            time.sleep(_EMPTY_STEP)  # version 1 tells nobody when a group becomes empty
+        else:
+            return
 
 
 def sweep(place: Place) -> None:
@@ -153,6 +203,15 @@ def sweep(place: Place) -> None:
                     path.rmdir()
                 except OSError:
                     continue  # another process sweeps too, or its last process is just ending
+
+
+def _number(path: str | Path) -> int:
+    return int(usage.read(path))
+
+
+def _counts(path: str | Path) -> dict[str, int]:
+    """Return a flat keyed file (cgroup-v2.rst): one name and number per line."""
+    return {name: int(value) for name, value in (line.split() for line in usage.read(path).splitlines())}
 
 
 def _write(path: Path, value: int) -> None:

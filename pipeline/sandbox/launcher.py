@@ -1,6 +1,6 @@
 """Starts a zygote: namespaces and root first, then the guest's interpreter within them. Stdlib only.
 
-Runs in its own process, started by the host's interpreter with an empty environment. As root it builds
+Runs in its own process, started by the host's interpreter with an empty environment. Able to mount, it builds
 the root before it gives up its user id (an interpreter below a private home must stay readable) and
 then goes the way of an ordinary user: namespaces that belong to a user namespace of its own.
 
@@ -45,25 +45,34 @@ def main() -> NoReturn:
 def _start(config: dict[str, Any], proc: int, control: socket.socket) -> int:
     """Return the process to watch, whose death ends everything below it."""
     place = root.Place(**config["place"])
-    if os.geteuid() != 0:
-        linux.unshare_user(proc, 0, _INNER | linux.CLONE_NEWCGROUP)
-        return _fork(control, lambda: _become_zygote(config, proc, place))
-    linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
-    return _fork(control, lambda: _from_root(config, proc, place, control))
+    if os.geteuid() == 0 and linux.maps_user(NOBODY):
+        if linux.has_capability(linux.CAP_SYS_ADMIN):
+            linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWPID)
+            return _fork(control, lambda: _from_root(config, proc, place, control))
+        _become_nobody()  # root of a container without the capability is an ordinary user who may read too much
+    linux.unshare_user(proc, 0, _INNER | linux.CLONE_NEWCGROUP)
+    return _fork(control, lambda: _become_zygote(config, proc, place))
 
 
 def _from_root(config: dict[str, Any], proc: int, place: root.Place, control: socket.socket) -> NoReturn:
     root.build(place)
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-    linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root and we cannot map ourselves
+    # The one capability outlives the change of user: some systems let nobody else make a user namespace.
+    linux.prctl(linux.PR_SET_KEEPCAPS, 1)
+    _become_nobody()
+    linux.keep_capability(linux.CAP_SYS_ADMIN)
     linux.unshare_user(proc, 0, _INNER | linux.CLONE_NEWCGROUP)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of credentials cleared it
     zygote = _fork(control, lambda: _become_zygote(config, proc, None))
     control.close()
     os.waitpid(zygote, 0)
     os._exit(0)
+
+
+def _become_nobody() -> None:
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root and we cannot map ourselves
 
 
 def _become_zygote(config: dict[str, Any], proc: int, place: root.Place | None) -> NoReturn:
@@ -96,7 +105,9 @@ def _fork(control: socket.socket, child: Any) -> int:
 
 
 def _report(control: socket.socket, error: OSError) -> None:
-    control.send(json.dumps({"failed": error.strerror or str(error), "errno": error.errno or 0}).encode())
+    # Our own messages name the step; one of Python's names a file.
+    step = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    control.send(json.dumps({"failed": step, "errno": error.errno or 0}).encode())
 
 
 def _watch(child: int, host: int, lifeline: int) -> None:

@@ -10,6 +10,7 @@ import errno
 import os
 import platform
 import resource
+from pathlib import Path
 
 # <linux/sched.h>
 CLONE_NEWNS = 0x00020000
@@ -48,11 +49,14 @@ AT_FDCWD = -100
 # <linux/prctl.h>
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
+# <linux/capability.h>
+CAP_SYS_ADMIN = 21
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63  # two words of 32; numbers the kernel does not know answer EINVAL
 
@@ -168,6 +172,26 @@ def unshare_user(proc: int, inside: int, flags: int = 0) -> None:
             os.close(handle)
 
 
+def maps_user(number: int, uid_map: Path = Path("/proc/self/uid_map")) -> bool:
+    """Return whether a user id exists in our user namespace (user_namespaces(7)): else nobody can become it."""
+    spans = [[int(part) for part in line.split()] for line in uid_map.read_text().splitlines()]
+    return any(first <= number < first + count for first, _, count in spans)
+
+
+def has_capability(number: int, status: Path = Path("/proc/self/status")) -> bool:
+    """Return whether this process may use a capability (capabilities(7)) now: root in a container lacks many.
+
+    Args:
+        number: such as `CAP_SYS_ADMIN`.
+        status: the process's own, proc_pid_status(5).
+    """
+    for line in status.read_text(errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == "CapEff":
+            return bool(int(value, 16) >> number & 1)
+    return False
+
+
 class _CapabilityHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
@@ -182,9 +206,20 @@ def drop_capabilities() -> None:
                 raise
             break  # past the last capability of this kernel
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    _set_capabilities(0)
+
+
+def keep_capability(number: int) -> None:
+    """Give up every capability but this one, which must be permitted, and make it effective."""
+    _set_capabilities(1 << number)
+
+
+def _set_capabilities(effective: int) -> None:
+    """Set effective and permitted capabilities alike, and none that is inherited (capset(2): two words of each)."""
     header = _CapabilityHeader(version=_LINUX_CAPABILITY_VERSION_3, pid=0)
-    nothing = (ctypes.c_uint32 * 6)()
-    syscall("capset", _SYS[machine()]["capset"], ctypes.byref(header), ctypes.byref(nothing))
+    low, high = effective & 0xFFFFFFFF, effective >> 32
+    sets = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
+    syscall("capset", _SYS[machine()]["capset"], ctypes.byref(header), ctypes.byref(sets))
 
 
 def install_filter(program: bytes) -> None:

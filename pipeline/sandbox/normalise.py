@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+# Pillow writes them in capitals.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def normalise(text: str) -> str:

@@ -35,7 +35,7 @@ class Collector:
         self._tail += content[max(room, 0) :]
         # Cut now and then, not every time: a move of the whole tail per read would be quadratic.
         if len(self._tail) > 2 * self._half:
-            del self._tail[: -self._half]
+            del self._tail[: len(self._tail) - self._half]
 
     @property
     def omitted(self) -> int:
@@ -44,7 +44,7 @@ class Collector:
 
     def text(self) -> str:
         """Return what was kept, a note in place of the rest."""
-        tail = bytes(self._tail[-self._half :])
+        tail = bytes(self._tail[max(0, len(self._tail) - self._half) :])
         if self.omitted:
             parts = [_decode(bytes(self._head)), f"\n... [{self.omitted} bytes omitted] ...\n", _decode(tail)]
             return "".join(parts)

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,7 +39,7 @@ class Pool:
         Args:
             policy: what sessions may use.
             workers: zygotes; default: one per core.
-            sessions: how many may be open at once; default: eight per worker.
+            sessions: how many may be open at once; default: 16 per worker.
 
         Raises:
             UsageError: the guest environment is missing.
@@ -108,14 +108,18 @@ class Pool:
         """End every session and zygote; a second call does nothing."""
         self._closed.set()
         self._taken.set()
-        for slot in self._slots:
-            slot.close()
-        with self._lock:
-            left, warden = list(self._sessions), self._warden
-        for session in left:
-            session.close()
-        if warden is not None:
-            warden.join()
+        with ExitStack() as ends:  # backwards, and all of them, also if one does not go away
+            with self._lock:
+                if self._warden is not None:
+                    ends.callback(self._warden.join)
+            ends.callback(self._close_sessions)
+            for slot in self._slots:
+                ends.callback(slot.close)
+
+    def _close_sessions(self) -> None:
+        with ExitStack() as ends, self._lock:
+            for session in self._sessions:
+                ends.callback(session.close)
 
     def _open(self, images: Sequence[bytes], seed: int) -> tuple[_Slot, Worker, Session]:
         """Start a session on the slot with the fewest; the slot counts it until `_release`."""

@@ -25,14 +25,13 @@ class IsolationError(ColdforgeError):
         self.fix = fix
 
 
-_SYSCTL_APPARMOR = "kernel/apparmor_restrict_unprivileged_userns"
-_SYSCTL_NAMESPACES = "user/max_user_namespaces"
-_SYSCTL_CLONE = "kernel/unprivileged_userns_clone"
-_DENIED = {errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EUSERS}
+_DENIED = {errno.EPERM, errno.EACCES}
+_USED_UP = {errno.ENOSPC, errno.EUSERS}
 _CONTAINER = (
     "start the container with `--cap-add SYS_ADMIN --security-opt seccomp=unconfined "
     "--security-opt apparmor=unconfined`, or run coldforge outside it"
 )
+_ELSEWHERE = "; or use the sandbox of another host: `coldforge sandbox serve` there"
 
 
 def check_platform() -> None:
@@ -51,28 +50,51 @@ def check_platform() -> None:
         raise IsolationError("architecture", str(error), "use an x86_64 or aarch64 host") from error
 
 
-def refusal(step: str, code: int) -> IsolationError:
-    """Return the error for a step of the start sequence that failed with `code`, with its likely cause and fix."""
-    if _sysctl(_SYSCTL_NAMESPACES) == "0":
-        return IsolationError(step, "user.max_user_namespaces is 0", "sysctl -w user.max_user_namespaces=65536")
-    if _sysctl(_SYSCTL_CLONE) == "0" and os.geteuid() != 0:
-        cause = "kernel.unprivileged_userns_clone is 0"
-        return IsolationError(step, cause, "sysctl -w kernel.unprivileged_userns_clone=1")
-    if _sysctl(_SYSCTL_APPARMOR) == "1" and os.geteuid() != 0:
-        return IsolationError(
-            step,
-            "kernel.apparmor_restrict_unprivileged_userns=1 blocks user namespaces",
-            f"an AppArmor profile with `userns,` for {Path(sys.executable).resolve()}, "
-            "or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
-        )
+def refusal(step: str, code: int, root: Path = Path("/")) -> IsolationError:
+    """Return the error for a step of the start sequence that failed, with its likely cause and fix.
+
+    Root is told the same as others: it gives up its user id before it makes a user namespace.
+
+    Args:
+        step: which one, as the kernel's answer named it.
+        code: its errno.
+        root: where `proc` and the marks of containers are looked for.
+    """
+    cause, fix = _unreadable(step) if code == errno.EACCES and step.startswith("/") else _cause(code, root)
+    return IsolationError(step, cause, fix + _ELSEWHERE)
+
+
+def _unreadable(step: str) -> tuple[str, str]:
+    cause = f"{step.partition(': ')[0]} is closed to the user that guests run as"
+    return cause, "install Python and build the guest environment (XDG_CACHE_HOME) where every user may read"
+
+
+def _cause(code: int, root: Path) -> tuple[str, str]:
+    """Return cause and fix: what a setting of this machine explains first, then what the error alone does."""
     if code == errno.ENOSYS:
-        return IsolationError(step, f"Linux {platform.release()} is too old", "Linux 5.14 or newer")
-    if code in _DENIED and _in_container():
-        return IsolationError(step, "namespaces are blocked by the container's seccomp profile", _CONTAINER)
+        return f"Linux {platform.release()} is too old", "Linux 5.14 or newer"
+    if not (root / "proc/self/ns/user").exists():
+        return "this kernel has no user namespaces", "a kernel built with CONFIG_USER_NS"
+    most = _sysctl(root, "user/max_user_namespaces")
+    if most == "0":
+        return "user.max_user_namespaces is 0", "sysctl -w user.max_user_namespaces=65536"
+    if _sysctl(root, "kernel/unprivileged_userns_clone") == "0":
+        return "kernel.unprivileged_userns_clone is 0", "sysctl -w kernel.unprivileged_userns_clone=1"
+    if _sysctl(root, "kernel/apparmor_restrict_unprivileged_userns") == "1":
+        profile = f"an AppArmor profile with `userns,` for {Path(sys.executable).resolve()}"
+        fix = f"{profile}, or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        return "kernel.apparmor_restrict_unprivileged_userns=1 blocks user namespaces", fix
+    if code in _USED_UP:
+        return f"all of user.max_user_namespaces={most} are in use", "end what holds them, or raise that sysctl"
+    if code in _DENIED and _in_container(root):
+        return "user namespaces blocked by the container's seccomp profile", _CONTAINER
+    if code in _DENIED and _is_filtered(root):
+        fix = f"in a container: {_CONTAINER}; in a service of systemd: allow namespaces (RestrictNamespaces=)"
+        return "user namespaces blocked by a seccomp profile that this process was started under", fix
     if code in _DENIED:
-        cause = "the kernel refuses namespaces to this process (a seccomp profile, a chroot, or a limit)"
-        return IsolationError(step, cause, "run as a user who may make user namespaces: try `unshare -Ur true`")
-    return IsolationError(step, os.strerror(code) if code else "unknown", "see the failing step")
+        cause = "the kernel refuses namespaces to this process (a chroot, a security module or a limit)"
+        return cause, "run as a user who may make user namespaces: try `unshare -Ur true`"
+    return os.strerror(code) if code else "unknown", "see the failing step"
 
 
 def facts() -> dict[str, Any]:
@@ -87,14 +109,23 @@ def facts() -> dict[str, Any]:
         "memory": "control group" if groups is not None else "rlimits and a 100 ms watchdog: cgroup not writable",
         "cpu": "control group" if groups is not None and "cpuacct" in groups.parents else "counters of each process",
         "seccomp": seccomp.filter_hash(machine),
-        "started_as": "root" if os.geteuid() == 0 else "user",
+        "started_as": "root" if linux.has_capability(linux.CAP_SYS_ADMIN) else "user",
     }
 
 
-def _sysctl(name: str) -> str | None:
-    path = Path("/proc/sys") / name
+def _sysctl(root: Path, name: str) -> str | None:
+    path = root / "proc/sys" / name
     return path.read_text().strip() if path.exists() else None
 
 
-def _in_container() -> bool:
-    return any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
+def _in_container(root: Path) -> bool:
+    # Docker and Podman leave a mark, Kubernetes mounts its credentials.
+    marks = (".dockerenv", "run/.containerenv", "run/secrets/kubernetes.io", "var/run/secrets/kubernetes.io")
+    return any((root / mark).exists() for mark in marks)
+
+
+def _is_filtered(root: Path) -> bool:
+    """Return whether a seccomp filter is in force (mode 2, proc_pid_status(5))."""
+    status = root / "proc/self/status"
+    lines = status.read_text(errors="replace").splitlines() if status.exists() else []
+    return any(line.split() == ["Seccomp:", "2"] for line in lines)

@@ -24,6 +24,7 @@ _STAGE = "/sys"
 _SYSTEM = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share/zoneinfo")
 _TOP = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")  # links into /usr on most systems
 _ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/mime.types")
+_LIBRARIES = ("lib", "lib64")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID
 SHIPPED = ("policy", "linux", "seccomp", "landlock", "wire", "root", "isolate", "zygote", "driver", "display")
@@ -101,9 +102,13 @@ def mount_proc(root: str = "") -> None:
 def _interpreter(place: Place) -> None:
     inside = place.prefix if place.prefix == "/usr" else PREFIX
     if inside == PREFIX:
-        _bind(place.prefix, PREFIX)
+        # Not all of it: /usr/local and the prefix of a distribution of packages hold much besides.
+        for name in ("bin", *_LIBRARIES):
+            if Path(place.prefix, name).is_dir():
+                _bind(f"{place.prefix}/{name}", f"{PREFIX}/{name}")
     # Packages of the host's interpreter are no part of the guest.
-    _hide(f"{inside}/lib/{place.version}/site-packages")
+    for name in _LIBRARIES:
+        _hide(f"{inside}/{name}/{place.version}/site-packages")
     _hide(f"{inside}/lib/python3/dist-packages")
     _bind(place.site, SITE)
     fonts = f"{place.site}/matplotlib/mpl-data/fonts/ttf"
@@ -114,7 +119,8 @@ def _interpreter(place: Place) -> None:
 
 def _devices() -> None:
     for name in _DEVICES:
-        _bind(f"/dev/{name}", f"/dev/{name}", linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC)
+        # Read-only is the node, not the device: its times are the host's, and a touch is seen by every session.
+        _bind(f"/dev/{name}", f"/dev/{name}", _READ_ONLY | linux.MOUNT_ATTR_NOEXEC)
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         Path(f"{_STAGE}/dev/{name}").symlink_to(f"/proc/self/fd{target}")
 

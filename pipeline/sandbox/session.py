@@ -12,7 +12,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InfrastructureError, RowError
@@ -33,8 +33,21 @@ _LONGEST_STEP = 1.0
 """Seconds of a step that count as the cell's: when the host itself was stopped, the cell was too."""
 _START_SECONDS = 60.0
 """For isolation and images; a session that takes longer is taken to be lost."""
-_DEATH_SECONDS = 10.0
-"""From a kill until the kernel has taken the session apart."""
+_DEATH_SECONDS = 60.0
+"""From a kill until the kernel has taken the session apart: milliseconds, on a starved host over ten seconds."""
+
+
+@contextlib.contextmanager
+def host_failures() -> Iterator[None]:
+    """Take an error of a system call that this process makes for what it is: no outcome of anybody's code.
+
+    Raises:
+        InfrastructureError: there was one, such as no descriptors or no memory left.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InfrastructureError(f"sandbox: this host failed: {error}") from error
 
 
 class Session:
@@ -69,10 +82,11 @@ class Session:
         exchange = self._exchange(request)
         deadline = time.monotonic() + _START_SECONDS
         try:
-            while not exchange.decoder.complete:
-                if exchange.hung_up or time.monotonic() > deadline:
-                    raise InfrastructureError("sandbox: a session was lost while it started")
-                exchange.pump(_TICK)
+            with host_failures():
+                while not exchange.decoder.complete:
+                    if exchange.hung_up or time.monotonic() > deadline:
+                        raise InfrastructureError("sandbox: a session was lost while it started")
+                    exchange.pump(_TICK)
         except wire.WireError as error:
             raise InfrastructureError(f"sandbox: a session did not start: {error}") from error
         self._last_used = time.monotonic()
@@ -97,8 +111,10 @@ class Session:
             if self._ended:
                 raise InfrastructureError("sandbox: the session has ended")
             try:
-                return self._run(code, self._limits.within(seconds))
-            except InfrastructureError:
+                with host_failures():
+                    return self._run(code, self._limits.within(seconds))
+            except BaseException:
+                # A cell that nobody saw the end of would answer in the place of the next one.
                 self._end()
                 raise
             finally:
@@ -126,12 +142,10 @@ class Session:
             self._end()
             # The zygote reports, or is gone itself: either way no process is left in the group.
             _readable(self._handles.status.fileno(), _DEATH_SECONDS)
-            if self._group is not None:
-                self._group.remove()
-        except OSError as error:
-            raise InfrastructureError(f"sandbox: a session left its control group in use: {error}") from error
         finally:
             self._handles.close()
+            if self._group is not None:
+                self._group.remove()
 
     def check_idle(self) -> None:
         """End the session if it has waited too long for a cell, or if its background work takes too much."""
@@ -143,9 +157,9 @@ class Session:
             if time.monotonic() - self._last_used > self._limits.idle_seconds:
                 self._end()
                 return
-            pids = usage.tree(self._pid)
             try:
-                self._hold(pids, self._cpu_seconds(pids))
+                with host_failures():
+                    self._hold(self._cpu_seconds())
             except Stop as stop:
                 # The next cell finds it dead and is told why: this was the guest's doing.
                 self._fate = stop
@@ -158,12 +172,16 @@ class Session:
         background.drain()
         self._seq += 1
         exchange = self._exchange(wire.frame({"seq": self._seq, "code": code}))
-        pids = usage.tree(self._pid)
-        begin, cpu = time.monotonic(), self._cpu_seconds(pids)
+        begin, cpu = time.monotonic(), self._cpu_seconds()
         try:
             background.check_quiet()
             self._hold_cpu(cpu)
             interrupted = self._watch(exchange, cpu, limits)
+            # Also asked after the reply: the host may have been kept from looking, and a cell that has used too
+            # much has done so whether it was caught at it or not.
+            used = self._cpu_seconds()
+            self._hold_cpu(used)
+            interrupted = interrupted or used - cpu > limits.cell_cpu_seconds
             if self._group is not None and self._group.memory_kills():
                 raise self._memory_stop()
             status, error = _judge(exchange, limits, interrupted=interrupted)
@@ -175,7 +193,7 @@ class Session:
         exchange.drain()
         spent = Usage(
             wall=time.monotonic() - begin,
-            cpu=self._cpu_seconds(usage.tree(self._pid)) - cpu,
+            cpu=self._cpu_seconds() - cpu,
             max_rss=usage.max_rss(self._pid),
         )
         return build_result(
@@ -208,9 +226,8 @@ class Session:
             if now - looked < _TICK:
                 continue
             looked = now
-            pids = usage.tree(self._pid)
-            cpu = self._cpu_seconds(pids)
-            self._hold(pids, cpu)
+            cpu = self._cpu_seconds()
+            self._hold(cpu)
             if not interrupted and (waited > limits.cell_seconds or cpu - cpu_before > limits.cell_cpu_seconds):
                 self._signal(signal.SIGINT)
                 interrupted = True
@@ -256,13 +273,13 @@ class Session:
     def _cpu_stop(self) -> Stop:
         return Stop("died", "SessionDied", "the session used up its CPU time")
 
-    def _cpu_seconds(self, pids: list[int]) -> float:
+    def _cpu_seconds(self) -> float:
         counted = None if self._group is None else self._group.cpu_seconds()
-        return self._meter.seconds(pids) if counted is None else counted
+        return self._meter.seconds(usage.tree(self._pid)) if counted is None else counted
 
-    def _hold(self, pids: list[int], cpu: float) -> None:
+    def _hold(self, cpu: float) -> None:
         """Raise `Stop` if the session has used too much of anything."""
-        if self._over_memory(pids):
+        if self._over_memory():
             raise self._memory_stop()
         self._hold_cpu(cpu)
 
@@ -270,9 +287,9 @@ class Session:
         if cpu > self._limits.session_cpu_seconds:
             raise self._cpu_stop()
 
-    def _over_memory(self, pids: list[int]) -> bool:
+    def _over_memory(self) -> bool:
         if self._group is None:
-            return usage.memory(pids) > self._limits.memory
+            return usage.memory(usage.tree(self._pid)) > self._limits.memory
         # The kernel watches and kills one process; which one is chance, so the session ends as a whole.
         return self._group.memory_kills() > 0
 

@@ -22,8 +22,9 @@ CHANNELS = {"L": 1, "RGB": 3}
 _MAX_SIDE = 1 << 20
 _MAX_NOTES = 32
 
-# Bound here, so that guest code which patches `json` later cannot bend a reply.
+# Bound here, so that guest code which patches `json` later cannot bend a reply, nor miss a request.
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 _pack = HEADER.pack
 
 
@@ -95,7 +96,8 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], bytearray]:
         EOFError: the host closed the channel.
     """
     size, blob_size = HEADER.unpack(_exactly(channel, HEADER.size))
-    return json.loads(_exactly(channel, size)), _exactly(channel, blob_size)
+    message: dict[str, Any] = _decode(_exactly(channel, size).decode())
+    return message, _exactly(channel, blob_size)
 
 
 def _exactly(channel: socket.socket, size: int) -> bytearray:

@@ -12,6 +12,7 @@ import sysconfig
 import tempfile
 import threading
 from collections import deque
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +21,7 @@ from pipeline.errors import InfrastructureError
 from pipeline.sandbox import cgroup, probe, root, usage
 from pipeline.sandbox.exchange import Handles
 from pipeline.sandbox.policy import Limits
-from pipeline.sandbox.session import Session
+from pipeline.sandbox.session import Session, host_failures
 
 _WARM_SECONDS = 120.0
 """Importing the image libraries from a cold disk takes several seconds, on a loaded machine many more."""
@@ -58,26 +59,34 @@ class Worker:
         self._spares: deque[Session] = deque()
         self._lock = threading.Lock()
         self._lost = False
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        lifeline, self._lifeline = os.pipe()
-        with tempfile.TemporaryFile() as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", "-c", _BOOT, str(_CODE), _config(guest, limits, theirs, lifeline)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                env={},
-                pass_fds=(theirs.fileno(), lifeline),
-                cwd="/",
-                start_new_session=True,  # Ctrl-C is the host's to handle
-            )
-            theirs.close()
-            os.close(lifeline)
+        with host_failures(), tempfile.TemporaryFile() as errors:
+            self._start(guest, errors)
             try:
                 self._wait_until_warm(errors)
             except BaseException:
                 self.close()
                 raise
+
+    def _start(self, guest: Path, errors: IO[bytes]) -> None:
+        with ExitStack() as ours, ExitStack() as theirs:
+            self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.callback(self._control.close)
+            theirs.callback(control.close)
+            lifeline, self._lifeline = os.pipe()
+            ours.callback(os.close, self._lifeline)
+            theirs.callback(os.close, lifeline)
+            config = _config(guest, self._limits, control, lifeline)
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-B", "-c", _BOOT, str(_CODE), config],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env={},
+                pass_fds=(control.fileno(), lifeline),
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is the host's to handle
+            )
+            ours.pop_all()  # kept until `close`
 
     def _wait_until_warm(self, errors: IO[bytes]) -> None:
         self._control.settimeout(_WARM_SECONDS)
@@ -105,10 +114,7 @@ class Worker:
         Raises:
             InfrastructureError: the zygote is gone or refuses.
         """
-        try:
-            return self._spares.popleft()
-        except IndexError:
-            return self._fork()
+        return self._spare() or self._fork()
 
     def stock(self) -> None:
         """Fork sessions ahead.
@@ -128,38 +134,50 @@ class Worker:
         """Take the zygote for lost: its process may take a while to end, and nobody should ask it again."""
         self._lost = True
 
+    def _spare(self) -> Session | None:
+        try:
+            return self._spares.popleft()
+        except IndexError:
+            return None
+
     def _fork(self) -> Session:
         try:
-            handles = self._forked()
-            try:
-                return Session(handles, self._grouped(handles), self._limits)
-            except BaseException:
-                handles.close()
-                raise
+            with host_failures():
+                handles = self._forked()
+                try:
+                    return Session(handles, self._grouped(handles), self._limits)
+                except BaseException:
+                    handles.close()
+                    raise
         except InfrastructureError:
             self.lose()
             raise
 
     def _forked(self) -> Handles:
         self.started += 1
-        channel, theirs = socket.socketpair()
-        status, report = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        stdout, stdout_end = os.pipe()
-        stderr, stderr_end = os.pipe()
-        try:
-            handed = [theirs.fileno(), stdout_end, stderr_end, report.fileno()]
-            with self._lock:
-                socket.send_fds(self._control, [b"session"], handed)
-        except OSError as error:
-            _close(channel, status, stdout, stderr)
-            raise InfrastructureError(f"sandbox: the zygote is gone: {error}") from error
-        finally:
-            _close(theirs, report, stdout_end, stderr_end)
-        try:
-            return Handles(channel, stdout, stderr, status, _started(status))
-        except InfrastructureError:
-            _close(channel, status, stdout, stderr)
-            raise
+        with ExitStack() as ours, ExitStack() as theirs:
+            channel, channel_end = socket.socketpair()
+            ours.callback(channel.close)
+            theirs.callback(channel_end.close)
+            status, report = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.callback(status.close)
+            theirs.callback(report.close)
+            pipes = []
+            for _ in ("stdout", "stderr"):
+                pipes.append(os.pipe())
+                ours.callback(os.close, pipes[-1][0])
+                theirs.callback(os.close, pipes[-1][1])
+            (stdout, stdout_end), (stderr, stderr_end) = pipes
+            handed = [channel_end.fileno(), stdout_end, stderr_end, report.fileno()]
+            try:
+                with self._lock:
+                    socket.send_fds(self._control, [b"session"], handed)
+            except OSError as error:
+                raise InfrastructureError(f"sandbox: the zygote is gone: {error}") from error
+            theirs.close()  # else nobody would notice if the zygote is lost now
+            handles = Handles(channel, stdout, stderr, status, _started(status))
+            ours.pop_all()
+            return handles
 
     def _grouped(self, handles: Handles) -> cgroup.Group | None:
         """Return the session's control group, with the session in it."""
@@ -185,9 +203,9 @@ class Worker:
             self._lifeline = -1
             self._control.close()
         self._process.wait()
-        for spare in self._spares:
-            spare.close()
-        self._spares.clear()
+        with ExitStack() as ends:  # all of them, also if one does not go away
+            while (spare := self._spare()) is not None:
+                ends.callback(spare.close)
 
 
 def _started(status: socket.socket) -> int:
@@ -202,15 +220,9 @@ def _started(status: socket.socket) -> int:
     answer: dict[str, Any] = json.loads(message)
     if "failed" in answer:
         raise InfrastructureError(f"sandbox: the zygote could not fork: {answer['failed']}")
+    if not passed:
+        raise InfrastructureError("sandbox: this process may open no more files (ulimit -n)")
     return passed[0]
-
-
-def _close(*ends: socket.socket | int) -> None:
-    for end in ends:
-        if isinstance(end, int):
-            os.close(end)
-        else:
-            end.close()
 
 
 def _config(guest: Path, limits: Limits, control: socket.socket, lifeline: int) -> str:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from pipeline.errors import UsageError
-from pipeline.records import Cluster, Decision, GateCount, Outcome, Question, Record, Trajectory
+from pipeline.identity import parse_json
+from pipeline.records import Cluster, Decision, GateCount, Outcome, Question, Record, ReplayResult, Trajectory
 from pipeline.stage import Manifest
+from pipeline.store.shards import write_records
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,6 +39,17 @@ class StageCost(NamedTuple):
     search_calls: int
     cells: int
     cached_calls: int
+    prompt_tokens: int = 0
+    """Of the model calls that were paid for, as are those below."""
+    cached_tokens: int = 0
+    """Of the prompt's: read from the provider's cache."""
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    """Of the completion's: thought that the provider kept to itself."""
+    cut_characters: int = 0
+    """Written by models after a complete action, and discarded."""
+    cost: float = 0.0
+    """By the recipe's prices."""
 
 
 class Shard(NamedTuple):
@@ -57,7 +70,7 @@ class RunFacts(NamedTuple):
     version: str
     """Of coldforge."""
     environment: str
-    """Canonical JSON of `run.json`'s facts about machine, sandbox and backends."""
+    """Canonical JSON of `run.json`'s facts about machine, sandbox, backends and `prices`."""
     costs: Sequence[StageCost]
     shards: Sequence[Shard]
 
@@ -84,6 +97,7 @@ _SOURCES = (
     _Source("gate2_counts", ("counts",), GateCount, frozenset({"gate2"})),
     _Source("clusters", ("clusters",), Cluster, frozenset({"dedup"})),
     _Source("decisions", ("decisions",), Decision, frozenset({"validate"})),
+    _Source("replays", ("replays",), ReplayResult, frozenset({"validate"})),
 )
 
 _RUNS = pa.schema([(name, pa.string()) for name in ("name", "recipe", "version", "environment")])
@@ -94,7 +108,15 @@ _COST = pa.schema(
         ("stage", pa.string()),
         ("wall_seconds", pa.float64()),
         ("cpu_seconds", pa.float64()),
-        *((name, pa.int64()) for name in StageCost._fields[4:]),
+        *((name, pa.int64()) for name in StageCost._fields[4:-1]),
+        ("cost", pa.float64()),
+    ]
+)
+_PRICES = pa.schema(
+    [
+        ("purpose", pa.string()),
+        ("model", pa.string()),
+        *((name, pa.float64()) for name in ("prompt", "cached", "completion")),
     ]
 )
 _SHARDS = pa.schema([("shard", pa.string()), ("format", pa.string()), ("n_rows", pa.int64()), ("nbytes", pa.int64())])
@@ -119,7 +141,11 @@ def build_ledger(run: Path, stages: Sequence[Manifest], facts: RunFacts) -> Path
     with duckdb.connect(":memory:", config=_CONFIG) as db:
         db.execute("CREATE SCHEMA part")
         for source in _SOURCES:
-            _view_parts(db, source, stages)
+            chosen = [stage for stage in stages if source.stages is None or stage.name in source.stages]
+            paths = [path for stage in chosen for table in source.tables for path in stage.paths(table)]
+            _view_parts(db, source.view, source.kind, paths)
+        repeated = [path for path in (_repeated(run, stages),) if path is not None and path.exists()]
+        _view_parts(db, "repeated", ReplayResult, repeated)
         _view_facts(db, stages, facts)
         db.execute(f"ATTACH {_literal(str(new))} AS ledger (STORAGE_VERSION {_literal(STORAGE_VERSION)})")
         db.execute("USE ledger")
@@ -158,14 +184,42 @@ def query(run: Path, sql: str) -> pa.Table:
         return relation.to_arrow_table()
 
 
-def _view_parts(db: duckdb.DuckDBPyConnection, source: _Source, stages: Sequence[Manifest]) -> None:
-    chosen = [stage for stage in stages if source.stages is None or stage.name in source.stages]
-    paths = [str(path) for stage in chosen for table in source.tables for path in stage.paths(table)]
+def record_replays(run: Path, stages: Sequence[Manifest], results: Sequence[ReplayResult]) -> None:
+    """Put into the ledger what `coldforge replay` found, in place of what it found before.
+
+    Args:
+        run: a run directory with a ledger.
+        stages: all that its ledger was built from; the file stands beside them, for those trajectories alone.
+        results: one per trajectory that was executed again.
+    """
+    path = _repeated(run, stages)
+    if path is None:
+        return  # nothing was synthesized, so there was nothing to repeat
+    path.parent.mkdir(exist_ok=True)
+    write_records(path, ReplayResult, results)
+    build_ledger(run, stages, read_facts(run))
+
+
+def _repeated(run: Path, stages: Sequence[Manifest]) -> Path | None:
+    """Return where the results of `coldforge replay` for these stages' trajectories are or would be."""
+    keys = [stage.fingerprint for stage in stages if stage.name == "synthesize"]
+    return run / "replay" / f"{keys[0]}.parquet" if keys else None
+
+
+def read_facts(run: Path) -> RunFacts:
+    """Return the facts that the present ledger was built with."""
+    (about,) = query(run, "SELECT name, recipe, version, environment FROM runs").to_pylist()
+    costs = [StageCost(**row) for row in query(run, "SELECT * FROM cost").to_pylist()]
+    shards = [Shard(**row) for row in query(run, "SELECT * FROM shards").to_pylist()]
+    return RunFacts(**about, costs=costs, shards=shards)
+
+
+def _view_parts(db: duckdb.DuckDBPyConnection, view: str, kind: type[Record], paths: Sequence[Path]) -> None:
     if paths:
-        listed = ", ".join(_literal(path) for path in paths)
-        db.execute(f"CREATE VIEW part.{source.view} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608 - our names
+        listed = ", ".join(_literal(str(path)) for path in paths)
+        db.execute(f"CREATE VIEW part.{view} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608 - our names
     else:
-        _view_table(db, source.view, source.kind.ARROW.empty_table())
+        _view_table(db, view, kind.ARROW.empty_table())
 
 
 def _view_facts(db: duckdb.DuckDBPyConnection, stages: Sequence[Manifest], facts: RunFacts) -> None:
@@ -178,6 +232,7 @@ def _view_facts(db: duckdb.DuckDBPyConnection, stages: Sequence[Manifest], facts
         "runs": ([run], _RUNS),
         "stages": (names, _STAGES),
         "cost": ([cost._asdict() for cost in facts.costs], _COST),
+        "prices": (parse_json(facts.environment).get("prices", []), _PRICES),
         "shards": ([shard._asdict() for shard in facts.shards], _SHARDS),
     }
     for name, (values, schema) in rows.items():

@@ -32,13 +32,12 @@ FROM (SELECT id AS trajectory_id, question_id, purpose, unnest(range(len(turns))
 COMMENT ON TABLE turns IS 'Assistant messages with what came back, numbered from 0 in each trajectory.';
 
 CREATE TABLE gates AS
-SELECT question_id, plain_right, plain_valid, tools_right, tools_right_without_call, tools_bad_format, tools_valid,
-       CASE WHEN tools THEN k - tools_valid ELSE k - plain_valid END AS censored, saturated, route
-FROM (SELECT *, true AS tools FROM part.gate2_counts
+SELECT question_id, k, plain_right, plain_valid, tools_right, tools_right_without_call, tools_bad_format, tools_valid,
+       censored, saturated, route
+FROM (FROM part.gate2_counts
       UNION ALL BY NAME
-      SELECT *, false AS tools FROM part.gate1_counts
-      WHERE question_id NOT IN (SELECT question_id FROM part.gate2_counts));
-COMMENT ON TABLE gates IS 'Gate counts per question; censored = rollouts of its last gate that have no verdict.';
+      FROM part.gate1_counts WHERE question_id NOT IN (SELECT question_id FROM part.gate2_counts));
+COMMENT ON TABLE gates IS 'Gate counts per question; censored = plain rollouts never asked for, its rejection being settled.';
 
 CREATE TABLE duplicates AS SELECT question_id, cluster_id, representative FROM part.clusters;
 COMMENT ON TABLE duplicates IS 'Cluster of every question, and which question represents it.';
@@ -46,11 +45,21 @@ COMMENT ON TABLE duplicates IS 'Cluster of every question, and which question re
 CREATE TABLE decisions AS SELECT record_id AS trajectory_id, filter, version, outcome, reason, score FROM part.decisions;
 COMMENT ON TABLE decisions IS 'What every validator said about every attempt of a teacher.';
 
+CREATE TABLE replays AS
+SELECT trajectory_id, 'validate' AS made_by, verdict, cells, detail FROM part.replays
+UNION ALL
+SELECT trajectory_id, 'replay', verdict, cells, detail FROM part.repeated;
+COMMENT ON TABLE replays IS 'Trajectories executed again, by the stage validate and by the last `coldforge replay`: '
+    'identical, soft (pictures differ by rounding), nondeterministic, or failed (what ran no longer does).';
+
 CREATE TABLE shards AS SELECT * FROM part.shards;
 COMMENT ON TABLE shards IS 'Exports of the run.';
 
 CREATE TABLE cost AS SELECT * FROM part.cost;
 COMMENT ON TABLE cost IS 'Time, and calls paid for or answered from the store, per invocation of run and stage.';
+
+CREATE TABLE prices AS SELECT * FROM part.prices;
+COMMENT ON TABLE prices IS 'List price per million tokens of every model that has one, by what it was asked for.';
 
 CREATE VIEW attempts AS
 SELECT question_id, trajectory_id, mode, sample, model, verdict, finish, n_turns, answer
@@ -101,3 +110,59 @@ FROM tool_calls t JOIN questions q USING (question_id)
 GROUP BY ALL
 ORDER BY ALL;
 COMMENT ON VIEW tool_mix IS 'Tool calls by purpose, category, tool and status.';
+
+CREATE VIEW execution AS
+SELECT purpose, count(*) AS trajectories, count(*) FILTER (cells > 0) AS executed,
+       round(count(*) FILTER (cells > 0) / count(*), 4) AS executed_share, sum(cells)::BIGINT AS cells
+FROM (SELECT r.purpose, count(t.turn) AS cells
+      FROM trajectories r
+      LEFT JOIN turns t ON t.trajectory_id = r.trajectory_id AND t.action = 'python' AND t.observation IS NOT NULL
+      WHERE r.mode = 'tools'
+      GROUP BY r.trajectory_id, r.purpose)
+GROUP BY purpose
+ORDER BY purpose;
+COMMENT ON VIEW execution IS 'Rollouts with tools, by purpose, and the share of them that executed at least one cell.';
+
+CREATE VIEW cost_per_row AS
+WITH spent AS (
+  SELECT t.question_id, q.source, q.category, t.purpose, t.model, t.prompt_tokens + t.completion_tokens AS tokens,
+         (t.prompt_tokens * p.prompt + t.completion_tokens * p.completion) / 1e6 AS cost
+  FROM trajectories t JOIN questions q USING (question_id) LEFT JOIN prices p USING (purpose, model)
+), asked AS (
+  SELECT DISTINCT model, question_id FROM spent WHERE purpose = 'synthesis'
+), shares AS (
+  SELECT 'teacher' AS grouped_by, model AS name, purpose, tokens, cost FROM spent WHERE purpose = 'synthesis'
+  UNION ALL
+  SELECT 'teacher', a.model, s.purpose, s.tokens, s.cost
+  FROM asked a JOIN spent s ON s.question_id = a.question_id AND s.purpose = 'gate'
+  UNION ALL
+  SELECT 'source', source, purpose, tokens, cost FROM spent
+  UNION ALL
+  SELECT 'category', category, purpose, tokens, cost FROM spent
+), accepted AS (
+  SELECT o.unit, o.source, o.category, t.model
+  FROM outcomes o LEFT JOIN trajectories t ON t.trajectory_id = o.record_id
+  WHERE o.stage = 'select' AND o.outcome = 'kept'
+), yields AS (
+  SELECT 'teacher' AS grouped_by, model AS name, unit FROM accepted WHERE unit = 'trajectory'
+  UNION ALL
+  SELECT 'source', source, unit FROM accepted
+  UNION ALL
+  SELECT 'category', category, unit FROM accepted
+), counted AS (
+  SELECT grouped_by, name, count(*) FILTER (unit = 'trajectory') AS sft_rows, count(*) FILTER (unit = 'question') AS rl_rows
+  FROM yields GROUP BY ALL
+)
+SELECT s.grouped_by, s.name, coalesce(any_value(c.sft_rows), 0) AS sft_rows, coalesce(any_value(c.rl_rows), 0) AS rl_rows,
+       coalesce(sum(s.tokens) FILTER (s.purpose = 'gate'), 0)::BIGINT AS gate_tokens,
+       coalesce(sum(s.tokens) FILTER (s.purpose = 'synthesis'), 0)::BIGINT AS synthesis_tokens,
+       round(sum(s.tokens) / nullif(any_value(c.sft_rows + c.rl_rows), 0))::BIGINT AS tokens_per_row,
+       round(sum(s.cost) FILTER (s.purpose = 'gate'), 6) AS gate_cost,
+       round(sum(s.cost) FILTER (s.purpose = 'synthesis'), 6) AS synthesis_cost,
+       round(sum(s.cost) / nullif(any_value(c.sft_rows + c.rl_rows), 0), 6) AS cost_per_row
+FROM shares s LEFT JOIN counted c USING (grouped_by, name)
+GROUP BY s.grouped_by, s.name
+ORDER BY s.grouped_by, s.name;
+COMMENT ON VIEW cost_per_row IS 'Tokens and list price of all rollouts of a group, as if no store had answered and no '
+    'provider had cached, over the rows that select kept of it. To a teacher belong the gates of every question that it '
+    'was asked, so what several were asked counts for each.';

@@ -176,22 +176,27 @@ class PythonSession:
         )
 
     async def _make(self) -> Made:
+        live = await self._opened()
         async with self._tool.running:
-            cell, seconds = await self._execute()
+            cell, seconds = await self._execute(live)
         facts = await asyncio.to_thread(self._tool.pool.facts)
         return Made(canonical_json(cell.model_dump()), canonical_json(facts), seconds)
 
-    async def _execute(self) -> Ran:
-        """Bring the live session up to date, then run the last code."""
+    async def _opened(self) -> AsyncNotebook:
+        """Return the live session. Whoever opens one holds no place that a running cell may need."""
         if self._live is None:
             digests = [image.sha256 for image in self._images]
             contents = await asyncio.to_thread(lambda: [self._tool.blobs.get(digest) for digest in digests])
             self._live = await self._open.enter_async_context(open_session(self._tool.pool, contents, self._tool.seed))
+        return self._live
+
+    async def _execute(self, live: AsyncNotebook) -> Ran:
+        """Bring the live session up to date, then run the last code."""
         while self._executed < len(self._codes) - 1:
-            again = await self._run_next(self._live)
+            again = await self._run_next(live)
             if _comparable(again.cell) != _comparable(self._cells[self._executed - 1]):
                 return Ran(_NONDETERMINISTIC, 0.0)
-        return await self._run_next(self._live)
+        return await self._run_next(live)
 
     async def _run_next(self, live: AsyncNotebook) -> Ran:
         result = await live.run(self._codes[self._executed])

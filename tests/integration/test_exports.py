@@ -22,12 +22,13 @@ from pipeline.export import deepeyesv2, huggingface, verl
 from pipeline.export.layout import MANIFEST, ROWS
 from pipeline.export.parquet import FILE_BYTES, GROUP_BYTES, GROUP_ROWS, plan_files
 from pipeline.export.publish import publish_rl, publish_sft
-from pipeline.export.rows import RlRow, SftRow
+from pipeline.export.rows import ExportPrompt, RlRow, SftRow
 from pipeline.export.verify import verify_exports
 from pipeline.images import decode, encode_png, put_image
 from tests.export_rows import (
     RL,
     SFT,
+    USER,
     context,
     jpeg,
     picture,
@@ -370,7 +371,7 @@ def test_the_manifest_lists_every_file_and_states_what_the_student_sees(export: 
 
 def test_a_system_prompt_with_an_image_mark_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="system prompt"):
-        dataclasses.replace(context(tmp_path), system="Look at <image>.")
+        dataclasses.replace(context(tmp_path), told=(ExportPrompt("Look at <image>.", USER),))
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

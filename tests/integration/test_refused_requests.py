@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from filters.validators import ValidatorSettings
+from flows.recipe import SynthesisUse
 from flows.stages.synthesize import Synthesis, synthesize_unit
+from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import RowError
 from pipeline.images import ViewRule, encode_png, put_image
 from pipeline.models.chat import ChatRequest, Sampling
@@ -79,6 +81,8 @@ def asked(script: Script, name: str = "one") -> Setting:
     return Setting(
         purpose="synthesis",
         mode="tools",
+        dialect=DEEPEYESV2,
+        tools="",
         model=ScriptedModel(script, revision=f"scripted/{name}"),
         sampling=Sampling(),
         seed=0,
@@ -117,7 +121,7 @@ def synthesized(pool: Pool, store: Path, *teachers: Script) -> UnitOutput:
     settings = tuple(asked(script, str(number)) for number, script in enumerate(teachers))
 
     async def work(world: World) -> UnitOutput:
-        synthesis = Synthesis(settings, world, 2, ValidatorSettings(), asyncio.Semaphore(4))
+        synthesis = Synthesis(settings, world, SynthesisUse(attempts=2), ValidatorSettings(), asyncio.Semaphore(4))
         return await synthesize_unit(synthesis, UnitInput((QUESTION,)))
 
     return act(pool, store, work)

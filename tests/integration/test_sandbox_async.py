@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -36,6 +37,19 @@ def test_state_is_kept_and_sessions_are_apart(pool: Pool) -> None:
             return first.value, second.value
 
     assert asyncio.run(main()) == ("1", "2")
+
+
+def test_more_tasks_than_threads_wait_for_room_and_get_it(pool: Pool) -> None:
+    async def one(number: int) -> str | None:
+        async with open_session(pool) as session:
+            await session.run(f"x = {number}")
+            return (await session.run("x")).value
+
+    async def main() -> list[str | None]:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+        return await asyncio.gather(*map(one, range(8)))
+
+    assert asyncio.run(main()) == [str(number) for number in range(8)]
 
 
 def test_a_cancelled_cell_ends_its_session_at_once(pool: Pool) -> None:

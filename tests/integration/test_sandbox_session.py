@@ -51,6 +51,30 @@ def test_sessions_share_nothing(pool: Pool) -> None:
     assert run(pool, "import os\nos.listdir('/box')").value == "[]"
 
 
+FORKS = """
+import os, time
+n = 0
+try:
+    while True:
+        if os.fork() == 0:
+            time.sleep(60)
+        n += 1
+except BlockingIOError:
+    pass
+n
+"""
+
+
+@pytest.mark.parametrize("grouped", [True, False], ids=["control-group", "limits-alone"])
+def test_what_one_session_forks_takes_nothing_from_another(monkeypatch: pytest.MonkeyPatch, *, grouped: bool) -> None:
+    if not grouped:
+        monkeypatch.setattr(cgroup, "find", lambda: None)
+    limits = Limits(cell_seconds=30.0, processes=16)
+    with Pool(Policy(limits), workers=1) as small, small.session() as first, small.session() as second:
+        counts = [int(session.run(FORKS).value or 0) for session in (first, second)]
+    assert counts == [limits.processes - 1] * 2
+
+
 def test_code_runs_byte_exact_and_errors_name_its_lines(pool: Pool) -> None:
     result = run(pool, "x = 1", "def f():\n    return {}['key']\n\nf()")
     assert result.status == "exception"

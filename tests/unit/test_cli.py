@@ -22,6 +22,7 @@ from flows.cli.run import print_summary
 from flows.curate import RunSummary
 from flows.progress import Progress, SilentProgress
 from pipeline.errors import InfrastructureError
+from pipeline.models.meter import Spent
 from pipeline.report.tables import Table, csv_text, markdown_text, plain, visible
 from pipeline.report.widths import GAP, column_widths
 from pipeline.stage import Part, Range, Stage, StageResult, UnitResult
@@ -245,7 +246,7 @@ def test_a_run_tells_what_was_quarantined_and_which_exports_are_empty(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shards = (Shard("rl", "verl", 0, 10), Shard("sft", "llamafactory", 3, 10))
-    print_summary(RunSummary(run, (), shards, 1.0, CallCounts()))
+    print_summary(RunSummary(run, (), shards, 1.0, CallCounts(), Spent()))
     lines = capsys.readouterr().out.splitlines()
     (told,) = (line for line in lines if line.startswith("quarantined:"))
     assert told.startswith("quarantined: ingest bad_image 1, such as ")
@@ -308,7 +309,13 @@ def test_a_plan_counts_the_rows_and_what_they_cost(recipe: Path, tmp_path: Path)
     assert (gate1["stage"], gate1["calls"], gate1["calls_at_most"]) == ("gate1", 2 * 5, 2 * 5)
     assert gate2["calls_at_most"] == 2 * 5 * 9  # turns
     assert synthesize["calls_at_most"] == 2 * 4 * 9  # attempts, turns
-    assert "measures instead" in call("plan", recipe, "--out", tmp_path / "out").stdout
+    assert (gate1["cost"], gate1["hours"], told["pilot"], told["diff"]) == (None, None, None, None)
+    assert told["totals"]["calls"] == sum(stage["calls"] for stage in told["stages"])
+    printed = call("plan", recipe, "--out", tmp_path / "out", "--set", "runtime.budget.max_calls=30").stdout
+    assert "measures instead" in printed
+    assert all(f"{name.replace('_', ' ')} {value:g}" in printed for name, value in told["assumptions"].items())
+    # 3 rows asked 8 times are 24 calls; the second gate's 2 questions take 48, of which 6 are left.
+    assert "runtime.budget.max_calls 30 would be reached in gate2" in printed
 
 
 def write_rows(recipe: Path, *changes: dict[str, object]) -> None:

@@ -70,7 +70,9 @@ def count(**fields: Any) -> GateCount:
     zero = dict.fromkeys(
         ("plain_right", "plain_valid", "tools_right", "tools_right_without_call", "tools_bad_format", "tools_valid"), 0
     )
-    return GateCount.model_validate({"question_id": "q", "k": 8, "saturated": False, "route": None} | zero | fields)
+    return GateCount.model_validate(
+        {"question_id": "q", "k": 8, "saturated": False, "route": None, "censored": 0} | zero | fields
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_what_a_rollout_counts_as(made: Trajectory, expected: str) -> None:
 def test_only_graded_answers_are_valid() -> None:
     plain = plain_count(
         "q",
-        8,
+        SETTINGS,
         [
             rollout(ANSWER, sample=0, mode="plain", verdict="right"),
             rollout(ANSWER, sample=1, mode="plain", verdict="wrong"),
@@ -168,7 +170,7 @@ def test_only_graded_answers_are_valid() -> None:
             rollout(BAD, sample=4, mode="plain", finish="length"),
         ],
     )
-    assert (plain.plain_right, plain.plain_valid) == (1, 2)
+    assert (plain.plain_right, plain.plain_valid, plain.censored) == (1, 2, 3)
 
 
 def test_a_success_needs_a_call_that_ran_and_showed_something() -> None:
@@ -197,11 +199,15 @@ def test_one_wrong_rollout_ends_saturation() -> None:
 
 def test_rollouts_of_something_else_are_refused() -> None:
     with pytest.raises(ValueError, match="not a plain gate rollout"):
-        plain_count("q", 8, [rollout(ANSWER, mode="tools")])
+        plain_count("q", SETTINGS, [rollout(ANSWER, mode="tools")])
     with pytest.raises(ValueError, match="1 distinct"):
-        plain_count("q", 8, [rollout(ANSWER, mode="plain"), rollout(ANSWER, mode="plain")])
+        plain_count("q", SETTINGS, [rollout(ANSWER, mode="plain"), rollout(ANSWER, mode="plain")])
     with pytest.raises(ValueError, match="at most 1"):
-        plain_count("q", 1, [rollout(ANSWER, mode="plain", sample=sample) for sample in range(2)])
+        plain_count(
+            "q",
+            GateSettings(k=1, max_plain_right=0),
+            [rollout(ANSWER, mode="plain", sample=sample) for sample in range(2)],
+        )
 
 
 def test_a_gate_that_keeps_everything_is_refused() -> None:

@@ -26,6 +26,7 @@ ROWS = 70
 NAMED = {
     *("runs", "questions", "outcomes", "attempts", "gates", "trajectories", "turns", "model_calls", "tool_calls"),
     *("duplicates", "shards", "funnel", "reasons", "yield_by_teacher", "tool_mix", "cost"),
+    *("prices", "cost_per_row"),
 }
 """Tables and views that users' queries rely on."""
 

@@ -169,6 +169,6 @@ def test_a_title_in_brackets_is_no_chat_token() -> None:
 
 
 def test_a_refused_image_search_says_which_rule_it_breaks() -> None:
-    none, again = (dialect.bad_call_observation(dialect.image_search_refused(images=count)) for count in (0, 1))
+    none, again = (dialect.image_search_refused(images=count).observation for count in (0, 1))
     assert "no image" in none
     assert "once" in again

@@ -122,7 +122,7 @@ def test_without_tools_a_call_is_a_bad_call(text: str) -> None:
 def test_errors_of_a_call_are_worded_as_in_the_environment(raw: str, observation: str) -> None:
     bad = dialect.parse(call(raw), "tools")
     assert isinstance(bad, dialect.BadCall)
-    assert dialect.bad_call_observation(bad) == observation
+    assert bad.observation == observation
 
 
 def test_a_long_bad_call_is_not_repeated_whole() -> None:

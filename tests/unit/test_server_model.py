@@ -18,9 +18,10 @@ from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.images import ViewRule, make_view
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text
-from pipeline.models.server import KEEP_STOP, TRIES, Server
+from pipeline.models.server import Server
+from pipeline.models.wire import KEEP_STOP
 from pipeline.store.blobs import BlobStore
-from tests.openai_server import DROPPED, GARBAGE, HANGING, OpenAIServer, Reply, completion
+from tests.openai_server import DROPPED, GARBAGE, HANGING, RESET, OpenAIServer, Reply, completion
 
 T = TypeVar("T")
 
@@ -35,6 +36,8 @@ REQUEST = ChatRequest(
     seed=100,
 )
 ANSWER = "<think>t</think>\n<answer>4</answer>"
+
+TWO_CHOICES = Reply(body=json.dumps({"choices": [{"message": {"content": "a"}}, {"message": {"content": "b"}}]}))
 
 
 def talk(fake: OpenAIServer, root: Path, work: Callable[[Server], Awaitable[T]], **fields: Any) -> T:
@@ -113,14 +116,15 @@ def test_images_are_sent_in_place_as_the_bytes_of_their_view(tmp_path: Path) -> 
         [Reply(500), Reply(503)],
         [Reply(429)],
         [DROPPED],
+        [RESET],
         [GARBAGE],
         [Reply(body="")],
         [Reply(body="[" * 100_000)],
-        [Reply(body='{"choices": []}'), Reply(body="[]")],
+        [Reply(body='{"choices": []}'), Reply(body="[]"), TWO_CHOICES],
         [completion(None, "abort")],
         [Reply(408), Reply(502), DROPPED, GARBAGE],
     ],
-    ids=["500", "429", "dropped", "garbage", "empty", "nested", "no_choice", "no_content", "many"],
+    ids=["500", "429", "dropped", "reset", "garbage", "empty", "nested", "no_choice", "no_content", "many"],
 )
 def test_what_passes_is_tried_again(faults: list[Reply], tmp_path: Path) -> None:
     fake = OpenAIServer(faults=list(faults))
@@ -139,13 +143,13 @@ def test_a_server_that_never_answers_is_given_up_and_tried_again(tmp_path: Path)
 def test_what_does_not_pass_ends_as_infrastructure(tmp_path: Path) -> None:
     fake = OpenAIServer(script=lambda _: Reply(500, "out of memory"))
     with pytest.raises(InfrastructureError, match="answered 500: out of memory"):
-        ask(fake, tmp_path)
-    assert len(fake.requests) == TRIES
+        ask(fake, tmp_path, patience_seconds=0.2)
+    assert len(fake.requests) > 3
 
 
 def test_silence_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="TimeoutError"):
-        ask(OpenAIServer(script=lambda _: HANGING), tmp_path, timeout_seconds=0.05)
+        ask(OpenAIServer(script=lambda _: HANGING), tmp_path, timeout_seconds=0.05, patience_seconds=0.1)
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -191,6 +195,12 @@ def test_the_key_of_the_environment_is_sent(tmp_path: Path, monkeypatch: pytest.
         (None, "stop", "", "stop"),
         (f"{ANSWER}\n<think>and on", "stop", ANSWER, "stop"),
         (f"{ANSWER}\n<think>and on", "length", ANSWER, "stop"),
+        (
+            "<think>t</think>\n<tool_response>made up</tool_response><answer>4</answer>",
+            "stop",
+            "<think>t</think>\n",
+            "stop",
+        ),
         ("<think>t</think><code>x</code><answer>4</answer>", "stop", "<think>t</think><code>x</code>", "stop"),
         ("<think>t", "length", "<think>t", "length"),
         ("<think>half of \ud83d a pair", "stop", "<think>half of ? a pair", "stop"),
@@ -221,7 +231,7 @@ OPEN = ANSWER.removesuffix("</answer>")
         (completion(OPEN), ANSWER),
         (completion(OPEN, "length"), OPEN),
         (completion("<think>t</think>\n4"), "<think>t</think>\n4"),
-        (completion("<think>or <code>?</think>" + OPEN), "<think>or <code>?</think>" + OPEN),
+        (completion("<think>or <code>?</think>" + OPEN), "<think>or <code>?</think>" + ANSWER),
     ],
 )
 def test_a_stop_string_that_the_server_left_out_is_put_back(reply: Reply, text: str, tmp_path: Path) -> None:
@@ -261,7 +271,7 @@ def test_the_time_of_an_answer_is_that_of_its_successful_try_alone(tmp_path: Pat
     fake = OpenAIServer(faults=[HANGING, Reply(500)])
     began = time.monotonic()
     responses = ask(fake, tmp_path, samples=range(4), in_flight=1, timeout_seconds=0.5, first_pause_seconds=0.5)
-    assert time.monotonic() - began > 0.75  # the time-out and the shortest pause after it
+    assert time.monotonic() - began > 0.5  # the time-out; the pauses after it may be short
     assert all(0 < response.seconds < 0.25 for response in responses)
 
 
@@ -276,7 +286,9 @@ def test_a_server_that_serves_the_model_passes_the_check_and_is_asked_for_no_ans
 
 
 def test_a_slash_at_the_end_of_the_url_is_no_part_of_it(tmp_path: Path) -> None:
-    assert Server("http://127.0.0.1/v1/", "served", "openai/weights", BlobStore(tmp_path)).base_url.endswith("/v1")
+    assert Server("http://127.0.0.1/v1/", "served", "openai/weights", BlobStore(tmp_path)).urls == (
+        "http://127.0.0.1/v1",
+    )
 
 
 def test_a_server_of_another_model_is_a_usage_error_that_names_both(tmp_path: Path) -> None:
@@ -310,7 +322,7 @@ def test_a_server_that_is_not_there_names_the_fix(tmp_path: Path) -> None:
         with pytest.raises(InfrastructureError, match=UNREACHABLE):
             check(OpenAIServer(), tmp_path, base_url=url)
         with pytest.raises(InfrastructureError, match=url):
-            ask(OpenAIServer(), tmp_path, base_url=url)
+            ask(OpenAIServer(), tmp_path, base_url=url, patience_seconds=0.1)
 
 
 def test_a_key_that_is_not_set_is_noticed_before_anything_is_sent(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects import Dialect
 from pipeline.dialects.defuse import defuse
 from pipeline.identity import canonical_json, digest
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Text
@@ -22,7 +22,7 @@ from pipeline.models.reader import careful, naive
 from pipeline.models.reader.ocr import model_digest
 from pipeline.models.reader.perceiver import Perceiver
 from pipeline.models.reader.scene import Said, Scene, attention
-from pipeline.models.reader.transcript import read_request
+from pipeline.models.reader.transcript import dialect_of, read_request
 from pipeline.records import Action
 
 Policy = Literal["naive", "careful"]
@@ -83,7 +83,7 @@ class Reader:
 def _response(request: ChatRequest, scene: Scene, decide: Callable[[Scene], Said]) -> ChatResponse:
     # Thinking alone is counted: what the eyes saw is shared by rollouts, and waiting for them is a queue.
     began = time.thread_time()
-    text = _render(decide(scene))
+    text = _render(decide(scene), dialect_of(request))
     return ChatResponse(
         text=text,
         finish="stop",
@@ -93,7 +93,7 @@ def _response(request: ChatRequest, scene: Scene, decide: Callable[[Scene], Said
     )
 
 
-def _render(said: Said) -> str:
+def _render(said: Said, dialect: Dialect) -> str:
     """Write a message; what was read in an image is foreign text and may spell a tag."""
     name = _ARGUMENT.get(said.action)
     argument = said.argument if said.action == "python" else defuse(said.argument)

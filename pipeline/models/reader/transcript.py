@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect
+from pipeline.dialects.bad_calls import BadCall
 from pipeline.identity import parse_json
 from pipeline.models.chat import ChatRequest, Image, Message, Text, View
 from pipeline.models.reader.grammar import Ask, understand
@@ -98,22 +99,28 @@ def _crops(past: Past) -> list[Look]:
     return [Look(view, box) for view, box in zip(past.views, boxes, strict=False)]
 
 
+def dialect_of(request: ChatRequest) -> Dialect:
+    """Return how a request wants its answer written: the strings that end a message tell."""
+    return TOOL_CALL if request.stop == TOOL_CALL.stop else DEEPEYESV2
+
+
 def read_request(request: ChatRequest) -> Transcript:
     """Return what a request says."""
+    dialect = dialect_of(request)
     system = "".join(_text(message) for message in request.messages if message.role == "system")
     turns = [message for message in request.messages if message.role != "system"]
     question = turns[0] if turns else Message(role="user", parts=())
     tools = "<tool_call>" in system
     past = tuple(
-        _past(said, shown, tools=tools)
+        _past(said, shown, dialect, tools=tools)
         for said, shown in zip(turns[1::2], turns[2::2], strict=False)  # an answer to come is no pair
     )
     return Transcript(understand(_text(question)), tools, _views(question), past)
 
 
-def _past(said: Message, shown: Message, *, tools: bool) -> Past:
+def _past(said: Message, shown: Message, dialect: Dialect, *, tools: bool) -> Past:
     parsed = dialect.parse(_text(said), "tools" if tools else "plain")
-    if isinstance(parsed, dialect.BadCall):
+    if isinstance(parsed, BadCall):
         return Past("none", "", _text(shown), _views(shown))
     arguments = parse_json(parsed.arguments)
     return Past(parsed.action, "".join(arguments.values()), _text(shown), _views(shown))

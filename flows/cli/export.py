@@ -1,0 +1,137 @@
+"""`coldforge export`: write the exports of a finished run again, under other prompts if wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.console import print_line, require_ledger
+from flows.cli.run import StoreDir
+from flows.cli.status import RunDir
+
+if TYPE_CHECKING:
+    from flows.recipe import Recipe
+    from pipeline.export.layout import Manifest
+    from pipeline.export.rows import ExportContext
+    from pipeline.prompts import Prompts
+    from pipeline.stage import UnitInput
+    from pipeline.store.blobs import BlobStore
+
+
+_NAME = "export/tools"
+"""What a manifest calls the text that its rows are told."""
+
+
+def export(
+    run: RunDir,
+    prompt_variants: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folders of prompt files, or *.md system texts; one is drawn per question."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to write.", show_default="RUN/export, or RUN/export-<name of DIR>"),
+    ] = None,
+    store: StoreDir = None,
+) -> None:
+    """Write the exports of RUN again; no model is asked. With --prompt-variants rows differ in what they are told."""
+    from flows.recipe import load_recipe
+    from flows.stages.publish import write_exports
+    from pipeline.store.blobs import BlobStore
+
+    recipe = load_recipe(require_ledger(run) / "recipe.yaml")
+    blobs = BlobStore((store if store is not None else run.parent / ".store") / "blobs")
+    context = _context(recipe, _written(run), blobs, prompt_variants)
+    if out is None:
+        out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")
+    for shard in write_exports(out, _selected(run), recipe, context):
+        print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
+    print_line(f"{len(context.told)} prompt(s); next: coldforge verify {out}")
+
+
+def _written(run: Path) -> Manifest:
+    """Return what the run said of its own exports.
+
+    Raises:
+        UsageError: it has none that can be read.
+    """
+    from pipeline.errors import UsageError
+    from pipeline.export.layout import MANIFEST, Manifest
+    from pipeline.export.verify_files import read_manifest
+
+    for path in sorted((run / "export").glob(f"*/*/{MANIFEST}")):
+        manifest = read_manifest(path.parent)
+        if isinstance(manifest, Manifest):
+            return manifest
+        raise UsageError(f"{path} {manifest}; run `coldforge run` again, which writes it anew")
+    raise UsageError(f"{run} holds no export: the run has not finished; run `coldforge run` again")
+
+
+def _selected(run: Path) -> UnitInput:
+    """Return what the run selected.
+
+    Raises:
+        UsageError: a stage that is read has not finished, or its parts are gone.
+    """
+    from flows.cli.lookup import finished_stages
+    from flows.stages.publish import selected_records
+    from pipeline.errors import UsageError
+    from pipeline.report.tables import query_table
+
+    stages = finished_stages(run)
+    missing = [name for name in ("screen", "dedup", "gate2", "synthesize", "select") if name not in stages]
+    if missing:
+        raise UsageError(f"{run}: {', '.join(missing)} not finished or gone; run `coldforge run` again")
+    sql = "SELECT record_id FROM outcomes WHERE stage = 'select' AND outcome = 'kept'"
+    selected = frozenset(str(row[0]) for row in query_table(run, sql).rows)
+    unit = selected_records(stages, selected)
+    if len(unit.records) != len(selected):
+        raise UsageError(
+            f"{run}/stages holds {len(unit.records)} of {len(selected)} selected records; run `coldforge run` again"
+        )
+    return unit
+
+
+def _context(recipe: Recipe, written: Manifest, blobs: BlobStore, variants: Path | None) -> ExportContext:
+    from pipeline.dialects import by_name
+    from pipeline.export.rows import ExportContext, ExportPrompt
+
+    texts = _prompts(recipe, written, variants)
+    told = (ExportPrompt(text.system("export", "tools"), text.user("export", "tools")) for text in texts.values())
+    others = {name: sha256 for name, sha256 in written.prompts.items() if name != _NAME}
+    return ExportContext(
+        name=written.name,
+        blobs=blobs,
+        dialect=by_name(recipe.dialect),
+        told=tuple(told),
+        prompts=others | {name: text.hash("export", "tools") for name, text in texts.items()},
+        student=written.student,
+        sources=written.sources,
+        corpus=written.corpus,
+    )
+
+
+def _prompts(recipe: Recipe, written: Manifest, variants: Path | None) -> Mapping[str, Prompts]:
+    """Return the texts that the student is told, by what the manifest calls them.
+
+    Raises:
+        UsageError: a text is missing or wrong, or the run's own prompt set is no longer what it was.
+    """
+    from pipeline.dialects import by_name
+    from pipeline.errors import UsageError
+    from pipeline.prompts import load_prompts, load_variants
+
+    dialect = by_name(recipe.dialect)
+    # The guidance of teachers may be a file that is gone; no student is told it.
+    own = load_prompts(recipe.prompt_set, dialect)
+    if own.hash("export", "tools") != written.prompts.get(_NAME):
+        raise UsageError(
+            f"the prompt set {recipe.prompt_set} was changed since this run; "
+            "run `coldforge run` again, which exports under the texts that rows were made for"
+        )
+    if variants is None:
+        return {_NAME: own}
+    return {f"{_NAME}/{key}": text for key, text in load_variants(variants, own, dialect).items()}

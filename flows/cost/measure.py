@@ -1,0 +1,213 @@
+"""What a run asked of its models, read from its ledger: in place of assumptions, or to compare with them.
+
+Calls and tokens are those of all rollouts, whoever paid for them: what a plan is about is what a recipe asks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flows.cost.assumed import ASSUMED
+from pipeline.identity import parse_json
+from pipeline.store.ledger import query
+
+ASKING = ("gate1", "gate2", "synthesize")
+"""Stages that ask a model, in order."""
+Z95 = 1.959964
+"""Quantile of the normal distribution for an interval of 95 %."""
+PAID_SHARE = 0.9
+"""A stage that found more than the rest of its calls in the store says nothing about how long calls take."""
+
+_ROLLOUTS = """
+SELECT CASE WHEN purpose = 'synthesis' THEN 'synthesize' WHEN mode = 'plain' THEN 'gate1' ELSE 'gate2' END AS stage,
+       model, count(*) AS rollouts, sum(n_turns)::BIGINT AS calls, sum(prompt_tokens)::BIGINT AS prompt_tokens,
+       sum(completion_tokens)::BIGINT AS completion_tokens
+FROM trajectories GROUP BY ALL
+"""
+_SPENT = """
+SELECT stage, sum(model_calls)::BIGINT AS paid, sum(prompt_tokens)::BIGINT AS prompt_tokens,
+       sum(cached_tokens)::BIGINT AS cached_tokens, sum(wall_seconds) AS wall_seconds
+FROM cost GROUP BY stage
+"""
+_REACHED = """
+SELECT s.stage, count(o.record_id) AS n
+FROM stages s LEFT JOIN outcomes o ON o.stage = s.stage AND o.unit <> 'trajectory'
+GROUP BY s.stage
+"""
+
+
+class Interval(NamedTuple):
+    """Where a share is, with 95 % confidence."""
+
+    low: float
+    high: float
+
+
+class Share(NamedTuple):
+    """A share as it was counted."""
+
+    hits: int
+    of: int
+
+    @property
+    def value(self) -> float:
+        """Return the share, 0 of nothing."""
+        return self.hits / self.of if self.of else 0.0
+
+    @property
+    def interval(self) -> Interval:
+        """Return the Wilson score interval of 95 % (Wilson, 1927), which holds for small samples too."""
+        if not self.of:
+            return Interval(0.0, 1.0)
+        square = Z95 * Z95
+        middle = self.value + square / (2 * self.of)
+        spread = Z95 * math.sqrt(self.value * (1 - self.value) / self.of + square / (4 * self.of * self.of))
+        low, high = ((middle + sign * spread) / (1 + square / self.of) for sign in (-1, 1))
+        return Interval(max(0.0, low), min(1.0, high))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one stage asked one model."""
+
+    stage: str
+    model: str
+    """Its place in the recipe's `models`."""
+    records: int
+    """Of the stage."""
+    rollouts: float
+    calls: float
+    prompt_tokens: float
+    cached_tokens: float
+    completion_tokens: float
+    wall_seconds: float | None
+    """Per record; None where too much was answered from the store."""
+
+    @property
+    def turns_per_record(self) -> float:
+        """Return the calls per record that follow one another."""
+        return self.calls / (self.records if self.stage == "synthesize" else self.rollouts)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What a run tells a plan."""
+
+    rows: int
+    reached: Mapping[str, int]
+    """Records per stage that asks a model; a stage that has not run is absent."""
+    reach: Mapping[str, float]
+    """Share of rows that reach a stage; where it has not run, by assumption from the stage before."""
+    accepted: Mapping[str, Share]
+    """By the teacher's place in `models`: those of its attempts that were valid."""
+    asked: tuple[Measured, ...]
+
+    @property
+    def hard(self) -> float:
+        """Return the share of questions that pass gate 1."""
+        return self.reach["gate2"] / self.reach["gate1"] if self.reach["gate1"] else ASSUMED.hard
+
+    def passed(self, stage: str, model: str) -> Share:
+        """Return what a stage sends on to the next that asks a model; of a teacher, its valid attempts."""
+        following = dict(pairwise(ASKING))
+        if stage not in following:
+            return self.accepted.get(model, Share(0, 0))
+        return Share(self.reached.get(following[stage], 0), self.reached.get(stage, 0))
+
+    def of(self, stage: str, model: str) -> Measured | None:
+        """Return what a stage asked a model, None if it asked nothing."""
+        return next((seen for seen in self.asked if (seen.stage, seen.model) == (stage, model)), None)
+
+    def bounds(self) -> tuple[Measures, Measures]:
+        """Return the same with every reach at the lower and at the upper end of its interval (95 %, Wilson)."""
+        ends = {stage: Share(n, self.rows).interval for stage, n in self.reached.items()}
+        low = {stage: ends[stage].low if stage in ends else share for stage, share in self.reach.items()}
+        high = {stage: ends[stage].high if stage in ends else share for stage, share in self.reach.items()}
+        return replace(self, reach=low), replace(self, reach=high)
+
+
+def measure(run: Path) -> Measures:
+    """Return what a run asked.
+
+    Raises:
+        UsageError: the run has no ledger.
+    """
+    reached = {row["stage"]: row["n"] for row in query(run, _REACHED).to_pylist()}
+    rows = reached.get("ingest", 0)
+    asking = {stage: reached[stage] for stage in ASKING if stage in reached}
+    spent = {row["stage"]: row for row in query(run, _SPENT).to_pylist()}
+    places = _places(run)
+    asked = [
+        _measured(row, place, share, asking[row["stage"]], spent.get(row["stage"]))
+        for row in _with_stage_calls(query(run, _ROLLOUTS).to_pylist())
+        for place, share in places.get((row["stage"], row["model"]), ())
+    ]
+    return Measures(rows, asking, _reach(asking, rows), _accepted(run, places), tuple(asked))
+
+
+Places = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
+"""Stage and revision → places in the recipe's `models`, and the share of the calls that each is given."""
+
+
+def _places(run: Path) -> Places:
+    """Return where each revision stands in the recipe; teachers that differ in sampling alone share what is known."""
+    ((text,),) = (row.values() for row in query(run, "SELECT environment FROM runs").to_pylist())
+    environment = parse_json(text)
+    teachers: list[str] = environment["teachers"]
+    places: dict[tuple[str, str], Sequence[tuple[str, float]]] = {
+        (stage, environment["base"]): [("base", 1.0)] for stage in ("gate1", "gate2")
+    }
+    for revision in teachers:
+        mine = [f"teachers.{number}" for number, other in enumerate(teachers) if other == revision]
+        places["synthesize", revision] = [(place, 1 / len(mine)) for place in mine]
+    return places
+
+
+def _with_stage_calls(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the calls of the whole stage to each of its models."""
+    calls = {stage: sum(row["calls"] for row in rows if row["stage"] == stage) for stage in ASKING}
+    return [{**row, "stage_calls": calls[row["stage"]]} for row in rows]
+
+
+def _measured(
+    row: Mapping[str, Any], place: str, share: float, records: int, spent: Mapping[str, Any] | None
+) -> Measured:
+    cached, wall = 0.0, None
+    if spent is not None and spent["prompt_tokens"]:
+        cached = spent["cached_tokens"] / spent["prompt_tokens"]
+    if spent is not None and records and spent["paid"] >= PAID_SHARE * row["stage_calls"]:
+        wall = spent["wall_seconds"] * row["calls"] * share / row["stage_calls"] / records
+    return Measured(
+        stage=row["stage"],
+        model=place,
+        records=records,
+        rollouts=row["rollouts"] * share,
+        calls=row["calls"] * share,
+        prompt_tokens=row["prompt_tokens"] * share,
+        cached_tokens=row["prompt_tokens"] * share * cached,
+        completion_tokens=row["completion_tokens"] * share,
+        wall_seconds=wall,
+    )
+
+
+def _reach(reached: Mapping[str, int], rows: int) -> Mapping[str, float]:
+    passed = {"gate1": ASSUMED.screened, "gate2": ASSUMED.hard, "synthesize": ASSUMED.unsolved}
+    reach, before = {}, 1.0
+    for stage in ASKING:
+        before = reached[stage] / rows if stage in reached and rows else before * passed[stage]
+        reach[stage] = before
+    return reach
+
+
+def _accepted(run: Path, places: Places) -> Mapping[str, Share]:
+    rows = query(run, "SELECT model, attempts, valid FROM yield_by_teacher").to_pylist()
+    return {
+        place: Share(row["valid"], row["attempts"])
+        for row in rows
+        for place, _ in places.get(("synthesize", row["model"]), ())
+    }

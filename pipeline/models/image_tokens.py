@@ -1,0 +1,54 @@
+"""What an image costs in tokens, by the rule of whoever reads it: for estimates before anything is sent."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, assert_never
+
+from pipeline.images import Size
+
+ImageRule = Literal["qwen", "claude", "claude_before_4_7", "gemini", "gemini_2"]
+"""Families by how they count; `qwen` stands for open models, whose processor is the student's."""
+
+QWEN_PIXELS = 28 * 28
+"""Of one token of Qwen2-VL and Qwen2.5-VL: patches of 14 pixels, merged two by two."""
+CLAUDE_PATCH = 28
+"""Pixels a side; an image is padded to whole patches (Anthropic's vision guide, 2026)."""
+GEMINI_TOKENS = 1_120
+"""Of Gemini 3 and later at the default `media_resolution`, whatever the size (Google's media resolution guide)."""
+GEMINI_TILE_TOKENS = 258
+GEMINI_SMALL_SIDE = 384
+"""Up to this many pixels a side an image of Gemini 2 is a single tile (Google's image guide)."""
+GEMINI_CROP = 1.5
+"""A tile of Gemini 2 is as wide as the shorter side divided by this; Google calls the formula rough."""
+
+
+def image_tokens(rule: ImageRule, size: Size) -> int:
+    """Return about how many prompt tokens an image of `size` pixels takes."""
+    match rule:
+        case "qwen":
+            return size.width * size.height // QWEN_PIXELS
+        case "claude":
+            return _claude(size, longest=2_576, most=4_784)
+        case "claude_before_4_7":
+            return _claude(size, longest=1_568, most=1_568)
+        case "gemini":
+            return GEMINI_TOKENS
+        case "gemini_2":
+            return _tiles(size) * GEMINI_TILE_TOKENS
+        case other:
+            assert_never(other)
+
+
+def _claude(size: Size, *, longest: int, most: int) -> int:
+    """Count whole patches; what is above a model's native resolution is shrunk to it first."""
+    shrink = min(1.0, longest / max(size))
+    columns, rows = (math.ceil(side * shrink / CLAUDE_PATCH) for side in size)
+    return min(columns * rows, most)
+
+
+def _tiles(size: Size) -> int:
+    if max(size) <= GEMINI_SMALL_SIDE:
+        return 1
+    tile = max(1, int(min(size) / GEMINI_CROP))
+    return math.ceil(size.width / tile) * math.ceil(size.height / tile)

@@ -1,0 +1,138 @@
+"""One-turn prompts through the whole engine, or through a plain aiohttp loop, for `tests.benchmarks.models`.
+
+`ours`: questions in units, each asked through call cache, meter and client, one regular expression as filter,
+outcomes committed as Parquet. `raw`: the loop that anybody would write, with the same filter and one Parquet
+file at its end. Prints CPU of the whole process tree, wall time and proportional memory as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.processes import tree_cpu_seconds
+
+AT_ONCE = 256
+KEPT = re.compile(r"<answer>\d+</answer>")
+
+
+def raw(url: str, rows: int, out: Path) -> None:
+    """Ask everything in one loop."""
+    import aiohttp
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    async def main() -> list[dict[str, object]]:
+        kept = list[dict[str, object]]()
+        numbers = iter(range(rows))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+            async def worker() -> None:
+                for number in numbers:
+                    messages = [{"role": "user", "content": f"What is {number} plus {number}?"}]
+                    body = {"model": "m", "messages": messages, "max_tokens": 64, "seed": number}
+                    async with session.post(f"{url}/chat/completions", json=body) as reply:
+                        text = (await reply.json())["choices"][0]["message"]["content"]
+                    if KEPT.search(text):
+                        kept.append({"row": number, "text": text})
+
+            await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+        return kept
+
+    pq.write_table(pa.Table.from_pylist(asyncio.run(main())), out / "kept.parquet")
+
+
+def ours(url: str, rows: int, out: Path) -> None:
+    """Ask everything as a stage of a run."""
+    from flows.driver import Driver
+    from flows.runners.local import local
+    from flows.stages.common import decided, gather_all
+    from pipeline.models.chat import ChatRequest, Message, Sampling, Text
+    from pipeline.models.meter import Meter, Metered, Price
+    from pipeline.models.sampling import sample_once
+    from pipeline.models.server import Server
+    from pipeline.records import Decision, Outcome, Question
+    from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_stage, run_unit_async, unit_count
+
+    def question(number: int) -> Question:
+        return Question.build(
+            source="prompts",
+            source_revision="1",
+            source_row=str(number),
+            category="reasoning",
+            text=f"What is {number} plus {number}?",
+            images=(),
+            answers=(str(2 * number),),
+            answer_type="number",
+            licence="CC0-1.0",
+        )
+
+    def decision(asked: Question, text: str) -> Decision:
+        kept = KEPT.search(text) is not None
+        return Decision(
+            record_id=asked.id,
+            filter="number",
+            version=1,
+            outcome="keep" if kept else "reject",
+            reason="" if kept else "no_number",
+            score=None,
+        )
+
+    units = unit_count(rows)
+    # A run reads a unit's questions from Parquet when the unit is opened; here only their numbers are kept.
+    numbers: dict[Range, list[int]] = {Range(number, units): [] for number in range(units)}
+    for number in range(rows):
+        numbers[Range.of(question(number).id, units)].append(number)
+    with Driver(out / "store", workers=2) as driver:
+        server = Server(url, "m", "openai/m", driver.blobs, in_flight=AT_ONCE)
+        driver.close_on_exit(server.aclose)
+        model = Metered(server, Meter(), Price())
+
+        async def ask(asked: Question) -> Outcome:
+            request = ChatRequest(
+                model=model.revision,
+                messages=(Message(role="user", parts=(Text(text=asked.text),)),),
+                sampling=Sampling(max_tokens=64),
+                seed=0,
+            )
+            response, _ = await sample_once(driver.calls, model, request, 0)
+            return decided("ask", asked, [decision(asked, response.text)])
+
+        async def unit(given: UnitInput) -> UnitOutput:
+            questions = [record for record in given.records if isinstance(record, Question)]
+            return UnitOutput(tuple(await gather_all(map(ask, questions))), {})
+
+        stage = Stage("ask", 1, "map", {}, model.revision, {}, ())
+
+        def run(span: Range) -> UnitResult:
+            questions = tuple(question(number) for number in numbers[span])
+            return driver.wait(run_unit_async(stage, out, span, UnitInput(questions), unit))
+
+        run_stage(stage, out, run, units=units, expected=rows, runner=local)
+
+
+def proportional_mb() -> float:
+    """Return the memory of this process, shared pages in part (smaps_rollup, proc(5))."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    fields: Mapping[str, str] = dict(line.split(":", 1) for line in lines if ":" in line)
+    return int(fields["Pss"].split()[0]) / 1_024
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("client", choices=("raw", "ours"))
+    parser.add_argument("url")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--rows", type=int, default=10_000)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    {"raw": raw, "ours": ours}[given.client](given.url, given.rows, given.out)
+    report = {"wall": time.monotonic() - began, "cpu": tree_cpu_seconds(), "pss_mb": proportional_mb()}
+    sys.stdout.write(json.dumps(report) + "\n")

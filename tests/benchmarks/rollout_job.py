@@ -1,0 +1,103 @@
+"""Rollouts with real sandbox cells against a model server, for `tests.benchmarks.models`; prints memory as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from filters.answers import grade
+from flows.driver import Driver
+from pipeline.dialects import DEEPEYESV2
+from pipeline.images import ViewRule, encode_png, put_image
+from pipeline.models.chat import Sampling
+from pipeline.models.meter import Meter, Metered, Price
+from pipeline.models.server import Server
+from pipeline.models.views import Views
+from pipeline.processes import cores
+from pipeline.records import ImageRef, Question
+from pipeline.rollout import Limits, Setting, World, rollout
+from pipeline.sandbox import Policy, Pool
+from pipeline.store.blobs import BlobStore
+from pipeline.tools.python import PythonTool
+from pipeline.tools.search.none import NoSearch
+
+RULE = ViewRule("qwen2_5_vl", 262_144)
+IMAGES = 64
+IN_FLIGHT = 1_024
+"""Requests: several replicas' worth. Each holds its body, images included, until it is answered."""
+
+
+def picture(number: int, blobs: BlobStore) -> ImageRef:
+    """Return one of a few different pictures."""
+    from PIL import Image
+
+    return put_image(blobs, encode_png(Image.effect_noise((400, 300), 20 + number % IMAGES).convert("RGB")))
+
+
+def question(number: int, image: ImageRef) -> Question:
+    """Return a question that equals no other."""
+    return Question.build(
+        source="rollouts",
+        source_revision="1",
+        source_row=str(number),
+        category="reasoning",
+        text=f"What is {number} plus {number}?",
+        images=(image,),
+        answers=("4",),
+        answer_type="number",
+        licence="CC0-1.0",
+    )
+
+
+def run(url: str, out: Path, conversations: int, at_once: int) -> None:
+    """Run so many conversations."""
+    workers = cores()
+    with Driver(out / "store", workers=workers) as driver:
+        pool = driver.resources.enter_context(Pool(Policy(), workers))
+        server = Server(url, "m", "openai/m", driver.blobs, in_flight=min(at_once, IN_FLIGHT))
+        driver.close_on_exit(server.aclose)
+        python = PythonTool(pool, driver.calls, driver.blobs, RULE, 0)
+        world = World(driver.calls, driver.blobs, Views(driver.blobs, RULE), python, NoSearch())
+        setting = Setting(
+            purpose="synthesis",
+            mode="tools",
+            dialect=DEEPEYESV2,
+            tools="",
+            model=Metered(server, Meter(), Price()),
+            sampling=Sampling(),
+            seed=0,
+            system="You have tools.",
+            user_template="{images}\n{question}",
+            prompts="{}",
+            limits=Limits(),
+        )
+        images = [picture(number, driver.blobs) for number in range(IMAGES)]
+        numbers = iter(range(conversations))
+
+        async def worker() -> None:
+            for number in numbers:
+                done = await rollout(question(number, images[number % IMAGES]), 0, setting, world)
+                assert grade(done.answer, ("4",), "number").verdict == "right"
+
+        async def main() -> None:
+            await asyncio.gather(*(worker() for _ in range(at_once)))
+
+        driver.wait(main())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--conversations", type=int, required=True)
+    parser.add_argument("--at-once", type=int, required=True)
+    given = parser.parse_args()
+    began = time.monotonic()
+    run(given.url, given.out, given.conversations, given.at_once)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+    sys.stdout.write(json.dumps({"wall": time.monotonic() - began, "peak_mb": peak}) + "\n")

@@ -1,0 +1,110 @@
+"""Exports in either dialect, and under several prompts: who is told what depends on the question alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.dialects import TOOL_CALL
+from pipeline.export.layout import MANIFEST
+from pipeline.export.publish import publish_rl, publish_sft
+from pipeline.export.rows import ExportContext, ExportPrompt, SftRow
+from pipeline.export.verify import verify_exports
+from pipeline.store.blobs import BlobStore
+from tests.export_rows import RL, SFT, USER, context, rl_rows, sft_rows
+from tests.export_rows import context as plain_context
+
+TOLD = tuple(ExportPrompt(f"System {number}.", f"{USER} {number}") for number in range(3))
+
+
+def told(base: Path, *prompts: ExportPrompt) -> ExportContext:
+    return dataclasses.replace(context(base), told=prompts)
+
+
+def systems(export: Path) -> dict[str, tuple[str, str]]:
+    """Row id → system text and last word of the question, of a LLaMA-Factory export."""
+    rows = json.loads((export / "sft/llamafactory/sft-00000.json").read_text())
+    return {r["id"]: (r["messages"][0]["content"], r["messages"][1]["content"].split()[-1]) for r in rows}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("variants")
+
+
+@pytest.fixture(scope="module")
+def export(base: Path) -> Path:
+    blobs = BlobStore(base / "blobs")
+    publish_sft(base / "export/sft", sft_rows(blobs, 24), SFT, told(base, *TOLD))
+    publish_rl(base / "export/rl", rl_rows(blobs, 12), RL, told(base, *TOLD))
+    return base / "export"
+
+
+def test_exports_under_several_prompts_pass_their_check(export: Path) -> None:
+    assert verify_exports(export).problems == ()
+
+
+def test_each_row_is_told_one_prompt_whole_and_every_prompt_is_used(export: Path) -> None:
+    found = set(systems(export).values())
+    assert found == {(prompt.system, prompt.user_template.split()[-1]) for prompt in TOLD}
+
+
+def test_all_formats_tell_a_question_the_same(export: Path) -> None:
+    rows = pq.read_table(export / "sft/huggingface/data").to_pylist()
+    assert {row["id"]: row["messages"][0]["content"] for row in rows} == {
+        identity: system for identity, (system, _) in systems(export).items()
+    }
+
+
+def test_what_a_question_is_told_does_not_depend_on_other_rows(export: Path, base: Path) -> None:
+    publish_sft(base / "few/sft", sft_rows(BlobStore(base / "blobs"), 5), SFT, told(base, *TOLD))
+    assert systems(base / "few").items() <= systems(export).items()
+    assert len(systems(base / "few")) == 5
+
+
+def in_tool_call(row: SftRow) -> SftRow:
+    turns = tuple(
+        turn if turn.observation is None else turn.model_copy(update={"observation": TOOL_CALL.frame(turn.observation)})
+        for turn in row.trajectory.turns
+    )
+    changes = {"turns": turns, "dialect": "tool_call"}
+    return dataclasses.replace(row, trajectory=row.trajectory.model_copy(update=changes))
+
+
+def test_rows_are_written_and_checked_in_the_dialect_of_the_run(base: Path) -> None:
+    blobs, target = BlobStore(base / "blobs"), base / "calls"
+    tool_call = dataclasses.replace(plain_context(base), dialect=TOOL_CALL)
+    publish_sft(target / "sft", [in_tool_call(row) for row in sft_rows(blobs, 3)], SFT, tool_call)
+    publish_rl(target / "rl", rl_rows(blobs, 2), ("huggingface", "verl"), tool_call)
+    assert verify_exports(target).problems == ()
+    said = [
+        message["content"]
+        for row in json.loads((target / "sft/llamafactory/sft-00000.json").read_text())
+        for message in row["messages"]
+        if message["role"] == "assistant"
+    ]
+    assert not any("<code>" in text for text in said)
+    assert sum('{"name": "python", "arguments": {"code": "' in text for text in said) == 1
+    card = (target / "sft/llamafactory/README.md").read_text()
+    assert "dialect `tool_call`" in card
+    assert "a column or argument `tools` would show the schemas twice" in " ".join(card.split())
+    assert "`hermes`" in (target / "rl/verl/README.md").read_text()
+
+
+def test_a_row_of_another_dialect_than_its_manifest_is_found(base: Path) -> None:
+    target = base / "mixed"
+    publish_sft(target / "sft", sft_rows(BlobStore(base / "blobs"), 3), SFT, context(base))
+    for manifest in target.glob(f"sft/*/{MANIFEST}"):
+        manifest.write_text(manifest.read_text().replace('"dialect": "deepeyesv2"', '"dialect": "tool_call"'))
+    messages = {problem.message for problem in verify_exports(target).problems}
+    assert any("is not a turn of the dialect: no_action" in message for message in messages)
+
+
+def test_a_trajectory_of_another_dialect_is_never_exported(base: Path) -> None:
+    rows = [in_tool_call(row) for row in sft_rows(BlobStore(base / "blobs"), 1)]
+    with pytest.raises(AssertionError, match="are written in tool_call"):
+        publish_sft(base / "never/sft", rows, SFT, context(base))

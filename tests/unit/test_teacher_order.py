@@ -1,0 +1,57 @@
+"""Which teacher a question asks first."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from flows.recipe import SynthesisUse
+from flows.stages.synthesize import ordered
+from pipeline.dialects import DEEPEYESV2
+from pipeline.models.chat import Sampling
+from pipeline.rollout import Limits, Setting
+from tests.fakes import ScriptedModel
+
+
+def teachers(count: int) -> list[Setting]:
+    return [
+        Setting(
+            purpose="synthesis",
+            mode="tools",
+            dialect=DEEPEYESV2,
+            tools="",
+            model=ScriptedModel(lambda _request, _sample: "", revision=f"scripted/{number}"),
+            sampling=Sampling(),
+            seed=0,
+            system="",
+            user_template="",
+            prompts="{}",
+            limits=Limits(),
+        )
+        for number in range(count)
+    ]
+
+
+def firsts(use: SynthesisUse, count: int, questions: int) -> Counter[str]:
+    return Counter(ordered(teachers(count), use, f"q{number}")[0].model.revision for number in range(questions))
+
+
+def test_a_cascade_keeps_the_recipes_order() -> None:
+    order = ordered(teachers(3), SynthesisUse(), "q")
+    assert [setting.model.revision for setting in order] == ["scripted/0", "scripted/1", "scripted/2"]
+
+
+def test_weights_are_the_odds_of_being_asked_first() -> None:
+    counts = firsts(SynthesisUse(policy="weighted", weights=(1.0, 3.0)), 2, 4000)
+    assert 0.72 < counts["scripted/1"] / 4000 < 0.78  # 0.75, give or take four standard errors
+
+
+def test_without_weights_teachers_are_asked_alike() -> None:
+    counts = firsts(SynthesisUse(policy="weighted"), 3, 3000)
+    assert all(0.29 < count / 3000 < 0.38 for count in counts.values())
+
+
+def test_every_teacher_has_its_turn_and_the_order_is_the_questions_own() -> None:
+    use = SynthesisUse(policy="weighted", weights=(5.0, 1.0, 0.1))
+    orders = [[setting.model.revision for setting in ordered(teachers(3), use, "q")] for _ in range(2)]
+    assert orders[0] == orders[1]
+    assert sorted(orders[0]) == ["scripted/0", "scripted/1", "scripted/2"]
