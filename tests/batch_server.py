@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-Fate = Literal["done", "expired", "refused", "failed"]
+Fate = Literal["done", "expired", "refused", "failed", "unpaid"]
 
 
 @dataclass
@@ -206,7 +206,7 @@ class BatchServer:
         kind, _, batch_id = request.match_info["id"].partition("-")
 
         def write(key: str, body: Any, fate: Fate) -> dict[str, Any] | None:
-            status = {"done": 200, "refused": 400, "failed": 500, "expired": None}[fate]
+            status = {"done": 200, "refused": 400, "failed": 500, "unpaid": 402, "expired": None}[fate]
             if (fate == "done") != (kind == "out"):
                 return None
             if status is None:

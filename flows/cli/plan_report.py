@@ -35,7 +35,7 @@ class Planned:
     budget: Budget
     rows: int = 0
     lines: Sequence[Expected] = ()
-    """None while a check is wrong."""
+    """Empty while a check is wrong."""
     pilot: Pilot | None = None
     between: Sequence[Between] = ()
     run: str = ""

@@ -77,7 +77,8 @@ def image_rule(role: Role) -> ImageRule:
     """Return how a role's images are counted; an open model is counted as the student."""
     if not isinstance(role, HostedRole):
         return "qwen"
-    # Older models of both providers are those that take a budget of thought.
+    # Older models of both providers are those that take a budget of thought. Claude 4.6 takes a level and still has
+    # the older limit of 1,568 tokens, which only views above a megapixel reach.
     older = role.limits.thinking == "budget"
     if role.backend == "anthropic":
         return "claude_before_4_7" if older else "claude"

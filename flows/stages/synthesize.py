@@ -69,7 +69,10 @@ async def synthesize_unit(synthesis: Synthesis, unit: UnitInput) -> UnitOutput:
 
 
 async def _synthesize(synthesis: Synthesis, question: Question) -> _Synthesized:
-    tried, refusals = await _try_teachers(synthesis, question)
+    # Held from the first attempt to the last: questions end in the order in which they began, so that few units
+    # are half done, and a server's cache still knows a question when it is tried again.
+    async with synthesis.slots:
+        tried, refusals = await _try_teachers(synthesis, question)
     if any(trajectory.finish == "answer" for trajectory in tried):
         outcome = kept("synthesize", question, route="sft")
     elif refusals and not tried:
@@ -96,8 +99,7 @@ async def _try_teachers(synthesis: Synthesis, question: Question) -> _Tried:
     for setting in ordered(synthesis.teachers, synthesis.use, question.id):
 
         async def one(sample: int, setting: Setting = setting) -> Trajectory:
-            async with synthesis.slots:
-                done = await persistent(lambda: rollout(question, sample, setting, synthesis.world))
+            done = await persistent(lambda: rollout(question, sample, setting, synthesis.world))
             tried.append(graded(done, question))
             return tried[-1]
 

@@ -22,8 +22,8 @@ from pipeline.models.refusals import FilteredError
 
 CLOCKS_APART_SECONDS = 600.0
 """A batch may seem to be made this much before it was submitted: two machines' clocks differ."""
-_PASSING = "rate_limit_error", "overloaded_error", "api_error", "timeout_error"
-"""Errors of a request that say nothing about it (Anthropic)."""
+_OF_THE_REQUEST = "invalid_request_error", "request_too_large"
+"""Errors that a request was refused for (Anthropic); all others say nothing about it: keys, payment, overload."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class AnthropicBatches:
         match result:
             case {"type": "succeeded", "message": message}:
                 return Done(message)
-            case {"type": "errored", "error": {"error": dict(error)}} if error.get("type") not in _PASSING:
+            case {"type": "errored", "error": {"error": dict(error)}} if error.get("type") in _OF_THE_REQUEST:
                 refused = self.api.refusal(400, error)
                 return Refused(refused) if refused else Lost(str(error)[:200])
             case _:
@@ -119,22 +119,26 @@ class GeminiBatches:
         """Find the batch that has the wave's name."""
         del keys, known
         page, _ = await self.api.ask(Asked("GET", f"{self.api.base_url}/batches?pageSize=100"), read_json)
-        named = [batch["name"] for batch in page.get("operations", []) if _metadata(batch)["displayName"] == wave.wave]
-        return str(named[0]) if named else ""
+        for batch in page.get("operations", []):
+            if _metadata(batch).get("displayName") == wave.wave:
+                return str(batch["name"])
+        return ""
 
     async def ended(self, batch: str) -> bool:
         """Return whether the batch has come to an end, good or bad."""
-        state = _metadata(await self._state(batch)).get("state")
+        state = _field(_metadata(await self._state(batch)), "state")
         return state not in {"BATCH_STATE_UNSPECIFIED", "BATCH_STATE_PENDING", "BATCH_STATE_RUNNING"}
 
     async def results(self, batch: str) -> Mapping[str, Result]:
         """Fetch the file of answers."""
         made = await self._state(batch)
         metadata = _metadata(made)
-        if metadata["state"] != "BATCH_STATE_SUCCEEDED":
+        if _field(metadata, "state") != "BATCH_STATE_SUCCEEDED":
             raise FailedError(f"batch {batch} ended as {metadata['state']}: {json.dumps(made.get('error', {}))[:200]}")
         root, _, version = self.api.base_url.rpartition("/")
-        url = f"{root}/download/{version}/{_field(metadata, 'output')['responsesFile']}:download?alt=media"
+        # The operation has it twice; which of the two an answer holds has changed before.
+        output = metadata.get("output") or _field(made, "response")
+        url = f"{root}/download/{version}/{_field(output, 'responsesFile')}:download?alt=media"
         lines, _ = await self.api.ask(Asked("GET", url), _read_lines)
         return {line["key"]: self._result(line) for line in lines}
 
@@ -203,7 +207,7 @@ class OpenAIBatches:
 
     async def ended(self, batch: str) -> bool:
         """Return whether the batch has come to an end, good or bad."""
-        return (await self._state(batch))["status"] in {"completed", "failed", "expired", "cancelled"}
+        return _field(await self._state(batch), "status") in {"completed", "failed", "expired", "cancelled"}
 
     async def results(self, batch: str) -> Mapping[str, Result]:
         """Fetch the files of answers and of errors; an expired batch has those of what was done in time."""

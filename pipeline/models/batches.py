@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pipeline.errors import InfrastructureError, UsageError
+from pipeline.errors import ColdforgeError, InfrastructureError, RowError, UsageError
 from pipeline.models.api import MissingError
 from pipeline.models.batch_journal import Journal, Wave
 from pipeline.models.batch_protocol import BatchApi, Done, FailedError, Item, Lost, Refused, Result, SingleModel
@@ -31,7 +31,10 @@ ANSWERED_WITHIN_SECONDS = 72 * 3600.0
 
 
 class _Waiting(NamedTuple):
-    item: Item
+    """Its body is written when its wave is sent: bodies with images are all that is large."""
+
+    request: ChatRequest
+    sample: int
     future: asyncio.Future[Result]
 
 
@@ -48,7 +51,6 @@ class Batched:
     """Per wave; a smaller limit of the provider's goes first."""
     first_poll_seconds: float = FIRST_POLL_SECONDS
     _queue: dict[str, _Waiting] = field(default_factory=dict, init=False)
-    _queued_bytes: int = field(default=0, init=False)
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
     _sent: dict[str, asyncio.Future[Result]] = field(default_factory=dict, init=False)
     """Whoever waits for an answer of a wave."""
@@ -58,7 +60,8 @@ class Batched:
     """Waves whose answers are being waited for."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _dispatching: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    """One wave at a time: whoever finds a wave without an id in the journal finds one that nobody is submitting."""
+    """One wave at a time: whoever finds a wave without an id in the journal finds one that nobody is submitting, and
+    no two waves' bodies are in memory."""
 
     @property
     def revision(self) -> str:
@@ -102,23 +105,20 @@ class Batched:
                         self.journal.lost([key])
                         why = str(error)
                 case Refused(error):
+                    if not isinstance(error, RowError):  # such as an empty account: asked anew when that was repaired
+                        self.journal.lost([key])
                     raise error
                 case Lost(said):
                     why = said
         raise InfrastructureError(f"a batch request was lost {TRIES} times ({why}); run again later")
 
     def _wanted(self, key: str, request: ChatRequest, sample: int) -> asyncio.Future[Result]:
-        """Put a request into the next wave. What waits for the answer holds no body: it is let go when it was sent."""
+        """Put a request into the next wave."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         if key in self._held:
             future.set_result(self._held.pop(key))
             return future
-        item = Item(key, self.model.payload(request, sample))
-        # A wave over the provider's bytes would be refused whole.
-        if self._queued_bytes + len(item.content) > self.api.max_bytes:
-            self._flush()
-        self._queue[key] = _Waiting(item, future)
-        self._queued_bytes += len(item.content)
+        self._queue[key] = _Waiting(request, sample, future)
         if len(self._queue) >= min(self.max_requests, self.api.max_items):
             self._flush()
         elif self._timer is None:
@@ -130,7 +130,7 @@ class Batched:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
-        waiting, self._queue, self._queued_bytes = self._queue, {}, 0
+        waiting, self._queue = self._queue, {}
         if waiting:
             self._start(self._dispatch(waiting))
 
@@ -143,47 +143,75 @@ class Batched:
                 waiting = {key: one for key, one in waiting.items() if not one.future.done()}
                 waves = self.journal.find(waiting)
                 for wave in set(waves.values()):
-                    await self._join(wave, {key: waiting[key] for key, its in waves.items() if its == wave})
-                new = {key: one for key, one in waiting.items() if key not in waves}
-                if new:
-                    await self._submit(new)
+                    mine = {key: waiting[key] for key, its in waves.items() if its == wave}
+                    if not await self._joined(wave, mine):
+                        waves = {key: its for key, its in waves.items() if its != wave}
+                await self._send({key: one for key, one in waiting.items() if key not in waves})
         except Exception as error:  # noqa: BLE001 - whoever waits for an answer gets it
-            for one in waiting.values():
-                _fail(one.future, error)
+            for key, one in waiting.items():
+                if self._sent.get(key) is not one.future:  # of a wave that is being followed all the same
+                    _fail(one.future, error)
 
-    async def _join(self, wave: Wave, mine: Mapping[str, _Waiting]) -> None:
-        """Wait for a wave that an earlier run, or this one, began."""
+    async def _joined(self, wave: Wave, mine: Mapping[str, _Waiting]) -> bool:
+        """Wait for a wave that an earlier run, or this one, began; return whether there is its batch."""
         if not wave.batch:
             batch = await self.api.find(wave, self.journal.keys(wave), self.journal.batches())
             if not batch:
                 self.journal.drop(wave)
-                await self._submit(mine)
-                return
+                return False
             wave = self.journal.submitted(wave, batch)
         self._follow(wave, mine)
+        return True
 
-    async def _submit(self, new: Mapping[str, _Waiting]) -> None:
+    async def _send(self, new: Mapping[str, _Waiting]) -> None:
+        """Write the bodies and submit them, in as many waves as the provider's limit on bytes makes of them."""
+        items: list[Item] = []
+        nbytes = 0
+        for key, one in new.items():
+            try:
+                # In a thread: a wave's images are seconds of work.
+                item = Item(key, await asyncio.to_thread(self.model.payload, one.request, one.sample))
+            except ColdforgeError as error:
+                _fail(one.future, error)
+                continue
+            # A wave over the provider's bytes would be refused whole.
+            if items and nbytes + len(item.content) > self.api.max_bytes:
+                await self._submit(items, new)
+                items, nbytes = [], 0
+            items.append(item)
+            nbytes += len(item.content)
+        if items:
+            await self._submit(items, new)
+
+    async def _submit(self, items: Sequence[Item], new: Mapping[str, _Waiting]) -> None:
         """Make a batch, exactly one."""
-        wave = self.journal.begin(list(new))
+        wave = self.journal.begin([item.key for item in items])
         try:
-            batch = await self._make(wave, new)
+            batch = await self._make(wave, items)
         except InfrastructureError:
             raise  # the provider may have it all the same: whoever asks for these keys next will look
+        except RowError as error:
+            self.journal.drop(wave)
+            # Requests are looked at one by one, later: what is refused here is none of them.
+            raise UsageError(
+                f"the provider refuses a batch of {len(items)} requests: {error.detail}; "
+                "lower `batch.max_requests` of this model in the recipe, or remove its `batch`"
+            ) from error
         except Exception:
             self.journal.drop(wave)  # refused: there is no batch
             raise
-        self._follow(self.journal.submitted(wave, batch), new)
+        self._follow(self.journal.submitted(wave, batch), {item.key: new[item.key] for item in items})
 
-    async def _make(self, wave: Wave, new: Mapping[str, _Waiting]) -> str:
+    async def _make(self, wave: Wave, items: Sequence[Item]) -> str:
         """Submit; after a failure the provider is asked whether it has the batch before it is sent once more."""
         for attempt in range(SUBMIT_TRIES):
             if attempt:
                 await asyncio.sleep(self.first_poll_seconds * 2**attempt)
             try:
-                return await self.api.submit(wave.wave, [one.item for one in new.values()])
+                return await self.api.submit(wave.wave, items)
             except InfrastructureError as error:
                 failure = error
-            batch = await self.api.find(wave, frozenset(new), self.journal.batches())
+            batch = await self.api.find(wave, frozenset(item.key for item in items), self.journal.batches())
             if batch:
                 return batch
         raise failure

@@ -66,7 +66,8 @@ class _Generated(_Camel):
 
     candidates: tuple[_Candidate, ...] = ()
     prompt_feedback: _Feedback = _Feedback()
-    usage_metadata: _Usage
+    usage_metadata: _Usage = _Usage()
+    """Not sent where nothing was counted, such as for a prompt that was blocked."""
     model_version: str = ""
 
 

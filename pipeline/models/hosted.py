@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from pipeline.dialects.defuse import defuse
+from pipeline.dialects.tool_call import RESULT_OPENING
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View
@@ -20,6 +22,9 @@ Thinking = Literal["off", "minimal", "native"]
 """`off`: the provider adds no thought, the model writes `<think>` itself as the prompt says. `minimal`: the least
 thought the provider allows, kept hidden, for models that cannot do without. `native`: the provider's own
 thought; where it shows a summary, that becomes the `<think>` text."""
+
+_OBSERVATION = RESULT_OPENING.strip()
+"""What comes back from a tool begins with it. A model that writes it has begun to make up what it was told."""
 
 Encode = Callable[[View], str]
 """Returns the PNG of a view in base64."""
@@ -85,7 +90,9 @@ def history(request: ChatRequest, thought: Callable[[Sequence[dict[str, Any]]], 
         text = plain_text(message)
         text, call = split_action(text) if request.tools else (text, None)
         if shown := thought(signed):
-            text = text.removeprefix(f"<think>{shown}</think>").removeprefix("\n")
+            # A message that was no valid turn stands in the history as it was, defused.
+            written = f"<think>{shown}</think>"
+            text = text.removeprefix(written).removeprefix(defuse(written)).removeprefix("\n")
         parts = (Text(text=text),) if text.strip() else ()
         if parts or call or signed:
             turns.append(Turn("assistant", parts, call, signed, number))
@@ -186,9 +193,15 @@ class Cut(NamedTuple):
 
 
 def cut_at_stop(text: str, stop: Sequence[str]) -> Cut:
-    """Cut `text` after its first stop string, for providers that ran on or were not told of it."""
+    """Cut `text` after its first stop string and before what the model made up of a tool's result.
+
+    Providers run on, or were not told of a stop string.
+    """
     ends = [text.index(mark) + len(mark) for mark in stop if mark in text]
     end = min(ends, default=len(text))
+    made_up = text.find(_OBSERVATION, 0, end)
+    if made_up >= 0:
+        return Cut(text[:made_up], complete=False, discarded=len(text) - made_up)
     return Cut(text[:end], bool(ends), len(text) - end)
 
 

@@ -15,12 +15,13 @@ QWEN_PIXELS = 28 * 28
 CLAUDE_PATCH = 28
 """Pixels a side; an image is padded to whole patches (Anthropic's vision guide, 2026)."""
 GEMINI_TOKENS = 1_120
-"""Of Gemini 3 and later at the default `media_resolution`, whatever the size (Google's media resolution guide)."""
+"""Upper limit of Gemini 3 and later at the default `media_resolution`. A public table of counts has 1,065 to 1,101 for
+images of 256 pixels a side to 12 megapixels, prompt included (2026), so size hardly matters."""
 GEMINI_TILE_TOKENS = 258
 GEMINI_SMALL_SIDE = 384
-"""Up to this many pixels a side an image of Gemini 2 is a single tile (Google's image guide)."""
+"""Up to this many pixels a side an image of Gemini 2 is a single tile."""
 GEMINI_CROP = 1.5
-"""A tile of Gemini 2 is as wide as the shorter side divided by this; Google calls the formula rough."""
+"""A tile of Gemini 2 is as wide as the shorter side divided by this: a rough formula, not checked against the API."""
 
 
 def image_tokens(rule: ImageRule, size: Size) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -141,17 +142,17 @@ class Worker:
             return None
 
     def _fork(self) -> Session:
-        try:
-            with host_failures():
+        with host_failures():  # which are not the zygote's
+            try:
                 handles = self._forked()
                 try:
                     return Session(handles, self._grouped(handles), self._limits)
                 except BaseException:
                     handles.close()
                     raise
-        except InfrastructureError:
-            self.lose()
-            raise
+            except InfrastructureError:
+                self.lose()
+                raise
 
     def _forked(self) -> Handles:
         self.started += 1
@@ -209,7 +210,12 @@ class Worker:
 
 
 def _started(status: socket.socket) -> int:
-    """Return the pidfd of a session that the zygote has forked."""
+    """Return the pidfd of a session that the zygote has forked.
+
+    Raises:
+        InfrastructureError: it has not.
+        OSError: this process can open no more files.
+    """
     poll = select.poll()
     poll.register(status, select.POLLIN)
     if not poll.poll(_START_SECONDS * 1000):
@@ -221,7 +227,7 @@ def _started(status: socket.socket) -> int:
     if "failed" in answer:
         raise InfrastructureError(f"sandbox: the zygote could not fork: {answer['failed']}")
     if not passed:
-        raise InfrastructureError("sandbox: this process may open no more files (ulimit -n)")
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # what came could not be taken
     return passed[0]
 
 

@@ -18,7 +18,7 @@ from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.models import anthropic, gemini
 from pipeline.models.batch_apis import AnthropicBatches, GeminiBatches, OpenAIBatches
 from pipeline.models.batch_journal import Journal
-from pipeline.models.batch_protocol import Done
+from pipeline.models.batch_protocol import Done, Lost
 from pipeline.models.batches import Batched
 from pipeline.models.chat import ChatRequest, ChatResponse
 from pipeline.models.hosted_model import HostedModel, encoder, open_api
@@ -163,6 +163,20 @@ def test_what_is_lost_in_every_wave_stops_the_run(kind: Kind, tmp_path: Path) ->
     assert len(server.batches) == 3
 
 
+@pytest.mark.parametrize("error", ["billing_error", "authentication_error", "permission_error", "overloaded_error"])
+def test_an_error_of_the_account_is_never_the_rows(error: str) -> None:
+    api = open_api("anthropic", api_key_env="CLAUDE_KEY", base_url="http://127.0.0.1:1", in_flight=1)
+    said = {"type": "error", "error": {"type": error, "message": "credit"}}
+    assert isinstance(AnthropicBatches(api)._result({"type": "errored", "error": said}), Lost)
+
+
+def test_what_an_empty_account_did_not_get_is_submitted_again_when_it_was_filled(tmp_path: Path) -> None:
+    server = server_of("openai", fates=lambda number, _, __: "unpaid" if number == 0 else "done")
+    with pytest.raises(UsageError):
+        talk("openai", server, tmp_path, ask_all)
+    assert talk("openai", server, tmp_path, ask_all) == [f"to {text}" for text in QUESTIONS]
+
+
 @pytest.mark.parametrize("kind", ["gemini", "openai"])
 def test_a_batch_that_failed_whole_is_made_anew(kind: Kind, tmp_path: Path) -> None:
     server = server_of(kind, broken={0})
@@ -187,7 +201,8 @@ def test_an_answer_that_is_none_is_asked_for_anew(tmp_path: Path) -> None:
 
 def test_a_submission_that_is_refused_is_no_batch(tmp_path: Path) -> None:
     server = server_of("anthropic", refuse="requests: too many")
-    with pytest.raises((UsageError, RowError)):
+    # Of the batch and not of its rows, which must not be quarantined for it.
+    with pytest.raises(UsageError, match="batch of 4 requests"):
         talk("anthropic", server, tmp_path, ask_all)
     server.refuse = ""
     assert talk("anthropic", server, tmp_path, ask_all) == [f"to {text}" for text in QUESTIONS]

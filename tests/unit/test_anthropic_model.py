@@ -13,6 +13,7 @@ import pytest
 from PIL import Image as Pillow
 
 from pipeline.dialects.deepeyesv2 import STOP
+from pipeline.dialects.defuse import defuse
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.images import ViewRule, make_view
@@ -137,6 +138,20 @@ def test_every_end_of_a_message_is_an_outcome(reason: str, said: str, finish: st
 def test_what_a_model_writes_after_its_action_is_cut_and_counted(tmp_path: Path) -> None:
     (response,) = ask(saying(text(OPEN + "</answer>\nObservation: 5")), tmp_path)
     assert (response.text, response.cut_characters) == (OPEN + "</answer>", len("\nObservation: 5"))
+
+
+def test_a_result_that_a_model_made_up_is_cut_and_counted(tmp_path: Path) -> None:
+    made_up = "<tool_response>\n5\n</tool_response>\n<answer>5</answer>"
+    (response,) = ask(saying(text("<think>t</think>\n" + made_up)), tmp_path)
+    assert (response.text, response.cut_characters) == ("<think>t</think>\n", len(made_up))
+
+
+def test_a_thought_that_goes_back_signed_is_not_repeated_as_text_in_a_refused_message(tmp_path: Path) -> None:
+    server = saying(thinking("Look."), text("prose"))
+    (first,) = ask(server, tmp_path)
+    refused = Message(role="assistant", parts=(Text(text=defuse(first.text)),), signed=first.signed)
+    ask(server, tmp_path, with_messages(ASK, refused, Message(role="user", parts=(Text(text="Error: prose."),))))
+    assert server.requests[1]["messages"][1]["content"] == [thinking("Look."), text("prose")]
 
 
 def test_an_unfinished_message_is_no_answer(tmp_path: Path) -> None:

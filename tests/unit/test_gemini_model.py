@@ -132,10 +132,11 @@ def test_every_end_of_a_message_is_an_outcome(reason: str, finish: str, tmp_path
     assert response.finish == finish
 
 
-def test_a_blocked_prompt_is_an_outcome(tmp_path: Path) -> None:
-    blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": {"promptTokenCount": 9}}
+@pytest.mark.parametrize("counted", [{"usageMetadata": {"promptTokenCount": 9}}, {}])
+def test_a_blocked_prompt_is_an_outcome(counted: dict[str, dict[str, int]], tmp_path: Path) -> None:
+    blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **counted}
     (response,) = ask(GeminiServer(script=lambda _: blocked), tmp_path)
-    assert (response.finish, response.text, response.prompt_tokens) == ("refused", "", 9)
+    assert (response.finish, response.text, response.prompt_tokens) == ("refused", "", 9 if counted else 0)
 
 
 def test_a_call_that_cannot_be_read_is_the_models_bad_message_and_no_failure(tmp_path: Path) -> None:
