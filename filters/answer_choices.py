@@ -5,19 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from string import ascii_uppercase
+from string import ascii_lowercase, ascii_uppercase
 
-from filters.answer_text import clean, contains, equal, hedged, negated, tokens, without_lead
+from filters.answer_evasion import corrects, negates, refuses, steers
+from filters.answer_text import HEDGES, NEGATIONS, clean, contains, equal, hedged, negated, tokens, without_lead
 
 _LABEL = r"\(?\[?([A-Za-z])[\])]?"
 _LETTER = re.compile(rf"(?:(?:option|choice|answer|letter)\s+)?{_LABEL}[.:,)]?", re.IGNORECASE)
 # A letter in front of more text needs a mark behind it, or an English "A" would be an option.
 _LETTER_AND_TEXT = re.compile(
-    r"(?:(?:option|choice|answer)\s+)?(?:\(([A-Za-z])\)|([A-Za-z])\)|([A-Za-z])\s*[.:](?=\s)|([A-Za-z])\s+-(?=\s))\s*(.+)",
+    r"(?:(?:option|choice|answer)\s+)?(?:\(([A-Za-z])\)|([A-Za-z])\)|([A-Za-z])\s*[.:](?=\s)|([A-Za-z])(?:\s+-|,)(?=\s))\s*(.+)",
     re.IGNORECASE,
 )
 _TEXT_AND_LETTER = re.compile(r"(.+?)\s*\(([A-Za-z])\)\.?")
 _REASON = re.compile(r"(?:option\s+)?\(?([A-Za-z])\)?,?\s+(?:because|since|as)\s.*", re.IGNORECASE)
+_ENDS_ON_LETTER = re.compile(
+    r".*\b(?:answer|choice|option)\s*(?:is|:|must be|would be)\s*(?:option\s+)?\(?\[?([A-Z])[\])]?\.?"
+)
+# Capital letters that may be labels; the pronoun and an article before a word are none.
+_LABELS = re.compile(r"(?<![\w'.])(?:A(?!\s+(?!and\b|or\b|nor\b)[a-z])|[B-HJ-Z]|I(?=[).,:]))(?![\w'])")
+_LETTERS_ONLY = re.compile(r"\(?[A-Z][).]?(?:[\s,;./&]+(?:and\s+)?\(?[A-Z][).]?)+")
+_RUN_OF_LABELS = re.compile(r"[A-Z]{2,}")
+_ALL = frozenset({"all", "both", "every", "everything", "any"})
+_BETWEEN = frozenset(ascii_lowercase) | {
+    "and",
+    "or",
+    "nor",
+    "both",
+    "either",
+    "neither",
+    "the",
+    "answer",
+    "option",
+    "is",
+}
+_PROSE = 4
+"""Words of its own from which an answer that names two options may argue for one of them; a judge has to read it."""
 _OWN_LABEL = re.compile(r"\s*(?:\(([A-Za-z])\)|([A-Za-z])[.):])\s+(?=\S)")
 # Words that may stand before an option in a sentence that commits to it.
 _COPULA = frozenset({"is", "are", "was", "were", "be", "option", "choose", "choice", "answer"})
@@ -64,7 +87,34 @@ def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
         place = _meant(text, texts)
         if place is not None:
             return place
-    return _in_sentence(tokens(prediction), texts)
+    words = tokens(prediction)
+    match = _ENDS_ON_LETTER.fullmatch(prediction)
+    if match is not None and _mentioned(prediction, texts) == {_place(match[1])} and not _open(words):
+        return _place(match[1])
+    return _in_sentence(words, texts)
+
+
+def commits_to_none(prediction: str, choices: tuple[str, ...]) -> str | None:
+    """Return why a cleaned prediction that means no one option is no answer; None if it may still be one."""
+    texts = _option_words(choices)
+    words = tokens(prediction)
+    own = frozenset(word for text in texts for word in text)
+    if not words:
+        return "empty"
+    if refuses(prediction):
+        return "abstained"
+    if corrects(prediction):
+        return "corrected"
+    mentioned = _mentioned(prediction, texts)
+    if len(mentioned) > 1 and len(mentioned) < len(texts) and len(set(words) - own - _BETWEEN) >= _PROSE:
+        return None
+    if len(mentioned) > 1 or _all_labels(prediction, len(texts)) or words[0] in _ALL - own:
+        return "several_options"
+    if steers(prediction):
+        return "about_grading"
+    if not own.issuperset(NEGATIONS.intersection(words)) or negates(words):
+        return "negated"
+    return None if own.issuperset(HEDGES.intersection(words)) else "hedged"
 
 
 def meant_letter(prediction: str) -> str | None:
@@ -78,6 +128,11 @@ def meant_letter(prediction: str) -> str | None:
     if match is None or _open(tokens(text)) or re.search(r"\b[A-Z]\b", match[5]):
         return None
     return _first(match).upper()
+
+
+def several_letters(prediction: str) -> str | None:
+    """Return why a text is no answer if it is nothing but letters of options that are not known, several of them."""
+    return "several_options" if _LETTERS_ONLY.fullmatch(prediction) else None
 
 
 def _meant(text: str, options: Sequence[tuple[str, ...]]) -> int | None:
@@ -107,22 +162,37 @@ def _agreed(place: int, words: tuple[str, ...], options: Sequence[tuple[str, ...
 
 def _in_sentence(words: tuple[str, ...], options: Sequence[tuple[str, ...]]) -> int | None:
     """Return the option that ends a sentence saying that something is it, if no other option is mentioned."""
-    mentioned = [place for place, option in enumerate(options) if contains(words, option)]
-    # "dark red" mentions "red" as well, but means itself.
-    longest = [
-        place
-        for place in mentioned
-        if not any(
-            len(options[other]) > len(options[place]) and contains(options[other], options[place])
-            for other in mentioned
-        )
-    ]
-    if len(longest) != 1 or _open(words):
+    mentioned = _mentioned_texts(words, options)
+    if len(mentioned) != 1 or _open(words):
         return None
-    option = options[longest[0]]
+    place = mentioned.pop()
+    option = options[place]
     before = tuple(word for word in words[: -len(option)] if word not in {"a", "an", "the"})
     ends = words[-len(option) :] == option and bool(before) and before[-1] in _COPULA
-    return longest[0] if ends else None
+    return place if ends else None
+
+
+def _mentioned(text: str, options: Sequence[tuple[str, ...]]) -> set[int]:
+    """Return the places of all options that a text names, by letter or text."""
+    by_letter = {_place(letter) for letter in _LABELS.findall(text)}
+    return {place for place in by_letter if place < len(options)} | _mentioned_texts(tokens(text), options)
+
+
+def _mentioned_texts(words: tuple[str, ...], options: Sequence[tuple[str, ...]]) -> set[int]:
+    places = [place for place, option in enumerate(options) if contains(words, option)]
+    # "dark red" mentions "red" as well, but means itself.
+    return {
+        place
+        for place in places
+        if not any(
+            len(options[other]) > len(options[place]) and contains(options[other], options[place]) for other in places
+        )
+    }
+
+
+def _all_labels(text: str, count: int) -> bool:
+    """Return whether a text is a run of labels, such as ABCD."""
+    return _RUN_OF_LABELS.fullmatch(text) is not None and all(_place(letter) < count for letter in text)
 
 
 def _open(words: tuple[str, ...]) -> bool:

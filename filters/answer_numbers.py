@@ -56,13 +56,13 @@ _SCALE = "|".join(sorted(_SCALES, key=len, reverse=True))
 # A power belongs to a length: "5 m2" is an area, but "5 x2" and "5e3" are no units.
 _UNIT = (
     r"(?:[kcdm]?m|ft|feet|in|yd|mi|met(?:er|re)s?)\^?[23](?![0-9])"
-    r"|[^\W\d_°$€£¥₹][^\W\d_]*(?![0-9^])\.?(?:/[^\W\d_]+)?|°\s?[cf]?|%|‰"
+    r"|[^\W\d_°$€£¥₹][^\W\d_]*(?:(?![0-9^])\.?|(?=/))(?:/[^\W\d_]+(?:\^?[23])?)?|°\s?[cf]?|%|‰"
 )
 _NUMBER = re.compile(
     rf"(?:(?P<about>{_ABOUT})\s*)?(?P<sign>{_SIGN})?\s*(?P<currency>{_CURRENCY})?\s*(?P<sign2>-)?"
     rf"(?:(?P<whole>[0-9]+)\s+(?P<mixed_top>[0-9]+)\s?/\s?(?P<mixed_bottom>[0-9]+)"
     rf"|(?P<top>{_DIGITS})\s?/\s?(?P<bottom>{_DIGITS})"
-    rf"|(?P<power>10\s?(?:\^|\*\*)\s?[+-]?[0-9]+)"
+    rf"|(?P<power>[0-9]{{1,3}}\s?(?:\^|\*\*)\s?[+-]?[0-9]+)"
     rf"|(?P<numeral>{NUMERAL}))"
     rf"(?:\s*(?P<scale>{_SCALE})\b)?"
     rf"(?:(?:\s*|-)(?P<unit>(?:{_UNIT})(?:\s[^\W\d_]+)?))?\s*[.!]?",
@@ -81,6 +81,9 @@ _CHANGES = frozenset({
 })
 # fmt: on
 NO_UNIT = _CHANGES | HEDGES | NEGATIONS
+# By far the most common spelling needs no grammar.
+_SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_PER = re.compile(r"(?<=[^\W\d_])\s+per\s+(?=[^\W\d_])")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]+)?")
 _GROUPED_BY_POINT = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}(?:,[0-9]+)?|[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+")
 _PLAIN = re.compile(r"[0-9]*\.?[0-9]+")
@@ -90,9 +93,13 @@ _COMMA = re.compile(r"[0-9]*,[0-9]+")
 @lru_cache(maxsize=4096)  # the rollouts of a question share its gold and many of their answers
 def read_number(text: str) -> Number | None:
     """Return the number that the whole of a cleaned text is, with its unit; None if it is not one number."""
-    match = _NUMBER.fullmatch(text)
+    if _SIMPLE.fullmatch(text):
+        whole, _, part = text.partition(".")
+        return Number(Fraction(int(whole + part), 10 ** len(part)), "", None, len(part), about=False)
+    spelt = _PER.sub("/", text.replace("per cent", "percent")) if " per " in text else text
+    match = _NUMBER.fullmatch(spelt)
     if match is None:
-        return read_words(text)
+        return read_words(spelt)
     readings = _readings(match)
     if not readings or not _may_be_unit(re.findall(r"[^\s/]+", match["unit"] or "")):
         return None
@@ -102,6 +109,9 @@ def read_number(text: str) -> Number | None:
     if match["unit"] in _LETTER_SCALES:
         # "2.3M" is millions, but 5 M may be metres.
         return Number(signed[0] * _LETTER_SCALES[match["unit"]], "", signed[0], -1, about=match["about"] is not None)
+    if match["scale"] == "K":
+        # Kelvin are written so as well.
+        return Number(signed[0], "", signed[0] / scale, -1, about=match["about"] is not None)
     return Number(
         value=signed[0],
         unit=canonical_unit(match["unit"] or match["currency"] or ""),
@@ -120,7 +130,8 @@ def _readings(match: re.Match[str]) -> list[tuple[Fraction, int]]:
         ratio = _ratio(match["top"], match["bottom"])
         return [] if ratio is None else [(ratio, -1)]
     if match["power"]:
-        factor = _power(re.split(r"\^|\*\*", match["power"])[1])
+        base, _, exponent = match["power"].replace("**", "^").partition("^")
+        factor = _power(exponent, int(base))
         return [] if factor is None else [(factor, -1)]
     return read_numeral(match["numeral"])
 
@@ -152,12 +163,12 @@ def _split_exponent(text: str) -> tuple[str, str]:
     return parts[0], parts[1].strip("{} ") if len(parts) > 1 else ""
 
 
-def _power(exponent: str) -> Fraction | None:
+def _power(exponent: str, base: int = 10) -> Fraction | None:
     digits = exponent.replace(" ", "")
     # Four characters hold a sign and three digits; a longer exponent is never turned into a number.
     if len(digits) > 4 or abs(int(digits)) > MAX_EXPONENT:  # noqa: PLR2004 - said above
         return None
-    return Fraction(10) ** int(digits)
+    return None if not base and int(digits) <= 0 else Fraction(base) ** int(digits)
 
 
 def _ratio(top: str, bottom: str) -> Fraction | None:
@@ -221,6 +232,8 @@ def _may_be_unit(words: list[str]) -> bool:
     lowered = [word.lower() for word in words]
     if len(words) > 2 or (lowered[:1] == ["x"] and len(words) > 1):  # noqa: PLR2004 - said above
         return False
+    if len(words) > 1 and is_unit(" ".join(words)):
+        return True
     if not NO_UNIT.isdisjoint(lowered) or not NUMBER_WORDS.isdisjoint(lowered):
         return False
     return all((word.isalpha() and word.islower() and not word.endswith("ish")) or is_unit(word) for word in words)
@@ -264,3 +277,8 @@ def _spelt(words: list[str]) -> int | None:
         elif word != "and":
             return None
     return total + group if words else None
+
+
+def within(value: Fraction, target: Fraction, margin: Fraction | None) -> bool:
+    """Return whether a value is the target, or no further from it than an absolute margin; None asks for equality."""
+    return value == target if margin is None else abs(value - target) <= margin

@@ -16,7 +16,12 @@ _HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63"
 _APOSTROPHES = "\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc`"
 _QUOTES = "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"
 _ONE_SPELLING = str.maketrans(
-    dict.fromkeys(_HYPHENS, "-") | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_QUOTES, '"') | {"\u2044": "/"}
+    dict.fromkeys(_HYPHENS, "-")
+    | dict.fromkeys(_APOSTROPHES, "'")
+    | dict.fromkeys(_QUOTES, '"')
+    | {"\u2044": "/"}
+    # The full stop and the comma of Chinese and Japanese, the comma of Arabic.
+    | {"\u3002": ".", "\u3001": ",", "\u060c": ","}
 )
 _WRAPPERS = (
     re.compile(r"\\boxed\{(.*)\}", re.DOTALL),
@@ -28,6 +33,8 @@ _WRAPPERS = (
     re.compile(r'"([^"]*)"'),
 )
 _FRACTION = re.compile(r"\\[dt]?frac\{([0-9.]+)\}\{([0-9.]+)\}")
+# Most answers are words and numbers in which there is nothing to clean.
+_UNADORNED = re.compile(r"[A-Za-z0-9]+(?:[ ,.:%-][A-Za-z0-9]+)*\.?", re.ASCII)
 _DEEPEST = 3
 """Wrappers are nested at most so deep in practice: a boxed formula in bold."""
 _LEAD = re.compile(
@@ -43,6 +50,8 @@ _LEAD = re.compile(
 
 def clean(text: str) -> str:
     """Return the text in one spelling of characters, without marks of typesetting around the whole of it."""
+    if _UNADORNED.fullmatch(text):
+        return text
     if not (text.isascii() and text.isprintable()):
         text = text.encode(errors="replace").decode()
         text = _VULGAR.sub(" ", _SUPERSCRIPT.sub(lambda match: "^" + match[1], text))
@@ -55,10 +64,10 @@ def clean(text: str) -> str:
         bare = text.rstrip(".")
         unwrapped = next((match[1].strip() for form in _WRAPPERS if (match := form.fullmatch(bare))), "")
         # "**a** or **b**" is not one text in bold.
-        if not unwrapped or any(mark in unwrapped for mark in ("**", "__", "$")):
+        if not unwrapped or any(mark in unwrapped for mark in ("**", "__")) or unwrapped.count("$") > 1:
             break
         text = unwrapped
-    return text
+    return text.replace("\\$", "$")
 
 
 def _plain(char: str) -> str:
@@ -137,6 +146,8 @@ def tokens(text: str) -> tuple[str, ...]:
 
     Case, punctuation, articles, thousands separators and the spelling of small numbers do not count.
     """
+    if text.isascii() and text.isalpha():
+        return (_word(text.lower()),)
     text = _ARTICLE.sub(r"\1", text.casefold().replace("'", ""))
     text = _POINT_INITIALS.sub(lambda match: match[0].replace(".", ""), text)
     return tuple(_word(token.strip()) for token in _TOKEN.findall(text))

@@ -9,23 +9,29 @@ undecided, and left to a judge. It is wrong if it clearly says something else, o
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
-from filters.answer_choices import gold_option, meant_letter, meant_option
+from filters.answer_choices import commits_to_none, gold_option, meant_letter, meant_option, several_letters
+from filters.answer_evasion import evasion, refuses
 from filters.answer_numbers import read_number
-from filters.answer_text import abstains, clean, contains, equal, folded, hedged, negated, tokens, without_lead
+from filters.answer_text import clean, contains, equal, folded, hedged, negated, tokens, without_lead
+from filters.grade_dates import grade_date
+from filters.grade_expressions import grade_expression
+from filters.grade_lists import grade_list
 from filters.grade_numbers import grade_number
 from filters.grades import Grade
 from pipeline.records import AnswerType, GradeResult
 
-VERSION = 1
+VERSION = 2
 """Rises whenever an equal answer may be graded otherwise; part of the fingerprint of every stage that grades."""
 
 MAX_ANSWER = 300
 """Characters from which an answer is not read; the reward of DeepEyesV2 gives nothing for it."""
 
 
+_PHRASES = frozenset(
+    {"is", "are", "was", "were", "has", "have", "because", "that", "which", "who", "wearing", "with", "to", "from"}
+)
 _RANK = {"right": 0, "undecided": 1, "wrong": 2}
 
 
@@ -51,7 +57,7 @@ def grade(
         The verdict; `rule` names what decided, `detail` shows both sides as they were compared.
     """
     if prediction is not None and len(prediction) >= MAX_ANSWER:
-        return GradeResult(verdict="undecided", rule="too_long", detail=f"{len(prediction)} characters")
+        return GradeResult(verdict="wrong", rule="too_long", detail=f"{len(prediction)} characters")
     said = clean(prediction or "")
     if not said:
         return GradeResult(verdict="wrong", rule="empty", detail="")
@@ -60,12 +66,12 @@ def grade(
     if not known:
         return GradeResult(verdict="undecided", rule="no_gold", detail=said)
     if said.endswith("?") and not any(text.rstrip().endswith("?") for text in (*known, *(choices or ()))):
-        return GradeResult(verdict="undecided", rule="asked_back", detail=said)
+        return GradeResult(verdict="wrong", rule="asked_back", detail=said)
     match answer_type:
         case "choice":
             verdict = _grade_choice(said, known, tuple(choices or ()))
         case "list":
-            verdict = _grade_list(said, known)
+            verdict = grade_list(said, known)
         case _:
             verdict = min((_grade_one(said, gold, answer_type, tolerance) for gold in known), key=_rank)
     return GradeResult(verdict=verdict.verdict, rule=verdict.rule, detail=f"{said} | {' | '.join(known)}")
@@ -81,38 +87,62 @@ def _grade_one(said: str, gold: str, answer_type: AnswerType, tolerance: float |
             return grade_number(said, gold, tolerance)
         case "boolean":
             return _grade_boolean(said, gold)
-        case "date" | "expression":
-            return _grade_exact(said, gold)
+        case "date":
+            return grade_date(said, gold)
+        case "expression":
+            return grade_expression(said, gold)
         case _:
             return _grade_text(said, gold)
 
 
 def _grade_text(said: str, gold: str) -> Grade:
+    if said == gold:
+        return Grade("right", "text_equal")
     wanted, whole = tokens(gold), tokens(said)
-    if said == gold or equal(whole, wanted):
+    if equal(whole, wanted):
         return Grade("right", "text_equal")
     bare = without_lead(said)
-    words = tokens(bare)
-    if equal(words, wanted):
+    words = whole if bare == said else tokens(bare)
+    if bare != said and equal(words, wanted):
         return Grade("right", "text_equal_after_lead")
-    if abstains(words) or abstains(whole):
-        return Grade("wrong", "abstained")
-    if words[:1] == ("not",) and equal(words[1:], wanted):
-        return Grade("wrong", "negated")
-    if hedged(whole):
-        return Grade("undecided", "hedged")
+    if not words or not wanted:
+        return Grade("undecided", "no_words") if not wanted else Grade("wrong", "empty")
+    evades = evasion(said, gold)
+    if evades:
+        return Grade("wrong", evades)
     return _same_number(bare, gold) or _partly(folded(words), folded(wanted)) or Grade("wrong", "text_differs")
 
 
 def _partly(words: tuple[str, ...], wanted: tuple[str, ...]) -> Grade | None:
-    """Return why two different texts may still mean the same."""
-    if not words or not wanted:
-        return Grade("undecided", "no_words")
-    if contains(words, wanted) or contains(wanted, words):
+    """Return why two different texts may still mean the same, or that one is a mere piece of the other.
+
+    English puts the name of a thing last: "hydrant" may do for "fire hydrant" and "Obama" for "Barack Obama",
+    which a judge has to say; "fire" and "Barack" do not.
+    """
+    if words == wanted[-len(words) :] or contains(words, wanted):
         return Grade("undecided", "contains")
+    if contains(wanted, words):
+        return Grade("wrong", "piece")
     if _initials(words, wanted) or _initials(wanted, words):
         return Grade("undecided", "initials")
-    return Grade("undecided", "inflected") if _singular(words) == _singular(wanted) else None
+    if _singular(words) == _singular(wanted):
+        return Grade("undecided", "inflected")
+    return Grade("undecided", "phrase") if _phrased(words) or _phrased(wanted) or _misread(words, wanted) else None
+
+
+def _phrased(words: tuple[str, ...]) -> bool:
+    """Return whether a text is a phrase, which two people do not word alike: a verb or a preposition among words."""
+    return len(words) > 2 and not _PHRASES.isdisjoint(words)  # noqa: PLR2004 - two words are a name
+
+
+def _misread(words: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Return whether two names of several words differ in one word, and that by one letter added or left out."""
+    if len(words) != len(wanted) or len(words) <= 2:  # noqa: PLR2004 - a short label is read exactly or not at all
+        return False
+    differing = [(a, b) for a, b in zip(words, wanted, strict=True) if a != b]
+    (a, b), *more = differing
+    short, long = sorted((a, b), key=len)
+    return not more and short.isalpha() and any(long[:at] + long[at + 1 :] == short for at in range(len(long)))
 
 
 def _same_number(said: str, gold: str) -> Grade | None:
@@ -144,11 +174,10 @@ def _grade_choice(said: str, golds: Sequence[str], choices: tuple[str, ...]) -> 
     right = {gold_option(gold, choices) for gold in golds}
     if None in right:
         return Grade("undecided", "gold_unread")
-    if abstains(tokens(said)):
-        return Grade("wrong", "abstained")
     meant = meant_option(said, choices)
     if meant is None:
-        return Grade("undecided", "no_one_option")
+        evades = commits_to_none(said, choices)
+        return Grade("wrong", evades) if evades else Grade("undecided", "no_one_option")
     return Grade("right", "option_equal") if meant in right else Grade("wrong", "option_differs")
 
 
@@ -159,7 +188,8 @@ def _grade_letter(said: str, golds: Sequence[str]) -> Grade:
     if not letters or None in letters:
         return min((_grade_text(said, gold) for gold in golds), key=_rank)
     if meant is None:
-        return Grade("undecided", "no_one_option")
+        evades = evasion(said, "") or several_letters(said)
+        return Grade("wrong", evades) if evades else Grade("undecided", "no_one_option")
     return Grade("right", "option_equal") if meant in letters else Grade("wrong", "option_differs")
 
 
@@ -181,11 +211,24 @@ def _grade_boolean(said: str, gold: str) -> Grade:
     wanted, meant = _boolean(gold), _boolean(said)
     if wanted is None:
         return Grade("undecided", "gold_unread")
-    if meant is None:
-        if abstains(tokens(said)):
-            return Grade("wrong", "abstained")
-        return Grade("undecided", "no_yes_or_no")
-    return Grade("right", "boolean_equal") if meant == wanted else Grade("wrong", "boolean_differs")
+    if meant is not None:
+        return Grade("right", "boolean_equal") if meant == wanted else Grade("wrong", "boolean_differs")
+    words = tokens(said)
+    affirms, denies = not _AFFIRMING.isdisjoint(words), not _DENYING.isdisjoint(words)
+    if refuses(said):
+        return Grade("wrong", "abstained")
+    if affirms and denies:
+        return Grade("wrong", "both")
+    if evasion(said, "") == "hedged":
+        return Grade("wrong", "hedged")
+    if affirms and wanted and negated(words):
+        return Grade("wrong", "negated")
+    # One word that is neither says nothing; a sentence may say it in words of its own.
+    return Grade("undecided", "no_yes_or_no") if len(words) > 1 else Grade("wrong", "no_yes_or_no")
+
+
+_AFFIRMING = frozenset({"yes", "true", "yeah", "yep"})
+_DENYING = frozenset({"no", "false", "nope"})
 
 
 def _boolean(text: str) -> bool | None:
@@ -203,57 +246,3 @@ def _boolean(text: str) -> bool | None:
         return True
     # "No, it is not" agrees with itself; "No, it is" does not.
     return False if first == ("no",) and negated(tokens(rest)) and "yes" not in tokens(rest) else None
-
-
-# Commas, semicolons, bullets and numbering.
-_BULLET = r"(?:[-*\u2022]|[0-9]{1,2}[.)])\s+"
-_SEPARATORS = re.compile(rf"\s*[,;]\s*(?:and\s+|&\s*)?(?:{_BULLET})?|(?:^|\s+){_BULLET}")
-_ORDERED = re.compile(r"\s*(?:->|=>|→|⇒|>)\s*")
-
-
-def _grade_list(said: str, golds: Sequence[str]) -> Grade:
-    """Compare items whatever their order, unless the stored list is ordered by arrows ("first → second")."""
-    if len(golds) > 1 and not any(_SEPARATORS.search(gold) or _ORDERED.search(gold) for gold in golds):
-        golds = [", ".join(golds)]
-    for text in dict.fromkeys((said, without_lead(said))):
-        if any(_same_list(text, gold) for gold in golds):
-            return Grade("right", "list_equal")
-    words = tokens(said)
-    if abstains(words):
-        return Grade("wrong", "abstained")
-    if hedged(words):
-        return Grade("undecided", "hedged")
-    if any(all(contains(words, item) for item in _items(gold)[0]) for gold in golds):
-        return Grade("undecided", "contains")
-    return Grade("wrong", "list_differs")
-
-
-def _same_list(said: str, gold: str) -> bool:
-    if _ORDERED.search(gold):
-        steps = [tokens(step) for step in _ORDERED.split(gold)]
-        separator = _ORDERED if _ORDERED.search(said) else _SEPARATORS
-        return steps == [tokens(step) for step in separator.split(said) if step]
-    wanted = [Counter(map(folded, items)) for items in _items(gold)]
-    return any(Counter(map(folded, items)) in wanted for items in _items(said))
-
-
-def _items(text: str) -> list[list[tuple[str, ...]]]:
-    """Return the ways to read a list: "and" divides the last two items, or belongs to one."""
-    bare = text.strip("[](){} .")
-    coarse = [item for item in _SEPARATORS.split(bare) if item.strip()]
-    fine = [part for item in coarse for part in re.split(r"\s+(?:and|&)\s+", item)]
-    return [[tokens(item) for item in reading] for reading in (coarse, fine)]
-
-
-def _grade_exact(said: str, gold: str) -> Grade:
-    """Dates and expressions: equal as written, or undecided."""
-    for text in (said, without_lead(said)):
-        if _compact(text) == _compact(gold):
-            return Grade("right", "equal_as_written")
-    if abstains(tokens(said)):
-        return Grade("wrong", "abstained")
-    return Grade("undecided", "not_equal_as_written")
-
-
-def _compact(text: str) -> str:
-    return "".join(text.casefold().split()).rstrip(".").replace("\\left", "").replace("\\right", "")

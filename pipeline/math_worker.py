@@ -11,10 +11,11 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import threading
+from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from pipeline.errors import InfrastructureError
 from pipeline.processes import die_with_parent
@@ -41,7 +42,7 @@ class MathWorker:
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
-    def __enter__(self) -> MathWorker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -88,7 +89,9 @@ class MathWorker:
                 return ours
         except (EOFError, OSError) as error:
             self._kill()
-            raise InfrastructureError("the process that compares expressions ended at once: is math-verify installed?") from error
+            raise InfrastructureError(
+                "the process that compares expressions ended at once: is math-verify installed?"
+            ) from error
         self._kill()
         raise InfrastructureError(f"the process that compares expressions did not start in {_START:.0f} s")
 
@@ -101,12 +104,18 @@ class MathWorker:
         self._process = self._pipe = None
 
 
+@cache
+def math_worker() -> MathWorker:
+    """Return the worker of this process; nothing is started before it is asked, and it ends with this process."""
+    return MathWorker()
+
+
 def _serve(pipe: Connection) -> None:
     """Answer pairs until the other end is closed."""
     die_with_parent()
-    import logging  # noqa: PLC0415 - only this process needs what follows
+    import logging
 
-    import math_verify  # noqa: F401, PLC0415 - slow to import; before the deadline of the first pair begins
+    import math_verify  # noqa: F401 - slow to import; before the deadline of the first pair begins
 
     logging.disable(logging.CRITICAL)  # the library warns of every text it cannot read, and of our having no timeout
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
@@ -121,8 +130,8 @@ def _serve(pipe: Connection) -> None:
 
 def _equal(said: str, gold: str) -> bool | None:
     """Compare two LaTeX expressions; None if one cannot be read, or nothing is proven."""
-    from sympy import Expr  # noqa: PLC0415 - see `_serve`
-    from sympy.core.relational import Equality  # noqa: PLC0415 - see `_serve`
+    from sympy import Expr
+    from sympy.core.relational import Equality
 
     a, b = _read(said), _read(gold)
     match a, b:
@@ -138,9 +147,9 @@ def _equal(said: str, gold: str) -> bool | None:
             return None
 
 
-def _read(text: str) -> Any:  # noqa: ANN401 - sympy has no types
-    from latex2sympy2_extended import NormalizationConfig  # noqa: PLC0415 - see `_serve`
-    from math_verify import LatexExtractionConfig, parse  # noqa: PLC0415 - see `_serve`
+def _read(text: str) -> Any:
+    from latex2sympy2_extended import NormalizationConfig
+    from math_verify import LatexExtractionConfig, parse
 
     # Left on, these drop what looks like a unit ("2ab" is read as 2) and one side of an equation.
     as_it_is = NormalizationConfig(
@@ -155,9 +164,9 @@ def _read(text: str) -> Any:  # noqa: ANN401 - sympy has no types
     return next((item for item in read if not isinstance(item, str)), None)
 
 
-def _equal_terms(a: Any, b: Any) -> bool | None:  # noqa: ANN401 - sympy has no types
+def _equal_terms(a: Any, b: Any) -> bool | None:
     """Compare two terms: unequal if they differ at a point, equal only if algebra says so too."""
-    from math_verify import verify  # noqa: PLC0415 - see `_serve`
+    from math_verify import verify
 
     try:
         agree = _agree(a, b)
@@ -168,7 +177,7 @@ def _equal_terms(a: Any, b: Any) -> bool | None:  # noqa: ANN401 - sympy has no 
         return None
 
 
-def _equal_equations(a: Any, b: Any) -> bool | None:  # noqa: ANN401 - sympy has no types
+def _equal_equations(a: Any, b: Any) -> bool | None:
     """Compare two equations side by side; another form of the same equation is not looked for, nor told apart."""
     left, right = _equal_terms(a.lhs, b.lhs), _equal_terms(a.rhs, b.rhs)
     if left and right:
@@ -179,12 +188,15 @@ def _equal_equations(a: Any, b: Any) -> bool | None:  # noqa: ANN401 - sympy has
 
 
 # Values for the symbols in turn: both signs, zero, one, and values that no identity singles out.
-_POINTS = ((0, 1, 2), (1, -1, 3), (-1, 2, -2), (-1.375, 0.8125, -2.6875), (2.3125, -0.6875, 1.4375), (0.4375, 3.1875, -0.5625))
+_POINTS = (
+    *((0, 1, 2), (1, -1, 3), (-1, 2, -2), (-3, -2, -5)),
+    *((-1.375, 0.8125, -2.6875), (2.3125, -0.6875, 1.4375), (0.4375, 3.1875, -0.5625)),
+)
 _CLOSE = 1e-12
 """Relative. Values are computed to 30 digits; a rounded number in an answer has at most half of them."""
 
 
-def _agree(a: Any, b: Any) -> bool | None:  # noqa: ANN401 - sympy has no types
+def _agree(a: Any, b: Any) -> bool | None:
     """Return whether two terms have the same values at all points; None if they have none at any."""
     symbols = sorted(a.free_symbols | b.free_symbols, key=str)
     met = False
@@ -202,9 +214,9 @@ def _agree(a: Any, b: Any) -> bool | None:  # noqa: ANN401 - sympy has no types
     return True if met else None
 
 
-def _value(term: Any, values: dict[Any, float]) -> Any:  # noqa: ANN401 - sympy has no types
+def _value(term: Any, values: dict[Any, float]) -> Any:
     """Return the value of a term to 30 digits, or None where it is not defined."""
-    from sympy import nsimplify  # noqa: PLC0415 - see `_serve`
+    from sympy import nsimplify
 
     value = term.subs({symbol: nsimplify(number) for symbol, number in values.items()}).evalf(30)
     return value if value.is_number and value.is_finite else None

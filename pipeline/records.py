@@ -17,6 +17,8 @@ from pipeline.identity import canonical_json, digest
 
 Category = Literal["perception", "reasoning", "search"]
 AnswerType = Literal["text", "number", "choice", "list", "boolean", "date", "expression"]
+Metric = Literal["vqa", "anls", "relaxed"]
+"""A benchmark's own way to grade, where a source names it; see `filters.grade_metrics`."""
 Verdict = Literal["right", "wrong", "unknown"]
 Action = Literal["python", "image_search", "search", "answer", "none"]
 CellStatus = Literal["ok", "exception", "timeout", "killed_memory", "killed_output", "died", "protocol_error"]

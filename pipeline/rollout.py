@@ -7,7 +7,6 @@ a rollout that is resumed ends where it ended before.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,15 +18,15 @@ from pipeline.dialects.deepeyesv2_observations import (
     image_search_observation,
     text_search_observation,
 )
-from pipeline.dialects.defuse import defuse
 from pipeline.dialects.turns import user_text
 from pipeline.errors import RowError
+from pipeline.exchange import UNPARSED, Said, Shown, as_history, to_turn
 from pipeline.identity import canonical_json, parse_json
 from pipeline.images import viewable
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.sampling import sample_once
 from pipeline.models.views import Views
-from pipeline.records import Action, Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn, TurnStatus
+from pipeline.records import Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.image_search import image_search
@@ -43,7 +42,7 @@ class Limits:
     """When a rollout ends without an answer."""
 
     max_turns: int = 9
-    """Assistant turns; the last gets no observation (DeepEyesV2 environment, `max_turns=9`)."""
+    """Assistant turns; a call in the last of them is not carried out (DeepEyesV2 environment, `max_turns=9`)."""
     max_completion_tokens: int = 16_384
     """Over the whole rollout, as the backend counts (DeepEyesV2 `max_response_length`)."""
     max_seconds: float = 1_800.0
@@ -110,27 +109,6 @@ def cell_text(cell: Cell) -> str:
     )
 
 
-async def attempts(
-    run_one: Callable[[int], Awaitable[Trajectory]], count: int, settled: Callable[[Trajectory], Awaitable[bool]]
-) -> bool:
-    """Run up to `count` attempts in sample order, stop after the first that is settled, and say whether one was."""
-    for sample in range(count):
-        if await settled(await run_one(sample)):
-            return True
-    return False
-
-
-class _Shown(NamedTuple):
-    """What came back after an assistant message."""
-
-    observation: str | None
-    images: tuple[ImageRef, ...] = ()
-    status: TurnStatus = "ok"
-    finish: Finish | None = None
-    """Set when it ends the rollout."""
-    labels: tuple[str, ...] = ()
-
-
 @dataclass
 class _Conversation:
     """A rollout in the making."""
@@ -170,20 +148,20 @@ class _Conversation:
             # The model takes the question but not the conversation that grew from it: a limit of this attempt.
             return "length"
         if response.finish != "stop":
-            self.turns.append(_turn(_UNPARSED, response.text, _Shown(None, status="bad_call", finish=response.finish)))
+            self.turns.append(to_turn(UNPARSED, response.text, Shown(None, status="bad_call", finish=response.finish)))
             return response.finish
         dialect = self.setting.dialect
         parsed = dialect.parse(response.text, self.setting.mode)
         if isinstance(parsed, BadCall):
-            said, shown = _UNPARSED, self._refuse(parsed)
+            said, shown = UNPARSED, self._refuse(parsed)
         else:
-            said = _Said(parsed.think, parsed.action, parsed.arguments)
+            said = Said(parsed.think, parsed.action, parsed.arguments)
             shown = await self._act(said, last=last)
         if shown.observation is not None:
             shown = shown._replace(observation=dialect.frame(shown.observation))
-        self.turns.append(_turn(said, response.text, shown))
+        self.turns.append(to_turn(said, response.text, shown))
         if shown.finish is None and shown.observation is not None:
-            text = _as_history(said, response.text, dialect)
+            text = as_history(said, response.text, dialect)
             self.messages.append(Message(role="assistant", parts=(Text(text=text),), signed=response.signed))
             await self.show(shown.observation, shown.images)
         return shown.finish
@@ -197,23 +175,24 @@ class _Conversation:
             tools=self.setting.tools,
             seed=self.setting.seed,
         )
-        response, seconds = await sample_once(self.world.calls, self.setting.model, request, self.sample)
+        asking = sample_once(self.world.calls, self.setting.model, request, self.sample)
+        response, seconds = await self.session.idle_during(asking)
         self.seconds += seconds
         self.prompt_tokens += response.prompt_tokens
         self.completion_tokens += response.completion_tokens
         return response
 
-    def _refuse(self, bad: BadCall) -> _Shown:
+    def _refuse(self, bad: BadCall) -> Shown:
         # Without tools there is nothing to try again, so a malformed message ends the rollout.
         finish: Finish | None = "bad_call" if self.setting.mode == "plain" else None
-        return _Shown(bad.observation, status="bad_call", finish=finish, labels=(bad.reason,))
+        return Shown(bad.observation, status="bad_call", finish=finish, labels=(bad.reason,))
 
-    async def _act(self, said: _Said, *, last: bool) -> _Shown:
+    async def _act(self, said: Said, *, last: bool) -> Shown:
         arguments = parse_json(said.arguments)
         if said.action == "answer":
-            return _Shown(None, finish="answer")
+            return Shown(None, finish="answer")
         if last:
-            return _Shown(None, finish="max_turns", labels=("not_executed",))
+            return Shown(None, finish="max_turns", labels=("not_executed",))
         match said.action:
             case "python":
                 return await self._run_code(arguments["code"])
@@ -224,20 +203,20 @@ class _Conversation:
             case other:
                 raise AssertionError(f"parser returned action {other}")
 
-    async def _run_code(self, code: str) -> _Shown:
+    async def _run_code(self, code: str) -> Shown:
         cell, seconds = await self.session.run(code)
         self.seconds += seconds
         if cell.nondeterministic:
-            return _Shown(None, status=cell.status, finish="nondeterministic")
-        return _Shown(cell_text(cell), cell.images, cell.status)
+            return Shown(None, status=cell.status, finish="nondeterministic")
+        return Shown(cell_text(cell), cell.images, cell.status)
 
-    async def _search_text(self, query: str) -> _Shown:
+    async def _search_text(self, query: str) -> Shown:
         hits, seconds = await text_search(self.world.calls, self.world.search, query)
         self.seconds += seconds
         results = [WebResult(hit.title, hit.url, hit.date, hit.snippet) for hit in hits]
-        return _Shown(text_search_observation(query, results))
+        return Shown(text_search_observation(query, results))
 
-    async def _search_image(self) -> _Shown:
+    async def _search_image(self) -> Shown:
         if not self.question.images or any(turn.action == "image_search" for turn in self.turns):
             return self._refuse(image_search_refused(images=len(self.question.images)))
         found = await image_search(self.world.calls, self.world.search, self.world.blobs, self.question.images[0])
@@ -245,7 +224,7 @@ class _Conversation:
         # A picture that the student could not be shown is left out with its title, as one that did not load is.
         hits = [hit for hit in found.hits if viewable(hit.thumbnail, self.world.views.rule)]
         titles = [hit.title for hit in hits]
-        return _Shown(image_search_observation(titles), tuple(hit.thumbnail for hit in hits))
+        return Shown(image_search_observation(titles), tuple(hit.thumbnail for hit in hits))
 
     async def show(self, text: str, images: tuple[ImageRef, ...]) -> None:
         """Append a user message whose `<image>` marks become the views of `images`.
@@ -301,36 +280,3 @@ class _Conversation:
             tokens=Tokens(prompt=self.prompt_tokens, completion=self.completion_tokens),
             sandbox=self.world.python.pool.identity if setting.mode == "tools" else "",
         )
-
-
-class _Said(NamedTuple):
-    """An assistant message as fields."""
-
-    think: str
-    action: Action
-    arguments: str
-
-
-_UNPARSED = _Said("", "none", "{}")
-
-
-def _turn(said: _Said, raw_text: str, shown: _Shown) -> Turn:
-    return Turn(
-        think=said.think,
-        action=said.action,
-        arguments=said.arguments,
-        raw_text=raw_text,
-        observation=shown.observation,
-        images=shown.images,
-        status=shown.status,
-        # A trainer should not learn to write what failed.
-        loss=shown.status == "ok",
-        labels=shown.labels,
-    )
-
-
-def _as_history(said: _Said, raw_text: str, dialect: Dialect) -> str:
-    """Return how a past message is shown to the model: from its fields, or defused where it had none."""
-    if said.action == "none":
-        return defuse(raw_text)
-    return dialect.render_turn(said.think, said.action, said.arguments)

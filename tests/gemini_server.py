@@ -64,6 +64,8 @@ def _check_contents(body: dict[str, Any]) -> None:
         if not content["parts"]:
             raise RefusalError(f"contents.{number}.parts: must not be empty")
         answered = [part["functionResponse"]["name"] for part in content["parts"] if "functionResponse" in part]
+        if answered and any("inlineData" in part for part in content["parts"]):
+            raise RefusalError("a picture that a function returned belongs into its functionResponse")
         if answered != called:
             raise RefusalError("Please ensure that the number of function response parts is equal to that of the calls")
         called = [part["functionCall"]["name"] for part in content["parts"] if "functionCall" in part]
@@ -81,6 +83,8 @@ def _check_part(part: dict[str, Any], role: str, declared: set[str]) -> None:
         case {"functionCall": {"name": name, "args": dict()}}:
             if name not in declared or "thoughtSignature" not in part:
                 raise RefusalError("Function call is missing a thought_signature in functionCall parts.")
+        case {"functionResponse": {"response": dict(), "parts": [*pictures]}} if role == "user":
+            assert all(picture.keys() == {"inlineData"} for picture in pictures)
         case {"functionResponse": {"response": dict()}} if role == "user":
             pass
         case {"inlineData": {"mimeType": "image/png", "data": str()}} if role == "user":

@@ -111,7 +111,7 @@ async def _rollouts(gate: Gate, question: Question, samples: range) -> tuple[Tra
     async def one(sample: int) -> Trajectory:
         async with gate.slots:
             done = await persistent(lambda: rollout(question, sample, gate.setting, gate.world))
-            return graded(done, question)
+            return await graded(done, question)
 
     return tuple(await gather_all(one(sample) for sample in samples))
 

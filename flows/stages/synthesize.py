@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from filters.validators import ValidatorSettings, accept
@@ -16,7 +17,7 @@ from flows.world import teacher_settings
 from pipeline.errors import RowError
 from pipeline.identity import uniform
 from pipeline.records import Outcome, Question, Trajectory
-from pipeline.rollout import Setting, World, attempts, rollout
+from pipeline.rollout import Setting, World, rollout
 from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit_async
 
 
@@ -97,20 +98,13 @@ async def _try_teachers(synthesis: Synthesis, question: Question) -> _Tried:
     refusals: list[RowError] = []
     accepted = 0
     for setting in ordered(synthesis.teachers, synthesis.use, question.id):
-
-        async def one(sample: int, setting: Setting = setting) -> Trajectory:
-            done = await persistent(lambda: rollout(question, sample, setting, synthesis.world))
-            tried.append(graded(done, question))
-            return tried[-1]
-
-        async def settled(trajectory: Trajectory) -> bool:
-            nonlocal accepted
-            accepted += await _accepted(synthesis, question, trajectory)
-            return accepted >= synthesis.use.accept
-
         try:
-            if await attempts(one, synthesis.use.attempts, settled):
-                break
+            for sample in range(synthesis.use.attempts):
+                done = await persistent(partial(rollout, question, sample, setting, synthesis.world))
+                tried.append(await graded(done, question))
+                accepted += await _accepted(synthesis, question, tried[-1])
+                if accepted >= synthesis.use.accept:
+                    return _Tried(tried, refusals)
         except RowError as error:
             refusals.append(error)
     return _Tried(tried, refusals)

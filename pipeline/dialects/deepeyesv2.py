@@ -10,34 +10,11 @@ from __future__ import annotations
 
 import re
 
-from pipeline.dialects.bad_calls import BadCall, BadReason, bad_call, image_search_refused
-from pipeline.dialects.deepeyesv2_observations import (
-    WebResult,
-    cell_observation,
-    image_search_observation,
-    text_search_observation,
-)
-from pipeline.dialects.turns import FENCE, Fields, Parsed, checked, split_message, user_text
+from pipeline.dialects.bad_calls import BadCall, bad_call
+from pipeline.dialects.turns import FENCE, Fields, Parsed, checked, split_message
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Action, Mode
 
-__all__ = [
-    "NAME",
-    "STOP",
-    "BadCall",
-    "BadReason",
-    "Parsed",
-    "WebResult",
-    "cell_observation",
-    "image_search_observation",
-    "image_search_refused",
-    "parse",
-    "render_turn",
-    "text_search_observation",
-    "user_text",
-]
-
-NAME = "deepeyesv2"
 STOP = ("</code>", "</tool_call>", "</answer>")
 """Strings that end a message and stay in it."""
 

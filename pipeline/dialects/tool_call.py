@@ -20,7 +20,6 @@ from pipeline.dialects.turns import Fields, Parsed, checked, split_message
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Action, Mode
 
-NAME = "tool_call"
 OPENING, CLOSING = "<tool_call>", "</tool_call>"
 STOP = (CLOSING, "</answer>")
 """Strings that end a message and stay in it."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.dialects.tool_call import RESULT_OPENING
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.models.chat import ChatRequest, ChatResponse
 from pipeline.models.hosted import Cut, closed_by_tag, cut_at_stop, sound
@@ -15,8 +14,6 @@ from pipeline.models.native_tools import ToolCall, join_action
 
 _ENDED = frozenset({"stop", "length", "tool_calls"})
 """Reasons for which a model itself ended its message."""
-_OBSERVATION = RESULT_OPENING.strip()
-"""What comes back from a tool begins with it. A model that writes it has begun to make up what it was told."""
 
 
 class _Function(BaseModel):
@@ -94,7 +91,7 @@ def read_answer(body: bytes, request: ChatRequest, seconds: float, *, with_finge
     # A reasoning parser leaves no content where the limit, or the model, ended the text within the thought.
     if said.content is None and not refused and finish not in _ENDED:
         raise InfrastructureError(f"model server sent an answer without content ({finish})")
-    cut = _cut(_closed(said.content or "", choice, request.stop), request.stop)
+    cut = cut_at_stop(_closed(said.content or "", choice, request.stop), request.stop)
     calls = () if cut.complete else said.tool_calls or ()
     dropped = (said.tool_calls or ())[len(calls[:1]) :]
     usage = completion.usage or _Usage()
@@ -139,13 +136,6 @@ def _closed(text: str, choice: _Choice, stop: Sequence[str]) -> str:
     if "stop_reason" not in choice.model_fields_set:
         return closed_by_tag(text, stop)
     return text + choice.stop_reason if isinstance(choice.stop_reason, str) and choice.stop_reason in stop else text
-
-
-def _cut(text: str, stop: Sequence[str]) -> Cut:
-    """Cut `text` after its first action, and before what the model made up of a tool's result."""
-    cut = cut_at_stop(text, stop)
-    kept, made_up, _ = cut.text.partition(_OBSERVATION)
-    return Cut(kept, complete=False, discarded=len(text) - len(kept)) if made_up else cut
 
 
 def _call(calls: Sequence[_Call]) -> ToolCall | None:

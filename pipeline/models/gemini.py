@@ -60,7 +60,8 @@ def to_body(
     check_images(request, profile, encode)
     system, turns = history(request, visible_thought)
     body: dict[str, Any] = {
-        "contents": _contents(turns, encode),
+        # Gemini 3, which is asked for thought by a level, reads pictures within a result; 2.5 refuses them there.
+        "contents": _contents(turns, encode, within_result=profile.thinking == "level"),
         "generationConfig": {
             "maxOutputTokens": request.sampling.max_tokens + thinking_room(thinking, profile),
             "seed": (request.seed + sample) % _SEEDS,
@@ -115,11 +116,11 @@ def _tool(function: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _contents(turns: Sequence[Turn], encode: Encode) -> list[dict[str, Any]]:
+def _contents(turns: Sequence[Turn], encode: Encode, *, within_result: bool) -> list[dict[str, Any]]:
     contents: list[dict[str, Any]] = []
     for turn in turns:
         role = "model" if turn.role == "assistant" else "user"
-        parts = _model(turn) if turn.role == "assistant" else _user(turn, turns, encode)
+        parts = _model(turn) if turn.role == "assistant" else _user(turn, turns, encode, within_result)
         if contents and contents[-1]["role"] == role:
             contents[-1]["parts"] += parts
         elif parts:
@@ -127,14 +128,15 @@ def _contents(turns: Sequence[Turn], encode: Encode) -> list[dict[str, Any]]:
     return contents
 
 
-def _user(turn: Turn, turns: Sequence[Turn], encode: Encode) -> list[dict[str, Any]]:
-    images = [_image(part, encode) for part in turn.parts if isinstance(part, Image)]
+def _user(turn: Turn, turns: Sequence[Turn], encode: Encode, within_result: bool) -> list[dict[str, Any]]:
     if turn.call is None:
         return [_image(part, encode) if isinstance(part, Image) else {"text": part.text} for part in turn.parts]
     asked = next(past for past in turns if past.role == "assistant" and past.number == turn.number)
     said = "".join(part.text for part in split_result(turn.parts) if isinstance(part, Text))
-    # A result is JSON and holds no pictures: they follow it.
-    answer = {"name": turn.call.name, "response": {"output": said}, **_call_id(asked)}
+    answer: dict[str, Any] = {"name": turn.call.name, "response": {"output": said}, **_call_id(asked)}
+    images = [_image(part, encode) for part in turn.parts if isinstance(part, Image)]
+    if images and within_result:
+        return [{"functionResponse": {**answer, "parts": images}}]
     return [{"functionResponse": answer}, *images]
 
 

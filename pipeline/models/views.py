@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 
 from pipeline.images import ViewRule, make_view
 from pipeline.models.chat import View
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 
+KEPT = 50_000
+"""Views that are remembered, at 1 KB each. Every crop that code shows is an image of its own: a run has millions, and
+those of the conversations in flight are the ones that are asked for again."""
+
 
 class Views:
-    """Makes each view once per process; use from one event loop."""
+    """Makes each view once as long as it is in use; use from one event loop."""
 
     def __init__(self, blobs: BlobStore, rule: ViewRule) -> None:
         self._blobs = blobs
         self.rule = rule
-        self._made: dict[str, asyncio.Task[View]] = {}
+        self._made: OrderedDict[str, View] = OrderedDict()
+        self._making: dict[str, asyncio.Task[View]] = {}
 
     async def of(self, image: ImageRef) -> View:
         """Return the view of an image.
@@ -24,17 +30,24 @@ class Views:
         Raises:
             RowError: the student's processor would refuse it.
         """
-        task = self._made.get(image.sha256)
+        view = self._made.get(image.sha256)
+        if view is not None:
+            self._made.move_to_end(image.sha256)
+            return view
+        task = self._making.get(image.sha256)
         if task is None:
-            task = self._made[image.sha256] = asyncio.create_task(asyncio.to_thread(self._make, image))
-            task.add_done_callback(lambda done: self._forget_failed(image, done))
+            task = self._making[image.sha256] = asyncio.create_task(asyncio.to_thread(self._make, image))
+            task.add_done_callback(lambda done: self._keep(image, done))
         # Shielded: whoever else waits for this view still wants it when one rollout is cancelled.
         return await asyncio.shield(task)
 
-    def _forget_failed(self, image: ImageRef, done: asyncio.Task[View]) -> None:
-        """Let the next who asks try again."""
-        if done.cancelled() or done.exception() is not None:
-            del self._made[image.sha256]
+    def _keep(self, image: ImageRef, done: asyncio.Task[View]) -> None:
+        """Remember a view; after a failure let the next who asks try again."""
+        del self._making[image.sha256]
+        if not done.cancelled() and done.exception() is None:
+            self._made[image.sha256] = done.result()
+            if len(self._made) > KEPT:
+                self._made.popitem(last=False)
 
     def _make(self, image: ImageRef) -> View:
         return make_view(self._blobs.get(image.sha256), self.rule, self._blobs)

@@ -68,4 +68,5 @@ def _source(manifest: SourceManifest, revision: str, directory: Path) -> Source:
         licence_images=manifest.licence_images,
         source_url=manifest.source_url,
         redistributable=manifest.redistributable,
+        metric=manifest.metric,
     )

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import UsageError
 from pipeline.identity import IdentityError, canonical_json, parse_json
-from pipeline.records import SourceRow, root_id
+from pipeline.records import Metric, SourceRow, root_id
 
 ROWS = "rows.jsonl"
 DESCRIPTION = "source.json"
@@ -39,6 +39,8 @@ class Source(NamedTuple):
     source_url: str = ""
     redistributable: bool = False
     """Whether images may be passed on."""
+    metric: Metric | None = None
+    """The benchmark's own way to grade its answers."""
 
     @property
     def terms(self) -> str:
@@ -115,7 +117,8 @@ def read_source(source: Source) -> Iterator[SourceRow]:
                 f"{path}, line {number}: row {key!r} is also in line {seen[key]}; give each a key of its own"
             )
         seen[key] = number
-        payload = _payload(path, number, {"licence": source.licence, **row})
+        defaults = {"licence": source.licence} | ({"metric": source.metric} if source.metric else {})
+        payload = _payload(path, number, {**defaults, **row})
         yield SourceRow(
             id=root_id(source.key, source.revision, key),
             source=source.key,

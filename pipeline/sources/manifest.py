@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.errors import UsageError
 from pipeline.manifests import explain, manifests_dir
+from pipeline.records import Metric
 
 
 class SourceManifest(BaseModel):
@@ -27,6 +28,9 @@ class SourceManifest(BaseModel):
     """Directory of a `jsonl` source; a relative path starts at the manifest."""
     sha256: dict[str, str] = Field(default_factory=dict)
     """File → sha256, of every file that must not change; checked before any work."""
+    metric: Metric | None = None
+    """The benchmark's own way to grade the answers of this source; default: by the type of the answer, which is
+    stricter. `vqa`: the answers are those of all people asked; `anls`: text in documents; `relaxed`: charts, 5 %."""
     licence: str
     """Of the annotations; a row may name another."""
     licence_images: str = ""

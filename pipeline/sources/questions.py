@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, Stric
 from pipeline.errors import RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
-from pipeline.records import AnswerType, Category, ImageRef, Question, SourceImage, SourceRow
+from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
 from pipeline.store.blobs import BlobStore
 
 
@@ -28,6 +28,7 @@ class _Payload(BaseModel):
     answers: tuple[StrictStr, ...] = Field(min_length=1)
     answer_type: AnswerType
     tolerance: StrictFloat | StrictInt | None = Field(default=None, ge=0)
+    metric: Metric | None = None
     licence: StrictStr
     derivation: dict[str, JsonValue] = Field(default_factory=dict)
 
@@ -52,8 +53,13 @@ def to_question(row: SourceRow, directory: Path, blobs: BlobStore) -> Question:
         answer_type=payload.answer_type,
         tolerance=None if payload.tolerance is None else float(payload.tolerance),
         licence=payload.licence,
-        meta={"derivation": payload.derivation} if payload.derivation else {},
+        meta=_meta(payload),
     )
+
+
+def _meta(payload: _Payload) -> dict[str, JsonValue]:
+    told: dict[str, JsonValue] = {"derivation": payload.derivation, "metric": payload.metric}
+    return {name: value for name, value in told.items() if value}
 
 
 def check_row(row: SourceRow, directory: Path) -> RowError | None:

@@ -8,11 +8,11 @@ before; the cells before it are run again first and compared with what was store
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +25,8 @@ from pipeline.sandbox.aio import AsyncNotebook, open_session
 from pipeline.sandbox.normalise import normalise
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache, Made
+
+T = TypeVar("T")
 
 
 class Cell(BaseModel):
@@ -100,6 +102,9 @@ class PythonTool:
     rule: ViewRule
     seed: int
     """Session seed, from the recipe's seed alone, so that questions share cells."""
+    idle_seconds: float = 60.0
+    """How long a session may wait for its model while others wait for a session. A batch takes hours, and all its
+    conversations need their next cell before the next batch; to run a rollout's cells again takes about a second."""
     leases: asyncio.Semaphore = field(init=False)
     """One per session that may be open. Taken before a call is asked for, never inside one: a rollout
     that waits for another's cell may hold a session, so who runs that cell must already hold its own."""
@@ -163,6 +168,23 @@ class PythonSession:
         if cell.ended or self._live is None:
             await self._close()
         return Ran(cell, entry.seconds)
+
+    async def idle_during(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await `work`, which needs no session; if it takes long, whoever waits for a session gets this one's place.
+
+        The next cell then runs in a fresh session, after the earlier ones.
+        """
+        if not self._leased:
+            return await work
+        task = asyncio.create_task(work)
+        try:
+            while self._leased and not task.done():
+                await asyncio.wait({task}, timeout=self._tool.idle_seconds)
+                if not task.done() and self._tool.leases.locked():
+                    await self._close()
+            return await task
+        finally:
+            task.cancel()
 
     def _key(self) -> str:
         return digest(

@@ -11,6 +11,8 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 
 from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects.deepeyesv2_observations import image_search_observation
+from pipeline.dialects.turns import Parsed
 from pipeline.errors import InfrastructureError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.images import ViewRule, encode_png, make_view
@@ -86,7 +88,7 @@ def said(perceiver: Perceiver, request: ChatRequest, samples: int = 1, policy: P
 
 def answers(responses: list[ChatResponse]) -> list[str]:
     parsed = [dialect.parse(response.text, "tools") for response in responses]
-    return [parse_json(one.arguments)["answer"] for one in parsed if isinstance(one, dialect.Parsed)]
+    return [parse_json(one.arguments)["answer"] for one in parsed if isinstance(one, Parsed)]
 
 
 def crop(view: View, part: Part, blobs: BlobStore) -> tuple[Message, Message]:
@@ -141,10 +143,10 @@ def test_every_message_is_a_valid_turn_and_plain_mode_only_answers(
 ) -> None:
     for response in said(perceiver, ask(whole, question), 4, policy):
         parsed = dialect.parse(response.text, "plain")
-        assert isinstance(parsed, dialect.Parsed)
+        assert isinstance(parsed, Parsed)
         assert parsed.action == "answer"
     for response in said(perceiver, ask(whole, question, tools=True), 4, policy):
-        assert isinstance(dialect.parse(response.text, "tools"), dialect.Parsed)
+        assert isinstance(dialect.parse(response.text, "tools"), Parsed)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -174,7 +176,7 @@ def test_a_careful_reader_crops_the_original_and_reads_it_there(
 ) -> None:
     (first,) = said(perceiver, ask(whole, BLUE, tools=True), policy="careful")
     turn = dialect.parse(first.text, "tools")
-    assert isinstance(turn, dialect.Parsed)
+    assert isinstance(turn, Parsed)
     assert turn.action == "python"
     part = Part(1232, 1050, 1848, 1470)
     assert str(tuple(part)) in first.text
@@ -189,7 +191,7 @@ def test_a_careful_reader_looks_again_when_a_crop_cuts_the_label(
     request = ask(whole, BLUE, *crop(whole, cut, blobs), tools=True)
     (response,) = said(perceiver, request, policy="careful")
     turn = dialect.parse(response.text, "tools")
-    assert isinstance(turn, dialect.Parsed)
+    assert isinstance(turn, Parsed)
     assert turn.action == "python"
     assert str(tuple(cut)) not in turn.arguments
 
@@ -199,7 +201,7 @@ def test_a_thumbnail_is_never_perceived(perceiver: Perceiver, whole: View, blobs
     looked = Message(
         role="assistant", parts=(Text(text=dialect.render_turn("I search.", "image_search", canonical_json({}))),)
     )
-    head, tail = dialect.image_search_observation(["Outline of Niger"]).split("<image>")
+    head, tail = image_search_observation(["Outline of Niger"]).split("<image>")
     found = Message(role="user", parts=(Text(text=head), Image(view=thumbnail), Text(text=tail)))
     request = ask(whole, grammar.OUTLINE_FACT.format(fact=grammar.FACTS[0]), looked, found, tools=True)
     before = perceiver.perceived

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from filters.gates import GateSettings, gate1, gate2, kind, plain_count, tools_count
-from pipeline.dialects.deepeyesv2 import cell_observation, text_search_observation
+from pipeline.dialects.deepeyesv2_observations import cell_observation, text_search_observation
 from pipeline.identity import canonical_json
 from pipeline.records import Finish, GateCount, Mode, Tokens, Trajectory, Turn, Verdict
 

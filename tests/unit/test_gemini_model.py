@@ -186,20 +186,29 @@ def test_native_calls_travel_as_structure_with_their_signature_and_come_back_as_
     Pillow.new("RGB", (1200, 900), "red").save(buffer, "PNG")
     view = make_view(buffer.getvalue(), ViewRule("qwen2_5_vl", 262_144), BlobStore(tmp_path))
 
-    async def two_turns(model: HostedModel) -> ChatResponse:
-        (first,) = await model.generate(request, [0])
+    def going_on(first: ChatResponse) -> ChatRequest:
         said = Message(role="assistant", parts=(Text(text=first.text),), signed=first.signed)
         seen = Message(role="user", parts=(Text(text="A page"), Image(view=view)))
-        await model.generate(request.model_copy(update={"messages": (SYSTEM, ASK, said, seen)}), [0])
+        return request.model_copy(update={"messages": (SYSTEM, ASK, said, seen)})
+
+    async def two_turns(model: HostedModel) -> ChatResponse:
+        (first,) = await model.generate(request, [0])
+        await model.generate(going_on(first), [0])
         return first
 
     first = talk(server, tmp_path, two_turns)
     assert first.text.startswith("<tool_call>")
     _, model, user = server.requests[1]["contents"]
     assert model["parts"] == [call]
-    result, picture = user["parts"]
-    assert result == {"functionResponse": {"id": "c1", "name": "search", "response": {"output": "A page"}}}
+    (result,) = (part["functionResponse"] for part in user["parts"])
+    (picture,) = result.pop("parts")
+    assert result == {"id": "c1", "name": "search", "response": {"output": "A page"}}
     assert picture["inlineData"]["mimeType"] == "image/png"
+    older = replace(gemini.PROFILE, thinking="budget")
+    body = gemini.to_body(
+        going_on(first), 0, model="gemini-2.5-pro", thinking="minimal", profile=older, encode=lambda _: "png"
+    )
+    assert [list(part) for part in body["contents"][2]["parts"]] == [["functionResponse"], ["inlineData"]]
 
 
 def test_structured_output_and_log_probabilities_are_asked_for_and_read(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 from filters.contamination import benchmark_entry
 from flows.inputs import Inputs, find_inputs, make_job
 from flows.recipe import load_recipe
-from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects.deepeyesv2_observations import image_search_observation, text_search_observation
 from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE
 from pipeline.tools.search.hits import SearchProvider
@@ -72,8 +72,8 @@ def test_without_search_there_is_no_corpus_and_a_model_is_told_of_no_result(plac
     assert found(place).search is None
     nothing: SearchProvider = NoSearch()
     assert (nothing.text("sheep", 5), nothing.image(b"", 5), nothing.revision) == ((), (), "none/1")
-    assert "found 0 results" in dialect.text_search_observation("sheep", [])
-    assert "found 0 results" in dialect.image_search_observation([])
+    assert "found 0 results" in text_search_observation("sheep", [])
+    assert "found 0 results" in image_search_observation([])
 
 
 def test_a_corpus_may_be_a_source_that_is_not_curated(place: Path) -> None:

@@ -5,8 +5,15 @@ from typing import get_args
 import pytest
 
 from filters.turns import showed_something
-from pipeline.dialects import deepeyesv2 as dialect
-from pipeline.dialects.deepeyesv2_observations import MAX_STDERR, MAX_STDOUT
+from pipeline.dialects.bad_calls import image_search_refused
+from pipeline.dialects.deepeyesv2_observations import (
+    MAX_STDERR,
+    MAX_STDOUT,
+    WebResult,
+    cell_observation,
+    image_search_observation,
+    text_search_observation,
+)
 from pipeline.records import CellStatus, Turn
 
 
@@ -20,7 +27,7 @@ def cell(
     images: int = 0,
     ended: bool = False,
 ) -> str:
-    return dialect.cell_observation(
+    return cell_observation(
         status=status, stdout=stdout, stderr=stderr, value=value, error=error, images=images, ended=ended
     )
 
@@ -127,11 +134,11 @@ def test_output_that_spells_a_mark_is_defused() -> None:
 
 def test_a_text_search() -> None:
     results = [
-        dialect.WebResult("One", "https://one.example/a", "2024-05-01", "First."),
-        dialect.WebResult("Two", "https://two.example", None, "Second.\nMore."),
-        dialect.WebResult("Three", "https://three.example", None, None),
+        WebResult("One", "https://one.example/a", "2024-05-01", "First."),
+        WebResult("Two", "https://two.example", None, "Second.\nMore."),
+        WebResult("Three", "https://three.example", None, None),
     ]
-    assert dialect.text_search_observation("a 'b'", results) == (
+    assert text_search_observation("a 'b'", results) == (
         "<tool_response>\nA Google search for 'a 'b'' found 3 results:\n\n## Web Results\n"
         "1. [One](https://one.example/a)\nDate published: 2024-05-01\n\nFirst.\n\n"
         "2. [Two](https://two.example)\n\nSecond.\nMore.\n\n"
@@ -141,34 +148,32 @@ def test_a_text_search() -> None:
 
 
 def test_an_image_search_keeps_the_space_and_newline_after_a_title() -> None:
-    assert dialect.image_search_observation(["One", "Two"]) == (
+    assert image_search_observation(["One", "Two"]) == (
         "<tool_response>\nA Google image search for the image found 2 results:\n\n## Web Results\n"
         "1. <image>\n[One] \n\n\n2. <image>\n[Two] \n\n</tool_response>"
     )
 
 
 def test_searches_without_results_showed_nothing() -> None:
-    assert not shown(dialect.text_search_observation("two\nlines", []))
-    assert not shown(dialect.image_search_observation([]))
-    assert dialect.text_search_observation("q", []) == (
+    assert not shown(text_search_observation("two\nlines", []))
+    assert not shown(image_search_observation([]))
+    assert text_search_observation("q", []) == (
         "<tool_response>\nA Google search for 'q' found 0 results:\n\n## Web Results\n\n</tool_response>"
     )
 
 
 def test_the_video_phrase_is_deleted_and_leaves_no_token_behind() -> None:
     phrase = "Your browser can't play this video."
-    text = dialect.text_search_observation(
-        "q", [dialect.WebResult(f"A{phrase}", "u", None, f"<ima{phrase}ge>{phrase}")]
-    )
+    text = text_search_observation("q", [WebResult(f"A{phrase}", "u", None, f"<ima{phrase}ge>{phrase}")])
     assert text.endswith("1. [A](u)\n\n<\u200bimage>\n</tool_response>")
 
 
 def test_a_title_in_brackets_is_no_chat_token() -> None:
-    assert "[\u200bINST] \n" in dialect.image_search_observation(["INST"])
-    assert "1. [\u200bINST](u)" in dialect.text_search_observation("q", [dialect.WebResult("INST", "u", None, None)])
+    assert "[\u200bINST] \n" in image_search_observation(["INST"])
+    assert "1. [\u200bINST](u)" in text_search_observation("q", [WebResult("INST", "u", None, None)])
 
 
 def test_a_refused_image_search_says_which_rule_it_breaks() -> None:
-    none, again = (dialect.image_search_refused(images=count).observation for count in (0, 1))
+    none, again = (image_search_refused(images=count).observation for count in (0, 1))
     assert "no image" in none
     assert "once" in again

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects.bad_calls import BadCall
 from pipeline.dialects.defuse import contains_control
 from pipeline.records import Action
 
@@ -96,7 +97,7 @@ def test_a_turn_is_read_byte_for_byte(text: str, action: str, arguments: str) ->
 )
 def test_what_is_not_exactly_one_turn_is_a_bad_call(reason: str, text: str) -> None:
     bad = dialect.parse(text, "tools")
-    assert isinstance(bad, dialect.BadCall)
+    assert isinstance(bad, BadCall)
     assert bad.reason == reason
     assert not contains_control(bad.observation)
 
@@ -104,7 +105,7 @@ def test_what_is_not_exactly_one_turn_is_a_bad_call(reason: str, text: str) -> N
 @pytest.mark.parametrize("text", [code("x"), call('{"name": "image_search"}')])
 def test_without_tools_a_call_is_a_bad_call(text: str) -> None:
     bad = dialect.parse(text, "plain")
-    assert isinstance(bad, dialect.BadCall)
+    assert isinstance(bad, BadCall)
     assert bad.reason == "no_tools"
 
 
@@ -121,13 +122,13 @@ def test_without_tools_a_call_is_a_bad_call(text: str) -> None:
 )
 def test_errors_of_a_call_are_worded_as_in_the_environment(raw: str, observation: str) -> None:
     bad = dialect.parse(call(raw), "tools")
-    assert isinstance(bad, dialect.BadCall)
+    assert isinstance(bad, BadCall)
     assert bad.observation == observation
 
 
 def test_a_long_bad_call_is_not_repeated_whole() -> None:
     bad = dialect.parse(call("x" * 50_000), "tools")
-    assert isinstance(bad, dialect.BadCall)
+    assert isinstance(bad, BadCall)
     assert len(bad.observation) < 1_200
     assert "characters omitted" in bad.observation
 

@@ -14,6 +14,7 @@ from PIL import ImageDraw
 
 import pipeline.models.reader
 from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.dialects.deepeyesv2_observations import WebResult, cell_observation, text_search_observation
 from pipeline.identity import canonical_json
 from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View
 from pipeline.models.reader import cells
@@ -247,14 +248,14 @@ def _view(width: int, height: int, source: tuple[int, int]) -> View:
 def _conversation() -> ChatRequest:
     crop = dialect.render_turn("I zoom in.", "python", canonical_json({"code": cells.crop(PART)}))
     search = dialect.render_turn("I search.", "search", canonical_json({"query": "Niger"}))
-    shown = dialect.cell_observation(
+    shown = cell_observation(
         status="ok", stdout="", stderr="", value=None, error=None, images=1, ended=False
     ).removesuffix("<image>")
-    found = dialect.text_search_observation(
+    found = text_search_observation(
         "Niger",
         [
-            dialect.WebResult("Niger", "local://country/NER", None, "A country.\nIn two lines."),
-            dialect.WebResult("Niamey", "local://capital/NER", None, "The capital."),
+            WebResult("Niger", "local://country/NER", None, "A country.\nIn two lines."),
+            WebResult("Niamey", "local://capital/NER", None, "The capital."),
         ],
     )
     whole = Image(view=_view(588, 420, (2880, 2080)))

@@ -30,10 +30,14 @@ def _family(directory: Path, on_term: str = "signal.SIG_DFL") -> tuple[list[str]
     return [sys.executable, "-c", FAMILY.format(on_term=on_term, mark=str(mark))], mark
 
 
+def _written(mark: Path) -> list[int]:
+    return [int(word) for word in mark.read_text().split()] if mark.exists() else []
+
+
 async def _pids(mark: Path) -> list[int]:
-    while not mark.exists() or len(mark.read_text().split()) < 2:
+    while len(pids := _written(mark)) < 2:  # noqa: ASYNC110 - another process writes them
         await asyncio.sleep(0.01)
-    return [int(word) for word in mark.read_text().split()]
+    return pids
 
 
 def _lives(pid: int) -> bool:
@@ -44,7 +48,7 @@ def _lives(pid: int) -> bool:
 
 
 async def _until_gone(pids: list[int]) -> None:
-    while any(_lives(pid) for pid in pids):
+    while any(_lives(pid) for pid in pids):  # noqa: ASYNC110 - other processes
         await asyncio.sleep(0.01)
 
 

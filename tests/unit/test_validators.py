@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from filters.validators import ValidatorSettings, accept, replayed
-from pipeline.dialects.deepeyesv2 import cell_observation, image_search_observation, text_search_observation
+from pipeline.dialects.deepeyesv2_observations import (
+    cell_observation,
+    image_search_observation,
+    text_search_observation,
+)
 from pipeline.identity import canonical_json
 from pipeline.records import (
     Action,

@@ -1,0 +1,101 @@
+"""More conversations than sessions, and a model that answers all of them at once or none: a batch per turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from pipeline.dialects import DEEPEYESV2
+from pipeline.images import ViewRule
+from pipeline.models.chat import ChatRequest, ChatResponse, Sampling
+from pipeline.models.views import Views
+from pipeline.records import Question, Trajectory
+from pipeline.rollout import Limits, Setting, World, rollout
+from pipeline.sandbox import Policy, Pool, guest
+from pipeline.store.blobs import BlobStore
+from pipeline.store.calls import CallCache
+from pipeline.tools.python import PythonTool
+from pipeline.tools.search.none import NoSearch
+
+RULE = ViewRule("qwen2_5_vl", 262_144)
+CONVERSATIONS = 6
+SESSIONS = 2
+
+
+@dataclass
+class Waves:
+    """Answers when every conversation waits: cells that build on each other, then the answer."""
+
+    revision: str = "waves/1"
+    waves: int = 0
+    waiting: list[asyncio.Event] = field(default_factory=list)
+
+    async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
+        mine = asyncio.Event()
+        self.waiting.append(mine)
+        if len(self.waiting) == CONVERSATIONS:
+            self.waves += 1
+            for waiting in self.waiting:
+                waiting.set()
+            self.waiting.clear()
+        await mine.wait()
+        number = sum(message.role == "assistant" for message in request.messages)
+        # Every conversation's own: an equal cell would come from the store.
+        code = (f"x = {samples[0]}", "x += 40\nprint(x)")
+        act = f"<code>\n```python\n{code[number]}\n```\n</code>" if number < len(code) else "<answer>done</answer>"
+        text = f"<think>Step {number}.</think>\n{act}"
+        return [ChatResponse(text=text, finish="stop", prompt_tokens=1, completion_tokens=1)]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    guest.setup()
+    with Pool(Policy(), 1, sessions=SESSIONS) as pool:
+        yield pool
+
+
+def test_conversations_that_wait_for_a_batch_keep_no_session_from_those_that_need_one(
+    pool: Pool, tmp_path: Path
+) -> None:
+    model, blobs = Waves(), BlobStore(tmp_path / "blobs")
+    setting = Setting(
+        purpose="synthesis",
+        mode="tools",
+        dialect=DEEPEYESV2,
+        tools="",
+        model=model,
+        sampling=Sampling(),
+        seed=0,
+        system="You have tools.",
+        user_template="{images}\n{question}",
+        prompts="{}",
+        limits=Limits(),
+    )
+    question = Question.build(
+        source="hand",
+        source_revision="1",
+        source_row="0",
+        category="reasoning",
+        text="What is it?",
+        images=(),
+        answers=("done",),
+        answer_type="text",
+        licence="CC0-1.0",
+    )
+
+    async def main(calls: CallCache) -> list[Trajectory]:
+        python = PythonTool(pool, calls, blobs, RULE, 0, idle_seconds=0.05)
+        world = World(calls, blobs, Views(blobs, RULE), python, NoSearch())
+        runs = (rollout(question, sample, setting, world) for sample in range(CONVERSATIONS))
+        return list(await asyncio.wait_for(asyncio.gather(*runs), timeout=60))
+
+    with CallCache(tmp_path / "calls.sqlite") as calls:
+        done = asyncio.run(main(calls))
+    assert model.waves == 3
+    for sample, trajectory in enumerate(done):
+        assert trajectory.finish == "answer"
+        assert f"```\n{sample + 40}\n" in str(trajectory.turns[1].observation)

@@ -1,0 +1,106 @@
+"""The metrics of three benchmarks score as published, and their verdicts are no more lenient than they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from filters.grade_metrics import anls, grade_by, metric_of, relaxed, vqa_accuracy
+from pipeline.records import Metric, Question
+
+TEN = ["red"] * 2 + ["blue"] * 3 + ["green"] * 4 + ["teal"]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    # Published as the mean over the ten sets of nine people of min(1, agreeing / 3).
+    [("red", 0.6), ("blue", 0.9), ("green", 1.0), ("teal", 0.3), ("Teal.", 0.3), ("pink", 0.0), ("", 0.0)],
+)
+def test_vqa_accuracy_is_the_mean_over_all_but_one(said: str, expected: float) -> None:
+    sets = [TEN[:left] + TEN[left + 1 :] for left in range(10)]
+    counted = sum(min(1.0, others.count(said.lower().rstrip(".")) / 3) for others in sets) / 10
+    assert vqa_accuracy(said, TEN) == pytest.approx(counted) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "golds", "expected"),
+    [
+        ("Main Street", ["main  street"], 1.0),
+        ("main stret", ["main street"], 1 - 1 / 11),
+        ("kitten", ["sitting"], 1 - 3 / 7),
+        ("abc", ["xyz"], 0.0),
+        ("abcd", ["abxyzw"], 0.0),
+        ("1995", ["1996"], 0.75),
+        ("", [""], 0.0),
+        ("x", [], 0.0),
+    ],
+)
+def test_anls_is_the_similarity_to_the_nearest_gold_from_one_half_on(
+    said: str, golds: list[str], expected: float
+) -> None:
+    assert anls(said, golds) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "gold", "expected"),
+    [
+        ("105", "100", 1.0),
+        ("95", "100", 1.0),
+        ("105.1", "100", 0.0),
+        ("1,050", "1000", 1.0),
+        ("5%", "5", 1.0),
+        ("5.2%", "0.05", 1.0),
+        ("0", "0", 1.0),
+        ("0.01", "0", 0.0),
+        ("1995", "1996", 0.0),
+        ("Yes", "yes", 1.0),
+        ("no", "yes", 0.0),
+    ],
+)
+def test_relaxed_accuracy_is_five_percent_of_a_number_and_exact_for_the_rest(
+    said: str, gold: str, expected: float
+) -> None:
+    assert relaxed(said, [gold]) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "said", "golds", "verdict"),
+    [
+        ("vqa", "green", TEN, "right"),
+        ("vqa", "red", TEN, "undecided"),
+        ("vqa", "pink", TEN, "wrong"),
+        ("vqa", "red", ["red"], "undecided"),
+        ("vqa", "red or green", TEN, "wrong"),
+        ("anls", "main street", ["Main Street"], "right"),
+        ("anls", "main stret", ["Main Street"], "undecided"),
+        ("anls", "1995", ["1996"], "wrong"),
+        ("anls", "not main street", ["Main Street"], "wrong"),
+        ("relaxed", "104", ["100"], "right"),
+        ("relaxed", "104 or 100", ["100"], "wrong"),
+        ("relaxed", "106", ["100"], "wrong"),
+        ("relaxed", None, ["100"], "wrong"),
+        ("relaxed", "1" * 300, ["1" * 300], "wrong"),
+        ("anls", "x", [], "undecided"),
+    ],
+)
+def test_verdicts_take_the_full_score_only(metric: Metric, said: str | None, golds: list[str], verdict: str) -> None:
+    assert grade_by(metric, said, golds).verdict == verdict
+
+
+def test_a_question_carries_the_metric_of_its_source() -> None:
+    def asked(meta: object) -> Question:
+        return Question.build(
+            source="s",
+            source_revision="1",
+            source_row="1",
+            category="perception",
+            text="How many?",
+            images=(),
+            answers=("100",),
+            answer_type="number",
+            licence="CC0-1.0",
+            meta=meta,
+        )
+
+    assert metric_of(asked({"metric": "relaxed"})) == "relaxed"
+    assert metric_of(asked({"metric": "mean"})) is None
+    assert metric_of(asked({})) is None
