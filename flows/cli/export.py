@@ -40,9 +40,13 @@ def export(
     """Write the exports of RUN again; no model is asked. With --prompt-variants rows differ in what they are told."""
     from flows.recipe import load_recipe
     from flows.stages.publish import write_exports
+    from pipeline.errors import UsageError
     from pipeline.store.blobs import BlobStore
 
-    recipe = load_recipe(require_ledger(run) / "recipe.yaml")
+    require_ledger(run)
+    if prompt_variants is not None and out is not None and out.resolve() == (run / "export").resolve():
+        raise UsageError(f"--out {out}: the run's own export stays as it is; name another directory for the variants")
+    recipe = load_recipe(run / "recipe.yaml")
     blobs = BlobStore((store if store is not None else run.parent / ".store") / "blobs")
     context = _context(recipe, _written(run), blobs, prompt_variants)
     if out is None:

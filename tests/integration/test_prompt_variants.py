@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli.main import make_app
 from pipeline.dialects import TOOL_CALL
+from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST
 from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import ExportContext, ExportPrompt, SftRow
@@ -17,6 +20,7 @@ from pipeline.export.verify import verify_exports
 from pipeline.store.blobs import BlobStore
 from tests.export_rows import RL, SFT, USER, context, rl_rows, sft_rows
 from tests.export_rows import context as plain_context
+from tests.small_run import small_run
 
 TOLD = tuple(ExportPrompt(f"System {number}.", f"{USER} {number}") for number in range(3))
 
@@ -108,3 +112,11 @@ def test_a_trajectory_of_another_dialect_is_never_exported(base: Path) -> None:
     rows = [in_tool_call(row) for row in sft_rows(BlobStore(base / "blobs"), 1)]
     with pytest.raises(AssertionError, match="are written in tool_call"):
         publish_sft(base / "never/sft", rows, SFT, context(base))
+
+
+def test_variants_never_replace_the_exports_of_the_run_itself(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "small")
+    arguments = ["export", str(run), "--prompt-variants", str(tmp_path), "--out", str(run / "export")]
+    refused = CliRunner().invoke(make_app(), arguments)
+    assert refused.exit_code == UsageError.exit_code
+    assert "stays as it is" in refused.stderr

@@ -34,13 +34,19 @@ for path, handle in zip(paths, handles):
         os.makedirs(path)
         linux.mount(f"/proc/self/fd/{handle}", path, "", linux.MS_BIND | linux.MS_REC)
 MASKS
+BECOME
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+USER = """
 os.setgroups([])
 os.setresgid(12345, 12345, 12345)
 os.setresuid(12345, 12345, 12345)
 rights = [line.split()[1] for line in open("/proc/self/status") if line.startswith(("CapPrm", "CapEff", "CapAmb"))]
 assert {int(word, 16) for word in rights} == {0}, rights
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """
+# Root as most containers have it: what it starts gets no CAP_SYS_ADMIN.
+WEAK_ROOT = "linux.prctl(linux.PR_CAPBSET_DROP, linux.CAP_SYS_ADMIN)"
 
 # As a container runtime does: files and directories hidden, and a tree that cannot be written.
 MASKS = """
@@ -55,12 +61,12 @@ linux.set_mount_attributes("/proc/sys", linux.MOUNT_ATTR_RDONLY, recursive=True)
 """
 
 
-def as_user(*command: str, masks: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a Python command as user 12345 without capabilities."""
+def as_user(*command: str, masks: str = "", become: str = USER) -> subprocess.CompletedProcess[str]:
+    """Run a Python command as user 12345 without capabilities, or as somebody else."""
     environment = guest.setup()
     paths = ":".join((sys.base_prefix, sys.prefix, str(ROOT), str(environment)))
     return subprocess.run(
-        [sys.executable, "-c", AS_USER.replace("MASKS", masks), paths, *command],
+        [sys.executable, "-c", AS_USER.replace("MASKS", masks).replace("BECOME", become), paths, *command],
         cwd=ROOT,
         # The name decides where temporary files go, which must not be root's place.
         env={**os.environ, "HOME": "/nonexistent", "XDG_CACHE_HOME": str(environment.parents[2]), "LOGNAME": "guest"},
@@ -97,3 +103,17 @@ def test_below_a_masked_proc_sessions_work_with_an_empty_one(masks: str) -> None
     assert rest == ["b'hi\\n'", "[1]", "timeout 1"], result
     # The kernel allows no /proc below one that hides something.
     assert listed == "[]" if masks else "'1'" in listed
+
+
+WHO = """
+from pipeline.sandbox import Policy, Pool, linux
+assert not linux.has_capability(linux.CAP_SYS_ADMIN)
+with Pool(Policy(), workers=1) as pool, pool.session() as session:
+    print(session.run("open('/proc/self/uid_map').read().split()").value)
+"""
+
+
+@HERE_ROOT
+def test_root_without_the_capability_to_mount_is_isolated_as_an_ordinary_user_is() -> None:
+    result = as_user("-c", WHO, become=WEAK_ROOT)
+    assert result.stdout == "['1000', '0', '1']\n", result
