@@ -24,7 +24,7 @@ _ENDS_ON_LETTER = re.compile(
 )
 # Capital letters that may be labels; the pronoun and an article before a word are none.
 _LABELS = re.compile(r"(?<![\w'.])(?:A(?!\s+(?!and\b|or\b|nor\b)[a-z])|[B-HJ-Z]|I(?=[).,:]))(?![\w'])")
-_LETTERS_ONLY = re.compile(r"\(?[A-Z][).]?(?:[\s,;./&]+(?:and\s+)?\(?[A-Z][).]?)+")
+_LETTERS_ONLY = re.compile(r"\(?[A-Z]\)?(?:[\s,;./&]+(?:and\s+)?\(?[A-Z]\)?)+\.?")
 _RUN_OF_LABELS = re.compile(r"[A-Z]{2,}")
 _ALL = frozenset({"all", "both", "every", "everything", "any"})
 _BETWEEN = frozenset(ascii_lowercase) | {

@@ -32,7 +32,8 @@ _CORRECTS = re.compile(
 )
 _MARKUP = re.compile(r"<[a-z/!][^<>]{0,80}>|~~|\{\s*[\"']", re.IGNORECASE)
 _STEERS = re.compile(
-    r"\b(?:graders?|grading|grade|verdict|gold|ground[- ]truth|prompt|instructions?)\b|\bmark (?:this|it|as|me)\b"
+    r"\b(?:graders?|verdict|ground[- ]truth|gold (?:answer|label))\b|\bgrad(?:e|ing)\s*[:=]|\[gold\]"
+    r"|\bignore (?:all|any|the|previous|prior)\b|\bmark (?:this|it|as|me)\b"
     r"|\b(?:correct|right|true) (?:answer|option|choice|one)\W*$|\{\s*[\"']",
     re.IGNORECASE,
 )

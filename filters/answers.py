@@ -2,8 +2,9 @@
 
 The rule of the house is that a false accept is worse than any number of undecided answers: a reward or a
 validator that takes a wrong answer for right teaches it. So an answer is right only if the whole of it says
-what a stored answer says; one that merely contains it ("Paris or London", a copy of the question) is
-undecided, and left to a judge. It is wrong if it clearly says something else, or nothing.
+what a stored answer says, which a copy of the question or of the options never does. It is wrong if it clearly
+says something else, or nothing, or tries to say several things at once (`filters.answer_evasion`). What a person
+would have to think about ("Paris, France", another word for a thing) is undecided, and left to a judge.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ _AMOUNTS = frozenset(
     | {"third", "thirds", "thousands", "triple", "twice"}
 )
 _NUMERALS = re.compile(rf"(?<![0-9]){NUMERAL}", re.IGNORECASE)
-# Numbers with nothing between them but what divides them.
-_LISTED = re.compile(rf"[\[({{]?\s*(?:{NUMERAL}(?:\s*(?:,|;|&|\band\b)\s*|\s+)?){{2,}}[\])}}]?[.!]?", re.IGNORECASE)
+# What may stand between and around numbers that are merely listed.
+_LISTING = re.compile(r"(?:[\s,;&.!(){}\[\]]|\band\b)*", re.IGNORECASE)
 _PARTS = re.compile(r"[;,]\s+|\s+(?:and|&)\s+")
 _NOT_THIS = re.compile(rf"\b(?:not|n't|never|except|than)\s+(?:[^\W\d_]+\s+){{0,2}}({NUMERAL})", re.IGNORECASE)
 _COMPUTED = re.compile(
@@ -91,9 +91,7 @@ def no_number(said: str, bare: str) -> Grade | None:
     if _HEDGED.search(said):
         return Grade("wrong", "hedged")
     numerals = _numerals(said)
-    if ((len(numerals) > 1 or not _ONE_NUMERAL.fullmatch(bare)) and read_range(bare) is not None) or _BOUND.search(
-        said
-    ):
+    if _BOUND.search(said) or (len(numerals) != 1 and read_range(bare) is not None):
         return Grade("wrong", "range")
     if _UNMEASURED.fullmatch(bare):
         return Grade("wrong", "not_measured")
@@ -101,7 +99,9 @@ def no_number(said: str, bare: str) -> Grade | None:
         return Grade("wrong", "vague")
     if _DENIED.search(said):
         return Grade("wrong", "negated")
-    if len(numerals) > 1 and (corrects(said) or said.lower().count("answer") > 1 or _LISTED.fullmatch(bare)):
+    if len(numerals) > 1 and (
+        corrects(said) or said.lower().count("answer") > 1 or _LISTING.fullmatch(_NUMERALS.sub(" ", bare))
+    ):
         return Grade("wrong", "several")
     parts = _PARTS.split(bare)
     if len(parts) > 1 and all(read_number(part) for part in parts):

@@ -23,7 +23,11 @@ def explain(error: ValidationError, recipe: type[BaseModel]) -> str:
         if problem["type"] == "too_short" and problem["loc"] in holders:
             continue
         where, _ = _place(problem["loc"], recipe)
-        lines.append(f"  {where}: {problem['msg']}{_suggest(problem, recipe)}")
+        # A mistake between two sections is at no place of its own, and its text names the fields.
+        place = f"{where}: " if where else ""
+        # The prefix is pydantic's, before every text that is ours.
+        said = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"  {place}{said}{_suggest(problem, recipe)}")
     return "\n".join(lines)
 
 

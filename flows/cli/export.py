@@ -53,7 +53,8 @@ def export(
         out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")
     for shard in write_exports(out, _selected(run), recipe, context):
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
-    print_line(f"{len(context.told)} prompt(s); next: coldforge verify {out}")
+    prompts = "1 prompt" if len(context.told) == 1 else f"{len(context.told)} prompts"
+    print_line(f"{prompts}; next: coldforge verify {out}")
 
 
 def _written(run: Path) -> Manifest:

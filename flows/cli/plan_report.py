@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from flows.cli.checks import Check, print_checks
-from flows.cli.console import print_line, print_table
+from flows.cli.console import PIPED_WIDTH, print_line, print_table
 from flows.cost.assumed import assumptions
 from flows.cost.diff import Again
 from flows.cost.estimate import Expected, totals
@@ -20,10 +21,13 @@ from pipeline.report.tables import Table, filled
 _CALLS = ("stage", "model", "basis", "records", "calls", "calls_at_most", "cost", "hours")
 _TOKENS = ("stage", "model", "prompt_tokens", "cached_tokens", "completion_tokens", "batch")
 
-_HOW = """\
-tokens: every turn sends the whole conversation again; an image counts by its provider's rule, as large as the view;
-  cached is what a prefix cache serves: the beginning that a question's rollouts share, and each turn's past
-hours: the tightest of calls in flight, rpm and tpm, stage after stage; measured: as long per record as in the pilot"""
+_TOKENS_HOW = (
+    "tokens: every turn sends the whole conversation again; an image counts by its provider's rule, as large as the "
+    "view; cached is what a prefix cache serves: the beginning that a question's rollouts share, and each turn's past"
+)
+_HOURS_HOW = (
+    "hours: the tightest of calls in flight, rpm and tpm, stage after stage; measured: as long per record as in the pilot"
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def _print_total(planned: Planned) -> None:
     ]
     if total.hours is not None:
         parts.append(f"{total.hours:,.2f} hours")
-    print_line(f"in all: {', '.join(parts)}")
+    _print_note(f"in all: {', '.join(parts)}")
 
 
 def _print_assumptions(planned: Planned) -> None:
@@ -126,10 +130,19 @@ def _print_assumptions(planned: Planned) -> None:
         print_line("assumed: nothing but that the other rows are like those of the pilot")
     else:
         where = ", where the basis is `assumed`" if "measured" in bases else ""
-        print_line(f"assumed{where}: {guesses}")
-    print_line(_HOW)
+        _print_note(f"assumed{where}: {guesses}")
+    _print_note(_TOKENS_HOW)
+    if any(line.hours is not None for line in planned.lines):
+        _print_note(_HOURS_HOW)
     if planned.pilot is None:
         print_line(f"`coldforge plan {planned.recipe} --pilot 100` measures instead; its calls are not paid for again")
+
+
+def _print_note(text: str) -> None:
+    """Print a sentence as wide as tables are, for it is read and not parsed."""
+    indent = " " * 2
+    for line in wrap(text, PIPED_WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False):
+        print_line(line)
 
 
 def _print_again(planned: Planned) -> None:

@@ -124,7 +124,7 @@ def _print_saved(run: Path) -> None:
     ).rows
     if saved:
         print_line(
-            f"early stop: {stopped:,} questions settled early, {saved:,} of {full:,} plain rollouts never asked for"
+            f"early stop: {stopped:,} questions settled early, {saved:,} of {full:,} plain rollouts never asked for\n"
         )
 
 

@@ -226,12 +226,24 @@ _HEADERS = {
     "funnel.cpu_seconds": "CPU s, all runs",
     "wall_seconds": "wall s",
     "nbytes": "bytes",
+    "rates.pass_rate": "goes on %",
+    "rates.low": "low %",
+    "rates.high": "high %",
+    "cost_per_row.grouped_by": "by",
+    "cost_per_row.sft_rows": "SFT rows",
+    "cost_per_row.rl_rows": "RL rows",
+    "cost_per_row.gate_tokens": "gate tokens",
+    "cost_per_row.synthesis_tokens": "synthesis tokens",
+    "cost_per_row.tokens_per_row": "tokens per row",
+    "cost_per_row.gate_cost": "gate cost",
+    "cost_per_row.synthesis_cost": "synthesis cost",
+    "cost_per_row.cost_per_row": "cost per row",
 }
-"""Of a column in every table, or in the one named."""
+"""Of a column in every table, or in the one named; a header of several words is wrapped where it has to be."""
 
 
-_SHARES = {"pass_rate", "executed_share"}
-"""Columns of numbers from 0 to 1, which people read as percentages."""
+_SHARES = {"pass_rate", "executed_share", "rates.low", "rates.high"}
+"""Columns of numbers from 0 to 1, of every table or of the one named, which people read as percentages."""
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _SHORT_ID = 12
@@ -252,7 +264,7 @@ def rich_table(table: Table, *, width: int, short_ids: bool) -> RichTable:
 
     # One space of padding and rich's one between columns: GAP.
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    columns = [_cells(name, [row[index] for row in table.rows]) for index, name in enumerate(table.columns)]
+    columns = _columns(table)
     if short_ids:
         columns = [[cell[:_SHORT_ID] if _ID.fullmatch(cell) else cell for cell in cells] for cells in columns]
     headers = [visible(header) for header in _headers(table)]
@@ -281,7 +293,7 @@ def csv_text(table: Table) -> str:
 
 def markdown_text(table: Table) -> str:
     """Return the table as a pipe table of GitHub Markdown, with its title as a heading."""
-    columns = [_cells(name, [row[index] for row in table.rows]) for index, name in enumerate(table.columns)]
+    columns = _columns(table)
     headers = _headers(table)
     marks = ["---:" if _is_numeric(row[index] for row in table.rows) else "---" for index in range(len(headers))]
     lines = [headers, marks, *(list(cells) for cells in zip(*columns, strict=True))]
@@ -293,9 +305,17 @@ def _markdown_cell(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "<br>")
 
 
-def _cells(name: str, values: Sequence[Json]) -> list[str]:
+def _columns(table: Table) -> list[list[str]]:
+    """Return the columns as text."""
+    return [
+        _cells([row[index] for row in table.rows], share=not _SHARES.isdisjoint({name, f"{table.name}.{name}"}))
+        for index, name in enumerate(table.columns)
+    ]
+
+
+def _cells(values: Sequence[Json], *, share: bool) -> list[str]:
     """Return one column as text."""
-    if name in _SHARES and _is_numeric(values):
+    if share and _is_numeric(values):
         return ["" if value is None else f"{100 * float(str(value)):.1f}" for value in values]
     decimals = max((_decimals(value) for value in values), default=0)
     return [_cell(value, decimals) for value in values]

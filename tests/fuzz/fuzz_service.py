@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 import re
 import socket
 import threading
@@ -249,6 +248,5 @@ def _service() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a traceback for each request that is none
     with _service() as url:
         fuzz("HTTP service", Service(url).run)

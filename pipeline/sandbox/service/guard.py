@@ -129,6 +129,9 @@ async def _arrived(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError as error:
         raise RefusedError(408, f"the body did not arrive within {_BODY_SECONDS:g} seconds") from error
+    except ConnectionResetError as error:
+        # Nobody reads this answer; without it the server would log a traceback for each client that leaves.
+        raise RefusedError(400, "the body did not arrive") from error
 
 
 def parse_object(content: bytes) -> dict[str, Any]:

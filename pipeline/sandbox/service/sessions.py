@@ -54,11 +54,12 @@ class Sessions:
 
         Args:
             pool: where sessions live; nobody else opens any there.
-            idle_seconds: a session that waits longer for its next cell is ended.
+            idle_seconds: a session that waits so long for its next cell is ended, a little before the pool does it:
+                a cell that comes later finds no session, and not one that has just failed.
             patience: seconds that a cell waits for others before it is turned away.
         """
         self.pool = pool
-        self._idle_seconds = idle_seconds
+        self._idle_seconds = idle_seconds - min(3 * _PATROL_SECONDS, idle_seconds / 2)
         self._patience = patience
         self._live: dict[str, Live] = {}
         self._taken = 0
