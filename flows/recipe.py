@@ -118,6 +118,9 @@ class ServerRole(_Part):
             raise ValueError("give base_url and served_name of a server that runs, or serve: {model} to start one")
         if self.serve is not None and (self.batch is not None or self.api_key_env is not None):
             raise ValueError("serve: a server of our own takes no batch and no api_key_env")
+        for url in (self.base_url,) if isinstance(self.base_url, str) else self.base_url:
+            if url and not url.startswith(("http://", "https://")):
+                raise ValueError(f"base_url {url}: write the address as http://HOST:PORT/v1")
         return self
 
 

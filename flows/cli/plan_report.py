@@ -26,7 +26,8 @@ _TOKENS_HOW = (
     "view; cached is what a prefix cache serves: the beginning that a question's rollouts share, and each turn's past"
 )
 _HOURS_HOW = (
-    "hours: the tightest of calls in flight, rpm and tpm, stage after stage; measured: as long per record as in the pilot"
+    "hours: the tightest of calls in flight, rpm and tpm, stage after stage; "
+    "measured: as long per record as in the pilot"
 )
 
 

@@ -77,11 +77,13 @@ _FUNNEL = _Report("funnel", "Funnel: in = kept + rejected + quarantined; past = 
 _GATES = """
 SELECT r AS "right",
        (SELECT count(*) FROM gates WHERE plain_right = r) AS gate1,
+       (SELECT nullif(count(*), 0) FROM gates WHERE plain_right = r AND censored > 0) AS stopped_early,
        (SELECT count(*) FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
         WHERE tools_right = r) AS gate2
 FROM (SELECT unnest(range((SELECT max(greatest(plain_right, tools_right)) FROM gates) + 1)) AS r)
 ORDER BY r
 """
+"""Who was stopped early has at least so many right, and might have had more; null where early stopping is off."""
 
 _COST = """
 SELECT s.stage, round(sum(c.wall_seconds), 1) AS wall_seconds, round(sum(c.cpu_seconds), 1) AS cpu_seconds,
@@ -226,6 +228,7 @@ _HEADERS = {
     "funnel.cpu_seconds": "CPU s, all runs",
     "wall_seconds": "wall s",
     "nbytes": "bytes",
+    "gates.stopped_early": "of them stopped early",
     "rates.pass_rate": "goes on %",
     "rates.low": "low %",
     "rates.high": "high %",

@@ -23,7 +23,7 @@ from flows.curate import RunSummary
 from flows.progress import Progress, SilentProgress
 from pipeline.errors import InfrastructureError
 from pipeline.models.meter import Spent
-from pipeline.report.tables import Table, csv_text, markdown_text, plain, visible
+from pipeline.report.tables import Table, csv_text, markdown_text, plain, rich_table, visible
 from pipeline.report.widths import GAP, column_widths
 from pipeline.stage import Part, Range, Stage, StageResult, UnitResult
 from pipeline.store.blobs import BlobStore
@@ -313,7 +313,8 @@ def test_a_plan_counts_the_rows_and_what_they_cost(recipe: Path, tmp_path: Path)
     assert told["totals"]["calls"] == sum(stage["calls"] for stage in told["stages"])
     printed = call("plan", recipe, "--out", tmp_path / "out", "--set", "runtime.budget.max_calls=30").stdout
     assert "measures instead" in printed
-    assert all(f"{name.replace('_', ' ')} {value:g}" in printed for name, value in told["assumptions"].items())
+    said = " ".join(printed.split())
+    assert all(f"{name.replace('_', ' ')} {value:g}" in said for name, value in told["assumptions"].items())
     # 3 rows asked 8 times are 24 calls; the second gate's 2 questions take 48, of which 6 are left.
     assert "runtime.budget.max_calls 30 would be reached in gate2" in printed
 
@@ -412,6 +413,24 @@ def test_a_reader_that_stops_early_causes_no_noise(run: Path) -> None:
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_shares_of_a_pilot_are_percentages_like_their_rate() -> None:
+    table = Table("rates", "", ("pass_rate", "low", "high"), ((0.5, 0.2366, 0.7634),))
+    assert markdown_text(table) == "| goes on % | low % | high % |\n| ---: | ---: | ---: |\n| 50.0 | 23.7 | 76.3 |\n"
+    # A column of the same name elsewhere is what it is.
+    assert "0.2366" in markdown_text(table._replace(name="query"))
+
+
+def test_what_an_accepted_row_has_cost_fits_a_terminal_of_100() -> None:
+    columns = ("grouped_by", "name", "sft_rows", "rl_rows", "gate_tokens", "synthesis_tokens", "tokens_per_row")
+    row = ("teacher", "reader/careful/2+da2d61aa80af", 46, 0, 1_586_877, 318_965, 41_431)
+    shown = Console(width=200, file=io.StringIO())
+    shown.print(rich_table(Table("cost_per_row", "", columns, (row,)), width=100, short_ids=True))
+    assert isinstance(shown.file, io.StringIO)
+    lines = [line.rstrip() for line in shown.file.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 100
+    assert "1,586,877" in lines[-1]
 
 
 def test_markdown_and_csv_keep_cells_apart() -> None:

@@ -180,6 +180,22 @@ def test_a_mistake_in_a_model_is_named_once_and_as_the_recipe_has_it(place: Path
     assert all("did you mean `policy`?" in line for line in lines)
 
 
+def server(**fields: object) -> dict[str, object]:
+    return {"backend": "openai", "model": "m@1", "served_name": "m", "base_url": "http://127.0.0.1:1/v1", **fields}
+
+
+def test_a_mistake_between_two_sections_is_told_in_our_words_alone(place: Path) -> None:
+    models = {"base": server(), "teachers": [MODEL]}
+    told = refused(place, models=models, runtime={"budget": {"max_cost": 5}}).splitlines()[1]
+    assert told.startswith("  runtime.budget.max_cost: ")
+
+
+@pytest.mark.parametrize("urls", ["localhost:8000/v1", ["http://127.0.0.1:1/v1", "localhost:8000/v1"]])
+def test_an_address_of_a_server_without_its_scheme_is_refused_with_the_fix(place: Path, urls: object) -> None:
+    message = refused(place, models={"base": server(base_url=urls), "teachers": [MODEL]})
+    assert "models.base: base_url localhost:8000/v1: write the address as http://HOST:PORT/v1" in message
+
+
 def test_a_list_that_is_empty_is_still_refused(place: Path) -> None:
     assert "models.teachers: " in refused(place, models={"base": MODEL, "teachers": []})
 
