@@ -271,6 +271,8 @@ class Recipe(_Part):
     @model_validator(mode="after")
     def _weights_match_teachers(self) -> Self:
         weights, teachers = self.synthesize.weights, self.models.teachers
+        if weights and self.synthesize.policy != "weighted":
+            raise ValueError("synthesize.weights are read under `policy: weighted` only; set it, or remove them")
         if weights and len(weights) != len(teachers):
             raise ValueError(f"synthesize.weights holds {len(weights)} numbers for {len(teachers)} models.teachers")
         return self
@@ -289,7 +291,10 @@ class Recipe(_Part):
         roles = {"base": self.models.base, **{f"teachers.{n}": role for n, role in enumerate(self.models.teachers)}}
         free = [name for name, role in roles.items() if not isinstance(role, ReaderRole) and role.price is None]
         if self.runtime.budget.max_cost is not None and free:
-            raise ValueError(f"runtime.budget.max_cost: models.{free[0]} has no price: {{prompt, completion}}")
+            raise ValueError(
+                f"runtime.budget.max_cost: models.{free[0]} has no price; give it price: {{prompt: …, completion: …}}, "
+                "0 and 0 for a server of your own"
+            )
         return self
 
     @property

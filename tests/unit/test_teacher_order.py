@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
-from flows.recipe import SynthesisUse
+import pytest
+
+from flows.recipe import SynthesisUse, load_recipe
 from flows.stages.synthesize import ordered
 from pipeline.dialects import DEEPEYESV2
+from pipeline.errors import UsageError
 from pipeline.models.chat import Sampling
 from pipeline.rollout import Limits, Setting
+from tests.coldforge import DEMO
 from tests.fakes import ScriptedModel
 
 
@@ -55,3 +59,15 @@ def test_every_teacher_has_its_turn_and_the_order_is_the_questions_own() -> None
     orders = [[setting.model.revision for setting in ordered(teachers(3), use, "q")] for _ in range(2)]
     assert orders[0] == orders[1]
     assert sorted(orders[0]) == ["scripted/0", "scripted/1", "scripted/2"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["synthesize.weights=[1.0]"], "policy: weighted"),
+        (["synthesize.policy=weighted", "synthesize.weights=[1.0, 2.0]"], "2 numbers for 1"),
+    ],
+)
+def test_weights_that_would_not_be_read_are_refused(changes: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_recipe(DEMO, changes)
