@@ -313,6 +313,18 @@ def test_a_token_in_bytes_that_are_no_request_is_not_logged(url: str, caplog: py
     assert caplog.records == []
 
 
+def test_a_body_that_does_not_decompress_is_refused_without_a_traceback(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = urlsplit(url)
+    head = "PUT /sessions/0 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Encoding: gzip"
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(f"{head}\r\nContent-Length: 4\r\n\r\nnone".encode())
+        answer = b"".join(iter(lambda: connection.recv(1000), b""))  # until the service hangs up
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert caplog.records == []
+
+
 def test_other_machines_are_not_let_in_without_a_token() -> None:
     with pytest.raises(UsageError, match="COLDFORGE_SANDBOX_TOKEN"), service(Options(host="0.0.0.0")):  # noqa: S104
         pass

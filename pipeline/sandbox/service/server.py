@@ -36,7 +36,7 @@ _LOG = logging.getLogger(__name__)
 
 def _is_fault(record: logging.LogRecord) -> bool:
     """Return whether an error is ours: bytes that are no request are the sender's, and may hold a token."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError)
 
 
 _LOG.addFilter(_is_fault)
