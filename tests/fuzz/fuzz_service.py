@@ -26,7 +26,8 @@ from pipeline.sandbox.service.server import Options, serving
 from tests.fuzz.campaign import demand, fuzz
 
 TOKEN = "open-sesame"  # noqa: S105 - of a service that lives as long as this script
-POLICY = Policy(Limits(cell_seconds=1.0, grace_seconds=0.3, idle_seconds=1.0))
+# Above the service's patrol, or a cell would meet a session that the pool ends under it.
+POLICY = Policy(Limits(cell_seconds=1.0, grace_seconds=0.3, idle_seconds=6.0))
 """Short idle times: what a lost request has opened makes room for the next."""
 STATUSES = {200, 204, 400, 404, 405, 409, 410, 411, 413, 415, 417, 422, 429}
 """With a token: those of `protocol`, 405 for a method that a path does not have, 417 for `Expect`."""
