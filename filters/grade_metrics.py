@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import get_args
 
 from filters.answer_evasion import evasion
@@ -21,7 +22,7 @@ MAX_ANSWER = 300
 """Characters, as in `filters.answers`; ANLS takes time by the product of both lengths."""
 _ANLS_THRESHOLD = 0.5
 """Below it a similarity counts as 0 (Biten et al., Scene Text VQA, arXiv 1905.13648, equation 1)."""
-_RELAXED = 0.05
+_RELAXED = Fraction(1, 20)
 """Of the stored number (Masry et al., ChartQA, arXiv 2203.10244, section 5.1, after Methani et al., PlotQA)."""
 _YEAR = re.compile(r"1[6-9][0-9]{2}|20[0-9]{2}")
 """Years that charts show; a quantity written so is held to its value as well."""
@@ -120,7 +121,6 @@ def _relaxed_one(prediction: str, gold: str) -> bool:
     number, target = read_number(said), read_number(wanted)
     if number is None or target is None or target.value == 0 or _YEAR.fullmatch(wanted):
         return bool(tokens(said)) and tokens(said) == tokens(wanted)
-    values = [number.value]
-    if number.unit == "%" and not target.unit and abs(target.value) <= 1:
-        values = [number.value / 100]
-    return any(abs(value - target.value) * 20 <= abs(target.value) for value in values)
+    share = number.unit == "%" and not target.unit and abs(target.value) <= 1
+    value = number.value / 100 if share else number.value
+    return abs(value - target.value) <= _RELAXED * abs(target.value)

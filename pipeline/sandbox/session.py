@@ -181,10 +181,10 @@ class Session:
             # much has done so whether it was caught at it or not.
             used = self._cpu_seconds()
             self._hold_cpu(used)
-            interrupted = interrupted or used - cpu > limits.cell_cpu_seconds
             if self._group is not None and self._group.memory_kills():
                 raise self._memory_stop()
-            status, error = _judge(exchange, limits, interrupted=interrupted)
+            overran = not interrupted and used - cpu > limits.cell_cpu_seconds
+            status, error = _judge(exchange, limits, interrupted=interrupted, overran=overran)
         except wire.WireError as violation:
             stop = Stop("protocol_error", "ProtocolError", f"the session broke the protocol: {violation}")
             status, error = self._stopped(stop)
@@ -318,11 +318,14 @@ class Session:
         return report
 
 
-def _judge(exchange: Exchange, limits: Limits, *, interrupted: bool) -> tuple[CellStatus, CellError | None]:
+def _judge(
+    exchange: Exchange, limits: Limits, *, interrupted: bool, overran: bool
+) -> tuple[CellStatus, CellError | None]:
     """Return status and error of a cell that replied."""
     failure = _reply(exchange).error
-    if interrupted:
-        text = f"{_exceeded(limits)} and was interrupted; the session's variables are kept"
+    if interrupted or overran:
+        how = "and was interrupted" if interrupted else "of processor time"
+        text = f"{_exceeded(limits)} {how}; the session's variables are kept"
         return "timeout", CellError("TimeoutError", text, f"TimeoutError: {text}")
     if failure is None:
         return "ok", None

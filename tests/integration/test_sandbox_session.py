@@ -51,6 +51,14 @@ def test_sessions_share_nothing(pool: Pool) -> None:
     assert run(pool, "import os\nos.listdir('/box')").value == "[]"
 
 
+def test_a_cell_that_used_too_much_before_anybody_looked_is_not_ok() -> None:
+    limits = Limits(cell_seconds=30.0, cell_cpu_seconds=0.02)  # a tenth of a second passes between two looks
+    with Pool(Policy(limits), workers=1) as small, small.session() as session:
+        result = session.run("import time\nx, t = 1, time.process_time\nend = t() + 0.05\nwhile t() < end: pass")
+        assert (result.status, result.ended) == ("timeout", False)
+        assert session.run("x").value == "1"
+
+
 FORKS = """
 import os, time
 n = 0
