@@ -19,7 +19,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # The default of 20 s is too short for a first start on two busy cores (measured: 19 s of CPU).
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 180
 
-.PHONY: help setup demo check test test-vllm bench bench-sandbox bench-models soak fuzz clean
+.PHONY: help setup demo check test test-vllm bench bench-sandbox bench-models bench-gold soak fuzz clean
 
 help:
 	@echo 'make demo    curate the demo corpus into runs/demo (no GPU, network or key)'
@@ -29,6 +29,7 @@ help:
 	@echo 'make bench   measure the engine on this machine'
 	@echo 'make bench-sandbox   measure the sandbox beside a Jupyter kernel, a cold interpreter and a plain fork'
 	@echo 'make bench-models    measure the model client beside plain aiohttp and the OpenAI SDK, and the engine around it'
+	@echo 'make bench-gold      the demo with 400 questions, 5 % of them with wrong answers: how many become suspect'
 	@echo 'make soak    2,000 sandbox sessions, most of them hostile; fails if anything grows'
 	@echo 'make fuzz    each fuzzer of the sandbox for SECONDS (60)'
 	@echo 'make setup   what the others need; they call it themselves'
@@ -62,6 +63,9 @@ bench-sandbox: setup $(RIVALS)
 
 bench-models: setup $(SDKS)
 	$(BIN)/python -m tests.benchmarks.models
+
+bench-gold: setup
+	$(BIN)/python -m tests.benchmarks.wrong_gold
 
 soak: setup
 	$(BIN)/python -m tests.benchmarks.sandbox_soak

@@ -77,6 +77,13 @@ def gold_option(gold: str, choices: tuple[str, ...]) -> int | None:
     return min(named) if len(named) == 1 else None
 
 
+def answer_texts(answers: Sequence[str], choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what stored answers say: the text of an option that one names by its letter, else the answer itself."""
+    texts = option_texts(choices)
+    places = [gold_option(answer, choices) if choices else None for answer in answers]
+    return tuple(answer if place is None else texts[place] for answer, place in zip(answers, places, strict=True))
+
+
 def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
     """Return the place of the one option that a cleaned prediction commits to; None if that is not clear.
 

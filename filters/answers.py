@@ -16,6 +16,7 @@ from filters.answer_choices import commits_to_none, gold_option, meant_letter, m
 from filters.answer_evasion import evasion, refuses
 from filters.answer_numbers import read_number
 from filters.answer_text import clean, contains, equal, folded, hedged, negated, tokens, without_lead
+from filters.copied_answers import copied
 from filters.grade_dates import grade_date
 from filters.grade_expressions import grade_expression
 from filters.grade_lists import grade_list
@@ -23,7 +24,7 @@ from filters.grade_numbers import grade_number
 from filters.grades import Grade
 from pipeline.records import AnswerType, GradeResult
 
-VERSION = 2
+VERSION = 3
 """Rises whenever an equal answer may be graded otherwise; part of the fingerprint of every stage that grades."""
 
 MAX_ANSWER = 300
@@ -43,6 +44,7 @@ def grade(
     *,
     tolerance: float | None = None,
     choices: Sequence[str] | None = None,
+    question: str | None = None,
 ) -> GradeResult:
     """Grade a prediction against every stored spelling of the answer; the best verdict counts.
 
@@ -53,6 +55,7 @@ def grade(
         answer_type: Which grader reads them.
         tolerance: Relative, of the stored number; None asks for the exact value, as years and counts need.
         choices: The options, for `choice`.
+        question: The text of the question, where an answer that is copied from it is to be wrong.
 
     Returns:
         The verdict; `rule` names what decided, `detail` shows both sides as they were compared.
@@ -68,6 +71,8 @@ def grade(
         return GradeResult(verdict="undecided", rule="no_gold", detail=said)
     if said.endswith("?") and not any(text.rstrip().endswith("?") for text in (*known, *(choices or ()))):
         return GradeResult(verdict="wrong", rule="asked_back", detail=said)
+    if question is not None and copied(said, known, question, choices or ()):
+        return GradeResult(verdict="wrong", rule="copied", detail=said)
     match answer_type:
         case "choice":
             verdict = _grade_choice(said, known, tuple(choices or ()))

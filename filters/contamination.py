@@ -5,12 +5,15 @@ refused whatever is asked about it. Text decides alone only where it can: templa
 man holding?") are asked of thousands of different images, so a question with images is refused for its text
 only if an image is also close to that of the same entry. Where the manifest has no image to compare with,
 the whole text has to be equal and long.
+
+A question without images is also refused if a benchmark's question stands somewhere in it, and a solution that
+a source brought along if one stands in that.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -22,9 +25,9 @@ from filters.dedup import ImageHashes
 from pipeline.identity import normalise_question
 from pipeline.records import Decision
 
-VERSION = 1
+VERSION = 2
 
-Reason = Literal["benchmark_image", "benchmark_text"]
+Reason = Literal["benchmark_image", "benchmark_text", "benchmark_in_solution"]
 
 _RULE: Rule[Reason] = Rule("contamination", VERSION)
 
@@ -52,6 +55,9 @@ class ContaminationSettings(Settings):
     specific_tokens: int = Field(default=13, ge=1)
     """Tokens from which an equal text is taken for the same question without an image to compare; 13 is the
     n-gram length of lm-evaluation-harness."""
+    quoted_share: float = Field(default=0.8, gt=0, le=1)
+    """Share of an entry's n-grams that a longer text holds if it quotes that question. One changed word of 50 takes
+    a fifth of them. Entries below `specific_tokens` are never looked for: a long text holds any short phrase."""
 
 
 class BenchmarkEntry(Settings):
@@ -153,8 +159,12 @@ def contaminated(
     images: Sequence[ImageHashes],
     index: BenchmarkIndex,
     settings: ContaminationSettings,
+    *,
+    solution: str = "",
 ) -> Decision:
     """Reject a question of a benchmark. The score is the distance in bits for an image, the share for a text.
+
+    `solution` is what the source brought along to be learnt, if anything; it may quote another question than its own.
 
     Raises:
         ValueError: the images were hashed by another recipe than the benchmarks.
@@ -169,6 +179,9 @@ def contaminated(
     share = _text_share(text, images, near, index, settings)
     if share is not None:
         return _RULE.reject(question_id, "benchmark_text", share)
+    quoted = _quoted_share(solution, index, settings)
+    if quoted is not None:
+        return _RULE.reject(question_id, "benchmark_in_solution", quoted)
     return _RULE.keep(question_id)
 
 
@@ -210,7 +223,20 @@ def _text_share(
             or (number in same and index.entries[number].phash is None and len(tokens) >= settings.specific_tokens)
         )
     ]
-    return max(enough, default=None)
+    quoted = None if images else _quoted_share(text, index, settings)
+    return max((*enough, *(() if quoted is None else (quoted,))), default=None)
+
+
+def _quoted_share(text: str, index: BenchmarkIndex, settings: ContaminationSettings) -> float | None:
+    """Return how much of the entry that a text quotes most it holds, if that is enough to decide."""
+    held = Counter(
+        number
+        for ngram in _ngrams(normalise_question(text).split())
+        for number in index.by_ngram.get(ngram, ())
+        if len(index.entries[number].ngrams) > settings.specific_tokens - NGRAM
+    )
+    best = max((count / len(index.entries[number].ngrams) for number, count in held.items()), default=0.0)
+    return best if best >= settings.quoted_share else None
 
 
 def _near(images: Sequence[ImageHashes], index: BenchmarkIndex) -> set[int]:

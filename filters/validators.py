@@ -12,11 +12,12 @@ from typing import Literal
 from pydantic import Field
 
 from filters.base import Rule, Settings
+from filters.copied_answers import copied
 from filters.syntax import UnparsableCodeError, no_ops, skeleton
-from filters.turns import ARGUMENT, argument, informed, showed_something
+from filters.turns import ARGUMENT, CALLS, argument, informed, showed_something
 from pipeline.records import Decision, ObservationFacts, Question, ReplayResult, Trajectory, Turn
 
-VERSION = 1
+VERSION = 2
 
 IMAGE_MARK = "<image>"
 
@@ -33,10 +34,11 @@ GrammarReason = Literal[
     "bad_code",
 ]
 LengthReason = Literal["answer_too_long"]
+CopiedReason = Literal["copied_from_question"]
 ExecutedReason = Literal["execution_error"]
 PlaceholderReason = Literal["user_placeholders", "observation_placeholders"]
 SearchReason = Literal["repeated_image_search"]
-ToolReason = Literal["no_informed_call"]
+ToolReason = Literal["no_informed_call", "called"]
 NoOpReason = Literal["no_op_code", "unparsable_code"]
 ImageReason = Literal["blank_image", "unchanged_image", "unmeasured_image"]
 PathReason = Literal["host_path", "guest_path"]
@@ -45,6 +47,7 @@ ReplayReason = Literal["not_replayed", "replay_failed", "nondeterministic"]
 _ANSWER: Rule[AnswerReason] = Rule("answer", VERSION)
 _GRAMMAR: Rule[GrammarReason] = Rule("grammar", VERSION)
 _LENGTH: Rule[LengthReason] = Rule("answer_length", VERSION)
+_COPIED: Rule[CopiedReason] = Rule("copied", VERSION)
 _EXECUTED: Rule[ExecutedReason] = Rule("executed", VERSION)
 _PLACEHOLDERS: Rule[PlaceholderReason] = Rule("placeholders", VERSION)
 _SEARCH: Rule[SearchReason] = Rule("one_image_search", VERSION)
@@ -59,7 +62,7 @@ class ValidatorSettings(Settings):
     """What a valid trajectory is."""
 
     require_tool: bool = True
-    """At least one call that ran and showed something; a lane of tool-free rows turns it off."""
+    """At least one call that ran and showed something, in the lane `tools`; the other lanes allow none."""
     max_answer: int = Field(default=299, ge=1)
     """Characters. The reward of DeepEyesV2 gives nothing for an answer of 300 or more."""
     soft_replay: bool = True
@@ -82,6 +85,7 @@ def accept(
         answer_right(trajectory),
         grammar(trajectory),
         answer_length(trajectory, settings),
+        not_copied(trajectory, question),
         executed(trajectory),
         placeholders(trajectory),
         one_image_search(trajectory),
@@ -134,6 +138,13 @@ def answer_length(trajectory: Trajectory, settings: ValidatorSettings) -> Decisi
     return _LENGTH.keep(trajectory.id, float(length))
 
 
+def not_copied(trajectory: Trajectory, question: Question) -> Decision:
+    """Reject an answer that restates the question: whoever took it for right was shown only what had been asked."""
+    if copied(trajectory.answer or "", question.answers, question.text, question.choices):
+        return _COPIED.reject(trajectory.id, "copied_from_question")
+    return _COPIED.keep(trajectory.id)
+
+
 def executed(trajectory: Trajectory) -> Decision:
     """Reject if any call did not end `ok`; the score is how many."""
     failed = sum(turn.action in ARGUMENT and turn.status not in {"ok", "bad_call"} for turn in trajectory.turns)
@@ -160,8 +171,13 @@ def one_image_search(trajectory: Trajectory) -> Decision:
 
 
 def tool_used(trajectory: Trajectory, settings: ValidatorSettings) -> Decision:
-    """Require a call that showed something; the score is how many did."""
+    """Require a call that showed something in the lane `tools`, and none in the others; the score is how many did."""
     calls = sum(map(informed, trajectory.turns))
+    if trajectory.arm != "tools":
+        called = any(turn.action in CALLS for turn in trajectory.turns)
+        if called:
+            return _TOOL.reject(trajectory.id, "called", float(calls))
+        return _TOOL.keep(trajectory.id, 0.0)
     if settings.require_tool and not calls:
         return _TOOL.reject(trajectory.id, "no_informed_call", 0.0)
     return _TOOL.keep(trajectory.id, float(calls))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from filters.answer_choices import answer_texts
 from flows.driver import Driver
 from flows.inputs import Inputs, Job
 from flows.journal import Journal
@@ -71,6 +72,15 @@ def kept_ids(result: StageResult, route: Route | None = None) -> frozenset[str]:
     return frozenset(table.filter(chosen)["record_id"].to_pylist())
 
 
+def kept_outcomes(result: StageResult, ids: frozenset[str], span: Range) -> list[Outcome]:
+    """Return a stage's outcomes on the records in `ids` of one range, which it kept: they say where each goes."""
+    return [
+        outcome
+        for outcome in result.read("outcomes", Outcome, span)
+        if outcome.outcome == "kept" and outcome.record_id in ids
+    ]
+
+
 def questions_of(screened: StageResult, ids: frozenset[str], span: Range) -> tuple[Question, ...]:
     """Return the screened questions of one range whose id is in `ids`."""
     return tuple(question for question in screened.read("questions", Question, span) if question.id in ids)
@@ -78,9 +88,10 @@ def questions_of(screened: StageResult, ids: frozenset[str], span: Range) -> tup
 
 def question_keys(screened: StageResult, ids: frozenset[str] | None = None) -> Iterator[QuestionKey]:
     """Yield the columns that global stages read, of all screened questions or of those in `ids`."""
-    columns = ["id", "source", "category", "text", "images"]
+    columns = ["id", "source", "category", "text", "images", "choices", "answers", "answer_type"]
     for batch in read_columns(screened.paths("questions"), Question, columns).to_batches():
         for row in batch.to_pylist():
             if ids is None or row["id"] in ids:
                 images = tuple(image["sha256"] for image in row["images"])
-                yield QuestionKey.model_validate({**row, "images": images})
+                answers = answer_texts(row["answers"], tuple(row.pop("choices")))
+                yield QuestionKey.model_validate({**row, "images": images, "answers": answers})

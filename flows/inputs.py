@@ -12,7 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from filters.contamination import Benchmark
-from flows.recipe import Recipe, SourceUse, load_recipe
+from flows.recipe import Recipe, SourceUse
+from flows.recipe_file import load_recipe
 from pipeline.dialects import by_name
 from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE
@@ -21,6 +22,7 @@ from pipeline.prompts import Prompts, load_prompts
 from pipeline.records import SourceRow
 from pipeline.sources import Source, open_source, read_source
 from pipeline.sources.manifest import load_manifest
+from pipeline.tokens import TokenCounter
 from pipeline.tools.search.index import GALLERY, PAGES
 
 RunnerName = Literal["local", "prefect"]
@@ -71,6 +73,14 @@ class Inputs:
     search: Source | None
     """Holds the pages and pictures that the local search tools look through; None: there is no search."""
     benchmarks: tuple[Benchmark, ...]
+    tokens: TokenCounter
+    """Counts what the student learns of a row."""
+
+    @property
+    def solved(self) -> int:
+        """Return how many rows bring their solution along, so that no model is asked about them."""
+        lanes = {source.key: source.lane for source in self.sources}
+        return sum(lanes[row.source] is not None for row in self.rows)
 
     @property
     def terms(self) -> dict[str, str]:
@@ -89,9 +99,24 @@ def find_inputs(job: Job) -> Inputs:
     benchmarks = tuple(load_benchmark(name, job.recipe_path) for name in recipe.benchmarks)
     manifest_files(job)
     sources = tuple(open_use(job, use) for use in recipe.sources)
+    _require_texts(recipe, sources)
     search = find_corpus(job, sources)
     rows = limit_rows((row for source in sources for row in read_source(source)), job.limit)
-    return Inputs(prompts, sources, rows, search, benchmarks)
+    return Inputs(prompts, sources, rows, search, benchmarks, TokenCounter.open(recipe.student.tokenizer))
+
+
+def _require_texts(recipe: Recipe, sources: Iterable[Source]) -> None:
+    """Refuse a mix with long reasoning where no source holds any, before anything is paid for.
+
+    Raises:
+        UsageError: as said.
+    """
+    mix = recipe.select.mix
+    if mix is not None and mix.long_cot and not any(source.lane == "long_cot" for source in sources):
+        raise UsageError(
+            "select.mix: it asks for long_cot, and no source has `lane: long_cot`; add one "
+            "(manifests/sources/generic_long_cot.yaml says how it is written), or take long_cot out of the mix"
+        )
 
 
 def manifest_files(job: Job) -> dict[str, Path]:
@@ -124,6 +149,7 @@ def open_use(job: Job, use: SourceUse) -> Source:
         base=job.recipe_path.parent,
         questions=use.demo.questions if use.demo else None,
         seed=use.demo.seed if use.demo else 0,
+        wrong_golds=use.demo.wrong_golds if use.demo else 0.0,
     )
 
 

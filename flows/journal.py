@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from flows.cost.estimate import estimate
+from flows.cost.estimate import estimate, rows_of
 from flows.inputs import Inputs, Job
 from flows.world import Stock
 from pipeline.errors import UsageError
@@ -55,6 +55,8 @@ class Journal:
                 "sandbox": stock.world.python.pool.facts(),
                 "base": stock.base.revision,
                 "teachers": [teacher.revision for teacher in stock.teachers],
+                "stronger": stock.stronger.revision if stock.stronger is not None else None,
+                "judge": stock.judge.revision if stock.judge is not None else None,
                 "search": stock.world.search.revision,
                 "prices": _prices(stock),
             },
@@ -64,7 +66,7 @@ class Journal:
                     "started": datetime.now(UTC).isoformat(timespec="seconds"),
                     "runner": job.runner,
                     "limit": job.limit,
-                    "estimate": [line._asdict() for line in estimate(job.recipe, inputs.prompts, len(inputs.rows))],
+                    "estimate": [line._asdict() for line in estimate(job.recipe, inputs.prompts, rows_of(inputs))],
                     "stages": [],
                 },
             ],
@@ -123,6 +125,7 @@ def _prices(stock: Stock) -> list[dict[str, str | float]]:
     """Return what each model costs per million tokens: the ledger counts by it, and no record holds it."""
     by_model = {
         ("gate", stock.base.revision): stock.base.price,
+        **({("gate", stock.stronger.revision): stock.stronger.price} if stock.stronger is not None else {}),
         **{("synthesis", teacher.revision): teacher.price for teacher in stock.teachers},
     }
     # A price of nothing is none: a model of one's own.

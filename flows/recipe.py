@@ -6,31 +6,28 @@ decide fingerprints, so changing one makes the stages that read it run again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from filters.contamination import ContaminationSettings
 from filters.dedup import DedupSettings
 from filters.gates import GateSettings
+from filters.gold import GoldSettings
 from filters.images import ImageSettings
+from filters.judging import JudgeSettings
+from filters.lanes import LaneSettings
+from filters.long_cot import LongCotSettings
 from filters.questions import QuestionSettings
 from filters.selection import SelectionSettings
 from filters.validators import ValidatorSettings
-from flows.budget import BudgetUse, PriceUse
-from flows.hosted import BatchUse, HostedRole
-from flows.recipe_errors import explain
-from flows.served import OfflineRole
+from flows.budget import BudgetUse
+from flows.roles import ReaderRole, Role, calls_by_api, role_identity
 from pipeline.dialects import DialectName, by_name
-from pipeline.errors import UsageError
-from pipeline.identity import Json, digest
+from pipeline.identity import digest
 from pipeline.images import ViewFamily, ViewRule
-from pipeline.manifests import manifests_dir
-from pipeline.models.chat import Sampling
-from pipeline.models.serving import Serve
 from pipeline.rollout import Limits
 
 RlFormat = Literal["huggingface", "deepeyesv2", "verl"]
@@ -50,6 +47,8 @@ class DemoSize(_Part):
     questions: int = Field(default=100, ge=20)
     """Regular questions, before the rows that must be stopped."""
     seed: int = 0
+    wrong_golds: float = Field(default=0.0, ge=0, lt=1)
+    """Share of regular questions whose stored answer is swapped for another's: to measure what finds them."""
 
 
 class SourceUse(_Part):
@@ -70,63 +69,6 @@ class SearchUse(_Part):
     path as there."""
 
 
-class ReaderRole(_Part):
-    """The embedded vision model."""
-
-    backend: Literal["reader"]
-    policy: Literal["naive", "careful"]
-    sampling: Sampling = Sampling()
-
-
-class ServerRole(_Part):
-    """A model behind a server of the OpenAI protocol, such as vLLM."""
-
-    backend: Literal["openai"]
-    model: str
-    """Identity of the weights, such as `Qwen/Qwen2.5-VL-7B-Instruct@cc594898`; decides what is paid again."""
-    served_name: str = ""
-    base_url: str | tuple[str, ...] = ()
-    """Such as `http://127.0.0.1:8000/v1`, or a list of them that serve the same; not identity."""
-    serve: Serve | None = None
-    """In place of both: vLLM is started when a stage needs the model, and stopped afterwards; not identity."""
-    api_key_env: str | None = None
-    """Name of the environment variable with the key; never the key."""
-    in_flight: int = Field(default=64, ge=1)
-    """Requests open at once, over all URLs."""
-    rpm: int | None = Field(default=None, ge=1)
-    """Requests per minute that the service allows."""
-    tpm: int | None = Field(default=None, ge=1)
-    """Tokens per minute that the service allows."""
-    timeout_seconds: float = Field(default=600.0, gt=0)
-    """For one try of one answer."""
-    patience_seconds: float = Field(default=300.0, ge=0)
-    """How long servers may be down, or a request keep failing, before the run stops."""
-    fingerprint: Literal["strict", "ignore"] = "strict"
-    """Whether another `system_fingerprint` is another model version, which stops a run; `ignore` for services that
-    run several configurations at once, as OpenAI's does."""
-    price: PriceUse | None = None
-    """None: nothing, such as for a server of one's own."""
-    tools_api: Literal["text", "native"] = "text"
-    """How tools are called: in the text that the model writes, or by the API, where the dialect can."""
-    sampling: Sampling = Sampling()
-    batch: BatchUse | None = None
-    """None: every request on its own. Batches are OpenAI's, and of services that copy its API; vLLM has none."""
-
-    @model_validator(mode="after")
-    def _has_a_server(self) -> Self:
-        if bool(self.base_url and self.served_name) == (self.serve is not None):
-            raise ValueError("give base_url and served_name of a server that runs, or serve: {model} to start one")
-        if self.serve is not None and (self.batch is not None or self.api_key_env is not None):
-            raise ValueError("serve: a server of our own takes no batch and no api_key_env")
-        for url in (self.base_url,) if isinstance(self.base_url, str) else self.base_url:
-            if url and not url.startswith(("http://", "https://")):
-                raise ValueError(f"base_url {url}: write the address as http://HOST:PORT/v1")
-        return self
-
-
-Role = Annotated[ReaderRole | ServerRole | OfflineRole | HostedRole, Field(discriminator="backend")]
-
-
 class Student(_Part):
     """The model that the data is for."""
 
@@ -134,9 +76,15 @@ class Student(_Part):
     revision: str
     max_pixels: int = Field(ge=4 * 28 * 28)
     """Budget per image; the released DeepEyesV2 configuration trains with 262,144."""
+    deploy_pixels: int | None = Field(default=None, ge=4 * 28 * 28)
+    """Budget per image where the student will be used, if it is larger: what is easy there is only hard for our
+    blurring. Gate 1 then asks its survivors once more at this budget, and labels those as `resolution_artifact`."""
     view: Literal["student", "native"] = "student"
     """`native` shows models what the student will not see; every row says so."""
     cutoff_len: int = Field(default=20_480, ge=1)
+    tokenizer: Path | None = None
+    """A directory with its `tokenizer.json`, to count what it learns of a row; relative paths start at the recipe.
+    None: 4 characters per token. Where it is does not count, what it holds does."""
     template: str = "qwen2_vl"
     coordinates: Literal["original_pixels", "seen_pixels", "norm1000"] = "original_pixels"
     """Of boxes and points in what is learnt."""
@@ -148,10 +96,22 @@ class Student(_Part):
             raise ValueError(f"{value} is not supported yet; coordinates are rendered as original_pixels only")
         return value
 
+    @model_validator(mode="after")
+    def _deploys_larger(self) -> Self:
+        if self.deploy_pixels is not None and self.deploy_pixels <= self.max_pixels:
+            raise ValueError(
+                f"deploy_pixels {self.deploy_pixels} must be above max_pixels {self.max_pixels}; remove it"
+            )
+        return self
+
     @property
     def view_rule(self) -> ViewRule:
         """Return how images are resized before any model sees them."""
-        return ViewRule(self.family, self.max_pixels, self.view)
+        return self.view_at(self.max_pixels)
+
+    def view_at(self, pixels: int) -> ViewRule:
+        """Return the same for another budget."""
+        return ViewRule(self.family, pixels, self.view)
 
 
 class Models(_Part):
@@ -159,6 +119,10 @@ class Models(_Part):
 
     base: Role
     teachers: tuple[Role, ...] = Field(min_length=1)
+    stronger: Role | None = None
+    """Asked without tools about what the base model fails: what it always solves is rejected at gate 1."""
+    judge: Role | None = None
+    """Asked about answers that no rule decides. None: those stay unknown."""
 
     @model_validator(mode="after")
     def _teachers_differ(self) -> Self:
@@ -168,6 +132,25 @@ class Models(_Part):
         if twice:
             raise ValueError(f"teachers.{twice[0]} is the same model under the same sampling as one before it")
         return self
+
+    @model_validator(mode="after")
+    def _stronger_differs(self) -> Self:
+        if self.stronger is not None and role_identity(self.stronger) == role_identity(self.base):
+            raise ValueError("stronger is the base model itself; name another, or remove it")
+        return self
+
+    @field_validator("judge")
+    @classmethod
+    def _can_judge(cls, judge: Role | None) -> Role | None:
+        if isinstance(judge, ReaderRole):
+            raise ValueError("the reader only reads pictures; name a server or a hosted model")  # noqa: TRY004 - a value
+        return judge
+
+    def roles(self) -> Mapping[str, Role]:
+        """Return every role by its place in `models`."""
+        named = {"base": self.base, **{f"teachers.{number}": role for number, role in enumerate(self.teachers)}}
+        extra = {"stronger": self.stronger, "judge": self.judge}
+        return {**named, **{name: role for name, role in extra.items() if role is not None}}
 
 
 class PromptUse(_Part):
@@ -262,6 +245,10 @@ class Recipe(_Part):
     dedup: DedupSettings = DedupSettings()
     decontaminate: ContaminationSettings = ContaminationSettings()
     gate: GateSettings = GateSettings()
+    judge: JudgeSettings = JudgeSettings()
+    gold: GoldSettings = GoldSettings()
+    lanes: LaneSettings = LaneSettings()
+    long_cot: LongCotSettings = LongCotSettings()
     synthesize: SynthesisUse = SynthesisUse()
     validate_: ValidatorSettings = Field(default=ValidatorSettings(), alias="validate")
     select: SelectionSettings = SelectionSettings()
@@ -281,14 +268,36 @@ class Recipe(_Part):
     def _dialect_fits(self) -> Self:
         if self.dialect != "deepeyesv2" and "deepeyesv2" in (self.export.rl or ()):
             raise ValueError(f"export.rl: the environment deepeyesv2 does not read the dialect {self.dialect}")
-        native = [role for role in (self.models.base, *self.models.teachers) if calls_by_api(role)]
+        native = any(calls_by_api(role) for role in self.models.roles().values())
         if native and not by_name(self.dialect).tools:
             raise ValueError(f"tools_api: native needs calls that are JSON; the dialect {self.dialect} has others")
         return self
 
     @model_validator(mode="after")
+    def _mix_has_lanes(self) -> Self:
+        mix, lanes = self.select.mix, self.lanes
+        if mix is not None and mix.no_call and not lanes.no_call:
+            raise ValueError("select.mix.no_call asks for rows, and lanes.no_call keeps no question for them; set both")
+        if mix is not None and mix.plain_cot and not lanes.plain_cot:
+            raise ValueError("select.mix.plain_cot asks for rows, and lanes.plain_cot keeps no question; set both")
+        return self
+
+    @model_validator(mode="after")
+    def _judge_is_there(self) -> Self:
+        if self.gate.judge_questions and self.models.judge is None:
+            raise ValueError("gate.judge_questions asks models.judge, and there is none; name one, or turn it off")
+        return self
+
+    @model_validator(mode="after")
+    def _sweep_differs(self) -> Self:
+        budgets = (self.student.max_pixels, *filter(None, (self.student.deploy_pixels,)), *self.gate.sweep)
+        if len(set(budgets)) < len(budgets):
+            raise ValueError("gate.sweep: each budget once, and other than student.max_pixels and deploy_pixels")
+        return self
+
+    @model_validator(mode="after")
     def _cost_has_prices(self) -> Self:
-        roles = {"base": self.models.base, **{f"teachers.{n}": role for n, role in enumerate(self.models.teachers)}}
+        roles = self.models.roles()
         free = [name for name, role in roles.items() if not isinstance(role, ReaderRole) and role.price is None]
         if self.runtime.budget.max_cost is not None and free:
             raise ValueError(
@@ -316,83 +325,6 @@ class Recipe(_Part):
         """
         content = self.model_dump(mode="json", by_alias=True, exclude={"name", "runtime", "prompts"})
         content["prompts"] = dict(prompts)
-        content["models"] = {
-            "base": role_identity(self.models.base),
-            "teachers": [role_identity(teacher) for teacher in self.models.teachers],
-        }
+        content["student"].pop("tokenizer")
+        content["models"] = {name: role_identity(role) for name, role in self.models.roles().items()}
         return digest(content)
-
-
-def calls_by_api(role: Role) -> bool:
-    """Return whether a model is given its tools as structure and not in the system text."""
-    return not isinstance(role, ReaderRole) and role.tools_api == "native"
-
-
-def role_identity(role: Role) -> Json:
-    """Return a role without its address."""
-    runtime = {
-        *("served_name", "base_url", "serve", "api_key_env", "in_flight", "batch"),
-        *("rpm", "tpm", "timeout_seconds", "patience_seconds", "fingerprint", "price"),
-    }
-    content: Json = role.model_dump(mode="json", exclude=runtime)
-    return content
-
-
-def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe and apply `a.b=value` changes (values are YAML).
-
-    Raises:
-        UsageError: the file, a change or a field is wrong; the message names each and says what is allowed.
-    """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        known = ", ".join(sorted(f"manifests/recipes/{p.name}" for p in (manifests_dir() / "recipes").glob("*.yaml")))
-        raise UsageError(
-            f"recipe {path} cannot be read ({error.strerror}); recipes that come along: {known}"
-        ) from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"recipe {path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"recipe {path}: a recipe is a mapping of fields, such as `name: demo`")
-    for change in changes:
-        _apply(content, change)
-    try:
-        recipe = Recipe.model_validate(content)
-    except ValidationError as error:
-        raise UsageError(f"recipe {path}:\n{explain(error, Recipe)}") from error
-    guidance = recipe.prompts.teacher_guidance
-    if guidance is not None and not guidance.is_absolute():
-        prompts = recipe.prompts.model_copy(update={"teacher_guidance": path.parent / guidance})
-        recipe = recipe.model_copy(update={"prompts": prompts})
-    return recipe
-
-
-def _apply(content: dict[str, Any], change: str) -> None:
-    where, equals, text = change.partition("=")
-    if not equals or not where:
-        raise UsageError(f"--set {change}: write it as field.subfield=value")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {change}: the value is not YAML: {error}") from error
-    *parents, last = where.split(".")
-    node: Any = content
-    for name in parents:
-        node = _child(node, name, change)
-    if isinstance(node, dict):
-        node[last] = value
-    else:
-        node[_position(node, last, change)] = value
-
-
-def _child(node: Any, name: str, change: str) -> Any:
-    """Return a field, made if the recipe leaves it to its default, or an entry of a list."""
-    return node.setdefault(name, {}) if isinstance(node, dict) else node[_position(node, name, change)]
-
-
-def _position(node: Any, name: str, change: str) -> int:
-    if isinstance(node, list) and name.isdigit() and int(name) < len(node):
-        return int(name)
-    held = f"a list of {len(node)}" if isinstance(node, list) else f"{node!r}"
-    raise UsageError(f"--set {change}: {name} is not in {held}")

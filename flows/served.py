@@ -25,6 +25,8 @@ class OfflineRole(BaseModel):
     backend: Literal["vllm_offline"]
     model: str
     """Identity of the weights, such as `Qwen/Qwen2.5-VL-7B-Instruct@cc594898`; decides what is paid again."""
+    family: str = ""
+    """Of the model, where its name does not begin with it."""
     serve: Serve
     in_flight: int = Field(default=256, ge=1)
     """Requests handed over at once; the engine batches what fits and queues the rest."""

@@ -5,21 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from filters import answers, contamination, dedup, gates, images, questions, selection, validators
+from filters import (
+    answers,
+    contamination,
+    dedup,
+    gates,
+    gold,
+    images,
+    lanes,
+    long_cot,
+    questions,
+    selection,
+    templates,
+    validators,
+)
+from filters import chance as filter_chance
+from filters.base import Settings
 from flows.inputs import Inputs
-from flows.recipe import Recipe, role_identity
-from flows.world import Stock
+from flows.recipe import Recipe
+from flows.roles import role_identity
+from flows.world import TAUGHT, Stock, open_judge
 from pipeline.identity import Json
 from pipeline.images import HASH_RECIPE
 from pipeline.records import (
+    ArmCount,
     Cluster,
     Decision,
     GateCount,
     ImageFacts,
+    JudgeVotes,
     ObservationFacts,
     Question,
     Record,
     ReplayResult,
+    Suspicion,
+    TemplateFacts,
     Trajectory,
     TrajectoryKey,
 )
@@ -35,7 +55,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 ORDER = tuple(stage for group in GROUPS.values() for stage in group)
 
-VERSIONS: Mapping[str, int] = dict.fromkeys(ORDER, 1)
+VERSIONS: Mapping[str, int] = {**dict.fromkeys(ORDER, 1), "validate": 2, "select": 2, "publish": 2}
 """Raised by hand when a stage's own code writes something else; filters carry their own versions."""
 
 
@@ -61,24 +81,6 @@ def declare(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, Stage]
 
 
 def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
-    hashes = inputs.prompts.hashes()
-    gate: dict[str, Json] = {
-        "settings": recipe.gate.model_dump(mode="json"),
-        "filter": gates.VERSION,
-        "grader": answers.VERSION,
-        "rollout": _rollout(recipe, stock),
-        "model": role_identity(recipe.models.base),
-    }
-    synthesis: Json = {
-        "teaching": recipe.synthesize.model_dump(mode="json"),
-        "validators": _filter(recipe.validate_.model_dump(mode="json"), validators.VERSION),
-        "grader": answers.VERSION,
-        "rollout": _rollout(recipe, stock),
-        "prompts": hashes["teacher/tools"],
-        "teachers": [role_identity(role) for role in recipe.models.teachers],
-    }
-    gate_tables: Mapping[str, type[Record]] = {"counts": GateCount, "trajectories": Trajectory}
-    teachers = " ".join(teacher.revision for teacher in stock.teachers)
     return {
         "ingest": _Part(
             "map",
@@ -88,32 +90,47 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
         "screen": _Part(
             "map",
             {
-                "images": _filter(recipe.images.model_dump(mode="json"), images.VERSION),
-                "questions": _filter(recipe.questions.model_dump(mode="json"), questions.VERSION),
+                "images": _filter(recipe.images, images.VERSION),
+                "questions": _filter(recipe.questions, questions.VERSION),
                 "grader": answers.VERSION,
+                "chance": filter_chance.VERSION,
                 "hashes": HASH_RECIPE,
             },
             {"questions": Question, "facts": ImageFacts},
         ),
-        "dedup": _Part("global", _filter(recipe.dedup.model_dump(mode="json"), dedup.VERSION), {"clusters": Cluster}),
+        "dedup": _Part(
+            "global",
+            {**_filter(recipe.dedup, dedup.VERSION), "templates": templates.VERSION},
+            {"clusters": Cluster, "templates": TemplateFacts},
+        ),
         "decontaminate": _Part(
             "global",
             {
-                "rule": _filter(recipe.decontaminate.model_dump(mode="json"), contamination.VERSION),
+                "rule": _filter(recipe.decontaminate, contamination.VERSION),
                 "benchmarks": [benchmark.model_dump(mode="json") for benchmark in inputs.benchmarks],
             },
             {},
         ),
-        "gate1": _Part("map", {**gate, "prompts": hashes["base/plain"]}, gate_tables, stock.base.revision),
-        "gate2": _Part("map", {**gate, "prompts": hashes["base/tools"]}, gate_tables, stock.base.revision),
-        "synthesize": _Part("map", synthesis, {"trajectories": Trajectory, "unfinished": Trajectory}, teachers),
+        **_model_stages(recipe, inputs, stock),
         "validate": _Part(
             "map",
-            _filter(recipe.validate_.model_dump(mode="json"), validators.VERSION),
+            {
+                **_filter(recipe.validate_, validators.VERSION),
+                "long_cot": _filter(recipe.long_cot, long_cot.VERSION),
+                "tokens": inputs.tokens.name,
+            },
             {"decisions": Decision, "facts": ObservationFacts, "replays": ReplayResult, "keys": TrajectoryKey},
             stock.world.python.pool.identity,
         ),
-        "select": _Part("global", _filter(recipe.select.model_dump(mode="json"), selection.VERSION), {}),
+        "select": _Part(
+            "global",
+            {
+                **_filter(recipe.select, selection.VERSION),
+                "deploy_pixels": recipe.student.deploy_pixels,
+                "max_plain_right": recipe.gate.max_plain_right,
+            },
+            {},
+        ),
         "publish": _Part(
             "global",
             {
@@ -121,16 +138,71 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
                 "sources": dict(inputs.terms),
                 "dialect": recipe.dialect,
                 "formats": {"sft": list(recipe.export.sft), "rl": list(recipe.rl_formats)},
-                "student": recipe.student.model_dump(mode="json"),
-                "prompts": dict(hashes),
+                "student": recipe.student.model_dump(mode="json", exclude={"tokenizer"}),
+                "tokens": inputs.tokens.name,
+                "max_plain_right": recipe.gate.max_plain_right,
+                "prompts": dict(inputs.prompts.hashes()),
             },
             {},
         ),
     }
 
 
-def _filter(settings: Json, version: int) -> Json:
-    return {"settings": settings, "version": version}
+def _model_stages(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
+    """Return the stages that ask models."""
+    hashes = inputs.prompts.hashes()
+    judge = open_judge(recipe, stock)
+    common: dict[str, Json] = {
+        "grader": answers.VERSION,
+        "judge": None if judge is None else judge.identity(),
+        "rollout": _rollout(recipe, stock),
+    }
+    gate: dict[str, Json] = {
+        **common,
+        "settings": recipe.gate.model_dump(mode="json"),
+        "filter": gates.VERSION,
+        "chance": filter_chance.VERSION,
+        "model": role_identity(recipe.models.base),
+    }
+    stronger = recipe.models.stronger
+    hard: Json = {
+        **gate,
+        "prompts": hashes["base/plain"],
+        "lanes": _filter(recipe.lanes, lanes.VERSION),
+        "deploy_pixels": recipe.student.deploy_pixels,
+        "stronger": None if stronger is None or stock.stronger is None else role_identity(stronger),
+    }
+    helped: Json = {**gate, "prompts": hashes["base/tools"], "fresh": hashes["base/plain"]}
+    synthesis: Json = {
+        **common,
+        "gold": {**_filter(recipe.gold, gold.VERSION), "families": dict(stock.families)},
+        "teaching": recipe.synthesize.model_dump(mode="json"),
+        "validators": _filter(recipe.validate_, validators.VERSION),
+        "prompts": {lane: hashes[f"{speaker}/{mode}"] for lane, (speaker, mode) in TAUGHT.items()},
+        "solutions": {"prompts": hashes["export/plain"], "version": long_cot.VERSION},
+        "teachers": [role_identity(role) for role in recipe.models.teachers],
+    }
+    tables: Mapping[str, type[Record]] = {
+        "counts": GateCount,
+        "trajectories": Trajectory,
+        "arms": ArmCount,
+        "votes": JudgeVotes,
+    }
+    asked = [stock.base.revision, *([stock.stronger.revision] if stock.stronger is not None else [])]
+    return {
+        "gate1": _Part("map", hard, tables, " ".join(asked)),
+        "gate2": _Part("map", helped, tables, stock.base.revision),
+        "synthesize": _Part(
+            "map",
+            synthesis,
+            {"trajectories": Trajectory, "unfinished": Trajectory, "votes": JudgeVotes, "suspicions": Suspicion},
+            " ".join(teacher.revision for teacher in stock.teachers),
+        ),
+    }
+
+
+def _filter(settings: Settings, version: int) -> dict[str, Json]:
+    return {"settings": settings.model_dump(mode="json"), "version": version}
 
 
 def _rollout(recipe: Recipe, stock: Stock) -> Json:

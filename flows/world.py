@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from flows.driver import Driver
 from flows.hosted import HostedRole, open_hosted, open_openai_batches
 from flows.inputs import Inputs
-from flows.recipe import ReaderRole, Recipe, Role, ServerRole, calls_by_api
+from flows.judging import Judge
+from flows.recipe import Recipe
+from flows.roles import ReaderRole, Role, ServerRole, calls_by_api, family_of
 from flows.sandboxes import open_sandbox
 from flows.served import Launches, OfflineRole
-from pipeline.dialects import by_name
+from pipeline.dialects import Dialect, by_name
 from pipeline.identity import canonical_json
+from pipeline.judge_prompts import load_judge_prompts
 from pipeline.models.batches import Batched
 from pipeline.models.chat import ChatModel
 from pipeline.models.hosted_model import HostedModel
@@ -27,7 +31,7 @@ from pipeline.models.server import Server
 from pipeline.models.views import Views
 from pipeline.prompts import Prompts
 from pipeline.prompts import Role as Speaker
-from pipeline.records import Mode, Purpose
+from pipeline.records import Arm, Mode, Purpose
 from pipeline.rollout import Setting, World
 from pipeline.sandbox import Sandbox
 from pipeline.tools.python import PythonTool
@@ -43,6 +47,10 @@ class Stock:
     world: World
     base: Metered
     teachers: tuple[Metered, ...]
+    stronger: Metered | None
+    judge: Metered | None
+    families: Mapping[str, str]
+    """Of each model's revision that attempts questions."""
     meter: Meter
     """Counts what all models cost."""
     replay: Sandbox
@@ -57,17 +65,25 @@ class Stock:
             UsageError: a server does not serve the model, or refuses the key.
             InfrastructureError: a server cannot be reached.
         """
-        models = (metered.model for metered in (self.base, *self.teachers))
+        models = (metered.model for metered in self._models())
         servers = (model for model in models if isinstance(model, Server | HostedModel | Batched | Served | Offline))
         await asyncio.gather(*(server.check() for server in servers))
 
     async def stop_unasked(self, stage: str) -> None:
         """Stop the model servers of ours that a stage does not ask: others may need their GPUs."""
-        asked = {"gate1": (self.base,), "gate2": (self.base,), "synthesize": self.teachers}.get(stage, ())
+        by_stage: Mapping[str, tuple[Metered | None, ...]] = {
+            "gate1": (self.base, self.stronger, self.judge),
+            "gate2": (self.base, self.judge),
+            "synthesize": (*self.teachers, self.judge),
+        }
+        asked = [of for of in by_stage.get(stage, ()) if of is not None]
         needed = {of.model.launch for of in asked if isinstance(of.model, Served | Offline)}
-        for of in (self.base, *self.teachers):
+        for of in self._models():
             if isinstance(of.model, Served | Offline) and of.model.launch not in needed:
                 await of.model.aclose()
+
+    def _models(self) -> tuple[Metered, ...]:
+        return tuple(of for of in (self.base, *self.teachers, self.stronger, self.judge) if of is not None)
 
 
 def open_stock(recipe: Recipe, inputs: Inputs, driver: Driver) -> Stock:
@@ -93,10 +109,17 @@ def open_stock(recipe: Recipe, inputs: Inputs, driver: Driver) -> Stock:
     def metered(role: Role) -> Metered:
         return Metered(_open_model(role, driver, perceiver, launches), meter, role_price(role))
 
+    models = recipe.models
+    base, teachers = metered(models.base), tuple(metered(role) for role in models.teachers)
+    families = {base.revision: family_of(models.base)}
+    families |= {of.revision: family_of(role) for of, role in zip(teachers, models.teachers, strict=True)}
     return Stock(
         world=world,
-        base=metered(recipe.models.base),
-        teachers=tuple(metered(role) for role in recipe.models.teachers),
+        base=base,
+        teachers=teachers,
+        stronger=metered(models.stronger) if models.stronger is not None else None,
+        judge=metered(models.judge) if models.judge is not None else None,
+        families=families,
         meter=meter,
         replay=replay,
         slots=asyncio.Semaphore(recipe.runtime.rollouts),
@@ -161,19 +184,6 @@ def open_server(role: ServerRole, driver: Driver) -> Server:
     )
 
 
-def gate_setting(recipe: Recipe, inputs: Inputs, stock: Stock, mode: Mode) -> Setting:
-    """Return how the base model is asked in a gate."""
-    asked = _Asked(stock.base, recipe.models.base, "base", "gate", mode)
-    return _setting(recipe, inputs.prompts, asked)
-
-
-def teacher_settings(recipe: Recipe, inputs: Inputs, stock: Stock) -> tuple[Setting, ...]:
-    """Return how each teacher is asked, in the recipe's order."""
-    pairs = zip(stock.teachers, recipe.models.teachers, strict=True)
-    asked = (_Asked(model, role, "teacher", "synthesis", "tools") for model, role in pairs)
-    return tuple(_setting(recipe, inputs.prompts, one) for one in asked)
-
-
 class _Asked(NamedTuple):
     """Which model is asked, as whom and for what."""
 
@@ -181,7 +191,86 @@ class _Asked(NamedTuple):
     role: Role
     speaker: Speaker
     purpose: Purpose
+    arm: Arm
     mode: Mode
+
+
+def gate_setting(recipe: Recipe, inputs: Inputs, stock: Stock, arm: Arm, mode: Mode) -> Setting:
+    """Return how the base model is asked in an arm of a gate; in `stronger`, how that model is."""
+    model, role = stock.base, recipe.models.base
+    if arm == "stronger":
+        if stock.stronger is None or recipe.models.stronger is None:
+            raise AssertionError("there is no stronger model to ask")
+        model, role = stock.stronger, recipe.models.stronger
+    return _setting(recipe, inputs.prompts, _Asked(model, role, "base", "gate", arm, mode))
+
+
+TaughtLane = Literal["tools", "no_call", "plain_cot"]
+"""Lanes in which teachers are asked; the texts of `long_cot` bring their solution along."""
+
+TAUGHT: Mapping[TaughtLane, tuple[Speaker, Mode]] = {
+    "tools": ("teacher", "tools"),
+    "no_call": ("no_call", "tools"),
+    "plain_cot": ("teacher", "plain"),
+}
+"""Under which prompts teachers are asked."""
+
+
+def teacher_settings(recipe: Recipe, inputs: Inputs, stock: Stock, lane: TaughtLane) -> tuple[Setting, ...]:
+    """Return how each teacher is asked in a lane, in the recipe's order."""
+    speaker, mode = TAUGHT[lane]
+    pairs = zip(stock.teachers, recipe.models.teachers, strict=True)
+    asked = (_Asked(model, role, speaker, "synthesis", lane, mode) for model, role in pairs)
+    return tuple(_setting(recipe, inputs.prompts, one) for one in asked)
+
+
+class PlainPrompt(NamedTuple):
+    """Under which prompts a student is trained on a text that has its solution."""
+
+    system: str
+    user_template: str
+    prompts: str
+    """Canonical JSON: role → sha256."""
+    dialect: Dialect
+    view: str
+    """Canonical JSON, as of any rollout."""
+    seed: int
+    count: Callable[[str], int]
+    """Returns the tokens of a text."""
+
+
+def plain_prompt(recipe: Recipe, inputs: Inputs) -> PlainPrompt:
+    """Return what a student without tools is told."""
+    prompts, rule = inputs.prompts, recipe.student.view_rule
+    return PlainPrompt(
+        system=prompts.system("export", "plain"),
+        user_template=prompts.user("export", "plain"),
+        prompts=canonical_json({"export/plain": prompts.hash("export", "plain")}),
+        dialect=by_name(recipe.dialect),
+        view=canonical_json({"family": rule.family, "max_pixels": rule.max_pixels, "policy": rule.policy, "seen": []}),
+        seed=recipe.seed,
+        count=inputs.tokens.count,
+    )
+
+
+def open_judge(recipe: Recipe, stock: Stock) -> Judge | None:
+    """Return the judge of a recipe, None where it names none.
+
+    Raises:
+        UsageError: its prompts or its sampling are wrong.
+    """
+    role = recipe.models.judge
+    if role is None or stock.judge is None:
+        return None
+    return Judge(
+        model=stock.judge,
+        sampling=role.sampling,
+        seed=recipe.seed,
+        calls=stock.world.calls,
+        views=stock.world.views,
+        prompts=load_judge_prompts(),
+        settings=recipe.judge,
+    )
 
 
 def _setting(recipe: Recipe, prompts: Prompts, asked: _Asked) -> Setting:
@@ -189,6 +278,7 @@ def _setting(recipe: Recipe, prompts: Prompts, asked: _Asked) -> Setting:
     text_hash = prompts.hash(asked.speaker, asked.mode, native=native)
     return Setting(
         purpose=asked.purpose,
+        arm=asked.arm,
         mode=asked.mode,
         dialect=dialect,
         tools=dialect.tools if native and asked.mode == "tools" else "",

@@ -1,9 +1,9 @@
 """Prompt texts by role and mode, read from `manifests/prompts/<name>/`.
 
-`base` is asked at the gates, `teacher` writes the trajectories and may be guided, `export` is what the
-student is trained on. The text with tools is the plain text and the tool text after it, so that a gate
-compares nothing but the tools. Where calls are JSON, how they are written is a text of its own: a provider
-that takes calls as structure tells its model itself.
+`base` is asked at the gates, `teacher` writes the trajectories and may be guided, `no_call` is a teacher that
+shows where no call is needed, `export` is what the student is trained on. The text with tools is the plain text
+and the tool text after it, so that a gate compares nothing but the tools. Where calls are JSON, how they are
+written is a text of its own: a provider that takes calls as structure tells its model itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.identity import digest
 from pipeline.manifests import manifests_dir
 from pipeline.records import Mode
 
-Role = Literal["base", "teacher", "export"]
+Role = Literal["base", "teacher", "no_call", "export"]
 
 _SLOTS = ("{images}", "{question}")
 _TOOLS_SLOT = "{tools}"
@@ -44,6 +44,10 @@ class Prompts:
     """Follows `plain_user` where there are tools."""
     guidance: str
     """Follows the system prompt of teachers that have tools; never exported."""
+    no_call_guidance: str
+    """In its place where a teacher is to answer without a call."""
+    plain_guidance: str
+    """Follows the system prompt of teachers that have no tools."""
 
     def system(self, role: Role, mode: Mode, *, native: bool = False) -> str:
         """Return the system prompt; `native`: for a provider that takes calls as structure."""
@@ -52,9 +56,12 @@ class Prompts:
             parts.append(self.tools_system)
             if not native:
                 parts.append(self.calls_system)
-            if role == "teacher":
-                parts.append(self.guidance)
-        return _join(parts)
+        guidance = {
+            ("teacher", "tools"): self.guidance,
+            ("no_call", "tools"): self.no_call_guidance,
+            ("teacher", "plain"): self.plain_guidance,
+        }
+        return _join([*parts, guidance.get((role, mode), "")])
 
     def user(self, role: Role, mode: Mode) -> str:  # noqa: ARG002 - the same for all roles, so that only `system` knows
         """Return the template of the first user message."""
@@ -66,7 +73,10 @@ class Prompts:
 
     def hashes(self) -> dict[str, str]:
         """Return the sha256 of the texts of each `role/mode`; what a native provider is told is part of them."""
-        return {f"{role}/{mode}": self.hash(role, mode) for role in get_args(Role) for mode in get_args(Mode)}
+        said = [
+            (role, mode) for role in get_args(Role) for mode in get_args(Mode) if (role, mode) != ("no_call", "plain")
+        ]
+        return {f"{role}/{mode}": self.hash(role, mode) for role, mode in said}
 
 
 def load_prompts(name: str, dialect: Dialect, teacher_guidance: Path | None = None) -> Prompts:
@@ -78,7 +88,7 @@ def load_prompts(name: str, dialect: Dialect, teacher_guidance: Path | None = No
     root = manifests_dir() / "prompts"
     folder = root / name
     if not folder.is_dir():
-        known = ", ".join(sorted(path.name for path in root.iterdir() if path.is_dir()))
+        known = ", ".join(sorted(file.parent.name for file in root.glob("*/user.md")))
         raise UsageError(f"prompts.name: there is no prompt set {name}; known sets: {known}")
     prompts = Prompts(
         plain_system=_read(folder / "system.md"),
@@ -87,6 +97,8 @@ def load_prompts(name: str, dialect: Dialect, teacher_guidance: Path | None = No
         plain_user=_read(folder / "user.md"),
         tools_user=_read(folder / "user_tools.md"),
         guidance=_read(teacher_guidance or folder / "teacher_guidance.md"),
+        no_call_guidance=_read(folder / "teacher_guidance_no_call.md"),
+        plain_guidance=_read(folder / "teacher_guidance_plain.md"),
     )
     _check_slots(folder / "user.md", prompts.plain_user, _SLOTS)
     return prompts
@@ -129,7 +141,7 @@ def _load_variant(path: Path, own: Prompts, dialect: Dialect) -> Prompts:
                 _check_slots(file, texts["plain_user"], _SLOTS)
             case "user_tools.md":
                 texts["tools_user"] = _read(file)
-            case "teacher_guidance.md":
+            case "teacher_guidance.md" | "teacher_guidance_no_call.md" | "teacher_guidance_plain.md":
                 continue  # of a whole set; no student is told it
             case _:
                 raise UsageError(f"prompt variant {file} is not named like a file of a prompt set, such as system.md")

@@ -25,7 +25,15 @@ CellStatus = Literal["ok", "exception", "timeout", "killed_memory", "killed_outp
 TurnStatus = CellStatus | Literal["bad_call"]
 Purpose = Literal["gate", "synthesis"]
 Mode = Literal["plain", "tools"]
-Route = Literal["next", "rl", "sft"]
+Lane = Literal["tools", "no_call", "plain_cot", "long_cot"]
+"""What an SFT row teaches: to call tools; not to call them where none is needed, under the same prompt; to reason over
+a picture without tools; to reason at length over text."""
+Arm = Literal["main", "fresh", "blind", "pixels", "stronger", "tools", "no_call", "plain_cot", "long_cot"]
+"""What a rollout is for, within its purpose. Of a gate: `main` decides it; `fresh` asks survivors without tools once
+more; `blind` shows no image; `pixels` shows another number of them; `stronger` asks another model. Of synthesis: the
+lane."""
+Route = Literal["next", "rl", "sft", "no_call", "plain_cot", "long_cot"]
+"""`sft` is the way to the teachers of the lane `tools`; other lanes have routes of their own name."""
 Finish = Literal["answer", "bad_call", "max_turns", "max_tokens", "max_time", "length", "refused", "nondeterministic"]
 
 
@@ -213,9 +221,19 @@ class QuestionKey(Record):
     text: str
     images: tuple[str, ...]
     """sha256 of each image."""
+    answers: tuple[str, ...]
+    """What they say: the text of an option where the question stores its letter."""
+    answer_type: AnswerType
 
+    SCHEMA: ClassVar[int] = 2
     ARROW: ClassVar[pa.Schema] = _schema(
-        ("id", _STRING), ("source", _STRING), ("category", _STRING), ("text", _STRING), ("images", _STRINGS)
+        ("id", _STRING),
+        ("source", _STRING),
+        ("category", _STRING),
+        ("text", _STRING),
+        ("images", _STRINGS),
+        ("answers", _STRINGS),
+        ("answer_type", _STRING),
     )
 
 
@@ -256,6 +274,7 @@ class Trajectory(Record):
     id: str
     question_id: str
     purpose: Purpose
+    arm: Arm
     mode: Mode
     sample: int
     """Index of the attempt; the model's seed is `seed + sample`."""
@@ -279,10 +298,12 @@ class Trajectory(Record):
     sandbox: str
     """Hash of guest environment and policy; empty when no cell could run (plain mode)."""
 
+    SCHEMA: ClassVar[int] = 2
     ARROW: ClassVar[pa.Schema] = _schema(
         ("id", _STRING),
         ("question_id", _STRING),
         ("purpose", _STRING),
+        ("arm", _STRING),
         ("mode", _STRING),
         ("sample", pa.int32()),
         ("model", _STRING),
@@ -306,6 +327,7 @@ class Trajectory(Record):
         *,
         question_id: str,
         purpose: Purpose,
+        arm: Arm,
         mode: Mode,
         sample: int,
         model: str,
@@ -322,6 +344,7 @@ class Trajectory(Record):
             {
                 "question": question_id,
                 "purpose": purpose,
+                "arm": arm,
                 "mode": mode,
                 "sample": sample,
                 "model": model,
@@ -341,16 +364,22 @@ class TrajectoryKey(Record):
     source: str
     category: Category
     sample: int
+    lane: Lane
     skeleton: str
     """Digest of the tool sequence and of the shape of each cell's code: equal for trajectories that do the same."""
+    loss_tokens: int
+    """Tokens of its assistant messages: what a trainer learns of it."""
 
+    SCHEMA: ClassVar[int] = 2
     ARROW: ClassVar[pa.Schema] = _schema(
         ("id", _STRING),
         ("question_id", _STRING),
         ("source", _STRING),
         ("category", _STRING),
         ("sample", pa.int32()),
+        ("lane", _STRING),
         ("skeleton", _STRING),
+        ("loss_tokens", pa.int64()),
     )
 
 
@@ -414,13 +443,19 @@ class GateCount(Record):
     """Right after at least one `ok` call with a non-empty observation."""
     tools_right_without_call: int
     tools_bad_format: int
+    tools_limit: int
+    """Well-formed, but ended by a limit of turns, tokens or time: not solved, and no answer to grade."""
     tools_valid: int
     saturated: bool
-    """Every valid rollout with tools was right: no gradient for a group-relative RL method."""
+    """All k rollouts with tools were right: no gradient for a group-relative RL method. One that is malformed or
+    ended by a limit earns another reward, so that there is one."""
     route: str | None
     censored: int
     """Plain rollouts that were never asked for, because the rejection was settled before them."""
+    chance: float
+    """Of guessing the answer without seeing anything; see `filters.chance`."""
 
+    SCHEMA: ClassVar[int] = 2
     ARROW: ClassVar[pa.Schema] = _schema(
         ("question_id", _STRING),
         *(
@@ -432,12 +467,134 @@ class GateCount(Record):
                 "tools_right",
                 "tools_right_without_call",
                 "tools_bad_format",
+                "tools_limit",
                 "tools_valid",
             )
         ),
         ("saturated", pa.bool_()),
         ("route", _STRING),
         ("censored", pa.int32()),
+        ("chance", pa.float64()),
+    )
+
+
+class ArmCount(Record):
+    """Counts of one question's rollouts in an arm beside the main one. Valid = right + wrong."""
+
+    question_id: str
+    arm: Arm
+    model: str
+    max_pixels: int
+    """Of the view; 0 where no image is shown."""
+    asked: int
+    right: int
+    valid: int
+    malformed: int
+
+    ARROW: ClassVar[pa.Schema] = _schema(
+        ("question_id", _STRING),
+        ("arm", _STRING),
+        ("model", _STRING),
+        *((name, pa.int32()) for name in ("max_pixels", "asked", "right", "valid", "malformed")),
+    )
+
+
+class AttemptFact(Record):
+    """What one rollout said: all that agreement between attempts is decided by."""
+
+    trajectory_id: str
+    question_id: str
+    model: str
+    mode: Mode
+    answer: str
+    verdict: Verdict
+    informed: bool
+    """A call ran and showed something before the answer."""
+
+    ARROW: ClassVar[pa.Schema] = _schema(
+        ("trajectory_id", _STRING),
+        ("question_id", _STRING),
+        ("model", _STRING),
+        ("mode", _STRING),
+        ("answer", _STRING),
+        ("verdict", _STRING),
+        ("informed", pa.bool_()),
+    )
+
+
+class Suspicion(Record):
+    """Several attempts agree on another answer than the stored one: a person should look before more is spent."""
+
+    question_id: str
+    answer: str
+    """As one of the attempts wrote it."""
+    agreeing: int
+    """Attempts that gave it."""
+    valid: int
+    """Attempts that gave any answer that could be graded."""
+    families: tuple[str, ...]
+    """Model families of the agreeing attempts, sorted."""
+    single_family: bool
+    """One family alone agrees, which may be one blind spot."""
+
+    ARROW: ClassVar[pa.Schema] = _schema(
+        ("question_id", _STRING),
+        ("answer", _STRING),
+        ("agreeing", pa.int32()),
+        ("valid", pa.int32()),
+        ("families", _STRINGS),
+        ("single_family", pa.bool_()),
+    )
+
+
+class JudgeVotes(Record):
+    """What a judge model said about one record, vote by vote."""
+
+    record_id: str
+    """A trajectory's, whose answer is judged, or a question's."""
+    question_id: str
+    asked: Literal["answer", "question"]
+    model: str
+    prompt: str
+    """sha256 of the text it was asked under."""
+    votes: tuple[str, ...]
+    """One verdict per vote, `unreadable_vote` where the message held none."""
+    verdict: str
+    """What the votes come to; `unsure` where no verdict has a majority."""
+
+    ARROW: ClassVar[pa.Schema] = _schema(
+        ("record_id", _STRING),
+        ("question_id", _STRING),
+        ("asked", _STRING),
+        ("model", _STRING),
+        ("prompt", _STRING),
+        ("votes", _STRINGS),
+        ("verdict", _STRING),
+    )
+
+
+class TemplateFacts(Record):
+    """How predictable a question's answer is from its wording alone."""
+
+    question_id: str
+    template: str
+    """The question with its names and numbers taken out."""
+    questions: int
+    """With this template, in the whole input."""
+    majority: str
+    """The most frequent answer among them."""
+    share: float
+    """Of them with that answer."""
+    is_majority: bool
+    """Whether this question has it."""
+
+    ARROW: ClassVar[pa.Schema] = _schema(
+        ("question_id", _STRING),
+        ("template", _STRING),
+        ("questions", pa.int32()),
+        ("majority", _STRING),
+        ("share", pa.float64()),
+        ("is_majority", pa.bool_()),
     )
 
 

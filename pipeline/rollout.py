@@ -18,7 +18,7 @@ from pipeline.dialects.deepeyesv2_observations import (
     image_search_observation,
     text_search_observation,
 )
-from pipeline.dialects.turns import user_text
+from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import RowError
 from pipeline.exchange import UNPARSED, Said, Shown, as_history, to_turn
 from pipeline.identity import canonical_json, parse_json
@@ -26,7 +26,7 @@ from pipeline.images import viewable
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.sampling import sample_once
 from pipeline.models.views import Views
-from pipeline.records import Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn
+from pipeline.records import Arm, Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.image_search import image_search
@@ -55,6 +55,7 @@ class Setting:
     """Everything that is equal for all rollouts of one stage and model."""
 
     purpose: Purpose
+    arm: Arm
     mode: Mode
     dialect: Dialect
     tools: str
@@ -87,7 +88,8 @@ async def rollout(question: Question, sample: int, setting: Setting, world: Worl
         RowError: the backend or the student's processor refuses the question itself; a backend that
             refuses a later message only ends the rollout, as `length`.
     """
-    user = user_text(setting.user_template, question.text, [(i.width, i.height) for i in question.images])
+    sizes = [(image.width, image.height) for image in question.images]
+    user = user_text(setting.user_template, question_text(question), sizes)
     async with world.python.session(question.images) as session:
         conversation = _Conversation(question, sample, setting, world, session)
         conversation.messages.append(Message(role="system", parts=(Text(text=setting.system),)))
@@ -250,6 +252,7 @@ class _Conversation:
         identity = Trajectory.make_id(
             question_id=self.question.id,
             purpose=setting.purpose,
+            arm=setting.arm,
             mode=setting.mode,
             sample=self.sample,
             model=setting.model.revision,
@@ -263,6 +266,7 @@ class _Conversation:
             id=identity,
             question_id=self.question.id,
             purpose=setting.purpose,
+            arm=setting.arm,
             mode=setting.mode,
             sample=self.sample,
             model=setting.model.revision,

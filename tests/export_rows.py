@@ -13,21 +13,39 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.dialects import DEEPEYESV2
+from pipeline.export.labels import Labels
+from pipeline.export.length import StudentFacts
 from pipeline.export.publish import RlFormat, SftFormat, publish_rl, publish_sft
-from pipeline.export.rows import ExportContext, ExportPrompt, RlRow, SftRow, StudentFacts
+from pipeline.export.rows import MODE, ExportContext, RlRow, SftRow
+from pipeline.export.told import ExportPrompt, Told
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
-from pipeline.records import Action, Category, ImageRef, Question, Tokens, Trajectory, Turn
+from pipeline.records import Action, Category, ImageRef, Lane, Question, Tokens, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
+from pipeline.tokens import ESTIMATE
 
 SFT: tuple[SftFormat, ...] = ("llamafactory", "huggingface")
 RL: tuple[RlFormat, ...] = ("huggingface", "deepeyesv2", "verl")
-SYSTEM = "Think, act once per message, then answer."
-USER = "{images}{question}\nEnd with the answer."
+TOLD = Told(
+    ExportPrompt(
+        name="export/tools",
+        mode="tools",
+        system="Think, act once per message, then answer.",
+        user="{images}{question}\nEnd with the answer.\nYou may call tools.",
+    ),
+    ExportPrompt(
+        name="export/plain",
+        mode="plain",
+        system="Think, then answer.",
+        user="{images}{question}\nEnd with the answer.",
+    ),
+)
+LABELS = Labels(plain_right=1, plain_valid=8, tools_right=5, tools_valid=7, difficulty=0.875, chance=0.0)
 STUDENT = StudentFacts(
     family="qwen2_5_vl",
     revision="Qwen/Qwen2.5-VL-7B-Instruct",
     max_pixels=262_144,
+    deploy_pixels=None,
     view="student",
     cutoff_len=20_480,
     template="qwen2_vl",
@@ -40,9 +58,10 @@ def context(root: Path) -> ExportContext:
         name="tiny",
         blobs=BlobStore(root / "blobs"),
         dialect=DEEPEYESV2,
-        told=(ExportPrompt(SYSTEM, USER),),
-        prompts={"export_system": "a" * 64, "teacher": "b" * 64},
+        told=(TOLD,),
+        prompts={"teacher/tools": "b" * 64},
         student=STUDENT,
+        counter=ESTIMATE,
         sources={"drawn": "Rectangles | drawn for <tests>."},
     )
 
@@ -92,14 +111,15 @@ def turn(think: str, action: Action, arguments: dict[str, str], observation: str
     )
 
 
-def trajectory(asked: Question, turns: tuple[Turn, ...], sample: int = 0) -> Trajectory:
+def trajectory(asked: Question, turns: tuple[Turn, ...], sample: int = 0, lane: Lane = "tools") -> Trajectory:
     view = canonical_json({"family": "qwen2_5_vl", "max_pixels": 262_144, "policy": "student"})
     prompts = canonical_json({"teacher": "b" * 64})
     return Trajectory(
         id=Trajectory.make_id(
             question_id=asked.id,
             purpose="synthesis",
-            mode="tools",
+            arm=lane,
+            mode=MODE[lane],
             sample=sample,
             model="scripted/1",
             sampling="{}",
@@ -109,7 +129,8 @@ def trajectory(asked: Question, turns: tuple[Turn, ...], sample: int = 0) -> Tra
         ),
         question_id=asked.id,
         purpose="synthesis",
-        mode="tools",
+        arm=lane,
+        mode=MODE[lane],
         sample=sample,
         model="scripted/1",
         dialect=DEEPEYESV2.name,
@@ -152,7 +173,26 @@ def _sft_row(blobs: BlobStore, number: int) -> SftRow:
         case _:
             asked = question(number, (), "search")
             turns = (turn("Look it up.", "search", {"query": "mark"}, "1. [one](https://example.org)"), answer)
-    return SftRow(trajectory(asked, turns), asked, cluster_id=f"s{number:063d}")
+    return sft_row(trajectory(asked, turns), asked)
+
+
+def sft_row(tried: Trajectory, asked: Question, cluster_id: str | None = None) -> SftRow:
+    own = f"s{asked.source_row:0>63}" if cluster_id is None else cluster_id
+    return SftRow(tried, asked, own, Labels(plain_right=0, plain_valid=8, difficulty=1.0, chance=0.0))
+
+
+def lane_rows(blobs: BlobStore, first: int = 500) -> list[SftRow]:
+    """Two rows of each lane; those of long_cot are text only."""
+    lanes: tuple[Lane, ...] = ("tools", "no_call", "plain_cot", "long_cot")
+    return [_lane_row(blobs, first + number, lanes[number % 4]) for number in range(8)]
+
+
+def _lane_row(blobs: BlobStore, number: int, lane: Lane) -> SftRow:
+    images = () if lane == "long_cot" else (put_image(blobs, jpeg(picture(number))),)
+    asked = question(number, images, "reasoning" if lane in {"plain_cot", "long_cot"} else "perception")
+    look = turn("Look.", "python", {"code": "print(image_1.size)"}, "stdout:\n(64, 48)")
+    answer = turn("Step by step. " * (1 + number % 7), "answer", {"answer": str(number)}, None)
+    return sft_row(trajectory(asked, (look, answer) if lane == "tools" else (answer,), lane=lane), asked)
 
 
 def rl_rows(blobs: BlobStore, count: int, first: int = 1_000) -> list[RlRow]:
@@ -168,10 +208,7 @@ def rl_row(asked: Question) -> RlRow:
     return RlRow(
         question=asked,
         cluster_id=f"r{asked.source_row:0>63}",
-        plain_right=1,
-        plain_valid=8,
-        tools_right=5,
-        tools_valid=7,
+        labels=LABELS,
         saturated=False,
     )
 

@@ -9,11 +9,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.identity import canonical_json
+from filters.gates import GateSettings
+from pipeline.identity import Json, canonical_json
 from pipeline.records import (
+    Arm,
+    ArmCount,
     Cluster,
     GateCount,
     ImageRef,
+    JudgeVotes,
     Mode,
     Outcome,
     Purpose,
@@ -21,8 +25,11 @@ from pipeline.records import (
     Record,
     Route,
     SourceRow,
+    Suspicion,
+    TemplateFacts,
     Tokens,
     Trajectory,
+    TrajectoryKey,
     Turn,
     Verdict,
     root_id,
@@ -39,10 +46,14 @@ from pipeline.stage import (
     unit_count,
 )
 from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
+from tests.small_counts import arm_count, count, key, suspicion, template, votes
 
 ROWS = 12
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 Springfield [red]not markup[/red]"
 """What a model may write: terminal escapes, and markup that rich would obey."""
+
+DEPLOY_PIXELS = 1_048_576
+GATES: Json = {"settings": GateSettings().model_dump(mode="json"), "deploy_pixels": DEPLOY_PIXELS}
 
 VIEW = canonical_json({"family": "qwen2_5_vl", "max_pixels": 262_144, "policy": "student", "seen": [[588, 420]]})
 PIXELS = io.BytesIO()
@@ -103,10 +114,12 @@ def trajectory(number: int, purpose: Purpose, mode: Mode, sample: int, verdict: 
         update={"action": "answer", "arguments": canonical_json({"answer": "Springfield"}), "observation": None}
     )
     asked = opened(number)
+    arm: Arm = "main" if purpose == "gate" else "tools"
     return Trajectory(
         id=Trajectory.make_id(
             question_id=asked.id,
             purpose=purpose,
+            arm=arm,
             mode=mode,
             sample=sample,
             model="m/1",
@@ -117,6 +130,7 @@ def trajectory(number: int, purpose: Purpose, mode: Mode, sample: int, verdict: 
         ),
         question_id=asked.id,
         purpose=purpose,
+        arm=arm,
         mode=mode,
         sample=sample,
         model="m/1",
@@ -178,10 +192,11 @@ def stage(
     inputs: Iterable[Given],
     tables: Made,
     made: Make = lambda _: (),
+    settings: Json = None,
 ) -> StageResult:
     """Commit a stage whose inputs (root, record, outcome) are known; `made` gives the rows that a root makes."""
     given = list(inputs)
-    kind = Stage(name, 1, "map", {}, "m/1", tables, tuple(result.stage.fingerprint for result in upstream))
+    kind = Stage(name, 1, "map", settings or {}, "m/1", tables, tuple(result.stage.fingerprint for result in upstream))
     units = unit_count(ROWS)
 
     def unit(span: Range) -> UnitInput:
@@ -211,14 +226,16 @@ def small_run(run: Path) -> Path:
 
     Row 0 does not become a question, 1 stops at the screen, 2 changes its id there, 3 is too easy; 4 to 6
     go to RL; 7 to 11 and 2 to SFT, each with a wrong and a right attempt, of which the right one is valid.
-    Number 7 has an unfinished attempt as well.
+    Number 7 has an unfinished attempt as well, and is easy at the pixels of deployment. Of 9 another answer is
+    suspected, and a judge was asked about 8. Every survivor of gate 1 has a fresh arm with 2 of 8 right.
     """
     roots = {row(number).id: number for number in range(ROWS)}
     of = {number: root for root, number in roots.items()}
     results: list[StageResult] = []
 
-    def add(name: str, inputs: Iterable[Given], tables: Made, made: Make = lambda _: ()) -> None:
-        results.append(stage(run, name, upstream=results[-1:], inputs=inputs, tables=tables, made=made))
+    def add(name: str, inputs: Iterable[Given], tables: Made, made: Make = lambda _: (), settings: Json = None) -> None:
+        upstream = results[-1:]
+        results.append(stage(run, name, upstream=upstream, inputs=inputs, tables=tables, made=made, settings=settings))
 
     def asks(stage_name: str, numbers: Iterable[int], decide: Callable[[int], tuple[Route | None, str]]) -> list[Given]:
         return [(of[n], opened(n), outcome(stage_name, opened(n), *decide(n))) for n in numbers]
@@ -241,31 +258,49 @@ def small_run(run: Path) -> Path:
     add(
         "dedup",
         asks("dedup", range(2, ROWS), lambda _: ("next", "")),
-        {"clusters": Cluster},
+        {"clusters": Cluster, "templates": TemplateFacts},
         lambda root: [
-            ("clusters", Cluster(question_id=(q := opened(roots[root])).id, cluster_id=q.id, representative=q.id))
+            ("clusters", Cluster(question_id=(q := opened(roots[root])).id, cluster_id=q.id, representative=q.id)),
+            ("templates", template(q.id)),
         ],
     )
     add(
         "gate1",
         asks("gate1", range(2, ROWS), lambda n: ("next", "too_easy" if n == 3 else "")),
-        {"counts": GateCount, "trajectories": Trajectory},
+        {"counts": GateCount, "trajectories": Trajectory, "arms": ArmCount, "votes": JudgeVotes},
         lambda root: [
-            ("counts", count(roots[root], plain=8 if roots[root] == 3 else 1, tools=0, route=None)),
+            ("counts", count(opened(roots[root]).id, plain=8 if roots[root] == 3 else 1, tools=0, route=None)),
+            ("arms", arm_count(opened(roots[root]).id, "blind", 0, right=0)),
+            *(
+                [
+                    (
+                        "arms",
+                        arm_count(opened(roots[root]).id, "pixels", DEPLOY_PIXELS, right=6 if roots[root] == 7 else 1),
+                    )
+                ]
+                if roots[root] != 3
+                else []
+            ),
+            *([("votes", votes(opened(roots[root]).id))] if roots[root] == 8 else []),
             *(("trajectories", trajectory(roots[root], "gate", "plain", n, "wrong")) for n in range(2)),
         ],
+        GATES,
     )
     hard = [2, *range(4, ROWS)]
     add(
         "gate2",
         asks("gate2", hard, lambda n: ("rl" if n in {4, 5, 6} else "sft", "")),
-        {"counts": GateCount},
+        {"counts": GateCount, "arms": ArmCount},
         lambda root: [
             (
                 "counts",
-                count(roots[root], plain=1, tools=roots[root] % 4, route="rl" if roots[root] in {4, 5, 6} else "sft"),
-            )
+                count(opened(roots[root]).id, plain=1, tools=4, route="rl")
+                if roots[root] in {4, 5, 6}
+                else count(opened(roots[root]).id, plain=1, tools=roots[root] % 2, route="sft"),
+            ),
+            ("arms", arm_count(opened(roots[root]).id, "fresh", 262_144, right=2)),
         ],
+        GATES,
     )
     unsolved = [2, *range(7, ROWS)]
     verdicts: tuple[Verdict, Verdict] = ("wrong", "right")
@@ -275,9 +310,10 @@ def small_run(run: Path) -> Path:
     add(
         "synthesize",
         asks("synthesize", unsolved, lambda _: ("sft", "")),
-        {"trajectories": Trajectory, "unfinished": Trajectory},
+        {"trajectories": Trajectory, "unfinished": Trajectory, "suspicions": Suspicion},
         lambda root: [
             *(("trajectories", one) for one in tried[roots[root]]),
+            *([("suspicions", suspicion(opened(9).id))] if roots[root] == 9 else []),
             *([("unfinished", unfinished(7))] if roots[root] == 7 else []),
         ],
     )
@@ -288,7 +324,8 @@ def small_run(run: Path) -> Path:
             for n in unsolved
             for one in tried[n]
         ],
-        {},
+        {"keys": TrajectoryKey},
+        lambda root: [("keys", key(one)) for one in tried.get(roots[root], ()) if one.verdict == "right"],
     )
     manifests = [manifest for result in results if (manifest := read_manifest(result.directory)) is not None]
     costs = [StageCost(0, manifest.name, 1.25, 2.5, 4, 0, 96, 3, 12, 5) for manifest in manifests]
@@ -296,19 +333,3 @@ def small_run(run: Path) -> Path:
         run, manifests, RunFacts("small", "0" * 64, "0.1.0", "{}", costs, [Shard("sft", "huggingface", 6, 123_456)])
     )
     return run
-
-
-def count(number: int, *, plain: int, tools: int, route: Route | None) -> GateCount:
-    return GateCount(
-        question_id=opened(number).id,
-        k=8,
-        plain_right=plain,
-        plain_valid=8,
-        tools_right=tools,
-        tools_right_without_call=0,
-        tools_bad_format=0,
-        tools_valid=8 if route else 0,
-        saturated=False,
-        route=route,
-        censored=0,
-    )

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from pipeline.prompts import Prompts
     from pipeline.stage import UnitInput
     from pipeline.store.blobs import BlobStore
+    from pipeline.tokens import TokenCounter
 
 
-_NAME = "export/tools"
-"""What a manifest calls the text that its rows are told."""
+_EXPORT = "export/"
+"""Begins what a manifest calls the texts that rows are told."""
 
 
 def export(
@@ -38,7 +39,7 @@ def export(
     store: StoreDir = None,
 ) -> None:
     """Write the exports of RUN again; no model is asked. With --prompt-variants rows differ in what they are told."""
-    from flows.recipe import load_recipe
+    from flows.recipe_file import load_recipe
     from flows.stages.publish import write_exports
     from pipeline.errors import UsageError
     from pipeline.store.blobs import BlobStore
@@ -53,7 +54,7 @@ def export(
         out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")
     for shard in write_exports(out, _selected(run), recipe, context):
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
-    prompts = "1 prompt" if len(context.told) == 1 else f"{len(context.told)} prompts"
+    prompts = "1 prompt set" if len(context.told) == 1 else f"{len(context.told)} prompt sets"
     print_line(f"{prompts}; next: coldforge verify {out}")
 
 
@@ -87,7 +88,8 @@ def _selected(run: Path) -> UnitInput:
     from pipeline.report.tables import query_table
 
     stages = finished_stages(run)
-    missing = [name for name in ("screen", "dedup", "gate2", "synthesize", "select") if name not in stages]
+    needed = ("screen", "dedup", "gate1", "gate2", "synthesize", "select")
+    missing = [name for name in needed if name not in stages]
     if missing:
         raise UsageError(f"{run}: {', '.join(missing)} not finished or gone; run `coldforge run` again")
     sql = "SELECT record_id FROM outcomes WHERE stage = 'select' AND outcome = 'kept'"
@@ -102,41 +104,58 @@ def _selected(run: Path) -> UnitInput:
 
 def _context(recipe: Recipe, written: Manifest, blobs: BlobStore, variants: Path | None) -> ExportContext:
     from pipeline.dialects import by_name
-    from pipeline.export.rows import ExportContext, ExportPrompt
+    from pipeline.export.rows import ExportContext
+    from pipeline.export.told import told_by
 
     texts = _prompts(recipe, written, variants)
-    told = (ExportPrompt(text.system("export", "tools"), text.user("export", "tools")) for text in texts.values())
-    others = {name: sha256 for name, sha256 in written.prompts.items() if name != _NAME}
     return ExportContext(
         name=written.name,
         blobs=blobs,
         dialect=by_name(recipe.dialect),
-        told=tuple(told),
-        prompts=others | {name: text.hash("export", "tools") for name, text in texts.items()},
+        told=tuple(told_by(text, variant) for variant, text in texts.items()),
+        prompts={name: sha256 for name, sha256 in written.prompts.items() if not name.startswith(_EXPORT)},
         student=written.student,
+        counter=_counter(recipe, written),
         sources=written.sources,
         corpus=written.corpus,
     )
 
 
+def _counter(recipe: Recipe, written: Manifest) -> TokenCounter:
+    """Return what counted the run's tokens.
+
+    Raises:
+        UsageError: the tokenizer is gone, or no longer what it was.
+    """
+    from pipeline.errors import UsageError
+    from pipeline.tokens import TokenCounter
+
+    counter = TokenCounter.open(recipe.student.tokenizer)
+    if counter.name != written.tokens:
+        raise UsageError(
+            f"student.tokenizer: this run counted tokens by {written.tokens}, now they would be by {counter.name}; "
+            "put the tokenizer back, or run `coldforge run` again"
+        )
+    return counter
+
+
 def _prompts(recipe: Recipe, written: Manifest, variants: Path | None) -> Mapping[str, Prompts]:
-    """Return the texts that the student is told, by what the manifest calls them.
+    """Return the texts that the student is told, by the name of each variant; the run's own has none.
 
     Raises:
         UsageError: a text is missing or wrong, or the run's own prompt set is no longer what it was.
     """
     from pipeline.dialects import by_name
     from pipeline.errors import UsageError
+    from pipeline.export.told import told_by
     from pipeline.prompts import load_prompts, load_variants
 
     dialect = by_name(recipe.dialect)
     # The guidance of teachers may be a file that is gone; no student is told it.
     own = load_prompts(recipe.prompt_set, dialect)
-    if own.hash("export", "tools") != written.prompts.get(_NAME):
+    if any(written.prompts.get(prompt.name) != prompt.sha256 for prompt in told_by(own)):
         raise UsageError(
             f"the prompt set {recipe.prompt_set} was changed since this run; "
             "run `coldforge run` again, which exports under the texts that rows were made for"
         )
-    if variants is None:
-        return {_NAME: own}
-    return {f"{_NAME}/{key}": text for key, text in load_variants(variants, own, dialect).items()}
+    return {"": own} if variants is None else load_variants(variants, own, dialect)

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from flows.cli.doctor import doctor
 from flows.cli.export import export
+from flows.cli.gates import gates
 from flows.cli.plan import plan
 from flows.cli.replay import replay
 from flows.cli.run import run
@@ -83,7 +84,7 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for command in (run, plan, status, stats, show, export, verify, replay, doctor, schema, serve_model):
+    for command in (run, plan, status, stats, gates, show, export, verify, replay, doctor, schema, serve_model):
         app.command()(command)
     app.add_typer(sandbox, name="sandbox")
     return app

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -18,9 +17,11 @@ from flows.cli.run import Changes, Limit, OutDir, RecipeFile, StoreDir
 if TYPE_CHECKING:
     from flows.cli.checks import Check
     from flows.cli.plan_report import Planned
+    from flows.cost.estimate import Rows
     from flows.hosted import HostedRole
     from flows.inputs import Job
-    from flows.recipe import Role, ServerRole, SourceUse
+    from flows.recipe import SourceUse
+    from flows.roles import Role, ServerRole
     from pipeline.prompts import Prompts
     from pipeline.sources import Source
 
@@ -61,7 +62,7 @@ def plan(
     wrong = [check for check in checks if check.finding == "wrong"]
     planned = Planned(str(recipe), checks, job.recipe.runtime.budget.budget)
     if not wrong:
-        rows = min(sum(found.values()), limit or sys.maxsize)
+        rows = _rows(found, limit)
         planned = replace(planned, rows=rows, lines=estimate(job.recipe, _prompts(job), rows))
         planned = _with_pilot(planned, job, pilot) if pilot is not None else planned
         planned = _with_diff(planned, job, diff) if diff is not None else planned
@@ -73,6 +74,18 @@ def plan(
         raise UsageError(f"recipe {recipe}: {len(wrong)} of {len(checks)} checks failed (see `wrong` above)")
 
 
+def _rows(found: Mapping[Source, int], limit: int | None) -> Rows:
+    """Return the rows of a run; a limit takes of every kind its share."""
+    from flows.cost.estimate import Rows
+
+    total = sum(found.values())
+    solved = sum(n for source, n in found.items() if source.lane is not None)
+    if limit is None or limit >= total:
+        return Rows(total - solved, solved)
+    part = round(solved * limit / total)
+    return Rows(limit - part, part)
+
+
 def _with_pilot(planned: Planned, job: Job, rows: int) -> Planned:
     """Run the pilot and put what it measured in place of assumptions."""
     from flows.cli.progress import shown_progress
@@ -80,7 +93,7 @@ def _with_pilot(planned: Planned, job: Job, rows: int) -> Planned:
     from flows.cost.pilot import between, run_pilot
 
     with shown_progress(console(stderr=True)) as progress:
-        pilot = run_pilot(job, min(rows, planned.rows), progress)
+        pilot = run_pilot(job, min(rows, planned.rows.total), progress)
     known = (job.recipe, _prompts(job), planned.rows, pilot.measures)
     return replace(planned, lines=estimate(*known), pilot=pilot, between=between(*known))
 
@@ -103,9 +116,8 @@ def _checks(job: Job, found: dict[Source, int]) -> Iterator[Check]:
         yield checked("search.corpus", lambda: _tell_search(job, found))
     for name in recipe.benchmarks:
         yield checked(f"benchmarks {name}", partial(_tell_benchmark, job, name))
-    yield checked("models.base", lambda: _tell_model(job, recipe.models.base))
-    for number, teacher in enumerate(recipe.models.teachers):
-        yield checked(f"models.teachers.{number}", partial(_tell_model, job, teacher))
+    for name, role in recipe.models.roles().items():
+        yield checked(f"models.{name}", partial(_tell_model, job, role))
     yield checked("sandbox", lambda: tell_sandbox(recipe.runtime))
 
 

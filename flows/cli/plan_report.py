@@ -11,7 +11,7 @@ from flows.cli.checks import Check, print_checks
 from flows.cli.console import PIPED_WIDTH, print_line, print_table
 from flows.cost.assumed import assumptions
 from flows.cost.diff import Again
-from flows.cost.estimate import Expected, totals
+from flows.cost.estimate import Expected, Rows, totals
 from flows.cost.limits import Reached, reached_limits
 from flows.cost.pilot import Between, Pilot, Rate, rates
 from pipeline.identity import Json
@@ -31,6 +31,9 @@ _HOURS_HOW = (
 )
 
 
+NO_ROWS = Rows(0)
+
+
 @dataclass(frozen=True)
 class Planned:
     """Everything that one `plan` found."""
@@ -38,7 +41,7 @@ class Planned:
     recipe: str
     checks: Sequence[Check]
     budget: Budget
-    rows: int = 0
+    rows: Rows = NO_ROWS
     lines: Sequence[Expected] = ()
     """Empty while a check is wrong."""
     pilot: Pilot | None = None
@@ -57,7 +60,7 @@ class Planned:
         return {
             "recipe": self.recipe,
             "checks": _dicts(self.checks),
-            "rows": self.rows if self.lines else None,
+            "rows": self.rows.total if self.lines else None,
             "stages": _dicts(self.lines),
             "totals": totals(self.lines)._asdict() if self.lines else None,
             "assumptions": assumptions(),
@@ -85,7 +88,7 @@ def print_planned(planned: Planned) -> None:
     print_line("")
     if planned.pilot is not None:
         _print_pilot(planned.pilot)
-    title = f"Calls expected for {planned.rows:,} source rows"
+    title = f"Calls expected for {planned.rows.total:,} source rows"
     print_table(_table("plan", title, planned.lines, _CALLS))
     print_table(_table("tokens", "Tokens expected", planned.lines, _TOKENS))
     if planned.between:

@@ -27,7 +27,7 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     """
     from filters.validators import replayed
     from flows.cli.lookup import finished_stages
-    from flows.recipe import load_recipe
+    from flows.recipe_file import load_recipe
     from pipeline.errors import CheckError
     from pipeline.store.ledger import record_replays
 
@@ -39,7 +39,8 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     decisions = (replayed(result.trajectory_id, result, recipe.validate_) for result in results)
     wrong = [decision.record_id for decision in decisions if decision.outcome != "keep"]
     executed = sum(result.cells > 0 for result in results)
-    elsewhere = sum(trajectory.sandbox != here for trajectory in trajectories)
+    # In a lane without tools no cell could run, here or anywhere.
+    elsewhere = sum(trajectory.sandbox not in {"", here} for trajectory in trajectories)
     if as_json:
         report = {
             "run": str(run),

@@ -10,33 +10,42 @@ import typer
 from flows.cli.console import JsonFlag, print_json, print_line
 
 if TYPE_CHECKING:
-    from pipeline.export.verify import Problem
+    from pipeline.export.verify import Problem, VerifiedExport
 
 
 def verify(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="One export, or a directory of them.")],
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Holds the student's tokenizer.json: counts loss tokens again with it."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Check every file, row and image of exports, and that SFT and RL share nothing. Exit 3 if something is wrong."""
     from pipeline.errors import CheckError, UsageError
     from pipeline.export.verify import verify_exports
+    from pipeline.tokens import TokenCounter
 
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory; give an export, such as runs/demo/export")
-    report = verify_exports(directory)
+    report = verify_exports(directory, TokenCounter.open(tokenizer, "--tokenizer") if tokenizer is not None else None)
     if as_json:
         exports, problems = [[item._asdict() for item in items] for items in (report.exports, report.problems)]
         print_json({"directory": str(directory), "exports": exports, "problems": problems})
         raise typer.Exit(0 if report.ok else CheckError.exit_code)
     for export in report.exports:
         wrong = sum(problem.export == export.export for problem in report.problems)
-        print_line(f"{'wrong' if wrong else 'ok':<7}{export.export:<36}{export.rows:>8,} rows")
+        print_line(f"{'wrong' if wrong else 'ok':<7}{export.export:<36}{export.rows:>8,} rows{_untold(export)}")
     for problem in report.problems:
         print_line(_tell(problem))
     if not report.ok:
         raise CheckError(
             f"{directory}: {len(report.problems)} wrong; `coldforge run` writes the exports of a run again"
         )
+
+
+def _untold(export: VerifiedExport) -> str:
+    return "" if export.tokens_counted else "  loss tokens not counted again: give their --tokenizer"
 
 
 def _tell(problem: Problem) -> str:

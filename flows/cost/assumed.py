@@ -19,6 +19,12 @@ class Assumed:
     """Share right among the rollouts of a question that gate 1 rejects; under early stopping."""
     accepted: float = 0.5
     """Share of a teacher's attempts."""
+    undecided: float = 0.05
+    """Share of answers that no rule decides, and a judge is asked about."""
+    judge_tokens: int = 500
+    """Of one question to a judge, its instructions included."""
+    verdict_tokens: int = 60
+    """Of a judge's verdict and its reason."""
     turns: int = 3
     """Assistant messages of a rollout with tools: look, look closer, answer."""
     completion_tokens: int = 250

@@ -18,6 +18,14 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _NAMES: Sequence[tuple[str, str, str]] = (
     ("gate", "settings", "gate"),
     ("gate", "model", "models.base"),
+    ("gate1", "stronger", "models.stronger"),
+    ("gate1", "lanes.settings", "lanes"),
+    ("", "deploy_pixels", "student.deploy_pixels"),
+    ("", "gold.settings", "gold"),
+    ("", "judge.settings", "judge"),
+    ("", "judge", "models.judge"),
+    ("validate", "long_cot.settings", "long_cot"),
+    ("", "tokens", "student.tokenizer"),
     ("synthesize", "teaching", "synthesize"),
     ("synthesize", "teachers", "models.teachers"),
     ("synthesize", "validators.settings", "validate"),
@@ -106,10 +114,20 @@ def request_part(settings: Any) -> Json:
     return part
 
 
+SCREENS = ("blind", "max_blind_right", "judge_questions")
+"""Of the gates' settings: what stops a question beside the counts of its plain rollouts."""
+
+
+def screens_alike(before: Any, after: Any) -> bool:
+    """Return whether gate 1 stops questions for the same reasons, thresholds of its counts apart."""
+    same = all(before["settings"].get(name) == after["settings"].get(name) for name in SCREENS)
+    return same and all(before.get(name) == after.get(name) for name in ("stronger", "judge", "lanes"))
+
+
 def may_ask_more(stage: str, before: Any, after: Any) -> bool:
     """Return whether a change may lengthen conversations, or add some, although what was asked stays asked."""
     names = ["limits", "sandbox", "search"] if stage != "gate1" else []
     if any(before["rollout"][name] != after["rollout"][name] for name in names):
         return True
-    judged = ("teaching", "validators", "grader", "teachers")
-    return stage == "synthesize" and any(before[name] != after[name] for name in judged)
+    judged = ("teaching", "validators", "grader", "teachers", "gold", "judge")
+    return stage == "synthesize" and any(before.get(name) != after.get(name) for name in judged)

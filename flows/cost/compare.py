@@ -30,9 +30,8 @@ class Compared(NamedTuple):
 
 
 _ASKED = """
-SELECT CASE WHEN purpose = 'synthesis' THEN 'synthesize' WHEN mode = 'plain' THEN 'gate1' ELSE 'gate2' END AS stage,
-       sum(n_turns)::BIGINT AS calls, sum(prompt_tokens + completion_tokens)::BIGINT AS tokens
-FROM trajectories GROUP BY ALL
+SELECT stage, sum(n_turns)::BIGINT AS calls, sum(prompt_tokens + completion_tokens)::BIGINT AS tokens
+FROM trajectories WHERE arm <> 'long_cot' GROUP BY ALL
 """
 _PAID = "SELECT stage, sum(model_calls)::BIGINT AS calls, sum(cost) AS cost FROM cost GROUP BY stage"
 

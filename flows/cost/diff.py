@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from filters.gates import gate1, gate2
-from flows.cost.changes import Made, changed_settings, made_stages, may_ask_more, request_part
-from flows.cost.estimate import Expected, estimate
+from filters.gates import GateSettings, gate1, gate2
+from filters.lanes import LaneSettings, easy_route
+from flows.cost.asks import asks_of
+from flows.cost.changes import Made, changed_settings, made_stages, may_ask_more, request_part, screens_alike
+from flows.cost.estimate import Expected, estimate, rows_of
 from flows.cost.measure import ASKING, Measures, Share, measure
 from flows.cost.teaching import expected_attempts
 from flows.driver import Driver
@@ -23,7 +25,7 @@ from flows.inputs import Inputs, Job, find_inputs
 from flows.recipe import Recipe, SynthesisUse
 from flows.wiring import ORDER, declare
 from flows.world import open_stock
-from pipeline.records import GateCount
+from pipeline.records import ArmCount, GateCount, Record
 from pipeline.stage import Stage, read_manifest
 from pipeline.store.ledger import query
 from pipeline.store.shards import read_records
@@ -104,11 +106,11 @@ class _Diff:
 
     def _asking(self, name: str, why: str, upstream: str) -> Iterator[Again]:
         measures = self._measures_by_identity()
-        rows = len(self.inputs.rows)
+        rows = rows_of(self.inputs)
         for line in estimate(self.recipe, self.inputs.prompts, rows, measures):
             if line.stage == name:
                 records = self._records(line, upstream)
-                yield _paid(line, why, records, round(rows * measures.reach[name], 6))
+                yield _paid(line, why, records, round(rows.total * measures.reach[name], 6))
 
     def _records(self, line: Expected, upstream: str) -> _Records:
         """Return for how many records a stage pays, in the currency of the estimate's records."""
@@ -137,15 +139,19 @@ class _Diff:
         after: Any = self.stages[upstream].settings
         same_model = self.stages[upstream].model == self.made[upstream].model
         same_samples = _k(before) == _k(after) and not self._left_open()
-        return same_model and same_samples and request_part(before) == request_part(after)
+        same_questions = upstream == "gate2" or screens_alike(before, after)
+        return same_model and same_samples and same_questions and request_part(before) == request_part(after)
 
     def _asks_anew(self, line: Expected, made: Made) -> bool:
         stage = self.stages[line.stage]
         before: Any = made.settings
-        if request_part(before) != request_part(stage.settings):
+        after: Any = stage.settings
+        if request_part(before) != request_part(after):
             return True
+        if line.model in {"judge", "stronger"}:
+            return bool(before.get(line.model) != after.get(line.model))
         if line.stage != "synthesize":
-            return stage.model != made.model
+            return stage.model.split(" ")[0] != made.model.split(" ")[0]
         return self._known_teacher(int(line.model.removeprefix("teachers."))) is None
 
     def _known_teacher(self, number: int) -> int | None:
@@ -176,12 +182,45 @@ class _Diff:
         """Return the questions, asked in full, that answers of the run tell will be asked besides."""
         before: Any = made.settings
         if line.stage == "synthesize":
-            return self._newly_unsolved() + self._more_attempts(line, before)
-        after: Any = self.stages[line.stage].settings
-        longer = max(0, _k(after) - _k(before)) / _k(before) * self.measures.reached.get(line.stage, 0)
+            new = self._newly_unsolved() + self._newly_taught()
+            return new + (0.0 if line.model == "judge" else self._more_attempts(line, before))
+        longer = self._more_arms(line.stage, before) * self.measures.reached.get(line.stage, 0)
         if line.stage == "gate2":
             return longer + self._newly_hard()
-        return longer + self._censored()
+        return longer + self._censored() + self._newly_shown()
+
+    def _more_arms(self, stage: str, before: Any) -> float:
+        """Return how many rollouts a question gets besides, as a share of those that it got."""
+        old, new = GateSettings.model_validate(before["settings"]), self.recipe.gate
+        student = self.recipe.student.model_copy(update={"deploy_pixels": before.get("deploy_pixels")})
+        # What early stopping leaves out is counted from the run's own answers.
+        then = self.recipe.model_copy(update={"gate": old.model_copy(update={"early_stop": False}), "student": student})
+        now = self.recipe.model_copy(update={"gate": new.model_copy(update={"early_stop": False})})
+        asked, wanted = (
+            sum(ask.rollouts for ask in asks_of(stage, recipe, self.measures.hard, 1)) for recipe in (then, now)
+        )
+        return max(0.0, wanted / asked - 1)
+
+    def _newly_shown(self) -> float:
+        """Return the arms at other pixel budgets that newly hard questions get, in questions asked in full."""
+        seen, student = self.measures.of("gate1", "base"), self.recipe.student
+        budgets = (student.deploy_pixels is not None) + len(self.recipe.gate.sweep)
+        if seen is None or not budgets:
+            return 0.0
+        return self._newly_hard() * budgets * self.recipe.gate.k / (seen.calls / seen.records)
+
+    def _newly_taught(self) -> float:
+        """Return the questions without need of tools that other shares send to the teachers."""
+        if "gate1" not in self.made:
+            return 0.0
+        before: Any = self.made["gate1"].settings
+        old = LaneSettings.model_validate(before["lanes"]["settings"])
+        easy = [
+            count.question_id for count in self._counts("gate1") if gate1(count, self.recipe.gate).reason == "too_easy"
+        ]
+        return sum(
+            easy_route(question, self.recipe.lanes) not in {None, easy_route(question, old)} for question in easy
+        )
 
     def _censored(self) -> float:
         """Return the plain rollouts that early stopping left out, as far as wanted now, in questions asked in full."""
@@ -211,9 +250,21 @@ class _Diff:
         """Return the questions that other thresholds send to the teachers, as far as gate 2 has asked about them."""
         if not (self._runs_again("gate1") and self._told_by_counts("gate1")):
             return 0.0
-        sent = sum(gate2(count, self.recipe.gate).route == "sft" for count in self._counts("gate2"))
+        sent = sum(self._route(count) == "sft" for count in self._counts("gate2"))
         solved = self.measures.passed("gate2", "base").value
         return max(0, sent - self.measures.reached.get("synthesize", 0)) + self._newly_hard() * solved
+
+    def _route(self, count: GateCount) -> str | None:
+        """Return where gate 2 would send a question; under intervals what has no fresh arm is expected unsolved."""
+        fresh = self._fresh().get(count.question_id)
+        if self.recipe.gate.rule == "interval" and fresh is None:
+            return "sft"
+        return gate2(count, self.recipe.gate, fresh).route
+
+    def _fresh(self) -> Mapping[str, ArmCount]:
+        made = self.made["gate2"]
+        arms = _read(self.run, "gate2", made.fingerprint, "arms", ArmCount)
+        return {arm.question_id: arm for arm in arms if arm.arm == "fresh"}
 
     def _more_attempts(self, line: Expected, before: Any) -> float:
         """Return the questions' worth of attempts that other teachers, or another number to accept, add."""
@@ -236,7 +287,9 @@ class _Diff:
         return stage in self.made and self.stages[stage].fingerprint != self.made[stage].fingerprint
 
     def _counts(self, stage: str) -> Sequence[GateCount]:
-        return _gate_counts(self.run, stage, self.made[stage].fingerprint) if stage in self.made else ()
+        if stage not in self.made:
+            return ()
+        return _read(self.run, stage, self.made[stage].fingerprint, "counts", GateCount)
 
 
 def _free(name: str, why: str) -> Again:
@@ -271,7 +324,10 @@ def _teachers(settings: Any, model: str) -> list[tuple[str, Any]]:
     return list(zip(revisions, settings["teachers"], strict=True))
 
 
-def _gate_counts(run: Path, stage: str, fingerprint: str) -> Sequence[GateCount]:
+R = TypeVar("R", bound=Record)
+
+
+def _read(run: Path, stage: str, fingerprint: str, table: str, kind: type[R]) -> Sequence[R]:
     manifest = read_manifest(run / "stages" / stage / fingerprint[:16])
-    paths = () if manifest is None else manifest.paths("counts")
-    return [count for path in paths for count in read_records(path, GateCount)]
+    paths = () if manifest is None else manifest.paths(table)
+    return [record for path in paths for record in read_records(path, kind)]

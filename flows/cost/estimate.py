@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from filters.gates import GateSettings
+from flows.cost.asks import Ask, asks_of
 from flows.cost.assumed import ASSUMED, CHARACTERS_PER_TOKEN
-from flows.cost.measure import Measured, Measures
+from flows.cost.measure import ASKING, Measured, Measures
 from flows.cost.roles import Load, Pace, cost, hours, in_batches, thinks, view_tokens
 from flows.cost.teaching import expected_attempts
-from flows.recipe import Recipe, Role, calls_by_api
+from flows.inputs import Inputs
+from flows.recipe import Recipe
+from flows.roles import Role, calls_by_api
 from pipeline.prompts import Prompts
-from pipeline.prompts import Role as Speaker
-from pipeline.records import Mode
 
 
 class Expected(NamedTuple):
@@ -46,6 +46,20 @@ class Expected(NamedTuple):
     """None for the embedded reader."""
 
 
+class Rows(NamedTuple):
+    """Source rows."""
+
+    asked: int
+    """That models are asked about."""
+    solved: int = 0
+    """That bring their solution along: of the lane `long_cot`, for which no model is asked."""
+
+    @property
+    def total(self) -> int:
+        """Return how many there are."""
+        return self.asked + self.solved
+
+
 class Totals(NamedTuple):
     """The sum of a plan."""
 
@@ -61,24 +75,32 @@ class Totals(NamedTuple):
     """Stages follow one another; so do the teachers of a question, whose hours are summed."""
 
 
-def estimate(recipe: Recipe, prompts: Prompts, rows: int, measured: Measures | None = None) -> tuple[Expected, ...]:
-    """Return the expected calls of each stage and model, for `rows` source rows.
+def estimate(recipe: Recipe, prompts: Prompts, rows: Rows, measured: Measures | None = None) -> tuple[Expected, ...]:
+    """Return the expected calls of each stage and model, all arms and lanes together.
 
     `measured` takes the place of assumptions wherever it has seen a model asked.
     """
     plan = _Plan(recipe, prompts, rows, measured)
-    reached = plan.reached()
-    k, turns = recipe.gate.k, recipe.rollout.max_turns
-    base, teachers = recipe.models.base, recipe.models.teachers
-    attempts = expected_attempts(recipe.synthesize, plan.acceptance())
+    reached, models = plan.reached(), recipe.models
     lines = [
-        plan.line("gate1", "base", base, reached["gate1"], plan.gate1_rollouts(), at_most=rows * k),
-        plan.line("gate2", "base", base, reached["gate2"], k, at_most=rows * k * turns),
+        plan.line("gate1", "base", models.base, reached["gate1"], plan.asks("gate1", 0)),
+        plan.line("gate2", "base", models.base, reached["gate2"], plan.asks("gate2", 0)),
     ]
-    most = rows * recipe.synthesize.attempts * turns
-    for number, (teacher, tries) in enumerate(zip(teachers, attempts, strict=True)):
-        lines.append(plan.line("synthesize", f"teachers.{number}", teacher, reached["synthesize"], tries, at_most=most))
+    if models.stronger is not None:
+        k = Ask(recipe.gate.k, "base", "plain", recipe.student.max_pixels)
+        lines.insert(1, plan.line("gate1", "stronger", models.stronger, reached["gate1"] * plan.hard(), [k]))
+    attempts = expected_attempts(recipe.synthesize, plan.acceptance())
+    for number, (teacher, tries) in enumerate(zip(models.teachers, attempts, strict=True)):
+        name = f"teachers.{number}"
+        lines.append(plan.line("synthesize", name, teacher, reached["synthesize"], plan.asks("synthesize", tries)))
+    if models.judge is not None:
+        lines += [plan.judge_line(stage, models.judge, sum(attempts)) for stage in ASKING]
     return tuple(lines)
+
+
+def rows_of(inputs: Inputs) -> Rows:
+    """Return the rows of a run."""
+    return Rows(len(inputs.rows) - inputs.solved, inputs.solved)
 
 
 def totals(lines: Sequence[Expected]) -> Totals:
@@ -96,17 +118,13 @@ def totals(lines: Sequence[Expected]) -> Totals:
     )
 
 
-def expected_plain(settings: GateSettings, hard: float) -> float:
-    """Return the expected rollouts of a question at gate 1.
+class Place(NamedTuple):
+    """Who is asked where, and how that is known."""
 
-    Under early stopping a rejected question ends with the rollout that is one right too many: a negative
-    binomial wait. Survivors, and the exempt share of the others, are asked all k times.
-    """
-    if not settings.early_stop:
-        return settings.k
-    settled = min(settings.k, (settings.max_plain_right + 1) / ASSUMED.easy_right)
-    early = (1 - hard) * (1 - settings.early_stop_exempt)
-    return settings.k - early * (settings.k - settled)
+    stage: str
+    name: str
+    role: Role
+    basis: str = "assumed"
 
 
 @dataclass(frozen=True)
@@ -115,16 +133,21 @@ class _Plan:
 
     recipe: Recipe
     prompts: Prompts
-    rows: int
+    rows: Rows
     measured: Measures | None
+
+    def hard(self) -> float:
+        """Return the share of questions that pass gate 1."""
+        return ASSUMED.hard if self.measured is None else self.measured.hard
 
     def reached(self) -> Mapping[str, float]:
         """Return the expected records of each stage that asks a model."""
         if self.measured is not None:
-            return {stage: self.rows * share for stage, share in self.measured.reach.items()}
-        gate1 = self.rows * ASSUMED.screened
+            return {stage: self.rows.total * share for stage, share in self.measured.reach.items()}
+        gate1 = self.rows.asked * ASSUMED.screened
         gate2 = gate1 * ASSUMED.hard
-        return {"gate1": gate1, "gate2": gate2, "synthesize": gate2 * ASSUMED.unsolved}
+        easy = (gate1 - gate2) * (self.recipe.lanes.no_call + self.recipe.lanes.plain_cot)
+        return {"gate1": gate1, "gate2": gate2, "synthesize": gate2 * ASSUMED.unsolved + easy}
 
     def acceptance(self) -> tuple[float, ...]:
         """Return the share of attempts that is accepted, per teacher."""
@@ -132,52 +155,84 @@ class _Plan:
         names = [f"teachers.{number}" for number in range(len(self.recipe.models.teachers))]
         return tuple(seen[name].value if name in seen else ASSUMED.accepted for name in names)
 
-    def gate1_rollouts(self) -> float:
-        hard = ASSUMED.hard if self.measured is None else self.measured.hard
-        return expected_plain(self.recipe.gate, hard)
+    def asks(self, stage: str, attempts: float) -> Sequence[Ask]:
+        """Return what a record of a stage takes; `attempts` are those of whoever is asked in synthesis."""
+        return asks_of(stage, self.recipe, self.hard(), attempts)
 
-    def line(self, stage: str, name: str, role: Role, records: float, rollouts: float, *, at_most: int) -> Expected:
+    def line(self, stage: str, name: str, role: Role, records: float, asks: Sequence[Ask]) -> Expected:
         seen = None if self.measured is None else self.measured.of(stage, name)
-        load = self._assumed(stage, role, records, rollouts) if seen is None else _as_measured(seen, records)
+        load = self._assumed(stage, role, records, asks) if seen is None else _as_measured(seen, records)
         if in_batches(role):
             load = load._replace(cached_tokens=0.0)
-        pace = Pace(ASSUMED.tokens_per_second, ASSUMED.first_token_seconds, ASSUMED.batch_hours)
-        money, time = cost(role, load), hours(role, self.recipe, load, pace)
+        time = hours(role, self.recipe, load, PACE)
         # More rows make a batch larger and hardly slower, so a pilot's time tells nothing of theirs.
         if seen is not None and seen.wall_seconds is not None and not in_batches(role):
             time = seen.wall_seconds * records / 3_600
-        return Expected(
-            stage=stage,
-            model=name,
-            basis="assumed" if seen is None else "measured",
-            records=round(records),
-            calls=round(load.calls),
-            calls_at_most=at_most,
-            prompt_tokens=round(load.prompt_tokens),
-            cached_tokens=round(load.cached_tokens),
-            completion_tokens=round(load.completion_tokens),
-            batch=in_batches(role),
-            cost=None if money is None else round(money, 4),
-            hours=None if time is None else round(time, 4),
+        basis = "assumed" if seen is None else "measured"
+        return _expected(Place(stage, name, role, basis), records, load, self._at_most(stage, name), time)
+
+    def judge_line(self, stage: str, judge: Role, attempts: float) -> Expected:
+        """Return what a judge is asked: about undecided answers, and at gate 1 about survivors if the recipe says so.
+
+        `attempts` are those of all teachers at one question.
+        """
+        votes, records = self.recipe.judge.votes, self.reached()[stage]
+        rollouts = records * sum(ask.rollouts for ask in self.asks(stage, attempts))
+        asked = stage == "gate1" and self.recipe.gate.judge_questions
+        survivors = records * self.hard() if asked else 0.0
+        calls = votes * (rollouts * ASSUMED.undecided + survivors)
+        image = view_tokens(judge, self.recipe, self.recipe.student.max_pixels)
+        prompt = calls * ASSUMED.judge_tokens + votes * survivors * image
+        load = Load(calls, prompt, 0.0, calls * ASSUMED.verdict_tokens, 1)
+        conversations = max(self._at_most(stage, "base") // self._turns(stage), 1) + (self.rows.asked if asked else 0)
+        time = hours(judge, self.recipe, load, PACE)
+        return _expected(Place(stage, "judge", judge), records, load, votes * conversations, time)
+
+    def _turns(self, stage: str) -> int:
+        return 1 if stage == "gate1" else self.recipe.rollout.max_turns
+
+    def _at_most(self, stage: str, name: str) -> int:
+        """Return the calls if every row came here and every conversation were as long as it may be."""
+        recipe, turns = self.recipe, self.recipe.rollout.max_turns
+        k, student = recipe.gate.k, recipe.student
+        match stage, name:
+            case "gate1", "base":
+                arms = 1 + recipe.gate.blind + (student.deploy_pixels is not None) + len(recipe.gate.sweep)
+                return self.rows.asked * k * arms
+            case "gate1", _:
+                return self.rows.asked * k
+            case "gate2", _:
+                fresh = recipe.gate.rule == "interval" or recipe.gate.fresh_share > 0
+                return self.rows.asked * k * (turns + fresh)
+            case _:
+                return self.rows.asked * recipe.synthesize.attempts * turns
+
+    def _assumed(self, stage: str, role: Role, records: float, asks: Sequence[Ask]) -> Load:
+        loads = [self._assumed_of(stage, role, records, ask) for ask in asks if ask.rollouts]
+        return Load(
+            calls=sum(load.calls for load in loads),
+            prompt_tokens=sum(load.prompt_tokens for load in loads),
+            cached_tokens=sum(load.cached_tokens for load in loads),
+            completion_tokens=sum(load.completion_tokens for load in loads),
+            waves=max((load.waves for load in loads), default=0.0),
         )
 
-    def _assumed(self, stage: str, role: Role, records: float, rollouts: float) -> Load:
-        """Return the load of `records` questions with `rollouts` conversations each."""
-        plain = stage == "gate1"
-        speaker: Speaker = "teacher" if stage == "synthesize" else "base"
-        mode: Mode = "plain" if plain else "tools"
-        turns = 1 if plain else min(ASSUMED.turns, self.recipe.rollout.max_turns)
-        text = self.prompts.system(speaker, mode, native=calls_by_api(role))
+    def _assumed_of(self, stage: str, role: Role, records: float, ask: Ask) -> Load:
+        """Return the load of `records` questions with conversations of one kind."""
+        # Who shows that no call is needed makes none.
+        talks = ask.mode == "tools" and ask.speaker != "no_call"
+        turns = min(ASSUMED.turns, self.recipe.rollout.max_turns) if talks else 1
+        text = self.prompts.system(ask.speaker, ask.mode, native=calls_by_api(role))
         system = len(text) // CHARACTERS_PER_TOKEN
-        image = view_tokens(role, self.recipe)
+        image = view_tokens(role, self.recipe, ask.pixels) if ask.pixels else 0
         said = min(ASSUMED.completion_tokens, role.sampling.max_tokens)
         question = ASSUMED.question_tokens + image
         # What every later turn adds to the prompt: the last message, and what was shown after it.
         step = said + ASSUMED.observation_tokens + image
-        conversations = records * rollouts
+        conversations = records * ask.rollouts
         prompt = conversations * sum(system + question + turn * step for turn in range(turns))
         # New in a prompt are a question's first sight and each turn's step; all rollouts share the beginning.
-        fresh = records * min(rollouts, 1) * question + conversations * (turns - 1) * step
+        fresh = records * min(ask.rollouts, 1) * question + conversations * (turns - 1) * step
         paid = said + (ASSUMED.thought_tokens if thinks(role) else 0)
         return Load(
             calls=conversations * turns,
@@ -185,8 +240,29 @@ class _Plan:
             cached_tokens=max(0.0, prompt - fresh - system),
             completion_tokens=conversations * turns * paid,
             # A teacher's attempts follow one another, the rollouts of a gate do not.
-            waves=turns * max(1.0, rollouts) if stage == "synthesize" else turns,
+            waves=turns * max(1.0, ask.rollouts) if stage == "synthesize" else turns,
         )
+
+
+PACE = Pace(ASSUMED.tokens_per_second, ASSUMED.first_token_seconds, ASSUMED.batch_hours)
+
+
+def _expected(place: Place, records: float, load: Load, at_most: int, time: float | None) -> Expected:
+    money = cost(place.role, load)
+    return Expected(
+        stage=place.stage,
+        model=place.name,
+        basis=place.basis,
+        records=round(records),
+        calls=round(load.calls),
+        calls_at_most=at_most,
+        prompt_tokens=round(load.prompt_tokens),
+        cached_tokens=round(load.cached_tokens),
+        completion_tokens=round(load.completion_tokens),
+        batch=in_batches(place.role),
+        cost=None if money is None else round(money, 4),
+        hours=None if time is None else round(time, 4),
+    )
 
 
 def _as_measured(seen: Measured, records: float) -> Load:

@@ -5,30 +5,27 @@ Calls and tokens are those of all rollouts, whoever paid for them: what a plan i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from filters.intervals import Interval, wilson
 from flows.cost.assumed import ASSUMED
 from pipeline.identity import parse_json
 from pipeline.store.ledger import query
 
 ASKING = ("gate1", "gate2", "synthesize")
 """Stages that ask a model, in order."""
-Z95 = 1.959964
-"""Quantile of the normal distribution for an interval of 95 %."""
 PAID_SHARE = 0.9
 """A stage that found more than the rest of its calls in the store says nothing about how long calls take."""
 
 _ROLLOUTS = """
-SELECT CASE WHEN purpose = 'synthesis' THEN 'synthesize' WHEN mode = 'plain' THEN 'gate1' ELSE 'gate2' END AS stage,
-       model, count(*) AS rollouts, sum(n_turns)::BIGINT AS calls, sum(prompt_tokens)::BIGINT AS prompt_tokens,
-       sum(completion_tokens)::BIGINT AS completion_tokens
-FROM trajectories GROUP BY ALL
+SELECT stage, model, count(DISTINCT question_id) AS questions, count(*) AS rollouts, sum(n_turns)::BIGINT AS calls,
+       sum(prompt_tokens)::BIGINT AS prompt_tokens, sum(completion_tokens)::BIGINT AS completion_tokens
+FROM trajectories WHERE arm <> 'long_cot' GROUP BY ALL
 """
+"""Of every arm; solutions that came with a source were asked of no model."""
 _SPENT = """
 SELECT stage, sum(model_calls)::BIGINT AS paid, sum(prompt_tokens)::BIGINT AS prompt_tokens,
        sum(cached_tokens)::BIGINT AS cached_tokens, sum(wall_seconds) AS wall_seconds
@@ -39,13 +36,15 @@ SELECT s.stage, count(o.record_id) AS n
 FROM stages s LEFT JOIN outcomes o ON o.stage = s.stage AND o.unit <> 'trajectory'
 GROUP BY s.stage
 """
-
-
-class Interval(NamedTuple):
-    """Where a share is, with 95 % confidence."""
-
-    low: float
-    high: float
+_SENT = """
+SELECT s.stage, count(o.record_id) AS n
+FROM stages s LEFT JOIN outcomes o ON o.stage = s.stage AND o.outcome = 'kept' AND o.route IN ('next', 'sft')
+WHERE s.stage IN ('gate1', 'gate2') GROUP BY s.stage
+"""
+"""Not all that synthesis is asked comes from gate 2: what needs no tools leaves by a route of its own."""
+_YIELD = """
+SELECT model, sum(attempts)::BIGINT AS attempts, sum(valid)::BIGINT AS valid FROM yield_by_teacher GROUP BY model
+"""
 
 
 class Share(NamedTuple):
@@ -62,13 +61,7 @@ class Share(NamedTuple):
     @property
     def interval(self) -> Interval:
         """Return the Wilson score interval of 95 % (Wilson, 1927), which holds for small samples too."""
-        if not self.of:
-            return Interval(0.0, 1.0)
-        square = Z95 * Z95
-        middle = self.value + square / (2 * self.of)
-        spread = Z95 * math.sqrt(self.value * (1 - self.value) / self.of + square / (4 * self.of * self.of))
-        low, high = ((middle + sign * spread) / (1 + square / self.of) for sign in (-1, 1))
-        return Interval(max(0.0, low), min(1.0, high))
+        return wilson(self.hits, self.of)
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,7 @@ class Measured:
     model: str
     """Its place in the recipe's `models`."""
     records: int
-    """Of the stage."""
+    """Of the stage; for the stronger model, those that it was asked about."""
     rollouts: float
     calls: float
     prompt_tokens: float
@@ -101,6 +94,8 @@ class Measures:
     rows: int
     reached: Mapping[str, int]
     """Records per stage that asks a model; a stage that has not run is absent."""
+    sent: Mapping[str, int]
+    """By gate: what it keeps for the next stage that asks a model about tools."""
     reach: Mapping[str, float]
     """Share of rows that reach a stage; where it has not run, by assumption from the stage before."""
     accepted: Mapping[str, Share]
@@ -114,10 +109,10 @@ class Measures:
 
     def passed(self, stage: str, model: str) -> Share:
         """Return what a stage sends on to the next that asks a model; of a teacher, its valid attempts."""
-        following = dict(pairwise(ASKING))
-        if stage not in following:
+        if stage == "synthesize":
             return self.accepted.get(model, Share(0, 0))
-        return Share(self.reached.get(following[stage], 0), self.reached.get(stage, 0))
+        seen = self.of(stage, model)
+        return Share(self.sent.get(stage, 0), self.reached.get(stage, 0) if seen is None else seen.records)
 
     def of(self, stage: str, model: str) -> Measured | None:
         """Return what a stage asked a model, None if it asked nothing."""
@@ -143,11 +138,18 @@ def measure(run: Path) -> Measures:
     spent = {row["stage"]: row for row in query(run, _SPENT).to_pylist()}
     places = _places(run)
     asked = [
-        _measured(row, place, share, asking[row["stage"]], spent.get(row["stage"]))
+        _measured(
+            row,
+            place,
+            share,
+            row["questions"] if place == "stronger" else asking[row["stage"]],
+            spent.get(row["stage"]),
+        )
         for row in _with_stage_calls(query(run, _ROLLOUTS).to_pylist())
         for place, share in places.get((row["stage"], row["model"]), ())
     ]
-    return Measures(rows, asking, _reach(asking, rows), _accepted(run, places), tuple(asked))
+    sent = {row["stage"]: row["n"] for row in query(run, _SENT).to_pylist()}
+    return Measures(rows, asking, sent, _reach(asking, rows), _accepted(run, places), tuple(asked))
 
 
 Places = Mapping[tuple[str, str], Sequence[tuple[str, float]]]
@@ -162,6 +164,8 @@ def _places(run: Path) -> Places:
     places: dict[tuple[str, str], Sequence[tuple[str, float]]] = {
         (stage, environment["base"]): [("base", 1.0)] for stage in ("gate1", "gate2")
     }
+    if (stronger := environment.get("stronger")) is not None:
+        places.setdefault(("gate1", stronger), [("stronger", 1.0)])
     for revision in teachers:
         mine = [f"teachers.{number}" for number, other in enumerate(teachers) if other == revision]
         places["synthesize", revision] = [(place, 1 / len(mine)) for place in mine]
@@ -205,7 +209,7 @@ def _reach(reached: Mapping[str, int], rows: int) -> Mapping[str, float]:
 
 
 def _accepted(run: Path, places: Places) -> Mapping[str, Share]:
-    rows = query(run, "SELECT model, attempts, valid FROM yield_by_teacher").to_pylist()
+    rows = query(run, _YIELD).to_pylist()
     return {
         place: Share(row["valid"], row["attempts"])
         for row in rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from flows.cost.estimate import Expected, estimate
+from flows.cost.estimate import Expected, Rows, estimate
 from flows.cost.measure import Measures, measure
 from flows.curate import curate
 from flows.inputs import Job
@@ -96,7 +96,7 @@ def rates(measures: Measures) -> tuple[Rate, ...]:
     return tuple(found)
 
 
-def between(recipe: Recipe, prompts: Prompts, rows: int, measures: Measures) -> tuple[Between, ...]:
+def between(recipe: Recipe, prompts: Prompts, rows: Rows, measures: Measures) -> tuple[Between, ...]:
     """Return the interval of every line of the estimate."""
     low, high = (estimate(recipe, prompts, rows, bound) for bound in measures.bounds())
     return tuple(_between(least, most) for least, most in zip(low, high, strict=True))

@@ -6,7 +6,8 @@ import math
 from typing import NamedTuple
 
 from flows.hosted import HostedRole
-from flows.recipe import ReaderRole, Recipe, Role, ServerRole
+from flows.recipe import Recipe
+from flows.roles import ReaderRole, Role, ServerRole
 from flows.served import OfflineRole
 from flows.world import role_price
 from pipeline.images import Size, view_size
@@ -66,9 +67,9 @@ def thinks(role: Role) -> bool:
     return isinstance(role, HostedRole) and role.thinking == "native"
 
 
-def view_tokens(role: Role, recipe: Recipe) -> int:
-    """Return the tokens of one image, as large as the recipe's view lets it be, by the rule of the role's provider."""
-    rule = recipe.student.view_rule
+def view_tokens(role: Role, recipe: Recipe, pixels: int) -> int:
+    """Return the tokens of one image, as large as a view of so many pixels, by the rule of the role's provider."""
+    rule = recipe.student.view_at(pixels)
     size = NATIVE if rule.policy == "native" else view_size(LARGE, rule)
     return image_tokens(image_rule(role), size)
 

@@ -6,15 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from filters.answers import grade
-from filters.grade_expressions import expression_pairs, settle
-from filters.grade_metrics import grade_by, metric_of
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import canonical_json
-from pipeline.math_worker import math_worker
 from pipeline.records import (
     Decision,
-    GradeResult,
     Outcome,
     Question,
     QuestionKey,
@@ -22,12 +17,9 @@ from pipeline.records import (
     SourceRow,
     Trajectory,
     TrajectoryKey,
-    Verdict,
 )
 
 T = TypeVar("T")
-
-VERDICTS: dict[str, Verdict] = {"right": "right", "wrong": "wrong", "undecided": "unknown"}
 
 TRIES = 3
 """Of one rollout when a sandbox or a search fails; what it already paid for is cached, so a try is cheap."""
@@ -92,35 +84,6 @@ def trajectory_outcome(stage: str, trajectory: Trajectory, question: Question, d
 def key_outcome(stage: str, key: TrajectoryKey, question: QuestionKey, decision: Decision | None) -> Outcome:
     """Do as `trajectory_outcome` where only the keys were read."""
     return _trajectory_outcome(stage, key.id, question, decision)
-
-
-async def graded(trajectory: Trajectory, question: Question) -> Trajectory:
-    """Return the trajectory with its verdict: only a finished answer can be right or wrong.
-
-    An expression that its spelling does not settle is compared by algebra, away from the event loop.
-    """
-    if trajectory.finish != "answer":
-        return trajectory
-    answer = trajectory.answer or ""
-    result = _grade(answer, question)
-    if question.answer_type == "expression":
-        pairs = expression_pairs(answer, question.answers, result)
-        worker = math_worker()
-        result = settle(result, [await asyncio.to_thread(worker.equal, said, gold) for said, gold in pairs])
-    return trajectory.model_copy(update={"verdict": VERDICTS[result.verdict]})
-
-
-def _grade(answer: str, question: Question) -> GradeResult:
-    metric = metric_of(question)
-    if metric is not None:
-        return grade_by(metric, answer, question.answers)
-    return grade(
-        answer,
-        question.answers,
-        question.answer_type,
-        tolerance=question.tolerance,
-        choices=question.choices or None,
-    )
 
 
 async def persistent(make: Callable[[], Awaitable[T]]) -> T:

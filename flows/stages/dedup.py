@@ -1,10 +1,14 @@
-"""Dedup: questions that are one for training, over the whole input; one of each cluster goes on."""
+"""Dedup: questions that are one for training, over the whole input; one of each cluster goes on.
+
+The whole input is read here, so this is also where answers are counted by the wording of their questions.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 
 from filters.dedup import DedupSettings, ImageHashes, QuestionRow, cluster_questions, dedup_decisions
+from filters.templates import TemplateRow, template_facts
 from flows.curation import Curation, Work, question_keys, run_in_worker
 from flows.stages.common import decided
 from pipeline.records import ImageFacts, QuestionKey
@@ -24,12 +28,22 @@ def work(curation: Curation, stage: Stage) -> Work:
 
 
 def dedup_unit(unit: UnitInput, settings: DedupSettings) -> UnitOutput:
-    """Cluster and decide."""
+    """Cluster and decide; count what each wording is answered."""
     keys = {record.id: record for record in unit.records if isinstance(record, QuestionKey)}
-    rows = [QuestionRow(key.id, key.text, key.images) for key in keys.values()]
+    rows = [QuestionRow(key.id, asked(key), key.images) for key in keys.values()]
     clusters = cluster_questions(rows, image_hashes(unit), settings)
     outcomes = (decided("dedup", keys[decision.record_id], [decision]) for decision in dedup_decisions(clusters))
-    return UnitOutput(tuple(outcomes), {"clusters": clusters})
+    templates = template_facts([TemplateRow(key.id, key.text, key.answers, key.answer_type) for key in keys.values()])
+    return UnitOutput(tuple(outcomes), {"clusters": clusters, "templates": templates})
+
+
+def asked(key: QuestionKey) -> str:
+    """Return what two questions have to share to be one: their text, and what is right where they give options.
+
+    "Which of these is shown?" is another question over other options. Only the right one is looked at: beside other
+    wrong ones the question teaches the same.
+    """
+    return "\n".join((key.text, *sorted(key.answers))) if key.answer_type == "choice" else key.text
 
 
 def image_hashes(unit: UnitInput) -> dict[str, ImageHashes]:

@@ -11,13 +11,25 @@ from typing import Protocol, TypeVar, get_args
 from flows.curation import Curation, Work, kept_ids
 from flows.recipe import Recipe
 from flows.stages.common import kept, trajectory_outcome
+from flows.stages.labels import Measured
 from pipeline.dialects import by_name
 from pipeline.export.layout import MANIFEST, Manifest, Published, Shard, file_hash
+from pipeline.export.length import StudentFacts
 from pipeline.export.publish import publish_rl, publish_sft
-from pipeline.export.rows import ExportContext, ExportPrompt, RlRow, SftRow, StudentFacts
+from pipeline.export.rows import ExportContext, RlRow, SftRow
+from pipeline.export.told import told_by
 from pipeline.export.verify_files import check_files, read_manifest
 from pipeline.identity import canonical_json, parse_json
-from pipeline.records import Cluster, GateCount, Outcome, Question, Record, Trajectory
+from pipeline.records import (
+    ArmCount,
+    Cluster,
+    GateCount,
+    Outcome,
+    Question,
+    Record,
+    TemplateFacts,
+    Trajectory,
+)
 from pipeline.stage import (
     Part,
     Range,
@@ -33,6 +45,8 @@ from pipeline.store.blobs import write_atomic
 from pipeline.store.shards import read_records
 
 R = TypeVar("R", bound=Record)
+
+GATES = ("gate1", "gate2")
 
 
 def work(curation: Curation, stage: Stage) -> Work:
@@ -62,7 +76,11 @@ def selected_records(done: Mapping[str, Finished], selected: frozenset[str]) -> 
     records: list[Record] = [*trajectories, *(question for question in questions if question.id in selected)]
     context: list[Record] = [question for question in questions if question.id not in selected]
     context += [cluster for cluster in read("dedup", "clusters", Cluster) if cluster.question_id in needed]
-    context += [count for count in read("gate2", "counts", GateCount) if count.question_id in selected]
+    context += [facts for facts in read("dedup", "templates", TemplateFacts) if facts.question_id in needed]
+    # Gate 2 counts further what gate 1 had counted; what needs no tool never got there.
+    counts = {c.question_id: c for gate in GATES for c in read(gate, "counts", GateCount) if c.question_id in needed}
+    context += counts.values()
+    context += [arm for gate in GATES for arm in read(gate, "arms", ArmCount) if arm.question_id in needed]
     return UnitInput(tuple(records), tuple(context))
 
 
@@ -87,14 +105,24 @@ def write_exports(exports: Path, unit: UnitInput, recipe: Recipe, context: Expor
     """
     questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, Question)}
     clusters = {r.question_id: r.cluster_id for r in unit.context if isinstance(r, Cluster)}
-    counts = {r.question_id: r for r in unit.context if isinstance(r, GateCount)}
+    measured = Measured.of(unit.context, recipe.student.deploy_pixels, recipe.gate.max_plain_right)
     sft = [
-        SftRow(record, questions[record.question_id], clusters[record.question_id])
+        SftRow(
+            trajectory=record,
+            question=questions[record.question_id],
+            cluster_id=clusters[record.question_id],
+            labels=measured.labels(record.question_id),
+        )
         for record in unit.records
         if isinstance(record, Trajectory)
     ]
     rl = [
-        _rl_row(record, clusters[record.id], counts[record.id])
+        RlRow(
+            question=record,
+            cluster_id=clusters[record.id],
+            labels=measured.labels(record.id),
+            saturated=measured.counts[record.id].saturated,
+        )
         for record in unit.records
         if isinstance(record, Question)
     ]
@@ -106,27 +134,16 @@ def write_exports(exports: Path, unit: UnitInput, recipe: Recipe, context: Expor
     return published
 
 
-def _rl_row(question: Question, cluster_id: str, count: GateCount) -> RlRow:
-    return RlRow(
-        question=question,
-        cluster_id=cluster_id,
-        plain_right=count.plain_right,
-        plain_valid=count.plain_valid,
-        tools_right=count.tools_right,
-        tools_valid=count.tools_valid,
-        saturated=count.saturated,
-    )
-
-
 def _context(curation: Curation) -> ExportContext:
     recipe, prompts = curation.job.recipe, curation.inputs.prompts
     return ExportContext(
         name=recipe.name,
         blobs=curation.driver.blobs,
         dialect=by_name(recipe.dialect),
-        told=(ExportPrompt(prompts.system("export", "tools"), prompts.user("export", "tools")),),
+        told=(told_by(prompts),),
         prompts=prompts.hashes(),
-        student=StudentFacts.model_validate(recipe.student.model_dump()),
+        student=StudentFacts.model_validate(recipe.student.model_dump(exclude={"tokenizer"})),
+        counter=curation.inputs.tokens,
         sources=curation.inputs.terms,
         corpus=curation.inputs.search.key if curation.inputs.search else None,
     )
@@ -145,7 +162,8 @@ def _outcomes(unit: UnitInput) -> tuple[Outcome, ...]:
 
 def _outcome(outcome: Outcome, published: Sequence[Published]) -> Outcome:
     """Return the outcome as it is, or rejected where every format of the shard had to leave the record out."""
-    shard = [export for export in published if export.shard == outcome.route]
+    own = "rl" if outcome.unit == "question" else "sft"
+    shard = [export for export in published if export.shard == own]
     refused = [refusal for export in shard for refusal in export.refused if refusal.record_id == outcome.record_id]
     if not shard or len(refused) < len(shard):
         return outcome

@@ -1,11 +1,12 @@
-"""Screen: are the images intact, is the answer verifiable, can the question stand without options?"""
+"""Screen: are the images intact, is the answer verifiable and no mere guess, are options needed?"""
 
 from __future__ import annotations
 
 from functools import partial
 
 from filters.images import ImageSettings, image_intact
-from filters.questions import QuestionSettings, to_open_ended, verifiable
+from filters.open_ended import to_open_ended
+from filters.questions import QuestionSettings, not_guessable, verifiable
 from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import decided
 from pipeline.errors import InfrastructureError, RowError
@@ -28,7 +29,7 @@ def work(curation: Curation, stage: Stage) -> Work:
 
 
 def screen_unit(unit: UnitInput, images: ImageSettings, questions: QuestionSettings, blobs: BlobStore) -> UnitOutput:
-    """Measure every image, then let the filters decide; what is kept leaves open-ended."""
+    """Measure every image, then let the filters decide; what is kept leaves as it will be asked."""
     outcomes: list[Outcome] = []
     kept: list[Question] = []
     facts: list[ImageFacts] = []
@@ -36,17 +37,17 @@ def screen_unit(unit: UnitInput, images: ImageSettings, questions: QuestionSetti
     for question in unit.records:
         assert isinstance(question, Question)  # noqa: S101 - tells mypy what the wiring guarantees
         measured = [image_facts(question, image, shown, blobs) for image in question.images]
-        opened, decision = to_open_ended(question)
+        asked, decision = to_open_ended(question, questions)
         decisions = [*(image_intact(fact, images) for fact in measured), decision]
-        if opened is not None:
-            decisions.append(verifiable(opened, questions))
+        if asked is not None:
+            decisions += [verifiable(asked, questions), not_guessable(asked, questions)]
         outcome = decided("screen", question, decisions)
         outcomes.append(outcome)
         if outcome.outcome == "kept":
-            if opened is None:
-                raise InfrastructureError(f"screen kept question {question.id} without an open-ended form")
-            kept.append(opened)
-            facts += [fact.model_copy(update={"question_id": opened.id}) for fact in measured]
+            if asked is None:
+                raise InfrastructureError(f"screen kept question {question.id} without a form to ask it in")
+            kept.append(asked)
+            facts += [fact.model_copy(update={"question_id": asked.id}) for fact in measured]
     kept.sort(key=lambda question: question.id)
     facts.sort(key=lambda fact: (fact.question_id, fact.sha256))
     return UnitOutput(tuple(outcomes), {"questions": tuple(kept), "facts": tuple(facts)})

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from filters.lanes import lane_of
+from filters.long_cot import LongCotSettings, Retagged, long_cot
 from filters.syntax import skeleton
 from filters.turns import argument
 from filters.validators import ValidatorSettings, accept, replayed
 from flows.curation import Curation, Work, kept_ids, questions_of
 from flows.stages.common import gather_all, persistent, trajectory_outcome
 from flows.stages.observations import observation_facts
+from pipeline.dialects import by_name
 from pipeline.identity import digest
 from pipeline.records import (
     Decision,
@@ -26,7 +29,8 @@ from pipeline.records import (
 from pipeline.replay import replay_trajectory
 from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit_async
 from pipeline.store.blobs import BlobStore
-from pipeline.store.shards import count_rows
+from pipeline.store.shards import read_columns
+from pipeline.tokens import TokenCounter, loss_tokens
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Validation:
     """What validation needs beside its trajectories."""
 
     settings: ValidatorSettings
+    texts: LongCotSettings
+    tokens: TokenCounter
+    room: int
+    """Tokens that the student can learn of a row, its prompt included."""
     blobs: BlobStore
     replay: Callable[[Trajectory], ReplayResult]
     """Executes a trajectory again, on zygotes that no rollout used."""
@@ -56,6 +64,9 @@ def work(curation: Curation, stage: Stage) -> Work:
     ids = kept_ids(tried)
     validation = Validation(
         settings=recipe.validate_,
+        texts=recipe.long_cot,
+        tokens=curation.inputs.tokens,
+        room=recipe.student.cutoff_len,
         blobs=driver.blobs,
         replay=partial(
             replay_trajectory,
@@ -68,12 +79,14 @@ def work(curation: Curation, stage: Stage) -> Work:
     )
 
     def unit(span: Range, _: int) -> UnitResult:
-        trajectories = tuple(tried.read("trajectories", Trajectory, span))
+        # What was tried at a question whose stored answer is doubted is kept where it is, and no more is spent on it.
+        trajectories = tuple(made for made in tried.read("trajectories", Trajectory, span) if made.question_id in ids)
         mine = UnitInput(trajectories, questions_of(curation.done["screen"], ids, span))
         run = run_unit_async(stage, curation.job.out, span, mine, lambda given: validate_unit(validation, given))
         return driver.wait(run)
 
-    return Work(count_rows(tried.paths("trajectories")), unit)
+    asked = read_columns(tried.paths("trajectories"), Trajectory, ["question_id"])["question_id"]
+    return Work(sum(question in ids for question in asked.to_pylist()), unit)
 
 
 async def validate_unit(validation: Validation, unit: UnitInput) -> UnitOutput:
@@ -99,18 +112,30 @@ async def validate_unit(validation: Validation, unit: UnitInput) -> UnitOutput:
 
 def _validate(validation: Validation, trajectory: Trajectory, question: Question) -> _Validated:
     facts = observation_facts(trajectory, validation.blobs)
-    decisions = list(accept(trajectory, question, facts, validation.settings))
+    decisions = [*accept(trajectory, question, facts, validation.settings), *_of_text(validation, trajectory)]
     replay = None
     if all(decision.outcome == "keep" for decision in decisions):
         replay = validation.replay(trajectory)
         decisions.append(replayed(trajectory.id, replay, validation.settings))
     against = next((decision for decision in decisions if decision.outcome != "keep"), None)
-    key = trajectory_key(trajectory, question) if against is None else None
+    key = trajectory_key(trajectory, question, validation.tokens) if against is None else None
     outcome = trajectory_outcome("validate", trajectory, question, against)
     return _Validated(outcome, decisions, facts, replay, key)
 
 
-def trajectory_key(trajectory: Trajectory, question: Question) -> TrajectoryKey:
+def _of_text(validation: Validation, trajectory: Trajectory) -> Sequence[Decision]:
+    """Return the decisions on a text's own solution; other lanes have none of these."""
+    if trajectory.arm != "long_cot":
+        return ()
+    (turn,) = trajectory.turns
+    count = validation.tokens.count
+    prompt = count(trajectory.system) + count(trajectory.user)
+    found = Retagged(turn.think, trajectory.answer or "")
+    tokens = count(turn.raw_text)
+    return long_cot(trajectory.id, found, tokens, validation.room - prompt, validation.texts)
+
+
+def trajectory_key(trajectory: Trajectory, question: Question, tokens: TokenCounter) -> TrajectoryKey:
     """Return what selection needs to know of a valid trajectory."""
     shape = [
         [turn.action, skeleton(argument(turn) or "") if turn.action == "python" else ""] for turn in trajectory.turns
@@ -121,5 +146,7 @@ def trajectory_key(trajectory: Trajectory, question: Question) -> TrajectoryKey:
         source=question.source,
         category=question.category,
         sample=trajectory.sample,
+        lane=lane_of(trajectory),
         skeleton=digest(shape),
+        loss_tokens=loss_tokens(trajectory, by_name(trajectory.dialect), tokens),
     )

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import NamedTuple
 
 from pipeline.dialects.bad_calls import BadCall, Fault, bad_call
 from pipeline.dialects.defuse import contains_control, defuse
 from pipeline.identity import canonical_json
-from pipeline.records import Action
+from pipeline.records import Action, Question
 
 FENCE = "```"
 
@@ -75,6 +76,19 @@ def checked(think: str, fields: Fields) -> Parsed | BadCall:
     (value,) = fields.arguments.values() or (None,)
     fault = _broken_law(think, value, is_code=fields.action == "python")
     return bad_call(fault) if fault else Parsed(think, fields.action, canonical_json(fields.arguments))
+
+
+def question_text(question: Question) -> str:
+    """Return a question as it is asked: its text and, where it has options, a line such as `A. red` for each.
+
+    Raises:
+        ValueError: there are more options than letters, which the screen keeps out.
+    """
+    if not question.choices:
+        return question.text
+    letters = ascii_uppercase[: len(question.choices)]
+    options = (f"{letter}. {option}" for letter, option in zip(letters, question.choices, strict=True))
+    return "\n".join((question.text, "", *options))
 
 
 def user_text(template: str, question_text: str, sizes: Sequence[tuple[int, int]]) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import yaml
 
-from pipeline.export.layout import Facts, Format
+from pipeline.export.layout import Facts, Format, MixPart
 from pipeline.export.rows import ExportContext, RlRow, Sample, SftRow
+from pipeline.records import Lane
 
 _DATA_FILES: dict[Format, str] = {
     "llamafactory": "sft-*.json",
@@ -26,13 +27,15 @@ to {max_pixels} and `cutoff_len` to at least {cutoff_len}. Image paths are relat
 stands for the next image of the row. Resize images to at most {max_pixels} pixels, as in the rollouts.""",
     "deepeyesv2": """\
 Give the files under `data/` to `data.train_files`; set `data.tool_name_key=env_name` and
-`data.filter_overlong_prompts=True`. Resize images to at most {max_pixels} pixels. The environment answers
+`data.filter_overlong_prompts=True`. Resize images to at most {max_pixels} pixels. The ground truth of a
+question with options is letter and option (`B. Paris`), for the judge to compare. The environment answers
 `image_search` only for rows whose `extra_info.index` is in its own cache, and its text search is a
 placeholder: rows of `data_source` search need a search service of your own.""",
     "verl": """\
 Give the files under `data/` to `data.train_files`. Rewards are routed by `data_source`, for which verl has
-no function of its own: set a custom reward function; `extra_info` holds all golds (`answers`, a JSON
-list), `answer_type` and `tolerance` (relative, empty for exact). {verl_calls}
+no function of its own: set a custom reward function; `extra_info` holds the `question` as it was asked, all
+golds (`answers`, a JSON list; letters where `choices`, a JSON list of the options, is not empty), `answer_type` and
+`tolerance` (relative, empty for exact). {verl_calls}
 `max_tool_response_length` cuts at 256 characters unless raised. Resize images to at most {max_pixels} pixels.""",
 }
 
@@ -55,12 +58,44 @@ schemas in `<tools>`. This is the text that chat templates of Hermes and Qwen ma
 structure, so train on the messages as they are: a column or argument `tools` would show the schemas twice.""",
 }
 
+_LANES: dict[Lane, str] = {
+    "tools": "a teacher thinks, runs Python on the image, searches, reads what came back and answers",
+    "no_call": "told of the same tools, a teacher answers a question that needs none without calling one",
+    "plain_cot": "without tools and without a word of them, a teacher reasons and answers",
+    "long_cot": "a text-only source's own long solution under the same prompt without tools, its answer graded again",
+}
+
+_LABELS = """\
+What the run measured of each question, a JSON object; null where it did not. Valid rollouts are those of the base model
+that were graded right or wrong.
+
+- `plain_right` of `plain_valid`: without tools. `difficulty`: the share of wrong ones, null where asking was stopped
+  early.
+- `tools_right` of `tools_valid`: right with tools, after at least one call that showed something.
+- `benefit`: share right with tools, called for or not, minus that of fresh rollouts without; `benefit_low` and
+  `benefit_high` are the ends of its 95 % interval (Newcombe), which is wide for a single question.
+- `blind_right` of `blind_valid`: without the image. `chance`: of guessing right without seeing anything.
+- `resolution_artifact`: easy at the student's `deploy_pixels`, so hard for nothing but the smaller budget here.
+- `majority_answer`, `majority_share`, `is_majority`: the most frequent answer among questions of the same template, its
+  share, and whether it is this question's."""
+
+_LABELS_AT: dict[Format, str] = {
+    "llamafactory": "field `labels` of `rows.jsonl`, beside `lane`: the loader gets only what it reads",
+    "huggingface": "column `question_labels`",
+    "deepeyesv2": "field `question_labels` of `extra_info`",
+    "verl": "field `question_labels` of `extra_info`",
+}
+
 # Bounds of the hub's own size classes.
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 def render_card(
-    facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], context: ExportContext, content: str
+    facts: Facts,
+    samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]],
+    context: ExportContext,
+    content: str,
+    mix: Sequence[MixPart],
 ) -> str:
     """Return the README of an export whose rows have the hash `content`."""
     use = _USE[facts.format].format(
@@ -70,9 +105,11 @@ def render_card(
     )
     sections = [
         f"# {facts.name}: {facts.shard}, {facts.format}",
-        _what(facts, len(samples)),
+        _what(facts, len(samples), mix),
         "## Use\n\n" + use + ("\n\n" + _EMPTY if not samples else ""),
         "## Rows\n\n" + _counts(samples),
+        *(["## Mix\n\n" + _mix(facts, mix)] if mix else []),
+        f"## Labels\n\nIn {_LABELS_AT[facts.format]}.\n\n{_LABELS}",
         "## Sources\n\n" + _sources(facts, samples, context),
         "## Student\n\n" + _table(("field", "value"), [(k, str(v)) for k, v in facts.student.model_dump().items()]),
         "## Prompts\n\n" + _table(("role", "sha256"), sorted(facts.prompts.items())),
@@ -106,24 +143,44 @@ def _front_matter(facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sam
     return yaml.safe_dump(header, sort_keys=False, allow_unicode=True)
 
 
-def _what(facts: Facts, rows: int) -> str:
+def _what(facts: Facts, rows: int, mix: Sequence[MixPart]) -> str:
     if facts.shard == "sft":
+        lanes = dict.fromkeys(part.lane for part in mix)
         what = (
-            f"{rows} cold-start trajectories: a teacher thinks, runs Python on the image, searches, reads what came "
-            "back and answers. Every call was executed, every answer graded. All assistant turns may carry loss."
-        )
+            f"{rows} cold-start trajectories. Every call was executed, every answer graded. All assistant turns may "
+            "carry loss.\n\n" + "".join(f"- `{lane}`: {_LANES[lane]}.\n" for lane in lanes)
+        ).rstrip()
+        what += "\n\n" if mix else " "
     else:
         what = (
             f"{rows} questions for reinforcement learning with tools: the base model solves them more often with "
-            "tools than without. Answers can be checked by a rule."
+            "tools than without. Answers can be checked by a rule. "
         )
-    return what + f" Tool calls are written in the dialect `{facts.dialect}`.{_CALLS[facts.dialect]}"
+    return what + f"Tool calls are written in the dialect `{facts.dialect}`.{_CALLS[facts.dialect]}"
 
 
 def _counts(samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]]) -> str:
     counts = Counter((sample.question.category, sample.question.source) for sample in samples)
     rows = [(category, source, str(n)) for (category, source), n in sorted(counts.items())]
     return _table(("category", "source", "rows"), rows)
+
+
+def _mix(facts: Facts, mix: Sequence[MixPart]) -> str:
+    """Return rows and loss tokens side by side: a lane of long rows weighs more in training than its rows say."""
+    rows, tokens = sum(part.rows for part in mix), sum(part.loss_tokens for part in mix)
+    lines = [
+        (
+            *(part.lane, part.category, str(part.rows), _percent(part.rows, rows)),
+            *(str(part.loss_tokens), _percent(part.loss_tokens, tokens)),
+        )
+        for part in mix
+    ]
+    header = ("lane", "category", "rows", "of rows", "loss tokens", "of loss tokens")
+    return _table(header, lines) + f"\n\nLoss tokens are those of assistant messages, counted by: {facts.tokens}."
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else ""
 
 
 def _sources(facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], context: ExportContext) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import ascii_uppercase
 from typing import Any
 
 from pipeline.errors import RowError
@@ -9,6 +10,7 @@ from pipeline.export.huggingface import image_structs, message_structs
 from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
 from pipeline.export.rows import RlRow, Sample
 from pipeline.export.verl import DATA_SOURCES, EXTRA_INFO, extra_info
+from pipeline.records import Question
 
 SCHEMA = hf_schema(
     {
@@ -36,7 +38,8 @@ def require_image(sample: Sample[RlRow]) -> None:
 def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
     """Return one row of `SCHEMA`. No `agent_name`: the fork selects its loop by `env_name`.
 
-    The reward style is `model`, as its rewards ask a judge model.
+    The reward style is `model`, as its rewards ask a judge model. A judge compares texts, so the ground truth of a
+    question with options says letter and option: a student may answer with either, or with both.
     """
     return {
         "data_source": DATA_SOURCES[sample.question.category],
@@ -44,6 +47,13 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
         "prompt": message_structs(sample),
         "images": image_structs(images),
         "ability": "vqa",
-        "reward_model": {"style": "model", "ground_truth": sample.question.answers[0]},
+        "reward_model": {"style": "model", "ground_truth": gold_text(sample.question)},
         "extra_info": extra_info(sample),
     }
+
+
+def gold_text(question: Question) -> str:
+    """Return the first gold as a judge can read it: `B. Paris` where it is the letter of an option."""
+    gold = question.answers[0]
+    options = {letter: f"{letter}. {text}" for letter, text in zip(ascii_uppercase, question.choices, strict=False)}
+    return options.get(gold, gold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.dialects.turns import question_text
 from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
 from pipeline.export.rows import RlRow, Sample, SftRow
 from pipeline.identity import canonical_json, parse_json
@@ -15,10 +16,12 @@ SFT_SCHEMA = hf_schema(
         "images": IMAGES,
         "question_id": "string",
         "cluster_id": "string",
+        "lane": "string",
         "category": "string",
         "source": "string",
         "licence": "string",
         "answer": "string",
+        "question_labels": "string",
         "meta": "string",
     }
 )
@@ -32,6 +35,7 @@ RL_SCHEMA = hf_schema(
         "source": "string",
         "licence": "string",
         "question": "string",
+        "choices": ["string"],
         "answer": "string",
         "answers": ["string"],
         "answer_type": "string",
@@ -41,13 +45,18 @@ RL_SCHEMA = hf_schema(
         "tools_right": "int32",
         "tools_valid": "int32",
         "saturated": "bool",
+        "question_labels": "string",
         "meta": "string",
     }
 )
 
 
 def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
-    """Return one row of `SFT_SCHEMA`; `meta` is canonical JSON: where the row comes from and how it was made."""
+    """Return one row of `SFT_SCHEMA`.
+
+    `question_labels` and `meta` are canonical JSON: what was measured of the question, and where the row comes from
+    and how it was made. A column of the name `labels` would be taken for token ids: TRL's collator for text does.
+    """
     trajectory, question = sample.row.trajectory, sample.question
     meta = {
         **origin(sample),
@@ -67,17 +76,22 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
         "images": image_structs(images),
         "question_id": question.id,
         "cluster_id": sample.cluster_id,
+        "lane": sample.lane,
         "category": question.category,
         "source": question.source,
         "licence": question.licence,
         "answer": trajectory.answer,
+        "question_labels": canonical_json(sample.row.labels),
         "meta": canonical_json(meta),
     }
 
 
 def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
-    """Return one row of `RL_SCHEMA`."""
-    row, question = sample.row, sample.question
+    """Return one row of `RL_SCHEMA`.
+
+    `question` holds the options as the prompt does; the answers of a question with `choices` are letters.
+    """
+    labels, question = sample.row.labels, sample.question
     return {
         "id": sample.record_id,
         "prompt": message_structs(sample),
@@ -86,16 +100,18 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
         "category": question.category,
         "source": question.source,
         "licence": question.licence,
-        "question": question.text,
+        "question": question_text(question),
+        "choices": list(question.choices),
         "answer": question.answers[0],
         "answers": list(question.answers),
         "answer_type": question.answer_type,
         "tolerance": tolerance_text(question.tolerance),
-        "plain_right": row.plain_right,
-        "plain_valid": row.plain_valid,
-        "tools_right": row.tools_right,
-        "tools_valid": row.tools_valid,
-        "saturated": row.saturated,
+        "plain_right": labels.plain_right,
+        "plain_valid": labels.plain_valid,
+        "tools_right": labels.tools_right,
+        "tools_valid": labels.tools_valid,
+        "saturated": sample.row.saturated,
+        "question_labels": canonical_json(labels),
         "meta": canonical_json(origin(sample)),
     }
 

@@ -1,7 +1,7 @@
 """What every export directory holds, and how it comes to be: whole, or not at all.
 
-    manifest.json   written last: shard, format, prompts, student, every file with sha256, bytes and rows
-    rows.jsonl      one line per row: index, data file, record, question and cluster id, sha256 of the row
+    manifest.json   written last: shard, format, prompts, student, mix, every file with sha256, bytes and rows
+    rows.jsonl      one line per row: index, data file, record, question and cluster id, lane, labels, sha256 of the row
     README.md       card
     …               the data files of the format
 
@@ -23,13 +23,17 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.export.rows import Refused, StudentFacts
+from pipeline.export.labels import Labels
+from pipeline.export.length import StudentFacts
+from pipeline.export.rows import Refused
+from pipeline.export.told import ExportPrompt
 from pipeline.identity import canonical_json, digest
+from pipeline.records import Category, Lane
 
 MANIFEST = "manifest.json"
 ROWS = "rows.jsonl"
 CARD = "README.md"
-SCHEMA = 1
+SCHEMA = 2
 """Version of manifest and row index."""
 
 Shard = Literal["sft", "rl"]
@@ -49,6 +53,18 @@ class ExportFile(BaseModel):
     """Rows of a data file; None for any other. Data files in order of their paths hold the rows in order."""
 
 
+class MixPart(BaseModel):
+    """How much of an SFT shard teaches one thing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lane: Lane
+    category: Category
+    rows: int
+    loss_tokens: int
+    """Of assistant messages, counted as the manifest's `tokens` says: what a mix by rows hides where rows differ."""
+
+
 class Manifest(BaseModel):
     """`manifest.json`: what the export is and what it must hold."""
 
@@ -63,6 +79,13 @@ class Manifest(BaseModel):
     """sha256 over the row hashes in order: equal for equal rows whatever library wrote the files."""
     dialect: str
     prompts: dict[str, str]
+    """Role → sha256 of every prompt text of the run."""
+    told: tuple[ExportPrompt, ...]
+    """The texts that rows are told, whole: with tools, and without where a lane has none."""
+    mix: tuple[MixPart, ...]
+    """By lane and category; empty for questions to train on by reinforcement."""
+    tokens: str
+    """What counted tokens: the sha256 of a tokenizer's file, or an estimate."""
     student: StudentFacts
     image_max_pixels: int
     """The student's budget per image: the trainer must resize to it, the files hold originals."""
@@ -84,6 +107,11 @@ class RowKey(BaseModel):
     record_id: str
     question_id: str
     cluster_id: str
+    category: Category
+    lane: Lane | None
+    """None for a question to train on by reinforcement."""
+    loss_tokens: int
+    labels: Labels
     sha256: str
     """Of the canonical row (`row_hash`)."""
 
@@ -96,6 +124,8 @@ class Facts(NamedTuple):
     format: Format
     dialect: str
     prompts: Mapping[str, str]
+    told: tuple[ExportPrompt, ...]
+    tokens: str
     student: StudentFacts
     sources: Mapping[str, str]
     corpus: str | None
@@ -136,15 +166,28 @@ def content_hash(keys: Iterable[RowKey]) -> str:
     return digest([key.sha256 for key in keys])
 
 
+def mix_of(keys: Iterable[RowKey]) -> tuple[MixPart, ...]:
+    """Return rows and loss tokens by lane and category, in the order of the lanes."""
+    counts: dict[tuple[int, Category], MixPart] = {}
+    for key in keys:
+        if key.lane is not None:
+            place = (get_args(Lane).index(key.lane), key.category)
+            before = counts.get(place, MixPart(lane=key.lane, category=key.category, rows=0, loss_tokens=0))
+            update = {"rows": before.rows + 1, "loss_tokens": before.loss_tokens + key.loss_tokens}
+            counts[place] = before.model_copy(update=update)
+    return tuple(counts[place] for place in sorted(counts))
+
+
 def write_export(
     target: Path,
     facts: Facts,
     write_data: Callable[[Path], Iterable[RowKey]],
-    card: Callable[[str], str],
+    card: Callable[[str, tuple[MixPart, ...]], str],
 ) -> Published:
     """Build an export and put it at `target`.
 
-    `write_data` writes the data files and yields a key per row; `card` returns the README for a content hash.
+    `write_data` writes the data files and yields a key per row; `card` returns the README for a content hash
+    and a mix.
 
     Raises:
         InfrastructureError: an image is missing from the store or damaged; `target` is unchanged.
@@ -153,7 +196,7 @@ def write_export(
         keys = list(write_data(directory))
         content = content_hash(keys)
         write_file(directory / ROWS, "".join(canonical_json(key) + "\n" for key in keys).encode())
-        write_file(directory / CARD, card(content).encode())
+        write_file(directory / CARD, card(content, mix_of(keys)).encode())
         manifest = _manifest(directory, facts, keys, content)
         write_file(directory / MANIFEST, _indented(manifest))
         nbytes = sum(file.nbytes for file in manifest.files)
@@ -193,6 +236,9 @@ def _manifest(directory: Path, facts: Facts, keys: list[RowKey], content: str) -
         content=content,
         dialect=facts.dialect,
         prompts=dict(facts.prompts),
+        told=facts.told,
+        mix=mix_of(keys),
+        tokens=facts.tokens,
         student=facts.student,
         image_max_pixels=facts.student.max_pixels,
         sources=dict(facts.sources),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -72,12 +73,17 @@ WriteRows = Callable[[Path, Sequence[Sample[R]], ExportContext], Written[R]]
 
 
 def _facts(shard: Shard, kind: Format, refused: Sequence[Refused], context: ExportContext) -> Facts:
+    # A question to train on by reinforcement is always told the tools.
+    told = tuple(prompt for told in context.told for prompt in (told if shard == "sft" else (told.tools,)))
+    every = {prompt.name: prompt.sha256 for variant in context.told for prompt in variant}
     return Facts(
         name=context.name,
         shard=shard,
         format=kind,
         dialect=context.dialect.name,
-        prompts=context.prompts,
+        prompts=dict(sorted({**context.prompts, **every}.items())),
+        told=told,
+        tokens=context.counter.name,
         student=context.student,
         sources=context.sources,
         corpus=context.corpus,
@@ -96,10 +102,14 @@ def _publish(
                 record_id=sample.record_id,
                 question_id=sample.question.id,
                 cluster_id=sample.cluster_id,
+                category=sample.question.category,
+                lane=sample.lane,
+                loss_tokens=sample.loss_tokens,
+                labels=sample.row.labels,
                 sha256=row_hash(row),
             )
 
-    return write_export(target, facts, write_data, lambda content: render_card(facts, samples, context, content))
+    return write_export(target, facts, write_data, partial(render_card, facts, samples, context))
 
 
 def _sft_writer(kind: SftFormat) -> WriteRows[SftRow]:

@@ -15,14 +15,18 @@ from typing import Generic, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.dialects import Dialect
-from pipeline.dialects.turns import user_text
+from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import RowError, UsageError
+from pipeline.export.labels import Labels
+from pipeline.export.length import StudentFacts, require_fits
+from pipeline.export.told import IMAGE_MARK, ExportPrompt, Told
 from pipeline.identity import uniform
-from pipeline.records import ImageRef, Question, Trajectory, Turn
+from pipeline.records import ImageRef, Lane, Mode, Question, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
+from pipeline.tokens import TokenCounter
 
-IMAGE_MARK = "<image>"
-"""What stands for an image in a text; one per image, in order."""
+MODE: Mapping[Lane, Mode] = {"tools": "tools", "no_call": "tools", "plain_cot": "plain", "long_cot": "plain"}
+"""Under which prompt the student learns a lane: not calling is learnt where calling is possible."""
 
 
 @dataclass(frozen=True)
@@ -32,42 +36,31 @@ class SftRow:
     trajectory: Trajectory
     question: Question
     cluster_id: str
+    labels: Labels
+
+    @property
+    def lane(self) -> Lane:
+        """Return what the row teaches: the arm of its trajectory.
+
+        Raises:
+            AssertionError: the trajectory is no lane's, or has the mode of another.
+        """
+        for lane, mode in MODE.items():
+            if self.trajectory.arm == lane and self.trajectory.mode == mode:
+                return lane
+        raise AssertionError(f"trajectory {self.trajectory.id} is of {self.trajectory.arm} ({self.trajectory.mode})")
 
 
 @dataclass(frozen=True)
 class RlRow:
-    """One question to train on by reinforcement, with its gate counts (valid = right + wrong)."""
+    """One question to train on by reinforcement."""
 
     question: Question
     cluster_id: str
-    plain_right: int
-    plain_valid: int
-    tools_right: int
-    tools_valid: int
+    labels: Labels
+    """With its gate counts."""
     saturated: bool
-
-
-class StudentFacts(BaseModel):
-    """The model that the data is for; the fields of a recipe's `student`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    family: str
-    revision: str
-    max_pixels: int
-    """Budget per image in pixels; what the trainer's own cap must be for the data to mean what it says."""
-    view: str
-    cutoff_len: int
-    template: str
-    coordinates: str
-
-
-class ExportPrompt(NamedTuple):
-    """What the student is told in a row."""
-
-    system: str
-    user_template: str
-    """What `user_text` fills."""
+    """Every valid rollout with tools was right: no gradient for a group-relative method."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +71,25 @@ class ExportContext:
     """Of the data set."""
     blobs: BlobStore
     dialect: Dialect
-    told: tuple[ExportPrompt, ...]
-    """Export prompts: each question has one of them."""
+    told: tuple[Told, ...]
+    """Export prompts: each question has one of them, with tools or without as its lane needs."""
     prompts: Mapping[str, str]
-    """Role → sha256 of every prompt text of the run."""
+    """Role → sha256 of every other prompt text of the run."""
     student: StudentFacts
+    counter: TokenCounter
     sources: Mapping[str, str]
     """Source → one sentence for card and manifest: from where, under which terms."""
     corpus: str | None = None
     """Source whose pictures searches found; None where there was no search."""
 
     def __post_init__(self) -> None:
-        if any(IMAGE_MARK in prompt.system for prompt in self.told):
+        if any(IMAGE_MARK in prompt.system for told in self.told for prompt in told):
             # Trainers disagree on whether a mark in the system text takes an image.
             raise UsageError(f"export system prompt holds {IMAGE_MARK}; remove it, images belong to user turns")
 
-    def prompt(self, question_id: str) -> ExportPrompt:
+    def prompt(self, question_id: str, mode: Mode) -> ExportPrompt:
         """Return what the student is told of a question: drawn by its id, so that all its rows are told the same."""
-        return self.told[int(uniform("export prompt", question_id) * len(self.told))]
+        return self.told[int(uniform("export prompt", question_id) * len(self.told))].of(mode)
 
 
 class Message(NamedTuple):
@@ -119,6 +113,10 @@ class Sample(Generic[R]):
     images: tuple[ImageRef, ...]
     """In order of appearance: those of the question, then those of each observation."""
     row: R
+    lane: Lane | None = None
+    """None for a question to train on by reinforcement."""
+    loss_tokens: int = 0
+    """Of its assistant messages."""
 
 
 class Refused(BaseModel):
@@ -136,7 +134,8 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
     """Render a trajectory: system, user, then assistant and observation in turn, an answer last.
 
     Raises:
-        RowError: `no_answer`, `unlearnable_turn`, `invalid_turn`, `no_observation`, `image_marks` or `role_order`.
+        RowError: `no_answer`, `unlearnable_turn`, `invalid_turn`, `no_observation`, `image_marks`, `role_order`,
+            `too_long` or `image_aspect`.
     """
     trajectory, question = row.trajectory, row.question
     if trajectory.question_id != question.id or trajectory.images != question.images:
@@ -145,18 +144,29 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
         raise AssertionError(f"observations of {trajectory.id} are written in {trajectory.dialect}")
     if trajectory.finish != "answer" or not trajectory.turns or trajectory.turns[-1].action != "answer":
         raise RowError("no_answer", f"ends with {trajectory.finish}; a row ends with an answer")
-    messages = _opening(question, context)
+    lane = row.lane
+    messages = _opening(question, context, MODE[lane])
     images = list(question.images)
     for number, turn in enumerate(trajectory.turns):
-        messages += _exchange(number, turn, context.dialect)
+        messages += _exchange(number, turn, context.dialect, MODE[lane])
         images += turn.images
-    sample = Sample(trajectory.id, question, row.cluster_id, tuple(messages), tuple(images), row)
-    _check(sample.messages, sample.images)
-    return sample
+    _check(messages, images)
+    require_fits([message.content for message in messages], images, context.student, context.counter)
+    said = (message.content for message in messages if message.role == "assistant")
+    return Sample(
+        record_id=trajectory.id,
+        question=question,
+        cluster_id=row.cluster_id,
+        messages=tuple(messages),
+        images=tuple(images),
+        row=row,
+        lane=lane,
+        loss_tokens=context.counter.total(said),
+    )
 
 
 def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
-    """Render a question as a prompt: system, user.
+    """Render a question as a prompt with tools: system, user.
 
     Raises:
         RowError: `no_gold` or `image_marks`.
@@ -164,7 +174,7 @@ def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
     question = row.question
     if not question.answers:
         raise RowError("no_gold", "no answer to score against")
-    messages = tuple(_opening(question, context))
+    messages = tuple(_opening(question, context, "tools"))
     _check(messages, question.images)
     return Sample(question.id, question, row.cluster_id, messages, question.images, row)
 
@@ -195,20 +205,20 @@ def refuse(row: SftRow | RlRow, error: RowError) -> Refused:
     return Refused(record_id=record_id, question_id=row.question.id, reason=error.reason, detail=error.detail)
 
 
-def _opening(question: Question, context: ExportContext) -> list[Message]:
+def _opening(question: Question, context: ExportContext, mode: Mode) -> list[Message]:
     sizes = [(image.width, image.height) for image in question.images]
-    prompt = context.prompt(question.id)
-    user = user_text(prompt.user_template, question.text, sizes)
+    prompt = context.prompt(question.id, mode)
+    user = user_text(prompt.user, question_text(question), sizes)
     return [Message("system", prompt.system), Message("user", user)]
 
 
-def _exchange(number: int, turn: Turn, dialect: Dialect) -> list[Message]:
+def _exchange(number: int, turn: Turn, dialect: Dialect, mode: Mode) -> list[Message]:
     """Return an assistant message and what came back; the formats written here have no loss flag per turn."""
     if turn.action == "none" or not turn.loss:
         raise RowError("unlearnable_turn", f"turn {number} ({turn.action}, {turn.status}) must not be learnt")
     text = dialect.render_turn(turn.think, turn.action, turn.arguments)
     # A turn whose fields spell a tag would be cut elsewhere by the environment that the student acts in.
-    if dialect.parse(text, "tools") != (turn.think, turn.action, turn.arguments):
+    if dialect.parse(text, mode) != (turn.think, turn.action, turn.arguments):
         raise RowError("invalid_turn", f"turn {number} ({turn.action}) does not read back as it was written")
     said = Message("assistant", text)
     if turn.action == "answer":

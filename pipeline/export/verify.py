@@ -2,10 +2,11 @@
 
 Nothing in an export is believed: paths of a manifest are names inside its directory or a problem, links
 are not followed, and every hash is computed again. What is checked per export: the manifest and the
-files it lists (`verify_files`), then every row against its recorded hash and against what trainers
-stop at, drop or learn wrongly from (`verify_rows`). What is checked over all exports found: each is where
-its manifest says and nothing lies beside them; SFT and RL share no question, no cluster and no prompt;
-the formats of one shard hold the same records and say the same of each.
+files it lists (`verify_files`), then every row against its recorded hash, against what trainers stop at,
+drop or learn wrongly from, and against the prompt of its lane (`verify_rows`), and the stated mix
+(`verify_mix`). What is checked over all exports found: each is where its manifest says and nothing lies
+beside them; SFT and RL share no id of a question, no cluster and no question under whatever prompt; the
+formats of one shard hold the same records and say the same of each.
 
 Not covered: a manifest is not signed, so rows that were changed together with every hash pass unless
 their content is wrong; and Parquet is decompressed by Arrow as its metadata asks.
@@ -22,7 +23,10 @@ from typing import NamedTuple
 from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST, Manifest, RowKey, is_staging
 from pipeline.export.verify_files import check_files, read_manifest, read_row_index
+from pipeline.export.verify_mix import counter_for
 from pipeline.export.verify_rows import ImageChecks, OpenExport, check_rows
+from pipeline.identity import canonical_json
+from pipeline.tokens import TokenCounter
 
 
 class Problem(NamedTuple):
@@ -44,6 +48,8 @@ class VerifiedExport(NamedTuple):
     shard: str
     format: str
     rows: int
+    tokens_counted: bool
+    """Whether loss tokens were counted again from the rows, and not only added up."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +77,10 @@ class _Checked(NamedTuple):
     rows: list[_Row]
 
 
-def verify_exports(directory: Path) -> VerifyReport:
+def verify_exports(directory: Path, tokenizer: TokenCounter | None = None) -> VerifyReport:
     """Check one export, or every export below `directory`.
+
+    `tokenizer` counts loss tokens again in the exports whose tokens it counted; an estimate needs none.
 
     Raises:
         UsageError: there is no export.
@@ -83,14 +91,18 @@ def verify_exports(directory: Path) -> VerifyReport:
     checked: list[_Checked] = []
     images = ImageChecks()
     for path in exports:
-        manifest, found = _verify_one(path, path.relative_to(directory).as_posix(), images)
+        manifest, found = _verify_one(path, path.relative_to(directory).as_posix(), images, tokenizer)
         problems += found
         if manifest is not None:
             checked.append(manifest)
     problems += _misplaced(directory, checked)
     problems += [*_shared_between_shards(checked), *_different_within_shard(checked), *_contradictions(checked)]
-    verified = tuple(VerifiedExport(c.name, c.manifest.shard, c.manifest.format, c.manifest.rows) for c in checked)
-    return VerifyReport(verified, tuple(problems))
+    return VerifyReport(tuple(_verified(export, tokenizer) for export in checked), tuple(problems))
+
+
+def _verified(export: _Checked, tokenizer: TokenCounter | None) -> VerifiedExport:
+    said = export.manifest
+    return VerifiedExport(export.name, said.shard, said.format, said.rows, counter_for(said, tokenizer) is not None)
 
 
 def _survey(directory: Path) -> tuple[list[Path], list[Problem]]:
@@ -125,12 +137,14 @@ def _misplaced(directory: Path, checked: Sequence[_Checked]) -> Iterator[Problem
             yield Problem(export.name, MANIFEST, None, text)
 
 
-def _verify_one(path: Path, name: str, images: ImageChecks) -> tuple[_Checked | None, list[Problem]]:
+def _verify_one(
+    path: Path, name: str, images: ImageChecks, tokenizer: TokenCounter | None
+) -> tuple[_Checked | None, list[Problem]]:
     manifest = read_manifest(path)
     if isinstance(manifest, str):
         return None, [Problem(name, MANIFEST, None, manifest)]
     keys, index_faults = read_row_index(path)
-    export = OpenExport(path, manifest, keys, images)
+    export = OpenExport(path, manifest, keys, images, counter_for(manifest, tokenizer))
     faults = [*check_files(path, manifest), *index_faults, *check_rows(export)]
     known = [_Row(key, export.contents.get(number)) for number, key in enumerate(keys) if key is not None]
     return _Checked(name, manifest, known), [Problem(name, *fault) for fault in dict.fromkeys(faults)]
@@ -158,7 +172,7 @@ def _shared_between_shards(checked: Sequence[_Checked]) -> Iterator[Problem]:
 def _identities(row: _Row) -> list[tuple[str, str]]:
     """Return what SFT and RL must not share, each with what it is called."""
     named = [("question", row.key.question_id), ("cluster", row.key.cluster_id)]
-    return named if row.content is None else [*named, ("prompt (text and images)", row.content)]
+    return named if row.content is None else [*named, ("question (text and images)", row.content)]
 
 
 def _different_within_shard(checked: Sequence[_Checked]) -> Iterator[Problem]:
@@ -179,8 +193,8 @@ def _records(export: _Checked) -> set[str]:
 def _contradictions(checked: Sequence[_Checked]) -> Iterator[Problem]:
     """Yield rows that say otherwise than an earlier one of their shard, in whatever format.
 
-    A record has one question; a question has one cluster and one prompt. Rows of LLaMA-Factory hold no
-    question id: what they show binds them to the formats that do.
+    A record has one question, lane and length; a question has one cluster, category, text and set of labels. Rows of
+    LLaMA-Factory hold no question id: what they show binds them to the formats that do.
     """
     first: dict[tuple[str, str, str, str], tuple[str, str]] = {}
     for export in checked:
@@ -188,9 +202,13 @@ def _contradictions(checked: Sequence[_Checked]) -> Iterator[Problem]:
             told = [
                 ("record", key.record_id, "question", key.question_id),
                 ("question", key.question_id, "cluster", key.cluster_id),
+                ("question", key.question_id, "category", key.category),
+                ("question", key.question_id, "labels", canonical_json(key.labels)),
+                ("record", key.record_id, "lane", str(key.lane)),
+                ("record", key.record_id, "loss tokens", str(key.loss_tokens)),
             ]
             if content is not None:
-                told.append(("question", key.question_id, "prompt (text and images)", content))
+                told.append(("question", key.question_id, "question (text and images)", content))
             for kind, name, what, value in told:
                 before, where = first.setdefault((export.manifest.shard, kind, name, what), (value, export.name))
                 if before != value:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from pipeline.dialects import DialectName
 from pipeline.export.layout import CARD, MANIFEST, ROWS, SCHEMA, Manifest, RowKey, content_hash, file_hash, is_data_file
+from pipeline.export.told import has_slots
 from pipeline.identity import parse_json
 
 
@@ -98,8 +99,22 @@ def _manifest_faults(manifest: Manifest) -> Iterator[Fault]:
         yield Fault(MANIFEST, None, f"says {manifest.rows} rows, its files add up to {rows}")
     if manifest.image_max_pixels != manifest.student.max_pixels:
         yield Fault(MANIFEST, None, "image_max_pixels is not the student's max_pixels")
+    yield from _told_faults(manifest)
     if manifest.dialect not in get_args(DialectName):
         yield Fault(MANIFEST, None, f"names the dialect {manifest.dialect!r}, which this version cannot read")
+
+
+def _told_faults(manifest: Manifest) -> Iterator[Fault]:
+    """Yield texts that rows are told which are not those of the hashes, or which no row could be traced back to."""
+    if not manifest.told:
+        yield Fault(MANIFEST, None, "names no prompt that its rows are told")
+    for prompt in manifest.told:
+        if manifest.prompts.get(prompt.name) != prompt.sha256:
+            yield Fault(MANIFEST, None, f"the text of {prompt.name} is not the one whose sha256 is in prompts")
+        if not has_slots(prompt.user):
+            yield Fault(MANIFEST, None, f"the user text of {prompt.name} has not each slot once")
+        if manifest.shard == "rl" and prompt.mode != "tools":
+            yield Fault(MANIFEST, None, f"{prompt.name} is a prompt without tools, which no row of rl is told")
 
 
 def check_content(manifest: Manifest, keys: Sequence[RowKey | None]) -> Iterator[Fault]:

@@ -10,9 +10,12 @@ from pipeline.dialects import Dialect, DialectName, by_name
 from pipeline.dialects.bad_calls import BadCall
 from pipeline.export.layout import Format, Manifest, RowKey, row_hash
 from pipeline.export.llamafactory import DATASET_INFO, canonical_row, dataset_info
-from pipeline.export.rows import IMAGE_MARK
+from pipeline.export.told import IMAGE_MARK, ExportPrompt, has_slots, question_of
 from pipeline.export.verify_files import Fault, plain_file
+from pipeline.export.verify_mix import label_faults, lane_faults, told_mode
 from pipeline.export.verl import DATA_SOURCES
+from pipeline.records import Mode
+from pipeline.tokens import TokenCounter
 
 
 class RowView(NamedTuple):
@@ -45,17 +48,40 @@ def view_row(row: dict[str, Any], kind: Format, directory: Path) -> RowView:
         raise ValueError(f"lacks a field of the format or has another type in it ({error!r})") from error
 
 
-def content_key(view: RowView) -> str | None:
-    """Return the sha256 of what a row asks: first user message and its images, in any format; None if it asks nothing.
+class Asked(NamedTuple):
+    """What a row asks of a model: what is left of its first messages when the prompt is taken off."""
+
+    prompt: ExportPrompt
+    question: str
+
+
+def asked(view: RowView, manifest: Manifest) -> Asked | None:
+    """Return the prompt that a row is told and its question; None if it is told no prompt of the manifest."""
+    messages = view.messages if isinstance(view.messages, list) else []
+    match [message for message in messages[:2] if _is_message(message)]:
+        case [{"role": "system", "content": system}, {"role": "user", "content": user}]:
+            for prompt in filter(lambda prompt: has_slots(prompt.user), manifest.told):
+                question = question_of(prompt, system, user)
+                if question is not None:
+                    return Asked(prompt, question)
+    return None
+
+
+def content_key(view: RowView, manifest: Manifest) -> str | None:
+    """Return the sha256 of what a row asks: question and images, under whatever prompt; None if that cannot be told.
 
     Ids are what somebody wrote beside a row. This is what a model is shown.
     """
-    messages = view.messages if isinstance(view.messages, list) else []
-    asked = next((m["content"] for m in messages if _is_message(m) and m["role"] == "user"), None)
-    return None if asked is None else row_hash({"text": asked, "images": view.images[: asked.count(IMAGE_MARK)]})
+    told = asked(view, manifest)
+    if told is None:
+        return None
+    shown = view.messages[1]["content"].count(IMAGE_MARK)
+    return row_hash({"text": told.question, "images": view.images[:shown]})
 
 
-def row_faults(row: dict[str, Any], view: RowView, manifest: Manifest, key: RowKey) -> Iterator[str]:
+def row_faults(
+    row: dict[str, Any], view: RowView, manifest: Manifest, key: RowKey, counter: TokenCounter | None
+) -> Iterator[str]:
     """Yield what is wrong with a row that can be read."""
     if view.record_id != key.record_id:
         yield f"its id is {view.record_id!r}, rows.jsonl says {key.record_id}"
@@ -67,10 +93,19 @@ def row_faults(row: dict[str, Any], view: RowView, manifest: Manifest, key: RowK
     if marks != len(view.images):
         yield f"{marks} {IMAGE_MARK} marks for {len(view.images)} images"
     yield from _role_faults([message["role"] for message in messages], manifest)
+    mode = told_mode(key)
+    told = asked(view, manifest)
+    if told is None or told.prompt.mode != mode:
+        yield f"is not told the prompt of its lane: none of {', '.join(_names(manifest, mode)) or 'no name'}"
+    said = [message["content"] for message in messages if message["role"] == "assistant"]
     if manifest.dialect in get_args(DialectName):  # another is a fault of the manifest
-        said = [message["content"] for message in messages if message["role"] == "assistant"]
-        yield from _turn_faults(said, by_name(manifest.dialect))
+        yield from _turn_faults(said, by_name(manifest.dialect), mode)
+    yield from lane_faults(manifest, key, said, counter)
     yield from _field_faults(row, manifest, key)
+
+
+def _names(manifest: Manifest, mode: Mode) -> list[str]:
+    return [prompt.name for prompt in manifest.told if prompt.mode == mode]
 
 
 def _is_message(message: object) -> bool:
@@ -93,10 +128,10 @@ def _role_faults(roles: Sequence[str], manifest: Manifest) -> Iterator[str]:
         yield "does not end with an assistant message"
 
 
-def _turn_faults(said: Sequence[str], dialect: Dialect) -> Iterator[str]:
+def _turn_faults(said: Sequence[str], dialect: Dialect, mode: Mode) -> Iterator[str]:
     """Yield assistant messages that are no turn of the dialect, answers before the end, calls at the end."""
     for number, text in enumerate(said):
-        parsed = dialect.parse(text, "tools")
+        parsed = dialect.parse(text, mode)
         if isinstance(parsed, BadCall):
             yield f"assistant message {number} is not a turn of the dialect: {parsed.reason}"
         elif (parsed.action == "answer") != (number == len(said) - 1):
@@ -113,7 +148,8 @@ def _field_faults(row: dict[str, Any], manifest: Manifest, key: RowKey) -> Itera
         case "verl" | "deepeyesv2":
             facts = row["extra_info"]
             yield from _empty_texts(facts, _EXTRA_TEXTS)
-            yield from _verl_faults(row, manifest.format)
+            yield from _verl_faults(row, manifest.format, key)
+    yield from label_faults(facts, manifest, key)
     if facts["cluster_id"] != key.cluster_id:
         yield f"cluster_id is {facts['cluster_id']!r}, rows.jsonl says {key.cluster_id}"
     question_id = key.record_id if manifest.shard == "rl" else row["question_id"]
@@ -121,7 +157,7 @@ def _field_faults(row: dict[str, Any], manifest: Manifest, key: RowKey) -> Itera
         yield f"question id is {question_id!r}, rows.jsonl says {key.question_id}"
 
 
-_SFT_TEXTS = ("category", "source", "licence", "answer", "meta")
+_SFT_TEXTS = ("source", "licence", "answer", "meta")
 _RL_TEXTS = (*_SFT_TEXTS, "question", "answers", "answer_type")
 _EXTRA_TEXTS = ("index", "question", "answer", "answers", "answer_type")
 
@@ -132,11 +168,11 @@ def _empty_texts(fields: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
             yield f"{name} is empty"
 
 
-def _verl_faults(row: dict[str, Any], kind: Format) -> Iterator[str]:
+def _verl_faults(row: dict[str, Any], kind: Format, key: RowKey) -> Iterator[str]:
     if kind == "deepeyesv2" and not row["images"]:
         yield "has no image; the environment deepeyes_v2 needs one"
-    if row["data_source"] not in DATA_SOURCES.values():
-        yield f"data_source {row['data_source']!r} is not one of {', '.join(DATA_SOURCES.values())}"
+    if row["data_source"] != DATA_SOURCES[key.category]:
+        yield f"data_source is {row['data_source']!r}; category {key.category} is called {DATA_SOURCES[key.category]}"
     loop = {"agent_name": "tool_agent", "env_name": "deepeyes_v2"}
     for name, value in loop.items():
         if name in row and row[name] != value:

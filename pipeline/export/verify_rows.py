@@ -12,9 +12,11 @@ from pipeline.errors import RowError
 from pipeline.export.layout import ExportFile, Manifest, RowKey, row_hash
 from pipeline.export.verify_files import Fault, check_content, plain_file
 from pipeline.export.verify_formats import content_key, dataset_info_faults, row_faults, view_row
+from pipeline.export.verify_mix import check_mix
 from pipeline.export.verify_read import Damaged, FileDamaged, read_rows
 from pipeline.identity import IdentityError
 from pipeline.images import decode
+from pipeline.tokens import TokenCounter
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class OpenExport:
     keys: Sequence[RowKey | None]
     """Lines of `rows.jsonl`, None where one cannot be read."""
     images: ImageChecks
+    counter: TokenCounter | None
+    """Counts the manifest's tokens; None where its tokenizer was not given."""
     contents: dict[int, str] = field(default_factory=dict)
     """Row → `content_key`, of every row that `check_rows` found as it was recorded."""
 
@@ -52,6 +56,7 @@ class OpenExport:
 def check_rows(export: OpenExport) -> Iterator[Fault]:
     """Yield what is wrong with the rows, in their order."""
     yield from check_content(export.manifest, export.keys)
+    yield from check_mix(export.manifest, export.keys)
     if export.manifest.format == "llamafactory":
         yield from dataset_info_faults(export.directory, export.manifest)
     start = 0
@@ -92,7 +97,7 @@ def _check_row(export: OpenExport, row: dict[str, Any], index: int) -> Iterator[
         view = view_row(row, export.manifest.format, export.directory)
         if row_hash(view.canonical) != key.sha256:
             yield "was changed: its sha256 is not the one in rows.jsonl"
-        elif (asked := content_key(view)) is not None:
+        elif (asked := content_key(view, export.manifest)) is not None:
             export.contents[index] = asked
     except (ValueError, IdentityError) as error:
         yield str(error)
@@ -101,4 +106,4 @@ def _check_row(export: OpenExport, row: dict[str, Any], index: int) -> Iterator[
         reason = export.images.error(content)
         if reason is not None:
             yield f"image {number} does not open: {reason}"
-    yield from row_faults(row, view, export.manifest, key)
+    yield from row_faults(row, view, export.manifest, key, export.counter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pipeline.dialects.turns import question_text
 from pipeline.export.huggingface import image_structs, message_structs, tolerance_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
 from pipeline.export.rows import RlRow, Sample
@@ -17,6 +18,7 @@ EXTRA_INFO: dict[str, Feature] = {
     "split": "string",
     "index": "string",
     "question": "string",
+    "choices": "string",
     "answer": "string",
     "answers": "string",
     "answer_type": "string",
@@ -28,6 +30,7 @@ EXTRA_INFO: dict[str, Feature] = {
     "tools_right": "string",
     "tools_valid": "string",
     "saturated": "string",
+    "question_labels": "string",
 }
 """All strings: a data set that is concatenated with this one can then differ in no type."""
 
@@ -49,7 +52,8 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
 
     `agent_name` selects the loop that calls tools; without it verl runs a single turn and says nothing.
     The reward style is `rule`: every answer here has a type that a deterministic grader can check, and
-    verl skips validation of rows of style `model` when a reward model is configured.
+    verl skips validation of rows of style `model` when a reward model is configured. So the ground truth is what a
+    grader compares: of a question with options the bare letter, the options themselves being in `extra_info.choices`.
     """
     return {
         "data_source": DATA_SOURCES[sample.question.category],
@@ -63,21 +67,32 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
 
 
 def extra_info(sample: Sample[RlRow]) -> dict[str, str]:
-    """Return what a reward function is handed beside the ground truth; `answers` is a JSON list of all golds."""
-    row, question = sample.row, sample.question
+    """Return what a reward function is handed beside the ground truth; `answers` is a JSON list of all golds.
+
+    `question` is what the model was asked, options included: a judge that is not shown them cannot tell what B is.
+    `choices` is a JSON list of the options, empty where there are none; `question_labels` a JSON object (`Labels`).
+    """
+    labels, question = sample.row.labels, sample.question
     return {
         "split": "train",
         "index": question.id,
-        "question": question.text,
+        "question": question_text(question),
+        "choices": canonical_json(question.choices),
         "answer": question.answers[0],
         "answers": canonical_json(question.answers),
         "answer_type": question.answer_type,
         "tolerance": tolerance_text(question.tolerance),
         "cluster_id": sample.cluster_id,
         "source": question.source,
-        "plain_right": str(row.plain_right),
-        "plain_valid": str(row.plain_valid),
-        "tools_right": str(row.tools_right),
-        "tools_valid": str(row.tools_valid),
-        "saturated": str(row.saturated).lower(),
+        "plain_right": _number(labels.plain_right),
+        "plain_valid": _number(labels.plain_valid),
+        "tools_right": _number(labels.tools_right),
+        "tools_valid": _number(labels.tools_valid),
+        "saturated": str(sample.row.saturated).lower(),
+        "question_labels": canonical_json(labels),
     }
+
+
+def _number(value: int | None) -> str:
+    """Return a count as text, empty where nothing was counted."""
+    return "" if value is None else str(value)

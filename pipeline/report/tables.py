@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import UsageError
 from pipeline.identity import Json
+from pipeline.report.queries import COST_PER_ROW, FUNNEL, REPORTS
+from pipeline.report.report import Report
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -32,104 +34,15 @@ class Table(NamedTuple):
     rows: tuple[tuple[Json, ...], ...]
 
 
-class _Report(NamedTuple):
-    name: str
-    title: str
-    sql: str
-
-
-_FUNNEL_SQL = """
-WITH seen AS (
-  SELECT s.position, o.question_id,
-         bool_or(o.unit = 'question' AND o.outcome = 'kept' AND o.route <> 'next') AS elsewhere
-  FROM outcomes o JOIN stages s USING (stage) GROUP BY ALL
-), latest AS (
-  SELECT s.position, e.question_id, max(e.position) AS before
-  FROM stages s JOIN seen e ON e.position < s.position GROUP BY ALL
-), past AS (
-  SELECT l.position, count(*) AS n
-  FROM latest l
-  JOIN seen e ON e.question_id = l.question_id AND e.position = l.before AND e.elsewhere
-  ANTI JOIN seen here ON here.question_id = l.question_id AND here.position = l.position
-  GROUP BY ALL
-), spent AS (
-  SELECT stage, sum(cpu_seconds) AS cpu FROM cost GROUP BY stage
-), counted AS (
-  SELECT stage, o.unit, count(*) AS n_in,
-         count(*) FILTER (outcome = 'kept') AS kept,
-         count(*) FILTER (outcome = 'rejected') AS rejected,
-         count(*) FILTER (outcome = 'quarantined') AS quarantined,
-         row_number() OVER (PARTITION BY stage ORDER BY o.unit) AS line
-  FROM outcomes o GROUP BY stage, o.unit
-)
-SELECT s.stage, c.unit, c.n_in, c.kept, c.rejected, c.quarantined,
-       CASE WHEN c.line = 1 THEN coalesce(p.n, 0) END AS past,
-       round(c.kept / c.n_in, 4) AS pass_rate,
-       CASE WHEN c.line = 1 THEN round(x.cpu, 1) END AS cpu_seconds
-FROM stages s JOIN counted c USING (stage) LEFT JOIN past p USING (position) LEFT JOIN spent x USING (stage)
-ORDER BY s.position, c.unit
-"""
-"""What was routed past a stage: questions that were last kept under a route of their own (rl, sft) and that the
-stage did not see. Past and CPU seconds belong to the stage, so they stand in its first line only."""
-
-_FUNNEL = _Report("funnel", "Funnel: in = kept + rejected + quarantined; past = routed elsewhere", _FUNNEL_SQL)
-
-_GATES = """
-SELECT r AS "right",
-       (SELECT count(*) FROM gates WHERE plain_right = r) AS gate1,
-       (SELECT nullif(count(*), 0) FROM gates WHERE plain_right = r AND censored > 0) AS stopped_early,
-       (SELECT count(*) FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
-        WHERE tools_right = r) AS gate2
-FROM (SELECT unnest(range((SELECT max(greatest(plain_right, tools_right)) FROM gates) + 1)) AS r)
-ORDER BY r
-"""
-"""Who was stopped early has at least so many right, and might have had more; null where early stopping is off."""
-
-_COST = """
-SELECT s.stage, round(sum(c.wall_seconds), 1) AS wall_seconds, round(sum(c.cpu_seconds), 1) AS cpu_seconds,
-       sum(c.model_calls)::BIGINT AS model_calls, sum(c.search_calls)::BIGINT AS search_calls,
-       sum(c.cells)::BIGINT AS cells, sum(c.cached_calls)::BIGINT AS cached_calls
-FROM cost c JOIN stages s USING (stage)
-GROUP BY s.stage, s.position ORDER BY s.position
-"""
-
-_REPLAYS = """
-SELECT made_by, verdict, count(*) AS trajectories, count(*) FILTER (cells > 0) AS executed,
-       round(count(*) FILTER (cells > 0) / count(*), 4) AS executed_share
-FROM replays GROUP BY ALL ORDER BY ALL
-"""
-
-_COST_TITLE = (
-    "Cost over all invocations: calls paid for, and calls answered from the store. "
-    "An invocation that was killed is not counted, though calls it paid for are in the store"
-)
-
-_COST_PER_ROW_TITLE = (
-    "Cost per accepted row: tokens and list price of all rollouts of a group, whoever paid for them. "
-    "The gates of a question count for each teacher that was asked it"
-)
-
-_REPORTS = (
-    _FUNNEL,
-    _Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
-    _Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
-    _Report("yield_by_teacher", "Yield by teacher", "SELECT * FROM yield_by_teacher"),
-    _Report("tool_mix", "Tool calls", "SELECT * FROM tool_mix"),
-    _Report("execution", "Rollouts with tools: those that executed at least one cell", "SELECT * FROM execution"),
-    _Report("replays", "Trajectories executed again, and those of them with at least one cell", _REPLAYS),
-    _Report("cost", _COST_TITLE, _COST),
-    _Report("cost_per_row", _COST_PER_ROW_TITLE, "SELECT * FROM cost_per_row"),
-    _Report("shards", "Exports", "SELECT * FROM shards ORDER BY ALL"),
-)
-
-
 def run_tables(run: Path) -> tuple[Table, ...]:
-    """Return the tables that describe a run: funnel, reasons, gates, yield by teacher, tools, replays, cost, shards.
+    """Return the tables that describe a run: funnel, reasons, gates, yield, mix, tools, replays, cost, shards.
+
+    A table of what a run did not ask, such as an arm beside the gates, has no rows.
 
     Raises:
         UsageError: `run` has no ledger.
     """
-    return tuple(_table(run, report) for report in _REPORTS)
+    return tuple(_table(run, report) for report in REPORTS)
 
 
 def cost_per_row_table(run: Path) -> Table:
@@ -138,7 +51,7 @@ def cost_per_row_table(run: Path) -> Table:
     Raises:
         UsageError: `run` has no ledger.
     """
-    return next(_table(run, report) for report in _REPORTS if report.name == "cost_per_row")
+    return _table(run, COST_PER_ROW)
 
 
 def funnel_table(run: Path) -> Table:
@@ -147,10 +60,10 @@ def funnel_table(run: Path) -> Table:
     Raises:
         UsageError: `run` has no ledger.
     """
-    return _table(run, _FUNNEL)
+    return _table(run, FUNNEL)
 
 
-def _table(run: Path, report: _Report) -> Table:
+def _table(run: Path, report: Report) -> Table:
     return query_table(run, report.sql, report.name, report.title)
 
 
@@ -229,9 +142,19 @@ _HEADERS = {
     "wall_seconds": "wall s",
     "nbytes": "bytes",
     "gates.stopped_early": "of them stopped early",
+    "low": "low %",
+    "high": "high %",
+    "share": "share %",
+    "n_rows": "rows",
+    "right_share": "right %",
+    "placebo.passed": "to rl",
+    "placebo.share": "to rl %",
+    "arms.solved_share": "above threshold %",
+    "benefit.low": "low",
+    "benefit.high": "high",
+    "mix.token_share": "loss tokens %",
+    "mix.loss_tokens": "loss tokens",
     "rates.pass_rate": "goes on %",
-    "rates.low": "low %",
-    "rates.high": "high %",
     "cost_per_row.grouped_by": "by",
     "cost_per_row.sft_rows": "SFT rows",
     "cost_per_row.rl_rows": "RL rows",
@@ -245,7 +168,10 @@ _HEADERS = {
 """Of a column in every table, or in the one named; a header of several words is wrapped where it has to be."""
 
 
-_SHARES = {"pass_rate", "executed_share", "rates.low", "rates.high"}
+_SHARES = {
+    *("pass_rate", "executed_share", "share", "right_share", "arms.solved_share", "mix.token_share"),
+    *(f"{table}.{end}" for table in ("rates", "placebo", "arms") for end in ("low", "high")),
+}
 """Columns of numbers from 0 to 1, of every table or of the one named, which people read as percentages."""
 
 _ID = re.compile(r"[0-9a-f]{64}")

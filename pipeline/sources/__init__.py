@@ -15,12 +15,19 @@ DEMO_QUESTIONS = 100
 
 
 def open_source(
-    name_or_path: str, store: Path, *, base: Path | None = None, questions: int | None = None, seed: int = 0
+    name_or_path: str,
+    store: Path,
+    *,
+    base: Path | None = None,
+    questions: int | None = None,
+    seed: int = 0,
+    wrong_golds: float = 0.0,
 ) -> Source:
     """Return a source whose files are on disk and checked.
 
     `name_or_path` is a name in `manifests/sources`, or the path of such a file, relative to `base`.
-    `questions` and `seed` are for a generated source only; it is built once, under `store/sources/`.
+    `questions`, `seed` and `wrong_golds` are for a generated source only, as `demo.build` says; it is built once,
+    under `store/sources/`.
 
     Raises:
         UsageError: the manifest is wrong, or a file is missing or not the one it describes.
@@ -28,20 +35,21 @@ def open_source(
     manifest, file = load_manifest(name_or_path, base)
     match manifest.kind:
         case "demo":
-            return _generated(manifest, store, DEMO_QUESTIONS if questions is None else questions, seed)
+            size = DEMO_QUESTIONS if questions is None else questions
+            return _generated(manifest, store, size, seed, wrong_golds)
         case "jsonl":
             if questions is not None:
                 raise UsageError(f"source {manifest.key} ({file}) has the size it has; remove `demo` from its use")
             return _given(manifest, file)
 
 
-def _generated(manifest: SourceManifest, store: Path, questions: int, seed: int) -> Source:
+def _generated(manifest: SourceManifest, store: Path, questions: int, seed: int, wrong_golds: float) -> Source:
     # The generator needs the packages of the extra `demo`; nobody else should.
     from pipeline.sources.demo.build import build_demo, settings_digest
 
     # Half of the digest names a directory well enough; it decides nothing else.
-    directory = store / "sources" / f"demo-{settings_digest(questions, seed)[:32]}"
-    build_demo(directory, questions, seed)
+    directory = store / "sources" / f"demo-{settings_digest(questions, seed, wrong_golds)[:32]}"
+    build_demo(directory, questions, seed, wrong_golds)
     description = read_description(directory)
     check_files(directory, description.files, directory / DESCRIPTION, f"delete {directory}, and it is made again")
     return _source(manifest, description.revision, directory)
@@ -69,4 +77,5 @@ def _source(manifest: SourceManifest, revision: str, directory: Path) -> Source:
         source_url=manifest.source_url,
         redistributable=manifest.redistributable,
         metric=manifest.metric,
+        lane=manifest.lane,
     )

@@ -2,7 +2,8 @@
 
 A directory with
 - `rows.jsonl`: one object per line with the fields `row` (a key that stays with the row), `category`, `text`,
-  `images` (paths in the directory), `choices`, `answers`, `answer_type`, `tolerance`, `licence`, `derivation`;
+  `images` (paths in the directory), `choices`, `answers`, `answer_type`, `tolerance`, `licence`, `derivation`, and
+  `solution` where the source's lane is `long_cot`;
 - the images;
 - optionally `source.json`: `{"key", "revision", "files": {path: sha256}}`, as generated sources have it.
 
@@ -22,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.errors import UsageError
 from pipeline.identity import IdentityError, canonical_json, parse_json
 from pipeline.records import Metric, SourceRow, root_id
+from pipeline.sources.manifest import SourceLane
 
 ROWS = "rows.jsonl"
 DESCRIPTION = "source.json"
@@ -41,13 +43,17 @@ class Source(NamedTuple):
     """Whether images may be passed on."""
     metric: Metric | None = None
     """The benchmark's own way to grade its answers."""
+    lane: SourceLane | None = None
+    """`long_cot`: rows bring their own reasoning."""
 
     @property
     def terms(self) -> str:
         """Return a sentence for the card of an export: from where, under which terms."""
         parts = [self.source_url, f"licence {self.licence}"]
         parts.append(f"images: {self.licence_images}" if self.licence_images else "")
-        parts.append("" if self.redistributable else f"images of source {self.key} may not be redistributed")
+        # The lane is text alone.
+        unfree = not self.redistributable and self.lane != "long_cot"
+        parts.append(f"images of source {self.key} may not be redistributed" if unfree else "")
         return "; ".join(part for part in parts if part)
 
 
@@ -104,7 +110,8 @@ def read_source(source: Source) -> Iterator[SourceRow]:
     """Yield the rows of a source in file order.
 
     Raises:
-        UsageError: the file cannot be read, a line is no JSON object, or a row key is missing or used twice.
+        UsageError: the file cannot be read, a line is no JSON object or names a lane, or a row key is missing or used
+            twice.
     """
     path = source.directory / ROWS
     seen: dict[str, int] = {}
@@ -117,8 +124,12 @@ def read_source(source: Source) -> Iterator[SourceRow]:
                 f"{path}, line {number}: row {key!r} is also in line {seen[key]}; give each a key of its own"
             )
         seen[key] = number
-        defaults = {"licence": source.licence} | ({"metric": source.metric} if source.metric else {})
-        payload = _payload(path, number, {**defaults, **row})
+        if "lane" in row:
+            raise UsageError(
+                f"{path}, line {number}: the field `lane` is not a row's; remove it, and write `lane` in the manifest "
+                "of the source"
+            )
+        payload = _payload(path, number, {**_of_source(source), **row})
         yield SourceRow(
             id=root_id(source.key, source.revision, key),
             source=source.key,
@@ -127,6 +138,12 @@ def read_source(source: Source) -> Iterator[SourceRow]:
             category=str(row.get("category", "")),
             payload=payload,
         )
+
+
+def _of_source(source: Source) -> dict[str, str]:
+    """Return what a row has from its source; a field without a value is left out, so that old rows keep their hash."""
+    told = {"licence": source.licence, "metric": source.metric, "lane": source.lane}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _payload(path: Path, number: int, row: dict[str, Any]) -> str:

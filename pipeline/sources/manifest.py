@@ -12,6 +12,9 @@ from pipeline.errors import UsageError
 from pipeline.manifests import explain, manifests_dir
 from pipeline.records import Metric
 
+SourceLane = Literal["long_cot"]
+"""A lane of synthesis that a source fills by itself."""
+
 
 class SourceManifest(BaseModel):
     """One file of `manifests/sources`."""
@@ -31,6 +34,9 @@ class SourceManifest(BaseModel):
     metric: Metric | None = None
     """The benchmark's own way to grade the answers of this source; default: by the type of the answer, which is
     stricter. `vqa`: the answers are those of all people asked; `anls`: text in documents; `relaxed`: charts, 5 %."""
+    lane: SourceLane | None = None
+    """`long_cot`: every row brings its own reasoning as `solution`, over text alone; it is curated as it is, and no
+    model is asked. Default: rows are questions, and a row with a `solution` is refused."""
     licence: str
     """Of the annotations; a row may name another."""
     licence_images: str = ""

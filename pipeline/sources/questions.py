@@ -12,7 +12,13 @@ from pipeline.errors import RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
 from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
+from pipeline.sources.manifest import SourceLane
 from pipeline.store.blobs import BlobStore
+
+MAX_SOLUTION = 200_000
+"""Characters of a solution. Reasoning models write up to 32,768 tokens, about 130,000 characters at four each, and a
+student trained with twice the usual cutoff of 20,480 could not be shown as much; what is longer is a loop, or a file
+in the wrong field."""
 
 
 class _Payload(BaseModel):
@@ -31,6 +37,9 @@ class _Payload(BaseModel):
     metric: Metric | None = None
     licence: StrictStr
     derivation: dict[str, JsonValue] = Field(default_factory=dict)
+    solution: StrictStr | None = None
+    lane: SourceLane | None = None
+    """From the manifest of the source; no field of a row."""
 
 
 def to_question(row: SourceRow, directory: Path, blobs: BlobStore) -> Question:
@@ -38,7 +47,8 @@ def to_question(row: SourceRow, directory: Path, blobs: BlobStore) -> Question:
 
     Raises:
         RowError: `row_field` (a field is missing, unknown or of the wrong type), `image_path`,
-            `image_missing`, or as `pipeline.images.decode`.
+            `image_missing`, as `pipeline.images.decode`, or what does not fit the source's lane:
+            `solution_without_lane`, `solution_missing`, `solution_too_long`, `long_cot_images`, `long_cot_choices`.
     """
     payload = _parse(row.payload)
     return Question.build(
@@ -58,7 +68,11 @@ def to_question(row: SourceRow, directory: Path, blobs: BlobStore) -> Question:
 
 
 def _meta(payload: _Payload) -> dict[str, JsonValue]:
-    told: dict[str, JsonValue] = {"derivation": payload.derivation, "metric": payload.metric}
+    told: dict[str, JsonValue] = {
+        "derivation": payload.derivation,
+        "metric": payload.metric,
+        "solution": payload.solution,
+    }
     return {name: value for name, value in told.items() if value}
 
 
@@ -94,10 +108,49 @@ def source_image(source: str, directory: Path, name: str) -> SourceImage:
 
 def _parse(payload: str) -> _Payload:
     try:
-        return _Payload.model_validate(parse_json(payload))
+        row = _Payload.model_validate(parse_json(payload))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
         raise RowError("row_field", problems) from error
+    _check_lane(row)
+    return row
+
+
+def _check_lane(row: _Payload) -> None:
+    """Check that a row brings its own solution exactly if its source says so: else it would be ignored in silence."""
+    if row.lane is None:
+        if row.solution is not None:
+            raise RowError(
+                "solution_without_lane",
+                f"row {row.row!r}: `solution` would not be used; write `lane: long_cot` in the manifest of the source, "
+                "or remove the field",
+            )
+        return
+    if row.solution is None or not row.solution.strip():
+        raise RowError(
+            "solution_missing",
+            f"row {row.row!r}: `solution` is missing, and the source's lane is long_cot; give the reasoning with its "
+            "answer, or move the row to a source without `lane`",
+        )
+    if len(row.solution) > MAX_SOLUTION:
+        raise RowError(
+            "solution_too_long",
+            f"row {row.row!r}: `solution` has {len(row.solution):,} characters of at most {MAX_SOLUTION:,}; leave the "
+            "row out, or shorten it at its source",
+        )
+    if row.images:
+        raise RowError(
+            "long_cot_images",
+            f"row {row.row!r}: `images` holds {len(row.images)}, and the lane long_cot is text alone; remove them, or "
+            "move the row to a source without `lane`",
+        )
+    if row.choices:
+        # Options are shuffled or taken away by the screen, and a solution speaks of them by their letters.
+        raise RowError(
+            "long_cot_choices",
+            f"row {row.row!r}: `choices` holds {len(row.choices)}; write the options into `text`, and the right one's "
+            "wording as the answer",
+        )
 
 
 def _put(directory: Path, name: str, blobs: BlobStore) -> ImageRef:

@@ -14,7 +14,21 @@ import pyarrow as pa
 
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json
-from pipeline.records import Cluster, Decision, GateCount, Outcome, Question, Record, ReplayResult, Trajectory
+from pipeline.records import (
+    ArmCount,
+    Cluster,
+    Decision,
+    GateCount,
+    JudgeVotes,
+    Outcome,
+    Question,
+    Record,
+    ReplayResult,
+    Suspicion,
+    TemplateFacts,
+    Trajectory,
+    TrajectoryKey,
+)
 from pipeline.stage import Manifest
 from pipeline.store.shards import write_records
 
@@ -95,8 +109,13 @@ _SOURCES = (
     _Source("trajectories", TRAJECTORY_TABLES, Trajectory, frozenset({"gate1", "gate2", "synthesize"})),
     _Source("gate1_counts", ("counts",), GateCount, frozenset({"gate1"})),
     _Source("gate2_counts", ("counts",), GateCount, frozenset({"gate2"})),
+    _Source("arms", ("arms",), ArmCount, frozenset({"gate1", "gate2"})),
+    _Source("suspicions", ("suspicions",), Suspicion, frozenset({"synthesize"})),
+    _Source("votes", ("votes",), JudgeVotes, frozenset({"gate1", "gate2", "synthesize"})),
     _Source("clusters", ("clusters",), Cluster, frozenset({"dedup"})),
+    _Source("templates", ("templates",), TemplateFacts, frozenset({"dedup"})),
     _Source("decisions", ("decisions",), Decision, frozenset({"validate"})),
+    _Source("keys", ("keys",), TrajectoryKey, frozenset({"validate"})),
     _Source("replays", ("replays",), ReplayResult, frozenset({"validate"})),
 )
 
@@ -117,6 +136,15 @@ _PRICES = pa.schema(
         ("purpose", pa.string()),
         ("model", pa.string()),
         *((name, pa.float64()) for name in ("prompt", "cached", "completion")),
+    ]
+)
+_GATE_SETTINGS = pa.schema(
+    [
+        *((name, pa.int32()) for name in ("k", "max_plain_right", "min_valid", "max_right_without_call")),
+        ("rule", pa.string()),
+        ("fresh_share", pa.float64()),
+        ("early_stop", pa.bool_()),
+        ("deploy_pixels", pa.int32()),
     ]
 )
 _SHARDS = pa.schema([("shard", pa.string()), ("format", pa.string()), ("n_rows", pa.int64()), ("nbytes", pa.int64())])
@@ -234,9 +262,20 @@ def _view_facts(db: duckdb.DuckDBPyConnection, stages: Sequence[Manifest], facts
         "cost": ([cost._asdict() for cost in facts.costs], _COST),
         "prices": (parse_json(facts.environment).get("prices", []), _PRICES),
         "shards": ([shard._asdict() for shard in facts.shards], _SHARDS),
+        "gate_settings": ([_gate_settings(stage) for stage in stages if stage.name == "gate1"], _GATE_SETTINGS),
     }
     for name, (values, schema) in rows.items():
         _view_table(db, name, pa.Table.from_pylist(values, schema=schema))
+
+
+def _gate_settings(gate1: Manifest) -> Mapping[str, object]:
+    """Return what the gates of the run went by; a threshold that the recipe left to its default is worked out."""
+    about = parse_json((gate1.directory / "stage.json").read_text())["settings"]
+    given = about["settings"]
+    row = {name: given[name] for name in _GATE_SETTINGS.names if name != "deploy_pixels"}
+    # Half of k, rounded up: `filters.gates.GateSettings.enough`.
+    enough = -(-given["k"] // 2) if given["min_valid"] is None else given["min_valid"]
+    return {**row, "min_valid": enough, "deploy_pixels": about.get("deploy_pixels")}
 
 
 def _view_table(db: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

@@ -1,5 +1,33 @@
 -- The ledger of a run. `part.*` are views over committed parts and run facts; nothing else is read.
 
+-- Intervals of 95 %, and what guessing explains. `filters/intervals.py` and `filters/chance.py` say where the formulas
+-- are from; tests hold both to the same values.
+CREATE MACRO z95() AS 1.959963984540054e0;
+CREATE MACRO wilson_low(r, n) AS CASE WHEN r = 0 OR n = 0 THEN 0e0 ELSE
+  (r / n + z95() ** 2 / (2 * n) - z95() * sqrt(r / n * (1 - r / n) / n + z95() ** 2 / (4 * n * n)))
+  / (1 + z95() ** 2 / n) END;
+CREATE MACRO wilson_high(r, n) AS CASE WHEN r = n OR n = 0 THEN 1e0 ELSE
+  (r / n + z95() ** 2 / (2 * n) + z95() * sqrt(r / n * (1 - r / n) / n + z95() ** 2 / (4 * n * n)))
+  / (1 + z95() ** 2 / n) END;
+CREATE MACRO newcombe_low(a, a_of, b, b_of) AS CASE WHEN a_of = 0 OR b_of = 0 THEN -1e0 ELSE greatest(-1e0,
+  a / a_of - b / b_of - sqrt((a / a_of - wilson_low(a, a_of)) ** 2 + (wilson_high(b, b_of) - b / b_of) ** 2)) END;
+CREATE MACRO newcombe_high(a, a_of, b, b_of) AS CASE WHEN a_of = 0 OR b_of = 0 THEN 1e0 ELSE least(1e0,
+  a / a_of - b / b_of + sqrt((wilson_high(a, a_of) - a / a_of) ** 2 + (b / b_of - wilson_low(b, b_of)) ** 2)) END;
+-- Student's t by degrees of freedom: the table of any statistics book up to 30, then the expansion around z95().
+CREATE MACRO student95(freedom) AS CASE WHEN freedom <= 30 THEN
+  [12.706205e0, 4.302653e0, 3.182446e0, 2.776445e0, 2.570582e0, 2.446912e0, 2.364624e0, 2.306004e0, 2.262157e0,
+   2.228139e0, 2.200985e0, 2.178813e0, 2.160369e0, 2.144787e0, 2.131450e0, 2.119905e0, 2.109816e0, 2.100922e0,
+   2.093024e0, 2.085963e0, 2.079614e0, 2.073873e0, 2.068658e0, 2.063899e0, 2.059539e0, 2.055529e0, 2.051831e0,
+   2.048407e0, 2.045230e0, 2.042272e0][freedom]
+ELSE z95() + (z95() ** 3 + z95()) / (4 * freedom)
+  + (5 * z95() ** 5 + 16 * z95() ** 3 + 3 * z95()) / (96 * freedom ** 2)
+  + (3 * z95() ** 7 + 19 * z95() ** 5 + 17 * z95() ** 3 - 15 * z95()) / (384 * freedom ** 3) END;
+-- The least number right of k that guessing reaches in at most 5 % of cases: a tail of the binomial distribution. What
+-- is 5 % up to rounding (1e-12) counts as more, as 1/20 does that is stored as a little more.
+CREATE MACRO guess_floor(k, chance) AS list_filter(range(0, k + 2), lambda c: coalesce(list_sum(list_transform(
+  range(c, k + 1), lambda i: exp(lgamma(k + 1) - lgamma(i + 1) - lgamma(k - i + 1))
+                             * chance ** i * (1 - chance) ** (k - i))), 0) + 1e-12 <= 0.05)[1];
+
 CREATE TABLE runs AS SELECT * FROM part.runs;
 COMMENT ON TABLE runs IS 'One row: the run this snapshot was taken of.';
 
@@ -18,10 +46,15 @@ FROM part.questions;
 COMMENT ON TABLE questions IS 'Questions as they left the screen (open-ended), before deduplication.';
 
 CREATE TABLE trajectories AS
-SELECT id AS trajectory_id, question_id, purpose, mode, sample, model, dialect, prompts, view, seed, answer, verdict,
-       finish, len(turns) AS n_turns, tokens.prompt AS prompt_tokens, tokens.completion AS completion_tokens, sandbox
+SELECT id AS trajectory_id, question_id,
+       CASE WHEN purpose = 'synthesis' THEN 'synthesize'
+            WHEN mode = 'tools' OR arm = 'fresh' THEN 'gate2' ELSE 'gate1' END AS stage,
+       purpose, arm, mode, sample, model, dialect, prompts, view, seed, answer, verdict, finish, len(turns) AS n_turns,
+       tokens.prompt AS prompt_tokens, tokens.completion AS completion_tokens, sandbox
 FROM part.trajectories;
-COMMENT ON TABLE trajectories IS 'Every rollout: of the gates (purpose gate) and of the teachers (purpose synthesis).';
+COMMENT ON TABLE trajectories IS 'Every rollout: of the gates (purpose gate) and of the teachers (purpose synthesis). '
+    'The arm tells what for: main decides a gate, the others are asked beside it; of synthesis it is the lane. Nothing was '
+    'asked for the arm long_cot: its solutions came with the source.';
 
 CREATE TABLE turns AS
 SELECT trajectory_id, question_id, purpose, turn, t.action AS action, t.status AS status, t.think AS think,
@@ -31,13 +64,45 @@ FROM (SELECT id AS trajectory_id, question_id, purpose, unnest(range(len(turns))
       FROM part.trajectories);
 COMMENT ON TABLE turns IS 'Assistant messages with what came back, numbered from 0 in each trajectory.';
 
+CREATE TABLE gate_settings AS SELECT * FROM part.gate_settings;
+COMMENT ON TABLE gate_settings IS 'One row: what the gates of this run went by; deploy_pixels is null where none is set.';
+
 CREATE TABLE gates AS
-SELECT question_id, k, plain_right, plain_valid, tools_right, tools_right_without_call, tools_bad_format, tools_valid,
-       censored, saturated, route
+SELECT question_id, k, plain_right, plain_valid, tools_right, tools_right_without_call, tools_bad_format, tools_limit,
+       tools_valid, censored, saturated, route, chance, guess_floor(k, chance)::INTEGER AS guess_floor,
+       CASE WHEN censored = 0 THEN wilson_low(plain_right, plain_valid) END AS plain_low,
+       CASE WHEN censored = 0 THEN wilson_high(plain_right, plain_valid) END AS plain_high,
+       wilson_low(tools_right, tools_valid) AS tools_low, wilson_high(tools_right, tools_valid) AS tools_high
 FROM (FROM part.gate2_counts
       UNION ALL BY NAME
       FROM part.gate1_counts WHERE question_id NOT IN (SELECT question_id FROM part.gate2_counts));
-COMMENT ON TABLE gates IS 'Gate counts per question; censored = plain rollouts never asked for, its rejection being settled.';
+COMMENT ON TABLE gates IS 'Gate counts per question, with 95 % intervals (Wilson); censored = plain rollouts never '
+    'asked for, its rejection being settled, so that those before it have no interval; guess_floor = the least right of '
+    'k that guessing does not explain.';
+
+CREATE TABLE arms AS
+SELECT question_id, CASE WHEN arm = 'fresh' THEN 'gate2' ELSE 'gate1' END AS stage, arm, model, max_pixels, asked,
+       "right" AS n_right, valid AS n_valid, malformed AS n_malformed,
+       wilson_low("right", valid) AS low, wilson_high("right", valid) AS high
+FROM part.arms;
+COMMENT ON TABLE arms IS 'Counts of what was asked beside the gates, per question, with 95 % intervals (Wilson): '
+    'fresh = survivors once more without tools, blind = without the image, pixels = at another size, '
+    'stronger = another model.';
+
+CREATE TABLE suspicions AS
+SELECT question_id, answer, agreeing, valid, families, single_family FROM part.suspicions;
+COMMENT ON TABLE suspicions IS 'Questions whose stored answer is suspected: several attempts agree on another one.';
+
+CREATE TABLE votes AS SELECT record_id, question_id, asked, model, prompt, votes, verdict FROM part.votes;
+COMMENT ON TABLE votes IS 'What a judge model said about answers of rollouts and about questions, vote by vote.';
+
+CREATE TABLE templates AS
+SELECT question_id, template, questions AS n_questions, majority, share, is_majority FROM part.templates;
+COMMENT ON TABLE templates IS 'How predictable the answer of every question is from its wording alone.';
+
+CREATE TABLE keys AS
+SELECT id AS trajectory_id, question_id, source, category, sample, lane, skeleton, loss_tokens FROM part.keys;
+COMMENT ON TABLE keys IS 'Valid trajectories as select sees them: what they teach, and the tokens that a trainer learns.';
 
 CREATE TABLE duplicates AS SELECT question_id, cluster_id, representative FROM part.clusters;
 COMMENT ON TABLE duplicates IS 'Cluster of every question, and which question represents it.';
@@ -61,10 +126,44 @@ COMMENT ON TABLE cost IS 'Time, and calls paid for or answered from the store, p
 CREATE TABLE prices AS SELECT * FROM part.prices;
 COMMENT ON TABLE prices IS 'List price per million tokens of every model that has one, by what it was asked for.';
 
+CREATE TABLE labels AS
+SELECT q.question_id,
+       CASE WHEN g.censored = 0 THEN 1 - g.plain_right / nullif(g.plain_valid, 0) END AS difficulty,
+       g.plain_right, g.plain_valid,
+       b.benefit, b.low AS benefit_low, b.high AS benefit_high,
+       blind.n_right AS blind_right, blind.n_valid AS blind_valid,
+       CASE WHEN blind.question_id IS NOT NULL THEN coalesce(o.reason = 'answerable_blind', false) END AS answerable_blind,
+       sharp.n_right > s.max_plain_right AS resolution_artifact, g.chance,
+       t.template, t.majority AS majority_answer, t.share AS majority_share, t.is_majority
+FROM questions q
+LEFT JOIN gates g USING (question_id)
+LEFT JOIN (
+  SELECT question_id, (tools_right + tools_right_without_call) / tools_valid - n_right / n_valid AS benefit,
+         newcombe_low(tools_right + tools_right_without_call, tools_valid, n_right, n_valid) AS low,
+         newcombe_high(tools_right + tools_right_without_call, tools_valid, n_right, n_valid) AS high
+  FROM gates JOIN arms USING (question_id) WHERE arm = 'fresh' AND tools_valid > 0 AND n_valid > 0
+) b USING (question_id)
+LEFT JOIN arms blind ON blind.question_id = q.question_id AND blind.arm = 'blind'
+LEFT JOIN outcomes o ON o.question_id = q.question_id AND o.stage = 'gate1'
+LEFT JOIN gate_settings s ON true
+LEFT JOIN arms sharp
+  ON sharp.question_id = q.question_id AND sharp.arm = 'pixels' AND sharp.max_pixels = s.deploy_pixels
+LEFT JOIN templates t ON t.question_id = q.question_id;
+COMMENT ON TABLE labels IS 'What is known about each question, null where it was not asked: difficulty = share wrong '
+    'without tools, of questions that were asked all k times; benefit = share right with tools, call or no '
+    'call, minus that of the fresh arm, with its 95 % interval (Newcombe); resolution_artifact = no longer hard at deploy_pixels; the majority is of questions worded alike.';
+
+CREATE VIEW review_queue AS
+SELECT s.question_id, q.source, q.category, q.text, q.choices, q.answers AS stored_answers,
+       s.answer AS suspected_answer, s.agreeing, s.valid, s.families, s.single_family
+FROM suspicions s JOIN questions q USING (question_id)
+ORDER BY s.single_family, s.agreeing / s.valid DESC, s.question_id;
+COMMENT ON VIEW review_queue IS 'Questions for a person to look at, the surest suspicion first.';
+
 CREATE VIEW attempts AS
-SELECT question_id, trajectory_id, mode, sample, model, verdict, finish, n_turns, answer
+SELECT question_id, trajectory_id, stage, arm, mode, sample, model, verdict, finish, n_turns, answer
 FROM trajectories WHERE purpose = 'gate';
-COMMENT ON VIEW attempts IS 'Gate rollouts.';
+COMMENT ON VIEW attempts IS 'Gate rollouts; arm main decided the gate, the others were asked beside it.';
 
 CREATE VIEW tool_calls AS SELECT * FROM turns WHERE action IN ('python', 'image_search', 'search');
 COMMENT ON VIEW tool_calls IS 'Turns that called a tool.';
@@ -92,7 +191,7 @@ ORDER BY s.position, n DESC, o.reason;
 COMMENT ON VIEW reasons IS 'Why records were rejected or quarantined.';
 
 CREATE VIEW yield_by_teacher AS
-SELECT t.model, count(*) AS attempts,
+SELECT t.model, t.arm AS lane, count(*) AS attempts,
        count(*) FILTER (t.verdict = 'right') AS answered_right,
        count(*) FILTER (v.outcome = 'kept') AS valid,
        count(*) FILTER (s.outcome = 'kept') AS selected
@@ -100,9 +199,10 @@ FROM trajectories t
 LEFT JOIN outcomes v ON v.stage = 'validate' AND v.record_id = t.trajectory_id
 LEFT JOIN outcomes s ON s.stage = 'select' AND s.record_id = t.trajectory_id
 WHERE t.purpose = 'synthesis'
-GROUP BY t.model
-ORDER BY t.model;
-COMMENT ON VIEW yield_by_teacher IS 'Attempts of each teacher and how far they got.';
+GROUP BY t.model, t.arm
+ORDER BY t.model, t.arm;
+COMMENT ON VIEW yield_by_teacher IS 'Attempts of each teacher in each lane and how far they got; of the lane long_cot, '
+    'solutions of the source.';
 
 CREATE VIEW tool_mix AS
 SELECT t.purpose, q.category, t.action, t.status, count(*) AS n
@@ -117,21 +217,25 @@ SELECT purpose, count(*) AS trajectories, count(*) FILTER (cells > 0) AS execute
 FROM (SELECT r.purpose, count(t.turn) AS cells
       FROM trajectories r
       LEFT JOIN turns t ON t.trajectory_id = r.trajectory_id AND t.action = 'python' AND t.observation IS NOT NULL
-      WHERE r.mode = 'tools'
+      -- The lane no_call runs under the tool prompt and is there not to call.
+      WHERE r.mode = 'tools' AND r.arm IN ('main', 'tools')
       GROUP BY r.trajectory_id, r.purpose)
 GROUP BY purpose
 ORDER BY purpose;
-COMMENT ON VIEW execution IS 'Rollouts with tools, by purpose, and the share of them that executed at least one cell.';
+COMMENT ON VIEW execution IS 'Rollouts that were to use tools (gate 2, lane tools), by purpose, and the share of them that '
+    'executed at least one cell.';
 
 CREATE VIEW cost_per_row AS
 WITH spent AS (
-  SELECT t.question_id, q.source, q.category, t.purpose, t.model, t.prompt_tokens + t.completion_tokens AS tokens,
+  SELECT t.question_id, q.source, q.category, t.purpose, t.arm, t.model,
+         CASE WHEN t.arm = 'long_cot' THEN 0 ELSE t.prompt_tokens + t.completion_tokens END AS tokens,
          (t.prompt_tokens * p.prompt + t.completion_tokens * p.completion) / 1e6 AS cost
   FROM trajectories t JOIN questions q USING (question_id) LEFT JOIN prices p USING (purpose, model)
 ), asked AS (
-  SELECT DISTINCT model, question_id FROM spent WHERE purpose = 'synthesis'
+  SELECT DISTINCT model, question_id FROM spent WHERE purpose = 'synthesis' AND arm <> 'long_cot'
 ), shares AS (
-  SELECT 'teacher' AS grouped_by, model AS name, purpose, tokens, cost FROM spent WHERE purpose = 'synthesis'
+  SELECT 'teacher' AS grouped_by, model AS name, purpose, tokens, cost
+  FROM spent WHERE purpose = 'synthesis' AND arm <> 'long_cot'
   UNION ALL
   SELECT 'teacher', a.model, s.purpose, s.tokens, s.cost
   FROM asked a JOIN spent s ON s.question_id = a.question_id AND s.purpose = 'gate'

@@ -4,7 +4,11 @@
 
 Prints, by print size, the share of labels that are read exactly from the view of a whole sheet, from that of
 half a sheet, and from a crop at native size: city names, ICAO codes, numbers and element symbols. The bands of
-`pipeline/sources/demo/bands.py` are chosen from this table. Takes about three minutes.
+`pipeline/sources/demo/bands.py` are chosen from this table.
+
+Then prints how many readings of the whole sheet's view are right, by the probability of their least certain
+character and by the height of the line: of all kinds but symbols. A careful reader answers without a closer look
+where that was always (`SURE` and `LARGE` in `pipeline/models/reader/careful_looking.py`). Takes about five minutes.
 """
 
 from __future__ import annotations
@@ -12,11 +16,13 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from PIL import Image
 
 from pipeline.images import Size, ViewRule, view_size
+from pipeline.models.reader.careful_looking import LARGE
 from pipeline.sources.demo.canvas import SHEET, new_sheet, seeded, text_width, write
 from pipeline.sources.demo.facts import elements
 from pipeline.sources.demo.packages import read_csv
@@ -30,6 +36,10 @@ CELL = (300, 190)
 KINDS = ("name", "code", "number", "symbol")
 CROPS = {"view": SHEET, "half": (SHEET[0] // 2, SHEET[1]), "crop": (616, 420)}
 """What is looked at → its size in pixels of the sheet."""
+CERTAINTIES = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995, 1.01)
+"""Borders of the second table's rows."""
+MORE_SHEETS = 5
+"""Per size, for the second table: what is rare there is what counts."""
 
 
 class Label(NamedTuple):
@@ -38,6 +48,14 @@ class Label(NamedTuple):
     x: float
     y: float
     width: float
+
+
+class Reading(NamedTuple):
+    certainty: float
+    """Probability of the least certain character."""
+    height: float
+    """Pixels of the view."""
+    right: bool
 
 
 def main() -> None:
@@ -56,6 +74,41 @@ def main() -> None:
             "  ".join(f"{sum(read[what, kind]) / len(read[what, kind]):4.2f}" for kind in KINDS) for what in CROPS
         )
         print(f"{size:9} | {size * _scale(SHEET):7.2f} | " + " | ".join(shares), flush=True)  # noqa: T201 - the result
+    _print_certainties(words)
+
+
+def _print_certainties(words: dict[str, list[str]]) -> None:
+    """Print the number of readings and the share that is right, of small and of large print."""
+    read = [
+        reading
+        for size in SIZES
+        for number in range(MORE_SHEETS)
+        for reading in _certainties(*_sheet(words, size, seeded("certainty", size, number)))
+    ]
+    print(f"certainty | below {LARGE} px: lines right | others: lines right")  # noqa: T201 - the result
+    for low, high in pairwise(CERTAINTIES):
+        band = [reading for reading in read if low <= reading.certainty < high]
+        small, large = ([one.right for one in band if (one.height >= LARGE) is is_large] for is_large in (False, True))
+        print(f"{low:9.3f} | {_share(small)} | {_share(large)}", flush=True)  # noqa: T201 - the result
+
+
+def _certainties(image: Image.Image, labels: Sequence[Label]) -> Iterator[Reading]:
+    """Yield the likeliest reading of each label that is found in the view."""
+    import numpy as np
+
+    from pipeline.models.reader.ocr import read_text
+
+    view = np.asarray(image.resize(view_size(Size(*SHEET), RULE), Image.Resampling.BICUBIC))
+    for line in read_text(view).boxes:
+        x, y = (side / _scale(SHEET) for side in line.box.centre)
+        label = next((label for label in labels if _is_on(label, x, y)), None)
+        if label is not None and label.kind != "symbol":
+            certainty = min(step[0][1] for step in line.steps)
+            yield Reading(certainty, line.box.height, line.text.strip() == label.text)
+
+
+def _share(right: Sequence[bool]) -> str:
+    return f"{len(right):6} {sum(right) / len(right) if right else 0:5.3f}"
 
 
 def _engine() -> Any:
@@ -115,8 +168,11 @@ def _read(engine: Any, view: Image.Image, factor: float) -> list[tuple[str, floa
 
 
 def _is(label: Label, text: str, x: float, y: float) -> bool:
-    on_it = abs(y - label.y) < CELL[1] / 2 and label.x - 20 < x < label.x + label.width + 20
-    return on_it and text.strip() == label.text
+    return _is_on(label, x, y) and text.strip() == label.text
+
+
+def _is_on(label: Label, x: float, y: float) -> bool:
+    return abs(y - label.y) < CELL[1] / 2 and label.x - 20 < x < label.x + label.width + 20
 
 
 if __name__ == "__main__":

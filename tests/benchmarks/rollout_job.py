@@ -65,6 +65,7 @@ def run(url: str, out: Path, conversations: int, at_once: int) -> None:
         world = World(driver.calls, driver.blobs, Views(driver.blobs, RULE), python, NoSearch())
         setting = Setting(
             purpose="synthesis",
+            arm="tools",
             mode="tools",
             dialect=DEEPEYESV2,
             tools="",

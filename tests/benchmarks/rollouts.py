@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filters.validators import ValidatorSettings
 from flows.driver import Driver
 from flows.recipe import SynthesisUse
 from flows.stages.synthesize import Synthesis, synthesize_unit
@@ -29,10 +28,11 @@ from pipeline.processes import cores
 from pipeline.records import Question
 from pipeline.rollout import Limits, Setting, World
 from pipeline.sandbox import Policy, Pool
-from pipeline.stage import UnitInput, UnitOutput
+from pipeline.stage import UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
+from tests.synthesis import synthesis, unsolved
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 SIDE = 168, 112
@@ -78,11 +78,12 @@ def question(number: int, blobs: BlobStore) -> Question:
     )
 
 
-def synthesis(driver: Driver, pool: Pool, at_once: int, latency: float) -> Synthesis:
+def stage_of(driver: Driver, pool: Pool, at_once: int, latency: float) -> Synthesis:
     """Return the stage with one teacher that is asked once."""
     python = PythonTool(pool, driver.calls, driver.blobs, RULE, 0)
     setting = Setting(
         purpose="synthesis",
+        arm="tools",
         mode="tools",
         dialect=DEEPEYESV2,
         tools="",
@@ -96,7 +97,7 @@ def synthesis(driver: Driver, pool: Pool, at_once: int, latency: float) -> Synth
     )
     world = World(driver.calls, driver.blobs, Views(driver.blobs, RULE), python, NoSearch())
     use = SynthesisUse(attempts=1)
-    return Synthesis((setting,), world, use, ValidatorSettings(), asyncio.Semaphore(at_once))
+    return synthesis((setting,), world, use, at_once=at_once)
 
 
 def peak_mb() -> float:
@@ -109,10 +110,10 @@ def run(store: Path, conversations: int, at_once: int, latency: float) -> None:
     with Driver(store, workers=1) as driver, Pool(Policy(), cores()) as pool:
         questions = tuple(question(number, driver.blobs) for number in range(conversations))
         before, began = peak_mb(), time.monotonic()
-        stage = synthesis(driver, pool, at_once, latency)
+        stage = stage_of(driver, pool, at_once, latency)
 
         async def unit() -> UnitOutput:
-            return await synthesize_unit(stage, UnitInput(questions))
+            return await synthesize_unit(stage, unsolved(*questions))
 
         output = driver.wait(unit())
         wall = time.monotonic() - began

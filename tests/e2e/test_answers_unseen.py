@@ -34,15 +34,19 @@ def every_attempt_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def keep(count: GateCount, _: GateSettings) -> Decision:
         return passed(count)
 
-    def to_synthesis(count: GateCount, _: GateSettings) -> Routing:
+    def to_synthesis(count: GateCount, *_: object) -> Routing:
         return Routing(passed(count), "sft")
 
     async def never(*_: object) -> bool:
         return False
 
+    def undoubted(*_: object) -> bool:
+        return False
+
     monkeypatch.setattr(flows.stages.gate, "gate1", keep)
     monkeypatch.setattr(flows.stages.gate, "gate2", to_synthesis)
     monkeypatch.setattr(flows.stages.synthesize, "_accepted", never)
+    monkeypatch.setattr(flows.stages.synthesize, "_doubted", undoubted)
 
 
 def corpus(directory: Path, made: Path, *, exchanged: bool) -> Path:

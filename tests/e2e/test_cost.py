@@ -43,13 +43,16 @@ def again(base: Path, pilot: Path, *changes: str, limit: int = ROWS) -> dict[str
 def test_a_pilot_measures_what_a_plan_assumes(planned: dict[str, Any], pilot: Path) -> None:
     told = planned["pilot"]
     assert told["rows"] == ROWS
-    assert told["paid"]["calls"] == sum(line.calls for line in compare(pilot))
+    # A sheet that no pixel budget shrinks is asked alike at all of them, and what is equal is paid for once.
+    (sharp,) = query(pilot, "SELECT sum(n_turns)::BIGINT AS n FROM trajectories WHERE arm = 'pixels'")["n"].to_pylist()
+    shared = sum(line.calls for line in compare(pilot)) - told["paid"]["calls"]
+    assert 0 <= shared < sharp
     assert {line["basis"] for line in planned["stages"]} == {"measured"}
     for line, rate, between in zip(planned["stages"], told["measured"], told["between"], strict=True):
         records = planned["rows"] * rate["records"] / ROWS
         assert line["records"] == pytest.approx(records, abs=1)
         assert line["calls"] == pytest.approx(records * rate["calls_per_record"], rel=0.02)
-        assert between["calls_low"] < line["calls"] < between["calls_high"]
+        assert between["calls_low"] < line["calls"] <= between["calls_high"]  # equal where every row came so far
         assert rate["low"] <= rate["pass_rate"] <= rate["high"]
         assert rate["seconds_per_record"] > 0
 
@@ -78,16 +81,24 @@ def test_new_rows_are_paid_for(base: Path, pilot: Path) -> None:
     assert all(lines[stage].calls == pytest.approx(asked[stage], abs=1) for stage in ASKING)
 
 
+def newly_hard(run: Path, pilot: Path) -> int:
+    """Questions that pass gate 1 in a run and did not in the pilot."""
+    sql = "SELECT question_id FROM outcomes WHERE stage = 'gate1' AND route = 'next'"
+    now, before = (set(query(of, sql)["question_id"].to_pylist()) for of in (run, pilot))
+    return len(now - before)
+
+
 def test_a_threshold_asks_no_question_twice_and_tells_whom_it_lets_through(base: Path, pilot: Path) -> None:
     change = "gate.max_plain_right=4"
     lines = again(base, pilot, change)
-    assert (lines["gate1"].again, lines["gate1"].calls, lines["gate1"].calls_up_to) == (True, 0, 0)
+    assert lines["gate1"].again
     assert lines["gate1"].why == "gate.max_plain_right: 2 → 4"
     assert lines["synthesize"].why == "gate1 runs again"
     assert not any(lines[stage].again for stage in ("ingest", "screen", "dedup", "decontaminate"))
     coldforge("run", DEMO, "--out", base / "looser", "--limit", str(ROWS), "--set", change)
     paid = {line.stage: line.paid for line in compare(base / "looser")}
-    assert paid["gate1"] == 0
+    # No question is asked again; those that newly pass are asked at the other pixel budget.
+    assert paid["gate1"] == lines["gate1"].calls == 8 * newly_hard(base / "looser", pilot)
     # As many questions as the counts told, each as long as the pilot's were on average.
     assert paid["gate2"] == pytest.approx(lines["gate2"].calls, rel=0.3)
     assert paid["gate2"] > 0
@@ -108,7 +119,9 @@ def test_another_guidance_asks_the_teachers_alone(base: Path, pilot: Path, tmp_p
     ((calls, tokens),) = (
         row.values()
         for row in query(
-            pilot, "SELECT sum(n_turns), sum(prompt_tokens)::BIGINT FROM trajectories WHERE purpose = 'synthesis'"
+            pilot,
+            "SELECT sum(n_turns), sum(prompt_tokens)::BIGINT FROM trajectories "
+            "WHERE purpose = 'synthesis' AND arm <> 'long_cot'",
         ).to_pylist()
     )
     assert (lines["synthesize"].calls, lines["synthesize"].prompt_tokens) == (calls, tokens)

@@ -20,7 +20,7 @@ from flows.runners.local import local
 from pipeline.errors import UsageError
 from tests.coldforge import DEMO, ROOT, coldforge, invocations, paid, results, start, stored_calls
 
-LIMIT = "24"
+LIMIT = "32"
 """Enough that every category reaches a shard, few enough for half a minute."""
 
 

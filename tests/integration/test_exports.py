@@ -22,13 +22,13 @@ from pipeline.export import deepeyesv2, huggingface, verl
 from pipeline.export.layout import MANIFEST, ROWS
 from pipeline.export.parquet import FILE_BYTES, GROUP_BYTES, GROUP_ROWS, plan_files
 from pipeline.export.publish import publish_rl, publish_sft
-from pipeline.export.rows import ExportPrompt, RlRow, SftRow
+from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.verify import verify_exports
 from pipeline.images import decode, encode_png, put_image
 from tests.export_rows import (
     RL,
     SFT,
-    USER,
+    TOLD,
     context,
     jpeg,
     picture,
@@ -36,6 +36,7 @@ from tests.export_rows import (
     question,
     rl_row,
     rl_rows,
+    sft_row,
     sft_rows,
     trajectory,
     turn,
@@ -195,7 +196,7 @@ def test_an_image_that_a_trainer_would_open_otherwise_is_shipped_as_it_was_seen(
     clear.putalpha(128)
     originals = [jpeg(picture(1), orientation=6), encode_png(clear)]
     asked = question(0, tuple(put_image(own.blobs, content) for content in originals))
-    row = SftRow(trajectory(asked, (turn("Sure.", "answer", {"answer": "0"}, None),)), asked, "c")
+    row = sft_row(trajectory(asked, (turn("Sure.", "answer", {"answer": "0"}, None),)), asked)
     publish_sft(tmp_path / "sft", [row], ["llamafactory"], own)
     (exported,) = json.loads((tmp_path / "sft/llamafactory/sft-00000.json").read_text())
     for name, content in zip(exported["images"], originals, strict=True):
@@ -366,12 +367,15 @@ def test_the_manifest_lists_every_file_and_states_what_the_student_sees(export: 
         assert listed == {name for name in files_of(path.parent) if name != MANIFEST}
         assert manifest["image_max_pixels"] == 262_144
         assert manifest["rows"] == len((path.parent / ROWS).read_text().splitlines()) == ROWS_HERE
-        assert manifest["prompts"] == {"export_system": "a" * 64, "teacher": "b" * 64}
+        told = {prompt.name: prompt.sha256 for prompt in TOLD}
+        assert manifest["prompts"] == {"teacher/tools": "b" * 64, **told}
+        assert [prompt["name"] for prompt in manifest["told"]] == list(told)[: 2 if manifest["shard"] == "sft" else 1]
 
 
 def test_a_system_prompt_with_an_image_mark_is_refused(tmp_path: Path) -> None:
+    bad = TOLD.plain.model_copy(update={"system": "Look at <image>."})
     with pytest.raises(UsageError, match="system prompt"):
-        dataclasses.replace(context(tmp_path), told=(ExportPrompt("Look at <image>.", USER),))
+        dataclasses.replace(context(tmp_path), told=(TOLD._replace(plain=bad),))
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -383,7 +387,7 @@ def test_whatever_text_a_row_holds_it_comes_back_whole_or_is_refused_by_name(
     own = context(tmp_path)
     origin = question(0, (put_image(own.blobs, jpeg(picture(0))),)).model_copy(update={"text": asked})
     turns = (turn(think, "search", {"query": query}, observation), turn("So.", "answer", {"answer": answer}, None))
-    row = SftRow(trajectory(origin, turns), origin, "c")
+    row = sft_row(trajectory(origin, turns), origin)
     published = publish_sft(tmp_path / "sft", [row], SFT, own)
     assert all(p.n_rows + len(p.refused) == 1 for p in published)
     assert verify_exports(tmp_path / "sft").ok

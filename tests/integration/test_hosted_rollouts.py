@@ -122,6 +122,7 @@ async def rolled(world: World, model: ChatModel, dialect: DialectName, sample: i
     spoken = by_name(dialect)
     setting = Setting(
         purpose="synthesis",
+        arm="tools",
         mode="tools",
         dialect=spoken,
         tools=spoken.tools,

@@ -15,18 +15,35 @@ from pipeline.dialects import TOOL_CALL
 from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST
 from pipeline.export.publish import publish_rl, publish_sft
-from pipeline.export.rows import ExportContext, ExportPrompt, SftRow
+from pipeline.export.rows import ExportContext, SftRow
+from pipeline.export.told import Told
 from pipeline.export.verify import verify_exports
 from pipeline.store.blobs import BlobStore
-from tests.export_rows import RL, SFT, USER, context, rl_rows, sft_rows
-from tests.export_rows import context as plain_context
+from tests.export_rows import RL, SFT, TOLD, context, lane_rows, rl_rows, sft_rows
 from tests.small_run import small_run
 
-TOLD = tuple(ExportPrompt(f"System {number}.", f"{USER} {number}") for number in range(3))
+
+def variant(number: int) -> Told:
+    """A way to tell the student, whose system text and whose last word in the user text are its own."""
+    return Told(
+        *(
+            prompt.model_copy(
+                update={
+                    "name": f"{prompt.name}/{number}",
+                    "system": f"{prompt.system} {number}.",
+                    "user": f"{prompt.user} {number}",
+                }
+            )
+            for prompt in TOLD
+        )
+    )
 
 
-def told(base: Path, *prompts: ExportPrompt) -> ExportContext:
-    return dataclasses.replace(context(base), told=prompts)
+VARIANTS = tuple(variant(number) for number in range(3))
+
+
+def told(base: Path, *variants: Told) -> ExportContext:
+    return dataclasses.replace(context(base), told=variants)
 
 
 def systems(export: Path) -> dict[str, tuple[str, str]]:
@@ -43,8 +60,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def export(base: Path) -> Path:
     blobs = BlobStore(base / "blobs")
-    publish_sft(base / "export/sft", sft_rows(blobs, 24), SFT, told(base, *TOLD))
-    publish_rl(base / "export/rl", rl_rows(blobs, 12), RL, told(base, *TOLD))
+    publish_sft(base / "export/sft", sft_rows(blobs, 24), SFT, told(base, *VARIANTS))
+    publish_rl(base / "export/rl", rl_rows(blobs, 12), RL, told(base, *VARIANTS))
     return base / "export"
 
 
@@ -54,7 +71,17 @@ def test_exports_under_several_prompts_pass_their_check(export: Path) -> None:
 
 def test_each_row_is_told_one_prompt_whole_and_every_prompt_is_used(export: Path) -> None:
     found = set(systems(export).values())
-    assert found == {(prompt.system, prompt.user_template.split()[-1]) for prompt in TOLD}
+    assert found == {(told.tools.system, told.tools.user.split()[-1]) for told in VARIANTS}
+
+
+def test_a_question_without_tools_is_told_the_plain_text_of_its_variant(base: Path) -> None:
+    blobs = BlobStore(base / "blobs")
+    publish_sft(base / "lanes/sft", lane_rows(blobs), SFT, told(base, *VARIANTS))
+    assert verify_exports(base / "lanes").problems == ()
+    found = set(systems(base / "lanes").values())
+    assert found <= {(prompt.system, prompt.user.split()[-1]) for one in VARIANTS for prompt in one}
+    # Of eight rows in two modes and three variants, more than one variant in each mode.
+    assert all(len({system for system, _ in found if system.startswith(prompt.system)}) > 1 for prompt in TOLD)
 
 
 def test_all_formats_tell_a_question_the_same(export: Path) -> None:
@@ -65,7 +92,7 @@ def test_all_formats_tell_a_question_the_same(export: Path) -> None:
 
 
 def test_what_a_question_is_told_does_not_depend_on_other_rows(export: Path, base: Path) -> None:
-    publish_sft(base / "few/sft", sft_rows(BlobStore(base / "blobs"), 5), SFT, told(base, *TOLD))
+    publish_sft(base / "few/sft", sft_rows(BlobStore(base / "blobs"), 5), SFT, told(base, *VARIANTS))
     assert systems(base / "few").items() <= systems(export).items()
     assert len(systems(base / "few")) == 5
 
@@ -81,7 +108,7 @@ def in_tool_call(row: SftRow) -> SftRow:
 
 def test_rows_are_written_and_checked_in_the_dialect_of_the_run(base: Path) -> None:
     blobs, target = BlobStore(base / "blobs"), base / "calls"
-    tool_call = dataclasses.replace(plain_context(base), dialect=TOOL_CALL)
+    tool_call = dataclasses.replace(context(base), dialect=TOOL_CALL)
     publish_sft(target / "sft", [in_tool_call(row) for row in sft_rows(blobs, 3)], SFT, tool_call)
     publish_rl(target / "rl", rl_rows(blobs, 2), ("huggingface", "verl"), tool_call)
     assert verify_exports(target).problems == ()

@@ -10,9 +10,8 @@ from typing import TypeVar
 import pytest
 from PIL import Image
 
-from filters.validators import ValidatorSettings
 from flows.recipe import SynthesisUse
-from flows.stages.synthesize import Synthesis, synthesize_unit
+from flows.stages.synthesize import synthesize_unit
 from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import RowError
 from pipeline.images import ViewRule, encode_png, put_image
@@ -21,12 +20,13 @@ from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
 from pipeline.rollout import Limits, Setting, World, rollout
 from pipeline.sandbox import Pool, guest
-from pipeline.stage import UnitInput, UnitOutput
+from pipeline.stage import UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.hits import ImageHit, SearchProvider, TextHit
 from tests.fakes import ScriptedModel
+from tests.synthesis import synthesis, unsolved
 
 T = TypeVar("T")
 Script = Callable[[ChatRequest, int], str]
@@ -80,6 +80,7 @@ def act(pool: Pool, store: Path, work: Callable[[World], Awaitable[T]], search: 
 def asked(script: Script, name: str = "one") -> Setting:
     return Setting(
         purpose="synthesis",
+        arm="tools",
         mode="tools",
         dialect=DEEPEYESV2,
         tools="",
@@ -121,8 +122,7 @@ def synthesized(pool: Pool, store: Path, *teachers: Script) -> UnitOutput:
     settings = tuple(asked(script, str(number)) for number, script in enumerate(teachers))
 
     async def work(world: World) -> UnitOutput:
-        synthesis = Synthesis(settings, world, SynthesisUse(attempts=2), ValidatorSettings(), asyncio.Semaphore(4))
-        return await synthesize_unit(synthesis, UnitInput((QUESTION,)))
+        return await synthesize_unit(synthesis(settings, world, SynthesisUse(attempts=2)), unsolved(QUESTION))
 
     return act(pool, store, work)
 
@@ -180,7 +180,7 @@ def test_a_question_without_a_finished_attempt_is_rejected_and_says_how_they_end
 def test_a_question_that_every_teacher_refuses_is_quarantined(pool: Pool, tmp_path: Path) -> None:
     output = synthesized(pool, tmp_path, refused, refused)
     assert [(item.outcome, item.reason) for item in output.outcomes] == [("quarantined", "request_refused")]
-    assert output.tables == {"trajectories": (), "unfinished": ()}
+    assert output.tables == {"trajectories": (), "unfinished": (), "votes": (), "suspicions": ()}
 
 
 class TwoPictures(NoSearch):

@@ -50,6 +50,7 @@ def setting(requests: list[ChatRequest], tools: str) -> Setting:
 
     return Setting(
         purpose="synthesis",
+        arm="tools",
         mode="tools",
         dialect=TOOL_CALL,
         tools=tools,

@@ -23,7 +23,7 @@ from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.verify import Problem, verify_exports
 from pipeline.export.verify_formats import view_row
 from pipeline.identity import canonical_json
-from tests.export_rows import SFT, context, publish, rl_row, rl_rows, sft_rows, trajectory, turn
+from tests.export_rows import SFT, context, publish, rl_row, rl_rows, sft_row, sft_rows, trajectory, turn
 
 PARQUET = "data/train-00000-of-00001.parquet"
 PART = "sft-00000.json"
@@ -92,7 +92,7 @@ def forge(
 
     schema = None if data == PART else pq.read_schema(export / data)
     facts = Facts(**{name: getattr(manifest, name) for name in Facts._fields})
-    write_export(export, facts, write_data, lambda _content: (export / CARD).read_text())
+    write_export(export, facts, write_data, lambda _content, _mix: (export / CARD).read_text())
 
 
 def test_the_good_exports_have_no_problem_together_and_one_by_one(good: Path) -> None:
@@ -167,7 +167,7 @@ def test_whatever_byte_of_whatever_file_changes_its_file_is_named(data: st.DataO
 
 
 MANIFEST_LIES: dict[str, Callable[[Row], object]] = {
-    "schema": lambda m: m.update(schema=2),
+    "schema": lambda m: m.update(schema=1),
     "shard": lambda m: m.update(shard="rl"),
     "format": lambda m: m.update(format="verl"),
     "rows": lambda m: m.update(rows=m["rows"] + 1),
@@ -215,7 +215,7 @@ def test_an_rl_row_published_in_sft_is_named_in_every_format(export: Path, base:
 def test_another_question_of_an_rl_cluster_in_sft_is_named(export: Path, base: Path) -> None:
     rows = sft_rows(context(base).blobs, 6)
     shared = rl_rows(context(base).blobs, 4)[1].cluster_id
-    rows[3] = SftRow(rows[3].trajectory, rows[3].question, shared)
+    rows[3] = sft_row(rows[3].trajectory, rows[3].question, shared)
     publish_sft(export / "sft", rows, SFT, context(base))
     found = verify_exports(export).problems
     assert {p.export for p in found} == {"sft/llamafactory", "sft/huggingface"}
@@ -225,7 +225,7 @@ def test_another_question_of_an_rl_cluster_in_sft_is_named(export: Path, base: P
 def asks_the_same(row: RlRow) -> SftRow:
     """An SFT row on the text and images of an RL row, under ids of its own."""
     asked = row.question.model_copy(update={"id": "e" * 64, "source_row": "other"})
-    return SftRow(trajectory(asked, (turn("So.", "answer", {"answer": "4"}, None),)), asked, "another cluster")
+    return sft_row(trajectory(asked, (turn("So.", "answer", {"answer": "4"}, None),)), asked, "another cluster")
 
 
 def test_the_prompt_of_an_rl_row_in_sft_is_named_in_every_format_whatever_its_ids(export: Path, base: Path) -> None:
@@ -235,7 +235,7 @@ def test_the_prompt_of_an_rl_row_in_sft_is_named_in_every_format_whatever_its_id
     assert {(p.export, p.file) for p in found} == {("sft/huggingface", PARQUET), ("sft/llamafactory", PART)}
     keys = [json.loads(line) for line in (export / "sft/llamafactory" / ROWS).read_text().splitlines()]
     assert all(keys[p.row or 0]["record_id"] == stolen.trajectory.id for p in found)
-    assert all("prompt (text and images)" in p.message for p in found)
+    assert all("question (text and images)" in p.message for p in found)
 
 
 def test_the_same_text_over_other_images_and_other_text_over_the_same_images_are_other_prompts(
@@ -245,7 +245,7 @@ def test_the_same_text_over_other_images_and_other_text_over_the_same_images_are
     rows = []
     for name, text, images in (("d", one.text, two.images), ("e", "What else?", one.images)):
         asked = one.model_copy(update={"id": name * 64, "text": text, "images": images})
-        rows.append(SftRow(trajectory(asked, (turn("So.", "answer", {"answer": "4"}, None),)), asked, name))
+        rows.append(sft_row(trajectory(asked, (turn("So.", "answer", {"answer": "4"}, None),)), asked, name))
     publish_sft(export / "sft", rows, SFT, context(base))
     assert verify_exports(export).ok
 
@@ -264,7 +264,8 @@ def test_a_row_index_that_says_otherwise_than_another_format_is_named(name: str,
 def test_a_record_that_asks_something_else_in_another_format_is_named(part: str, export: Path) -> None:
     def swap(rows: list[Row]) -> None:
         if part == "text":
-            rows[number]["messages"][1]["content"] += " Or not?"
+            asked = rows[number]["messages"][1]
+            asked["content"] = asked["content"].replace("What number", "Which number")
         else:
             rows[number]["images"][0] = next(i for row in rows for i in row["images"] if i != rows[number]["images"][0])
 
@@ -273,7 +274,7 @@ def test_a_record_that_asks_something_else_in_another_format_is_named(part: str,
     assert verify_exports(export / "sft/llamafactory").ok
     (problem,) = verify_exports(export).problems
     assert (problem.export, problem.file, problem.row) == ("sft/llamafactory", PART, number)
-    assert "prompt (text and images)" in problem.message
+    assert "question (text and images)" in problem.message
 
 
 def test_an_rl_row_pasted_into_the_sft_file_is_named(export: Path) -> None:
@@ -314,7 +315,7 @@ def test_a_row_that_trainers_drop_or_misread_is_named_although_every_hash_fits(l
 
 
 RL_LIES: dict[str, tuple[Callable[[Row], object], str]] = {
-    "data source": (lambda r: r.update(data_source="charts"), "data_source 'charts'"),
+    "data source": (lambda r: r.update(data_source="charts"), "data_source is 'charts'"),
     "no question": (lambda r: r["extra_info"].update(question=None), "question is empty"),
     "no index": (lambda r: r["extra_info"].update(index=None), "rows.jsonl says"),
     "no gold": (lambda r: r["reward_model"].update(ground_truth=""), "no ground_truth"),

@@ -64,6 +64,7 @@ def test_conversations_that_wait_for_a_batch_keep_no_session_from_those_that_nee
     model, blobs = Waves(), BlobStore(tmp_path / "blobs")
     setting = Setting(
         purpose="synthesis",
+        arm="tools",
         mode="tools",
         dialect=DEEPEYESV2,
         tools="",

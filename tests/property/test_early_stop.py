@@ -35,6 +35,7 @@ def rollout(question: str, sample: int, finish: Finish, verdict: Verdict) -> Tra
         id=f"{question}{sample}",
         question_id=question,
         purpose="gate",
+        arm="main",
         mode="plain",
         sample=sample,
         model="scripted/1",

@@ -27,8 +27,7 @@ from filters.dedup import (
     question_key,
     star_clusters,
 )
-from filters.selection import RlCandidate, SelectionSettings, SftCandidate, select
-from pipeline.records import AnswerType, Category
+from pipeline.records import AnswerType
 
 U64 = st.integers(0, 2**64 - 1)
 # Hashes that differ in few bits, so that pairs exist at every distance.
@@ -202,69 +201,6 @@ def test_dedup_refuses_what_it_cannot_compare() -> None:
         cluster_questions([rows[0], rows[0]], {"i1": hashes}, DedupSettings())
 
 
-CATEGORIES: tuple[Category, ...] = ("perception", "reasoning", "search")
-CLUSTERS = st.sampled_from([f"c{number}" for number in range(6)])
-
-
-@st.composite
-def candidates(draw: st.DrawFn) -> tuple[list[RlCandidate], list[SftCandidate]]:
-    rl = draw(st.lists(st.tuples(CLUSTERS, st.sampled_from(CATEGORIES), st.booleans()), max_size=10))
-    sft = draw(
-        st.lists(
-            st.tuples(
-                CLUSTERS, st.sampled_from(CATEGORIES), st.integers(0, 2), st.sampled_from("st"), st.sampled_from("ij")
-            ),
-            max_size=16,
-        )
-    )
-    return (
-        [RlCandidate(f"q{n:02}", *fields) for n, fields in enumerate(rl)],
-        [SftCandidate(f"t{n:02}", f"p{n:02}", *fields) for n, fields in enumerate(sft)],
-    )
-
-
-SELECTIONS = st.builds(
-    SelectionSettings,
-    max_rl=st.none() | st.integers(0, 5),
-    max_sft=st.none() | st.integers(0, 5),
-    balance=st.booleans(),
-    max_per_skeleton=st.integers(1, 3),
-    saturated=st.sampled_from(["keep", "reject"]),
-)
-
-
-@given(candidates(), SELECTIONS, st.randoms())
-@settings(max_examples=100, deadline=None)
-def test_selection_keeps_sft_and_rl_apart_by_cluster(
-    given_: tuple[list[RlCandidate], list[SftCandidate]], limits: SelectionSettings, rnd: random.Random
-) -> None:
-    rl, sft = given_
-    selection = select(rl, sft, limits)
-    assert select(rnd.sample(rl, len(rl)), rnd.sample(sft, len(sft)), limits) == selection
-    assert [d.record_id for d in selection.rl] == [c.question_id for c in rl]
-    assert [d.record_id for d in selection.sft] == [c.trajectory_id for c in sft]
-    rl_kept = [c for c, d in zip(rl, selection.rl, strict=True) if d.outcome == "keep"]
-    sft_kept = [c for c, d in zip(sft, selection.sft, strict=True) if d.outcome == "keep"]
-    rl_clusters, sft_clusters = [c.cluster_id for c in rl_kept], [c.cluster_id for c in sft_kept]
-    assert not set(rl_clusters) & set(sft_clusters)
-    assert len(set(rl_clusters)) == len(rl_clusters)
-    assert len(set(sft_clusters)) == len(sft_clusters)
-    shapes = [(c.skeleton, c.images) for c in sft_kept]
-    assert all(shapes.count(shape) <= limits.max_per_skeleton for shape in shapes)
-    for kept, decisions, most in ((rl_kept, selection.rl, limits.max_rl), (sft_kept, selection.sft, limits.max_sft)):
-        assert most is None or len(kept) <= most
-        # Exactly as many as asked for, if anybody was turned away for it.
-        if any(decision.reason == "over_quota" for decision in decisions):
-            assert len(kept) == most
-
-
-def test_a_balanced_quota_takes_categories_in_turn() -> None:
-    rl = [RlCandidate(f"q{n:02}", f"c{n}", "perception" if n < 8 else "search", saturated=False) for n in range(10)]
-    chosen = select(rl, [], SelectionSettings(max_rl=4, balance=True)).rl
-    kept = [c.category for c, d in zip(rl, chosen, strict=True) if d.outcome == "keep"]
-    assert sorted(kept) == ["perception", "perception", "search", "search"]
-
-
 TYPES: tuple[AnswerType, ...] = ("text", "number", "choice", "list", "boolean", "date", "expression")
 ANSWER_WORDS = (
     *("the", "answer", "is", "not", "or", "A", "B", "red", "blue", "five", "hundred", "and", "5", "km", "yes", "no"),
@@ -364,7 +300,7 @@ def test_filters_load_numpy_only_when_they_use_it() -> None:
     code = (
         "import sys; sys.modules['numpy'] = None\n"
         "import filters.answers, filters.contamination, filters.dedup, filters.gates, filters.questions\n"
-        "import filters.selection, filters.validators"
+        "import filters.mix, filters.selection, filters.validators"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

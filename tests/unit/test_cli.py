@@ -99,7 +99,7 @@ def test_no_help_loads_a_heavy_library() -> None:
 import sys
 from typer.testing import CliRunner
 from flows.cli.main import make_app
-for command in ([], "run plan status stats show verify replay doctor schema sandbox".split()):
+for command in ([], "run plan status stats gates show verify replay doctor schema sandbox".split()):
     for words in ([[]] if not command else [[word] for word in command]):
         result = CliRunner().invoke(make_app(), [*words, "--help"])
         assert result.exit_code == 0, (words, result.output)
@@ -307,7 +307,7 @@ def test_a_plan_counts_the_rows_and_what_they_cost(recipe: Path, tmp_path: Path)
     assert any("3 rows" in check["detail"] for check in told["checks"])
     gate1, gate2, synthesize = told["stages"]
     assert (gate1["stage"], gate1["calls"], gate1["calls_at_most"]) == ("gate1", 2 * 5, 2 * 5)
-    assert gate2["calls_at_most"] == 2 * 5 * 9  # turns
+    assert gate2["calls_at_most"] == 2 * 5 * (9 + 1)  # turns, and the fresh arm
     assert synthesize["calls_at_most"] == 2 * 4 * 9  # attempts, turns
     assert (gate1["cost"], gate1["hours"], told["pilot"], told["diff"]) == (None, None, None, None)
     assert told["totals"]["calls"] == sum(stage["calls"] for stage in told["stages"])

@@ -30,9 +30,9 @@ def far() -> ImageHashes:
     return image(PHASH ^ (2**64 - 1), DHASH ^ (2**64 - 1))
 
 
-def check(text: str, images: list[ImageHashes], *entries: BenchmarkEntry) -> str:
+def check(text: str, images: list[ImageHashes], *entries: BenchmarkEntry, solution: str = "") -> str:
     index = index_benchmarks([Benchmark(key="b", hash_recipe=RECIPE, entries=entries)], SETTINGS)
-    decision = contaminated("q", text, images, index, SETTINGS)
+    decision = contaminated("q", text, images, index, SETTINGS, solution=solution)
     assert decision.record_id == "q"
     assert (decision.outcome == "keep") == (decision.reason == "")
     return decision.reason
@@ -87,6 +87,34 @@ def test_a_benchmark_without_images_is_matched_by_long_equal_text_alone() -> Non
     assert check(LONG, [far()], benchmark_entry(LONG, None, None)) == "benchmark_text"
     assert check(TEMPLATE, [far()], benchmark_entry(TEMPLATE, None, None)) == ""
     assert check("Please answer: " + LONG, [far()], benchmark_entry(LONG, None, None)) == ""
+
+
+STORY = "Two friends sit on a bench and talk about the lakes, the roads and the weather of the north. " * 5
+
+
+def test_a_text_that_quotes_a_benchmark_within_something_longer_is_refused() -> None:
+    entry = benchmark_entry(LONG, None, None)
+    assert check(f"{STORY} One asks: {LONG}? {STORY}", [], entry) == "benchmark_text"
+    # Half of it is another question.
+    half = " ".join(LONG.split()[:12])
+    assert check(f"{STORY} One asks: {half}? {STORY}", [], entry) == ""
+    # Over another picture it may be a template.
+    assert check(f"{STORY} One asks: {LONG}? {STORY}", [far()], entry) == ""
+
+
+def test_a_solution_that_quotes_a_benchmark_is_refused() -> None:
+    entry = benchmark_entry(LONG, None, None)
+    asked = "How many friends sit there?"
+    assert check(asked, [], entry, solution=f"{STORY} {LONG.upper()}! {STORY}") == "benchmark_in_solution"
+    assert check(asked, [], entry, solution=STORY) == ""
+    # A phrase of every prompt is too short to be looked for.
+    phrase = "Answer the question using a single word or phrase"
+    assert check(asked, [], benchmark_entry(phrase, None, None), solution=f"{STORY} {phrase}. {STORY}") == ""
+    twelve = " ".join(LONG.split()[:12])
+    assert check(asked, [], benchmark_entry(twelve, None, None), solution=f"{STORY} {twelve}. {STORY}") == ""
+    thirteen = " ".join(LONG.split()[:13])
+    quoting = f"{STORY} {thirteen}. {STORY}"
+    assert check(asked, [], benchmark_entry(thirteen, None, None), solution=quoting) == "benchmark_in_solution"
 
 
 def test_nothing_is_contaminated_without_benchmarks() -> None:

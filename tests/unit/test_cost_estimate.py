@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from filters.gates import GateSettings
-from flows.cost.estimate import Expected, estimate, expected_plain, totals
+from flows.cost.asks import expected_plain
+from flows.cost.estimate import Expected, Rows, estimate, totals
 from flows.cost.limits import reached_limits
 from flows.cost.measure import Share
 from flows.cost.roles import image_rule
@@ -26,6 +27,8 @@ PROMPTS = Prompts(
     plain_user="",
     tools_user="",
     guidance="g" * 398,  # 300 with both
+    no_call_guidance="n" * 398,
+    plain_guidance="q" * 198,  # 150 with the plain text
 )
 PRICE = {"prompt": 1_000, "cached": 100, "completion": 2_000}
 
@@ -48,7 +51,7 @@ def recipe(*teachers: dict[str, Any], **more: Any) -> Recipe:
             "sources": [{"source": "demo"}],
             "student": {"family": "qwen2_5_vl", "revision": "r", "max_pixels": 262_144},
             "models": {"base": server("base", price=PRICE, rpm=2), "teachers": teachers or [server("teacher")]},
-            "gate": {"k": 4},
+            "gate": {"k": 4, "fresh_share": 0},
             "synthesize": {"attempts": 2},
             **more,
         }
@@ -61,7 +64,7 @@ def numbers(line: Expected) -> tuple[int, ...]:
 
 def test_calls_and_tokens_are_those_computed_by_hand() -> None:
     # A view of 504 x 504 has 324 tokens and a question 60; a message has 250, and what it brings back 80 and a view.
-    gate1, gate2, synthesize = estimate(recipe(), PROMPTS, 10)
+    gate1, gate2, synthesize = estimate(recipe(), PROMPTS, Rows(10))
     first = 60 + 324
     assert numbers(gate1) == (10, 40, 40 * (100 + first), 40 * (100 + first) - 10 * first - 100, 40 * 250)
     step = 250 + 80 + 324
@@ -72,8 +75,41 @@ def test_calls_and_tokens_are_those_computed_by_hand() -> None:
     assert [line.calls_at_most for line in (gate1, gate2, synthesize)] == [40, 360, 180]
 
 
+def test_every_arm_that_a_recipe_asks_for_is_in_the_plan() -> None:
+    plain = estimate(recipe(), PROMPTS, Rows(10))
+    interval = estimate(recipe(gate={"k": 4, "rule": "interval"}), PROMPTS, Rows(10))
+    assert interval[1].calls - plain[1].calls == 5 * 4  # each of 5 survivors once more without tools
+    half = estimate(recipe(gate={"k": 4, "fresh_share": 0.5}), PROMPTS, Rows(10))
+    assert half[1].calls - plain[1].calls == 10
+    blind = estimate(recipe(gate={"k": 4, "fresh_share": 0, "blind": True}), PROMPTS, Rows(10))[0]
+    assert blind.calls - plain[0].calls == 40
+    assert blind.prompt_tokens - plain[0].prompt_tokens == 40 * (100 + 60)  # no view
+    assert blind.calls_at_most == 2 * plain[0].calls_at_most
+    sweep = estimate(recipe(gate={"k": 4, "fresh_share": 0, "sweep": [65_536, 1_048_576]}), PROMPTS, Rows(10))[0]
+    assert sweep.calls - plain[0].calls == 2 * 5 * 4
+
+
+def test_lanes_and_further_models_are_in_the_plan() -> None:
+    plain = estimate(recipe(), PROMPTS, Rows(10))
+    lanes = estimate(recipe(lanes={"no_call": 0.2, "plain_cot": 0.2}), PROMPTS, Rows(10))
+    # 2 of the 5 easy questions besides, each one message for each of 1.5 attempts.
+    assert lanes[2].records == plain[2].records + 2
+    assert lanes[2].calls - plain[2].calls == 3
+    models = {"base": server("base"), "teachers": [server("t")], "stronger": server("s"), "judge": server("j")}
+    lines = {(line.stage, line.model): line for line in estimate(recipe(models=models), PROMPTS, Rows(10))}
+    assert lines["gate1", "stronger"].calls == 5 * 4
+    assert lines["gate1", "judge"].calls == 3 * 2  # three votes on 5 % of 40 answers
+    screen = estimate(recipe(models=models, gate={"k": 4, "judge_questions": True}), PROMPTS, Rows(10))
+    (judge,) = [line for line in screen if (line.stage, line.model) == ("gate1", "judge")]
+    assert judge.calls == 3 * (2 + 5)
+
+
+def test_a_text_with_its_solution_asks_no_model() -> None:
+    assert estimate(recipe(), PROMPTS, Rows(10, solved=90)) == estimate(recipe(), PROMPTS, Rows(10))
+
+
 def test_money_tells_cached_tokens_apart_and_hours_follow_the_tightest_limit() -> None:
-    gate1, gate2, synthesize = estimate(recipe(), PROMPTS, 10)
+    gate1, gate2, synthesize = estimate(recipe(), PROMPTS, Rows(10))
     assert gate1.cost == pytest.approx((3_940 * 1_000 + 15_420 * 100 + 10_000 * 2_000) / 1e6)
     assert gate1.hours == pytest.approx(40 / 2 / 60, abs=1e-4)  # two requests per minute
     assert synthesize.cost is None
@@ -86,7 +122,7 @@ def test_money_tells_cached_tokens_apart_and_hours_follow_the_tightest_limit() -
 
 def test_batches_are_cheaper_promise_no_cache_and_take_a_batch_per_turn() -> None:
     batched = server("teacher", price=PRICE, batch={}, api_key_env="KEY")
-    line = estimate(recipe(batched), PROMPTS, 10)[2]
+    line = estimate(recipe(batched), PROMPTS, Rows(10))[2]
     assert (line.batch, line.cached_tokens) == (True, 0)
     assert line.cost == pytest.approx((15_052.5 * 1_000 + 2_812.5 * 2_000) / 2 / 1e6, abs=1e-3)
     assert line.hours == 3 * 1.5
@@ -134,7 +170,7 @@ def test_images_count_by_the_rule_of_whoever_reads_them() -> None:
 
 
 def test_a_plan_tells_which_limit_stops_it_first_and_where() -> None:
-    lines = estimate(recipe(), PROMPTS, 10)
+    lines = estimate(recipe(), PROMPTS, Rows(10))
     assert reached_limits(Budget(), lines) == ()
     assert reached_limits(Budget(max_calls=112), lines) == ()
     first, second = reached_limits(Budget(max_calls=70, max_tokens=29_360), lines)

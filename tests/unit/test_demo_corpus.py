@@ -19,7 +19,8 @@ from scipy import ndimage
 
 from filters.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
 from filters.dedup import ImageHashes
-from filters.questions import QuestionSettings, to_open_ended, verifiable
+from filters.open_ended import to_open_ended
+from filters.questions import QuestionSettings, verifiable
 from pipeline.errors import RowError, UsageError
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
 from pipeline.manifests import manifests_dir
@@ -256,7 +257,7 @@ def test_a_page_answers_every_search_question(corpus: Path, rows: dict[str, Row]
         assert f" is {row['answers'][0]}." in weights
 
 
-def test_planted_rows_are_stopped_or_opened_as_they_say(
+def test_planted_rows_are_stopped_or_asked_as_they_say(
     corpus: Path, rows: dict[str, Row], questions: dict[str, Question], tmp_path: Path
 ) -> None:
     broken = next(r for r in read_source(Source("demo", "r", corpus, "x")) if r.source_row == "planted/broken-image")
@@ -265,10 +266,16 @@ def test_planted_rows_are_stopped_or_opened_as_they_say(
     assert refused.value.reason == rows["planted/broken-image"]["derivation"]["expect"]
     opinion = verifiable(questions["planted/opinion"], QuestionSettings())
     assert opinion.reason == rows["planted/opinion"]["derivation"]["expect"]
-    closed, decision = to_open_ended(questions["planted/choice-closed"])
-    assert (closed, decision.reason) == (None, rows["planted/choice-closed"]["derivation"]["expect"])
+    closed, _ = to_open_ended(questions["planted/choice-closed"])
+    assert rows["planted/choice-closed"]["derivation"]["expect"] == "kept with choices"
+    assert closed is not None
+    assert verifiable(closed, QuestionSettings()).outcome == "keep"
+    assert sorted(closed.choices) == sorted(rows["planted/choice-closed"]["choices"])
+    assert closed.choices["ABCD".index(closed.answers[0])] == rows["planted/choice-closed"]["derivation"]["printed"][0]
     opened, _ = to_open_ended(questions["planted/choice-open"])
+    assert rows["planted/choice-open"]["derivation"]["expect"] == "kept open-ended"
     assert opened is not None
+    assert opened.choices == ()
     assert opened.answers[0] in rows["planted/choice-open"]["derivation"]["printed"]
 
 

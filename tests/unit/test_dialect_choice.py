@@ -8,11 +8,14 @@ from typing import cast
 import pytest
 
 from flows.inputs import Inputs
-from flows.recipe import Recipe, load_recipe, role_identity
+from flows.recipe import Recipe
+from flows.recipe_file import load_recipe
+from flows.roles import role_identity
 from flows.world import Stock, gate_setting, teacher_settings
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, by_name
 from pipeline.errors import UsageError
 from pipeline.prompts import load_prompts
+from pipeline.tokens import TokenCounter
 from tests.coldforge import DEMO
 from tests.fakes import ScriptedModel
 
@@ -55,7 +58,7 @@ def with_teacher(*more: str) -> Recipe:
 
 def stocked(recipe: Recipe) -> tuple[Inputs, Stock]:
     """Nothing is opened: a setting only says how models are asked."""
-    inputs = Inputs(load_prompts(recipe.prompt_set, by_name(recipe.dialect)), (), (), None, ())
+    inputs = Inputs(load_prompts(recipe.prompt_set, by_name(recipe.dialect)), (), (), None, (), TokenCounter.open(None))
     model = ScriptedModel(lambda _, __: "")
     return inputs, cast("Stock", SimpleNamespace(base=model, teachers=(model,)))
 
@@ -63,19 +66,19 @@ def stocked(recipe: Recipe) -> tuple[Inputs, Stock]:
 def test_how_tools_are_called_is_identity_and_told_to_one_model_alone() -> None:
     text, native = with_teacher(), with_teacher("tools_api: native")
     assert role_identity(text.models.teachers[0]) != role_identity(native.models.teachers[0])
-    (by_text,) = teacher_settings(text, *stocked(text))
-    (by_api,) = teacher_settings(native, *stocked(native))
+    (by_text,) = teacher_settings(text, *stocked(text), "tools")
+    (by_api,) = teacher_settings(native, *stocked(native), "tools")
     assert (by_text.tools, by_api.tools) == ("", TOOL_CALL.tools)
     assert "<tools>" in by_text.system
     assert "<tools>" not in by_api.system
     assert by_text.prompts != by_api.prompts
     # The base model of the same recipe is asked by text.
-    gate = gate_setting(native, *stocked(native), "tools")
+    gate = gate_setting(native, *stocked(native), "main", "tools")
     assert (gate.tools, gate.dialect) == ("", TOOL_CALL)
     assert "<tools>" in gate.system
 
 
 def test_without_tools_no_schema_is_sent() -> None:
     recipe = load_recipe(DEMO, ["dialect=tool_call", f"models.base={{{SERVER}, tools_api: native}}"])
-    assert gate_setting(recipe, *stocked(recipe), "plain").tools == ""
-    assert gate_setting(recipe, *stocked(recipe), "tools").tools == TOOL_CALL.tools
+    assert gate_setting(recipe, *stocked(recipe), "main", "plain").tools == ""
+    assert gate_setting(recipe, *stocked(recipe), "main", "tools").tools == TOOL_CALL.tools

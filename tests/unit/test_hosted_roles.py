@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows.hosted import HostedRole, open_hosted, open_openai_batches
-from flows.recipe import role_identity
+from flows.roles import role_identity
 from pipeline.errors import UsageError
 from pipeline.models.batches import Batched
 from pipeline.models.hosted_model import HostedModel

@@ -11,7 +11,7 @@ import yaml
 
 from filters.contamination import benchmark_entry
 from flows.inputs import Inputs, find_inputs, make_job
-from flows.recipe import load_recipe
+from flows.recipe_file import load_recipe
 from pipeline.dialects.deepeyesv2_observations import image_search_observation, text_search_observation
 from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE

@@ -16,7 +16,7 @@ from pipeline.prompts import Prompts, Role, load_prompts, load_variants
 from pipeline.sandbox.policy import Limits
 from pipeline.tools import image_search, text_search
 
-ROLES: tuple[Role, ...] = ("base", "teacher", "export")
+ROLES: tuple[Role, ...] = ("base", "teacher", "no_call", "export")
 
 
 @pytest.fixture(scope="module", params=[DEEPEYESV2, TOOL_CALL], ids=lambda dialect: dialect.name)
@@ -32,11 +32,15 @@ def prompts(dialect: Dialect) -> Prompts:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_plain_and_tool_prompts_differ_in_the_tool_text_alone(prompts: Prompts, role: Role) -> None:
-    guidance = f"\n\n{prompts.guidance}" if role == "teacher" else ""
+    # Guidance stands last, and what is learnt from never has any: it is for teachers alone.
+    guided = {"teacher": prompts.guidance, "no_call": prompts.no_call_guidance}
+    guidance = f"\n\n{guided[role]}" if role in guided else ""
     calls = f"\n\n{prompts.calls_system}" if prompts.calls_system else ""
-    plain = f"{prompts.system(role, 'plain')}\n\n{prompts.tools_system}"
-    assert prompts.system(role, "tools") == f"{plain}{calls}{guidance}"
-    assert prompts.system(role, "tools", native=True) == f"{plain}{guidance}"
+    plain = prompts.system(role, "plain").removesuffix(f"\n\n{prompts.plain_guidance}")
+    tools = f"{plain}\n\n{prompts.tools_system}"
+    assert plain == prompts.plain_system
+    assert prompts.system(role, "tools") == f"{tools}{calls}{guidance}"
+    assert prompts.system(role, "tools", native=True) == f"{tools}{guidance}"
     assert prompts.user(role, "tools") == f"{prompts.user(role, 'plain')}\n\n{prompts.tools_user}"
 
 
@@ -69,9 +73,11 @@ def test_the_student_is_trained_on_the_base_prompt_without_guidance(prompts: Pro
 
 def test_hashes_tell_texts_apart_and_nothing_else(prompts: Prompts) -> None:
     hashes = prompts.hashes()
-    assert set(hashes) == {f"{role}/{mode}" for role in ROLES for mode in ("plain", "tools")}
-    assert hashes["base/plain"] == hashes["teacher/plain"] == hashes["export/plain"]
-    assert hashes["base/tools"] == hashes["export/tools"] != hashes["teacher/tools"]
+    # Without tools there is no call to do without.
+    assert set(hashes) == {f"{role}/{mode}" for role in ROLES for mode in ("plain", "tools")} - {"no_call/plain"}
+    assert hashes["base/plain"] == hashes["export/plain"] != hashes["teacher/plain"]
+    assert hashes["base/tools"] == hashes["export/tools"]
+    assert len({hashes["base/tools"], hashes["teacher/tools"], hashes["no_call/tools"]}) == 3
 
 
 def test_another_guidance_changes_the_teacher_alone(prompts: Prompts, dialect: Dialect, tmp_path: Path) -> None:
@@ -156,7 +162,8 @@ def test_a_broken_set_is_refused(
 ) -> None:
     folder = tmp_path / "prompts" / "mine"
     folder.mkdir(parents=True)
-    for name in ("system.md", "system_tools.md", "user_tools.md", "teacher_guidance.md"):
+    guidance = (f"teacher_guidance{of}.md" for of in ("", "_no_call", "_plain"))
+    for name in ("system.md", "system_tools.md", "user_tools.md", *guidance):
         (folder / name).write_text("text")
     (folder / "user.md").write_text("{images}{question}")
     monkeypatch.setattr(pipeline.prompts, "manifests_dir", lambda: tmp_path)

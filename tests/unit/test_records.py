@@ -147,4 +147,7 @@ def test_a_question_stays_in_the_range_of_its_source_row() -> None:
 
 def test_what_came_out_of_an_attempt_is_not_its_identity() -> None:
     names = set(Trajectory.make_id.__annotations__) - {"return"}
-    assert names == {"question_id", "purpose", "mode", "sample", "model", "sampling", "prompts", "view", "seed"}
+    assert names == {
+        *("question_id", "purpose", "arm", "mode", "sample"),
+        *("model", "sampling", "prompts", "view", "seed"),
+    }

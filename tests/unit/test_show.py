@@ -45,7 +45,7 @@ def test_a_question_that_was_stopped_says_where_and_why(run: Path) -> None:
 def test_gate_counts_and_attempts_are_told(run: Path) -> None:
     lines = [line.split() for line in show(run, opened(7).id).splitlines()]
     assert ["gate1,", "no", "tools", "1", "8"] in lines
-    assert ["gate2,", "with", "tools", "3", "8", "0", "0", "sft"] in lines
+    assert ["gate2,", "with", "tools", "1", "8", "0", "0", "sft"] in lines
     wrong = trajectory(7, "synthesis", "tools", 0, "wrong")
     assert any(line[:2] == [wrong.id[:12], "teacher"] for line in lines)
 

@@ -14,7 +14,7 @@ from pipeline.images import encode_png
 from pipeline.records import Question, root_id
 from pipeline.sources import Source, open_source, read_source
 from pipeline.sources.manifest import load_manifest
-from pipeline.sources.questions import to_question
+from pipeline.sources.questions import MAX_SOLUTION, check_row, to_question
 from pipeline.store.blobs import BlobStore
 
 ROW: dict[str, Any] = {
@@ -225,8 +225,62 @@ def test_an_image_that_is_missing_or_broken_is_a_row_error(place: Path) -> None:
     assert reason(place, images=["images/half.png"]) == "image_undecodable"
 
 
+SOLVED: dict[str, Any] = {**ROW, "images": [], "solution": "Seven sheep. \\boxed{7}"}
+
+
+def solved(place: Path, **changes: object) -> Question:
+    write_manifest(place, lane="long_cot")
+    return question(place, **{**SOLVED, **changes})
+
+
+def test_a_source_of_the_lane_long_cot_brings_its_solutions_along(place: Path) -> None:
+    made = solved(place)
+    assert made.images == ()
+    assert json.loads(made.meta) == {"derivation": {"package": "none"}, "solution": "Seven sheep. \\boxed{7}"}
+    (row,) = read_source(opened(place))
+    assert check_row(row, opened(place).directory) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"solution": ...}, "solution_missing"),
+        ({"solution": " \n"}, "solution_missing"),
+        ({"solution": "x" * (MAX_SOLUTION + 1)}, "solution_too_long"),
+        ({"images": ["images/meadow.png"]}, "long_cot_images"),
+        ({"choices": ["6", "7"], "answers": ["B"], "answer_type": "choice"}, "long_cot_choices"),
+        ({"solution": 7}, "row_field"),
+        ({"answers": []}, "row_field"),
+    ],
+)
+def test_what_does_not_fit_the_lane_is_a_row_error_that_names_row_and_field(
+    place: Path, changes: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(RowError) as error:
+        solved(place, **changes)
+    assert error.value.reason == expected
+    assert next(iter(changes)) in error.value.detail
+    assert expected == "row_field" or "'meadow-1'" in error.value.detail
+
+
+def test_a_solution_that_would_be_ignored_is_refused(place: Path) -> None:
+    assert reason(place, solution="Seven. \\boxed{7}") == "solution_without_lane"
+
+
+def test_only_a_manifest_names_a_lane(place: Path) -> None:
+    write_rows(place, {**SOLVED, "lane": "long_cot"})
+    assert "line 1: the field `lane`" in refused(place)
+    write_manifest(place, lane="tools")
+    assert "lane" in refused(place)
+
+
 def test_the_embedded_manifests_are_complete() -> None:
-    for name, kind in (("demo", "demo"), ("generic_jsonl", "jsonl")):
+    for name, kind in (
+        ("demo", "demo"),
+        ("generic_jsonl", "jsonl"),
+        ("generic_long_cot", "jsonl"),
+        ("demo_cot", "jsonl"),
+    ):
         manifest, _ = load_manifest(name)
         assert (manifest.key, manifest.kind) == (name, kind)
 

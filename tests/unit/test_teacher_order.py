@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from flows.recipe import SynthesisUse, load_recipe
+from flows.recipe import SynthesisUse
+from flows.recipe_file import load_recipe
 from flows.stages.synthesize import ordered
 from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import UsageError
@@ -20,6 +21,7 @@ def teachers(count: int) -> list[Setting]:
     return [
         Setting(
             purpose="synthesis",
+            arm="tools",
             mode="tools",
             dialect=DEEPEYESV2,
             tools="",

@@ -70,6 +70,7 @@ LOOK = cell("display(image_1.crop((0, 0, 300, 200)))", images=(CROP,))
 SEARCH = turn("search", "Lyon", observation=text_search_observation("Lyon", []))
 IMAGE_SEARCH = turn("image_search", observation=image_search_observation(["Lyon"]), images=(CROP,))
 ANSWER = turn("answer", "Lyon")
+COPY = "Which name is printed? Lyon"
 
 
 def trajectory(*turns: Turn, **fields: Any) -> Trajectory:
@@ -77,6 +78,7 @@ def trajectory(*turns: Turn, **fields: Any) -> Trajectory:
         "id": "t1",
         "question_id": QUESTION.id,
         "purpose": "synthesis",
+        "arm": "tools",
         "mode": "tools",
         "sample": 0,
         "model": "scripted/1",
@@ -143,6 +145,7 @@ def test_every_validator_signs_one_decision() -> None:
         "answer",
         "grammar",
         "answer_length",
+        "copied",
         "executed",
         "placeholders",
         "one_image_search",
@@ -175,6 +178,7 @@ def with_fields(original: Turn, **fields: Any) -> Turn:
         ({"grammar": "bad_code"}, (cell("x = '''\n```\n'''\nprint(x, image_1.size)", stdout="(1, 2)"), ANSWER), {}),
         ({"answer_length": "answer_too_long"}, (LOOK, turn("answer", "x" * 300)), {"answer": "x" * 300}),
         ({"grammar": "other_answer"}, (LOOK, turn("answer", "Lyons")), {}),
+        ({"copied": "copied_from_question"}, (LOOK, turn("answer", COPY)), {"answer": COPY}),
         ({"executed": "execution_error"}, (LOOK, cell("image_1.zoom()", status="exception"), ANSWER), {}),
         ({"executed": "execution_error"}, (LOOK, cell("while True: f()", status="timeout"), ANSWER), {}),
         ({"placeholders": "user_placeholders"}, (LOOK, ANSWER), {"user": "Which name is printed?"}),

@@ -1,19 +1,28 @@
-"""The teacher: it locates, crops at full resolution, looks again, measures, and checks what a page is about."""
+"""The teacher: what is clear as shown it answers; else it crops, looks again, measures, and checks what a page says."""
 
 from __future__ import annotations
 
 from pipeline.models.reader import careful_lookup, careful_measuring, careful_reading
+from pipeline.models.reader.careful_looking import answer_if_sure, look
 from pipeline.models.reader.plain import answer_at_once
 from pipeline.models.reader.scene import Said, Scene
+from pipeline.models.reader.unseen import answer_unseen
 
 
 def decide(scene: Scene) -> Said:
     """Return the next message."""
     transcript = scene.transcript
-    if not transcript.tools or not transcript.images:
-        return answer_at_once(scene)
+    if not transcript.images:
+        return answer_unseen(scene, by_code=True)
+    if not transcript.tools:
+        return look(scene)
+    return answer_if_sure(scene) or _work(scene)
+
+
+def _work(scene: Scene) -> Said:
+    transcript = scene.transcript
     match transcript.ask.family:
-        case "map_label" | "table_elevation" | "table_icao":
+        case "map_label" | "table_elevation" | "table_icao" | "table_city":
             return careful_reading.read_one(scene)
         case "chart_difference" | "chart_sum":
             return careful_reading.read_two(scene)

@@ -1,10 +1,12 @@
-"""The questions the reader understands; anything else is `unknown`, and is answered by reading."""
+"""The questions the reader understands; anything else is `unknown`, and is answered by reading or a guess."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from string import ascii_uppercase
+from typing import Final, Literal, NamedTuple
 
 from pipeline.sources.demo import grammar
 from pipeline.sources.demo.palette import COLOURS, SHAPES
@@ -13,6 +15,7 @@ Family = Literal[
     "map_label",
     "table_elevation",
     "table_icao",
+    "table_city",
     "chart_difference",
     "chart_sum",
     "region_ratio",
@@ -22,9 +25,13 @@ Family = Literal[
     "unknown",
 ]
 
+TABLE_CITY: Final = "Which of the following cities is named in the row marked with the {colour} square?"
+"""Of a planted row, which keeps its options."""
+
 _THINGS: Final[dict[Family, str]] = {
     "table_elevation": "square",
     "table_icao": "square",
+    "table_city": "square",
     "chart_difference": "bar",
     "chart_sum": "bar",
     "element_fact": "frame",
@@ -33,6 +40,7 @@ _SUBJECTS: Final[dict[Family, str]] = {
     "map_label": "the label of the",
     "table_elevation": "the elevation in the row with the",
     "table_icao": "the ICAO code in the row with the",
+    "table_city": "the city in the row with the",
     "chart_difference": "the value above the",
     "chart_sum": "the value above the",
     "element_fact": "the tile in the",
@@ -51,6 +59,8 @@ class Ask:
     """The other colour."""
     shape: str = ""
     fact: str = ""
+    options: tuple[str, ...] = ()
+    """What it offers to choose from, in the order of the letters."""
 
     @property
     def colours(self) -> tuple[str, ...]:
@@ -92,6 +102,7 @@ _TEMPLATES: Final[dict[Family, re.Pattern[str]]] = {
     "map_label": _compile(grammar.MAP_LABEL),
     "table_elevation": _compile(grammar.TABLE_ELEVATION),
     "table_icao": _compile(grammar.TABLE_ICAO),
+    "table_city": _compile(TABLE_CITY),
     "chart_difference": _compile(grammar.CHART_DIFFERENCE),
     "chart_sum": _compile(grammar.CHART_SUM),
     "region_ratio": _compile(grammar.REGION_RATIO),
@@ -101,10 +112,48 @@ _TEMPLATES: Final[dict[Family, re.Pattern[str]]] = {
 }
 
 
+_OPTION = re.compile(r"([A-Z])\. (.*\S)\s*")
+
+
+class _Split(NamedTuple):
+    """A message in two."""
+
+    before: str
+    """What stands above the options; all of it where there are none."""
+    options: tuple[str, ...]
+
+
+# A user message names each picture and its size before the question.
+_IMAGE_LINE = re.compile(r"^image_\d+: \d+x\d+$", re.MULTILINE)
+
+
 def understand(message: str) -> Ask:
-    """Find the question in a user message; where none is known, all of the message is the question."""
+    """Find the question in a user message; where none is known, its first paragraph is the question."""
+    before, options = _split(message)
     for family, pattern in _TEMPLATES.items():
-        found = pattern.search(message)
+        found = pattern.search(before)
         if found:
-            return Ask(family, found.group(), **found.groupdict())
-    return Ask("unknown", message.strip())
+            return Ask(family, found.group(), **found.groupdict(), options=options)
+    text = _IMAGE_LINE.sub("", before).strip()
+    return Ask("unknown", text.partition("\n\n")[0], options=options)
+
+
+def _split(message: str) -> _Split:
+    """Find the last lines `A. …`, `B. …` of a message, at least two and in alphabetical order."""
+    lines = message.splitlines()
+    found = _Split(message, ())
+    for start in (number for number, line in enumerate(lines) if line.startswith("A. ")):
+        options = _options_from(lines[start : start + len(ascii_uppercase)])
+        if len(options) > 1:
+            found = _Split("\n".join(lines[:start]), options)
+    return found
+
+
+def _options_from(lines: Sequence[str]) -> tuple[str, ...]:
+    options: list[str] = []
+    for letter, line in zip(ascii_uppercase, lines, strict=False):
+        option = _OPTION.fullmatch(line)
+        if option is None or option[1] != letter:
+            break
+        options.append(option[2])
+    return tuple(options)

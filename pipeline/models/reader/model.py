@@ -20,13 +20,14 @@ from pipeline.identity import canonical_json, digest
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Text
 from pipeline.models.reader import careful, naive
 from pipeline.models.reader.ocr import model_digest
+from pipeline.models.reader.options import settle
 from pipeline.models.reader.perceiver import Perceiver
 from pipeline.models.reader.scene import Said, Scene, attention
 from pipeline.models.reader.transcript import dialect_of, read_request
 from pipeline.records import Action
 
 Policy = Literal["naive", "careful"]
-VERSIONS: Final[dict[Policy, int]] = {"naive": 1, "careful": 2}
+VERSIONS: Final[dict[Policy, int]] = {"naive": 2, "careful": 3}
 """Raise a policy's when it changes what it says; the calls of the other stay paid for."""
 CHARACTERS_PER_TOKEN = 4
 """Of English text, the usual estimate; there is no tokenizer to count with."""
@@ -83,7 +84,8 @@ class Reader:
 def _response(request: ChatRequest, scene: Scene, decide: Callable[[Scene], Said]) -> ChatResponse:
     # Thinking alone is counted: what the eyes saw is shared by rollouts, and waiting for them is a queue.
     began = time.thread_time()
-    text = _render(decide(scene), dialect_of(request))
+    said = settle(decide(scene), scene.transcript.ask.options)
+    text = _render(said, dialect_of(request))
     return ChatResponse(
         text=text,
         finish="stop",

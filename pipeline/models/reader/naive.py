@@ -11,6 +11,7 @@ from pipeline.models.reader.reading import Target, as_answer, closest, find, loc
 from pipeline.models.reader.scene import Said, Scene
 from pipeline.models.reader.tile import read_tile
 from pipeline.models.reader.transcript import Look
+from pipeline.models.reader.unseen import answer_unseen
 
 IMPATIENCE = 0.15
 """How often it answers without a call."""
@@ -19,12 +20,14 @@ IMPATIENCE = 0.15
 def decide(scene: Scene) -> Said:
     """Return the next message."""
     transcript = scene.transcript
-    if not transcript.tools or not transcript.images:
+    if not transcript.images:
+        return answer_unseen(scene, by_code=bool(transcript.past) or scene.rng.random() >= IMPATIENCE)
+    if not transcript.tools:
         return answer_at_once(scene)
     if not transcript.past and scene.rng.random() < IMPATIENCE:
         return answer_at_once(scene)
     match transcript.ask.family:
-        case "map_label" | "table_elevation" | "table_icao":
+        case "map_label" | "table_elevation" | "table_icao" | "table_city":
             return _read_half(scene)
         case "chart_difference" | "chart_sum":
             return _read_halves(scene)

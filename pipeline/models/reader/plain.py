@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from pipeline.models.reader.guessing import UNKNOWN, guess
 from pipeline.models.reader.perception import ColourFacts
 from pipeline.models.reader.reading import Target, as_answer, closest, find, framed, locate
 from pipeline.models.reader.scene import Said, Scene
 
-# Guesses of one who cannot read it, or does not know.
-_NO_IDEA = {
-    "map_label": ("unknown",),
-    "table_icao": ("KLAX", "EGLL", "EDDF", "YSSY"),
-    "table_elevation": ("35", "120", "400", "650"),
-}
-_GUESSES = {
-    "internet country code top-level domain": (".com", ".de", ".uk", ".fr", ".br", ".cn", ".ng"),
-    "international telephone calling code": ("+1", "+44", "+33", "+49", "+55", "+86", "+234"),
-    "ISO 4217 currency code": ("USD", "EUR", "XOF", "GBP", "CNY", "BRL"),
-}
-
 
 def answer_at_once(scene: Scene) -> Said:
     """Return an answer from the view of the whole image, whatever the question."""
-    if not scene.transcript.images:
-        return _read_anything(scene)
     match scene.transcript.ask.family:
-        case "map_label" | "table_elevation" | "table_icao":
+        case "map_label" | "table_elevation" | "table_icao" | "table_city":
             return _read_one(scene)
         case "chart_difference" | "chart_sum":
             return _read_two(scene)
@@ -50,6 +37,13 @@ def glance(scene: Scene, target: Target | None) -> str | None:
     return None if found is None else as_answer(scene.transcript.ask.family, scene.read(found.text))
 
 
+def guess_unread(scene: Scene) -> str:
+    """Return what is answered in place of print that cannot be read."""
+    # One who sees that there is a name, and not which, knows that there are too many to guess, unless some are offered.
+    named = scene.transcript.ask.family == "map_label" and not scene.transcript.ask.options
+    return UNKNOWN if named else guess(scene)
+
+
 def _read_one(scene: Scene) -> Said:
     ask = scene.transcript.ask
     read = glance(scene, locate(scene, ask.colour))
@@ -58,7 +52,7 @@ def _read_one(scene: Scene) -> Said:
             f"I cannot make out {ask.subject(ask.colour)}; it is too small. This is a guess.",
             f"What is printed for the {ask.mark(ask.colour)} is blurred beyond reading, so I can only guess.",
         )
-        return Said(think, "answer", scene.rng.choice(_NO_IDEA[ask.family]))
+        return Said(think, "answer", guess_unread(scene))
     think = scene.say(
         f"As far as I can see, {ask.subject(ask.colour)} is {read}.",
         f"I read {ask.subject(ask.colour)} as {read}, as far as the size of the print allows.",
@@ -73,7 +67,7 @@ def _read_two(scene: Scene) -> Said:
     if first is None or second is None:
         blurred = ask.colour if first is None else ask.second
         think = f"The number above the {blurred} bar is too small to read here, so this is a guess."
-        return Said(think, "answer", first or second or scene.rng.choice(("5", "10", "20")))
+        return Said(think, "answer", first or second or guess(scene))
     result = arithmetic(scene, first, second)
     sign = "minus" if ask.family == "chart_difference" else "plus"
     think = scene.say(
@@ -131,15 +125,20 @@ def _guess_weight(scene: Scene) -> Said:
     number = next((number for number in numbers if number), None)
     if number is None:
         think = f"I cannot read the tile in the {ask.colour} frame; I guess an element from the middle of the table."
-        return Said(think, "answer", f"{scene.rng.uniform(60, 140):.1f}")
-    # Stable nuclei hold a little more than one neutron per proton when light, one and a half when heavy.
-    charge = float(number)
-    weight = f"{charge * (2 + 0.0055 * charge + scene.rng.uniform(-0.05, 0.15)):.1f}"
+        return Said(think, "answer", guess(scene))
+    weight = weight_of(scene, number)
     think = scene.say(
         f"The tile in the {ask.colour} frame has number {number}; from memory its weight should be around {weight}.",
         f"I read {number} in the {ask.colour} frame. An element with that number weighs roughly {weight}.",
     )
     return Said(think, "answer", weight)
+
+
+def weight_of(scene: Scene, number: str) -> str:
+    """Return about what an element with an atomic number weighs."""
+    # Stable nuclei hold a little more than one neutron per proton when light, one and a half when heavy.
+    charge = float(number)
+    return f"{charge * (2 + 0.0055 * charge + scene.rng.uniform(-0.05, 0.15)):.1f}"
 
 
 def _guess_fact(scene: Scene) -> Said:
@@ -148,15 +147,23 @@ def _guess_fact(scene: Scene) -> Said:
         f"I do not recognise this outline, so I can only guess its {fact}.",
         f"The shape alone does not tell me the country; the {fact} I give is a guess.",
     )
-    return Said(think, "answer", scene.rng.choice(_GUESSES[fact]))
+    return Said(think, "answer", guess(scene))
 
 
 def _read_anything(scene: Scene) -> Said:
-    lines = scene.text_in(scene.whole) if scene.transcript.images else ()
+    """Answer a question outside the grammar: what it says can be chosen or guessed, else the largest print."""
+    lines = scene.text_in(scene.whole)
+    printed = " ".join(line.text for line in lines).casefold()
+    named = [option for option in scene.transcript.ask.options if option.casefold() in printed]
+    if len(named) == 1:
+        return Said(f'Of what is offered, only "{named[0]}" is printed in the picture.', "answer", named[0])
+    guessed = guess(scene)
+    if guessed != UNKNOWN:
+        return Said(f"I cannot work this out from the picture; {guessed} is my best guess.", "answer", guessed)
     if not lines:
-        return Said("I find nothing to read that would answer this.", "answer", "unknown")
+        return Said("I find nothing to read that would answer this.", "answer", UNKNOWN)
     largest = max(lines, key=lambda line: (line.y1 - line.y0, -line.y0))
-    read = scene.read(largest).text.strip() or "unknown"
+    read = scene.read(largest).text.strip() or UNKNOWN
     think = scene.say(
         "I am not sure what is asked; the most prominent print is my best guess.",
         "The question is not one I can work out, so I answer with what the picture says in its largest print.",

@@ -10,7 +10,7 @@ from pipeline.models.reader.perception import Box, Reading, TextBox
 from pipeline.models.reader.scene import Scene
 from pipeline.models.reader.transcript import Look
 
-HEADERS = {"table_elevation": "elevation", "table_icao": "icao"}
+HEADERS = {"table_elevation": "elevation", "table_icao": "icao", "table_city": "city"}
 
 
 class Target(NamedTuple):
@@ -42,7 +42,7 @@ def locate(scene: Scene, colour: str) -> Target | None:
         case "map_label":
             # To the right: most labels are shorter than this; a longer one shows by touching the crop's border.
             wanted = Box(mark.x0 - 8, y - 36, mark.x1 + 250, y + 36)
-        case "table_elevation" | "table_icao":
+        case "table_elevation" | "table_icao" | "table_city":
             left = _column(scene)
             wanted = Box(left - 20, y - 60, left + 240, y + 60)
         case "chart_difference" | "chart_sum":
@@ -78,7 +78,7 @@ def find(scene: Scene, target: Target, look: Look) -> Found | None:
     match scene.transcript.ask.family:
         case "map_label":
             found = _nearest(lines, lambda place: _right_of(place, mark))
-        case "table_elevation" | "table_icao":
+        case "table_elevation" | "table_icao" | "table_city":
             found = _nearest(lines, lambda place: _in_row(place, mark, target.wanted))
         case _:
             found = _nearest(lines, lambda place: _above(place, mark))
@@ -169,7 +169,7 @@ def as_answer(family: str, reading: Reading) -> str | None:
     match family:
         case "table_icao":
             return as_code(reading.text)
-        case "map_label" | "unknown":
+        case "map_label" | "table_city" | "unknown":
             return as_name(reading.text)
         case _:
             return as_number(reading.text)

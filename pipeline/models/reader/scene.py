@@ -5,18 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pipeline.models.chat import View
+from pipeline.models.reader.grammar import Family
 from pipeline.models.reader.perception import Box, ColourFacts, Colours, Perception, Reading, TextBox, sample_reading
 from pipeline.models.reader.places import Extent
 from pipeline.models.reader.transcript import Look, Transcript
 from pipeline.records import Action
 
-READING_FAMILIES = frozenset(
-    {"map_label", "table_elevation", "table_icao", "chart_difference", "chart_sum", "element_fact"}
+PRINT_FAMILIES: Final[frozenset[Family]] = frozenset(
+    {"map_label", "table_elevation", "table_icao", "table_city", "chart_difference", "chart_sum"}
 )
-"""Families whose answer begins with print beside something coloured."""
-MEASURING_FAMILIES = frozenset({"region_ratio", "dot_count"})
+"""Families answered by print beside something coloured."""
+READING_FAMILIES: Final[frozenset[Family]] = PRINT_FAMILIES | {"element_fact"}
+"""Families whose answer begins with such print."""
+MEASURING_FAMILIES: Final[frozenset[Family]] = frozenset({"region_ratio", "dot_count"})
 """Families answered by colours alone."""
 
 

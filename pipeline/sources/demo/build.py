@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pipeline.errors import UsageError
 from pipeline.identity import Json, digest
-from pipeline.sources.demo import charts, dots, elements, gallery, maps, outlines, planted, regions, tables
+from pipeline.sources.demo import charts, dots, elements, gallery, maps, outlines, planted, regions, swapped, tables
 from pipeline.sources.demo.canvas import png, seeded
 from pipeline.sources.demo.packages import PACKAGES, package_version
 from pipeline.sources.demo.pages import pages
@@ -43,7 +43,7 @@ FAMILIES = (
 )
 
 
-def settings_digest(questions: int, seed: int) -> str:
+def settings_digest(questions: int, seed: int, wrong_golds: float = 0.0) -> str:
     """Return what decides the bytes of a corpus: settings, package versions and the generator's own code.
 
     Raises:
@@ -51,13 +51,15 @@ def settings_digest(questions: int, seed: int) -> str:
     """
     code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
     versions = {package: package_version(package) for package in PACKAGES}
-    return digest({"questions": questions, "seed": seed, "packages": versions, "code": code})
+    settings = {"questions": questions, "seed": seed, "wrong_golds": wrong_golds}
+    return digest({"settings": settings, "packages": versions, "code": code})
 
 
-def build_demo(directory: Path, questions: int, seed: int) -> None:
+def build_demo(directory: Path, questions: int, seed: int, wrong_golds: float = 0.0) -> None:
     """Write the corpus to `directory`, which appears complete or not at all; an existing one is kept.
 
-    Two processes may build the same corpus at once: one of the equal results wins.
+    `wrong_golds` is the share of regular questions that are stored with the answer of another. Two processes may
+    build the same corpus at once: one of the equal results wins.
 
     Raises:
         UsageError: a package of the extra `demo` is not installed, or there are not as many questions.
@@ -68,7 +70,7 @@ def build_demo(directory: Path, questions: int, seed: int) -> None:
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".tmp-demo-") as name:
         made = Path(name) / "corpus"
         made.mkdir()
-        _write(made, _files(questions, seed))
+        _write(made, _files(questions, seed, wrong_golds))
         try:
             made.rename(directory)
         except OSError:
@@ -77,7 +79,7 @@ def build_demo(directory: Path, questions: int, seed: int) -> None:
                 raise
 
 
-def _files(questions: int, seed: int) -> Iterator[tuple[str, bytes]]:
+def _files(questions: int, seed: int, wrong_golds: float) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of every file but `source.json`."""
     rows: list[DemoRow] = []
     images: dict[str, bytes] = {}
@@ -89,7 +91,7 @@ def _files(questions: int, seed: int) -> Iterator[tuple[str, bytes]]:
     stopped = planted.plant(rows, images, seeded(seed, "planted"))
     yield from images.items()
     yield from stopped.files.items()
-    yield "rows.jsonl", _jsonl(row.to_json() for row in [*rows, *stopped.rows])
+    yield "rows.jsonl", _jsonl(row.to_json() for row in [*swapped.swap(rows, wrong_golds, seed), *stopped.rows])
     yield "pages.jsonl", _jsonl({k: v for k, v in page._asdict().items() if v is not None} for page in pages())
     entries: list[dict[str, Json]] = []
     for picture in gallery.pictures():

@@ -1,4 +1,4 @@
-"""Rows that the pipeline must stop, or turn open-ended; each says in its derivation what is expected of it."""
+"""Rows that the pipeline must stop, or ask in another form; each says in its derivation what is expected of it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _choice_closed(cell: DemoRow, cells: Sequence[DemoRow], rng: random.Random) 
     colour = cell.row.rpartition("/")[2]
     text = f"Which of the following cities is named in the row marked with the {colour} square?"
     cities = [_printed(cell)[0], *(_printed(other)[0] for other in cells)]
-    return _choice(cell, text, cities, rng, key="planted/choice-closed", expect="needs_options")
+    return _choice(cell, text, cities, rng, key="planted/choice-closed", expect="kept with choices")
 
 
 def _choice(cell: DemoRow, text: str, values: Sequence[str], rng: random.Random, *, key: str, expect: str) -> DemoRow:

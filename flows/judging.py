@@ -1,0 +1,142 @@
+"""A judge model: asked whether an answer says what is stored, or whether a question is sound; n votes each."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from filters.answers import MAX_ANSWER
+from filters.judging import (
+    REFUSED,
+    UNREADABLE_VOTE,
+    VERSION,
+    Asked,
+    JudgeSettings,
+    answer_schema,
+    read_vote,
+    tally,
+)
+from pipeline.errors import RowError, UsageError
+from pipeline.identity import Json
+from pipeline.judge_prompts import JudgePrompt, JudgePrompts
+from pipeline.models.chat import ChatModel, ChatRequest, Image, Message, Sampling, Text
+from pipeline.models.sampling import sample_once
+from pipeline.models.views import Views
+from pipeline.records import JudgeVotes, Question
+from pipeline.rollout import IMAGE_MARK
+from pipeline.store.calls import CallCache
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A model that gives verdicts. It takes no place among the conversations in flight: who asks holds one."""
+
+    model: ChatModel
+    sampling: Sampling
+    seed: int
+    """Vote `i` runs under `seed + i`."""
+    calls: CallCache
+    views: Views
+    prompts: JudgePrompts
+    settings: JudgeSettings
+
+    def __post_init__(self) -> None:
+        if self.sampling.temperature == 0 and self.settings.votes > 1:
+            raise UsageError(
+                f"models.judge.sampling.temperature is 0: its {self.settings.votes} votes would be one vote that is "
+                "paid several times; set judge.votes: 1, or a temperature above 0"
+            )
+
+    async def answer(self, question: Question, said: str, record_id: str) -> JudgeVotes:
+        """Ask whether `said` is one of the stored answers; for what the deterministic grader left undecided only.
+
+        Neither the reasoning nor a picture is shown. An answer that no reward would read (300 characters) is not
+        shown either: it gets no vote, so that it stays unknown.
+
+        Args:
+            question: What was asked, with its stored answers.
+            said: The final answer alone.
+            record_id: Of the trajectory that gave it.
+
+        Raises:
+            InfrastructureError: the judge could not be asked; it may be asked again.
+        """
+        if len(said) >= MAX_ANSWER:
+            return self._votes("answer", record_id, question, ())
+        text = self.prompts.answer_text(question, said)
+        return self._votes("answer", record_id, question, await self._ask("answer", (Text(text=text),)))
+
+    async def question(self, question: Question) -> JudgeVotes:
+        """Ask whether a question is sound, with its pictures as `views` shows them and without its answers.
+
+        Raises:
+            InfrastructureError: the judge could not be asked; it may be asked again.
+            RowError: the rule of the views refuses a picture.
+        """
+        parts: list[Text | Image] = []
+        pieces = self.prompts.question_text(question).split(IMAGE_MARK)
+        views = [await self.views.of(image) for image in question.images]
+        for piece, view in zip(pieces[:-1], views, strict=True):
+            parts += [Text(text=piece), Image(view=view)]
+        parts.append(Text(text=pieces[-1]))
+        shown = tuple(part for part in parts if isinstance(part, Image) or part.text)
+        return self._votes("question", question.id, question, await self._ask("question", shown))
+
+    def identity(self) -> Json:
+        """Return what decides the votes, for the fingerprint of a stage that asks."""
+        rule = self.views.rule
+        return {
+            "model": self.model.revision,
+            "sampling": self.sampling.model_dump(mode="json"),
+            "seed": self.seed,
+            "prompts": {"answer": self.prompts.answer.hash, "question": self.prompts.question.hash},
+            "view": [rule.family, rule.max_pixels, rule.policy],
+            "settings": self.settings.model_dump(mode="json"),
+            "version": VERSION,
+        }
+
+    async def _ask(self, asked: Asked, parts: tuple[Text | Image, ...]) -> tuple[str, ...]:
+        request = ChatRequest(
+            model=self.model.revision,
+            messages=(
+                Message(role="system", parts=(Text(text=self._prompt(asked).system),)),
+                Message(role="user", parts=parts),
+            ),
+            sampling=self.sampling,
+            answer_schema=answer_schema(asked),
+            seed=self.seed,
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                votes = [group.create_task(self._vote(request, asked, sample)) for sample in range(self.settings.votes)]
+        except ExceptionGroup as failed:
+            # Callers tell failures apart by their class, and know no groups.
+            raise failed.exceptions[0] from failed
+        return tuple(vote.result() for vote in votes)
+
+    async def _vote(self, request: ChatRequest, asked: Asked, sample: int) -> str:
+        try:
+            response, _ = await sample_once(self.calls, self.model, request, sample)
+        except RowError:
+            return REFUSED
+        match response.finish:
+            case "stop":
+                return read_vote(response.text, asked)
+            case "length":
+                return UNREADABLE_VOTE
+            case "refused":
+                return REFUSED
+
+    def _votes(self, asked: Asked, record_id: str, question: Question, votes: tuple[str, ...]) -> JudgeVotes:
+        return JudgeVotes(
+            record_id=record_id,
+            question_id=question.id,
+            asked=asked,
+            model=self.model.revision,
+            prompt=self._prompt(asked).hash,
+            votes=votes,
+            verdict=tally(votes, self.settings),
+        )
+
+    def _prompt(self, asked: Asked) -> JudgePrompt:
+        return self.prompts.answer if asked == "answer" else self.prompts.question

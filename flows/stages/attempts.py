@@ -1,0 +1,52 @@
+"""What attempts at a question come to together: whether they agree on another answer than the stored one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from filters.gold import Attempt, GoldSettings, suspect
+from filters.turns import informed
+from pipeline.records import AttemptFact, Question, Suspicion, Trajectory
+
+
+class GoldCheck(NamedTuple):
+    """How stored answers are doubted."""
+
+    settings: GoldSettings
+    families: Mapping[str, str]
+    """Of each model's revision."""
+
+    def doubts(self, question: Question, attempts: Sequence[AttemptFact]) -> Suspicion | None:
+        """Return what the attempts agree on against the stored answer, None if nothing speaks against it."""
+        agreed = suspect(question, [self._attempt(fact) for fact in attempts], self.settings)
+        if agreed is None:
+            return None
+        return Suspicion(
+            question_id=question.id,
+            answer=agreed.answer,
+            agreeing=agreed.agreeing,
+            valid=agreed.valid,
+            families=tuple(agreed.families),
+            single_family=agreed.single_family,
+        )
+
+    def _attempt(self, fact: AttemptFact) -> Attempt:
+        return Attempt(fact.answer, fact.verdict, self.families[fact.model], fact.mode, fact.informed, model=fact.model)
+
+
+def facts_of(trajectories: Iterable[Trajectory]) -> tuple[AttemptFact, ...]:
+    """Return the attempts that ended in an answer and saw the question's images as students will."""
+    return tuple(
+        AttemptFact(
+            trajectory_id=trajectory.id,
+            question_id=trajectory.question_id,
+            model=trajectory.model,
+            mode=trajectory.mode,
+            answer=trajectory.answer or "",
+            verdict=trajectory.verdict,
+            informed=any(map(informed, trajectory.turns)),
+        )
+        for trajectory in trajectories
+        if trajectory.finish == "answer" and trajectory.arm in {"main", "fresh", "tools"}
+    )

@@ -1,0 +1,68 @@
+"""The verdict on a rollout: by rule, and by a judge where no rule decides."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from filters.answers import grade
+from filters.grade_expressions import expression_pairs, settle
+from filters.grade_metrics import grade_by, metric_of
+from filters.judging import answer_verdict
+from flows.judging import Judge
+from pipeline.math_worker import math_worker
+from pipeline.records import GradeResult, JudgeVotes, Question, Trajectory, Verdict
+
+VERDICTS: dict[str, Verdict] = {"right": "right", "wrong": "wrong", "undecided": "unknown"}
+
+
+class Judged(NamedTuple):
+    """A trajectory with its verdict, and the votes on it where a judge was asked."""
+
+    trajectory: Trajectory
+    votes: JudgeVotes | None
+
+
+async def judged(trajectory: Trajectory, question: Question, judge: Judge | None) -> Judged:
+    """Grade a trajectory by rule, and ask the judge, if there is one, about an answer that no rule decides.
+
+    What the judge leaves open, or its votes differ on, stays unknown.
+
+    Raises:
+        InfrastructureError: the judge could not be asked; it may be asked again.
+    """
+    by_rule = await graded(trajectory, question)
+    if judge is None or by_rule.finish != "answer" or by_rule.verdict != "unknown":
+        return Judged(by_rule, None)
+    votes = await judge.answer(question, by_rule.answer or "", by_rule.id)
+    return Judged(by_rule.model_copy(update={"verdict": answer_verdict(votes)}), votes)
+
+
+async def graded(trajectory: Trajectory, question: Question) -> Trajectory:
+    """Return the trajectory with its verdict: only a finished answer can be right or wrong.
+
+    An expression that its spelling does not settle is compared by algebra, away from the event loop.
+    """
+    if trajectory.finish != "answer":
+        return trajectory
+    answer = trajectory.answer or ""
+    result = _grade(answer, question)
+    if question.answer_type == "expression":
+        pairs = expression_pairs(answer, question.answers, result)
+        worker = math_worker()
+        result = settle(result, [await asyncio.to_thread(worker.equal, said, gold) for said, gold in pairs])
+    return trajectory.model_copy(update={"verdict": VERDICTS[result.verdict]})
+
+
+def _grade(answer: str, question: Question) -> GradeResult:
+    metric = metric_of(question)
+    if metric is not None:
+        return grade_by(metric, answer, question.answers)
+    return grade(
+        answer,
+        question.answers,
+        question.answer_type,
+        tolerance=question.tolerance,
+        choices=question.choices or None,
+        question=question.text,
+    )

@@ -1,0 +1,98 @@
+"""The labels of a published question, from what dedup and the gates counted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from filters.benefit import question_benefit
+from pipeline.export.labels import Labels
+from pipeline.records import Arm, ArmCount, GateCount, Record, TemplateFacts
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run knows of its questions, and what it calls easy."""
+
+    counts: Mapping[str, GateCount]
+    """Of gate 2, or of gate 1 for a question that did not get so far; by question."""
+    arms: Mapping[str, Sequence[ArmCount]]
+    """By question: the arms beside the main one."""
+    templates: Mapping[str, TemplateFacts]
+    deploy_pixels: int | None
+    max_plain_right: int
+
+    @classmethod
+    def of(cls, records: Iterable[Record], deploy_pixels: int | None, max_plain_right: int) -> Self:
+        """Sort records by question; all but counts, arms and template facts are left aside."""
+        counts: dict[str, GateCount] = {}
+        arms: defaultdict[str, list[ArmCount]] = defaultdict(list)
+        templates: dict[str, TemplateFacts] = {}
+        for record in records:
+            match record:
+                case GateCount():
+                    counts[record.question_id] = record
+                case ArmCount():
+                    arms[record.question_id].append(record)
+                case TemplateFacts():
+                    templates[record.question_id] = record
+                case _:
+                    pass
+        return cls(counts, arms, templates, deploy_pixels, max_plain_right)
+
+    def labels(self, question_id: str) -> Labels:
+        """Return the labels of a question, None in each that was not measured."""
+        return Labels.model_validate(
+            {**self._gates(question_id), **self._beside(question_id), **self._template(question_id)}
+        )
+
+    def _gates(self, question_id: str) -> Mapping[str, float | None]:
+        count = self.counts.get(question_id)
+        if count is None:
+            return {}
+        # Where gate 1 stopped asking because it had seen enough right answers, their share says little.
+        whole = count.plain_valid and not count.censored
+        told: dict[str, float | None] = {
+            "plain_right": count.plain_right,
+            "plain_valid": count.plain_valid,
+            "difficulty": 1 - count.plain_right / count.plain_valid if whole else None,
+            "chance": count.chance,
+        }
+        # Gate 2 routes what it counted; what it did not count has no route.
+        return told if count.route is None else {**told, **self._tools(count)}
+
+    def _tools(self, count: GateCount) -> Mapping[str, float | None]:
+        told: dict[str, float | None] = {"tools_right": count.tools_right, "tools_valid": count.tools_valid}
+        fresh = self._arm(count.question_id, "fresh")
+        benefit = None if fresh is None else question_benefit(count, fresh)
+        if benefit is None:
+            return told
+        low, high = benefit.interval
+        return {**told, "benefit": benefit.value, "benefit_low": low, "benefit_high": high}
+
+    def _beside(self, question_id: str) -> Mapping[str, int | bool | None]:
+        blind = self._arm(question_id, "blind")
+        told: dict[str, int | bool | None] = {}
+        if blind is not None:
+            told |= {"blind_right": blind.right, "blind_valid": blind.valid}
+        deployed = self._arm(question_id, "pixels", self.deploy_pixels) if self.deploy_pixels else None
+        if deployed is not None:
+            told["resolution_artifact"] = deployed.right > self.max_plain_right
+        return told
+
+    def _template(self, question_id: str) -> Mapping[str, str | float | bool]:
+        facts = self.templates.get(question_id)
+        if facts is None:
+            return {}
+        return {
+            "majority_answer": facts.majority,
+            "majority_share": facts.share,
+            "is_majority": facts.is_majority,
+        }
+
+    def _arm(self, question_id: str, arm: Arm, pixels: int | None = None) -> ArmCount | None:
+        """Return an arm of a question: at a pixel budget, or whatever its budget where a question has it once."""
+        counts = self.arms.get(question_id, ())
+        return next((c for c in counts if c.arm == arm and pixels in {None, c.max_pixels}), None)

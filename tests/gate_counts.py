@@ -1,0 +1,161 @@
+"""A finished run of both gates whose counts are drawn, and whose decisions are those of the filters."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from filters.gates import GateSettings, gate1, gate2
+from pipeline.identity import Json
+from pipeline.records import ArmCount, GateCount, Outcome, Question, Record, Route
+from pipeline.stage import Stage, UnitInput, UnitOutput, read_manifest, run_stage, run_unit
+from pipeline.store.ledger import RunFacts, build_ledger
+from tests.small_run import question
+
+CHANCES = (0.0, 0.0, 0.0, 0.5, 0.25, 0.1)
+
+
+class Asked(NamedTuple):
+    """A question with all that its rollouts would come to; `fresh` is None where it has no such arm."""
+
+    question: Question
+    counts: GateCount
+    fresh: ArmCount | None
+
+
+def drawn(number: int, settings: GateSettings) -> Asked:
+    """Return a question whose counts are anything that k rollouts per arm can come to."""
+    draw = random.Random(number)
+    asked, k = question(number), settings.k
+
+    def parts(n: int) -> list[int]:
+        """Split k rollouts into n kinds; mostly right or wrong, as they are."""
+        weights = [draw.random() ** draw.choice((1, 4)) for _ in range(n)]
+        kinds = draw.choices(range(n), weights, k=k)
+        return [kinds.count(kind) for kind in range(n)]
+
+    right, wrong, _ = parts(3)
+    helped, without_call, wrong_with, malformed, limit, _ = parts(6)
+    fresh_right, fresh_wrong, fresh_malformed, _ = parts(4)
+    count = GateCount(
+        question_id=asked.id,
+        k=k,
+        plain_right=right,
+        plain_valid=right + wrong,
+        tools_right=helped,
+        tools_right_without_call=without_call,
+        tools_bad_format=malformed,
+        tools_limit=limit,
+        tools_valid=helped + without_call + wrong_with,
+        saturated=wrong_with == 0,
+        route=None,
+        censored=0,
+        chance=draw.choice(CHANCES),
+    )
+    fresh = ArmCount(
+        question_id=asked.id,
+        arm="fresh",
+        model="m/1",
+        max_pixels=1,
+        asked=k,
+        right=fresh_right,
+        valid=fresh_right + fresh_wrong,
+        malformed=fresh_malformed,
+    )
+    return Asked(asked, count, fresh if settings.asks_fresh(asked.id) else None)
+
+
+def censored(asked: Asked, settings: GateSettings) -> Asked:
+    """Return the same as early stop leaves it: not asked further once there are too many right."""
+    first = settings.max_plain_right + 1
+    if asked.counts.plain_right < first:
+        return asked
+    # The right ones came first, so nothing else was asked.
+    changes = {"plain_right": first, "plain_valid": first, "censored": settings.k - first}
+    return asked._replace(counts=asked.counts.model_copy(update=changes))
+
+
+def way(asked: Asked, settings: GateSettings) -> tuple[str, str]:
+    """Return the stage that a question leaves the gates at, and by which route or for which reason."""
+    hard = gate1(asked.counts, settings)
+    if hard.outcome != "keep":
+        return "gate1", hard.reason
+    routing = gate2(asked.counts, settings, asked.fresh)
+    return "gate2", routing.route or routing.decision.reason
+
+
+def gated_run(run: Path, asked: Sequence[Asked], settings: GateSettings) -> Path:
+    """Write screen and gates of a run, as the gates decide under these settings, and its ledger."""
+    about: Json = {"settings": settings.model_dump(mode="json"), "deploy_pixels": None}
+    ways = {item.question.id: way(item, settings) for item in asked}
+    hard = [item for item in asked if ways[item.question.id][0] == "gate2"]
+    blank = dict.fromkeys(
+        ("tools_right", "tools_right_without_call", "tools_bad_format", "tools_limit", "tools_valid"), 0
+    )
+    screened = _commit(
+        Stage("screen", 1, "global", {}, "", {"questions": Question}, ()),
+        run,
+        asked,
+        [_outcome("screen", item.question, "gate1", "next") for item in asked],
+        {"questions": tuple(item.question for item in asked)},
+    )
+    first = _commit(
+        Stage("gate1", 1, "global", about, "m/1", {"counts": GateCount}, (screened.fingerprint,)),
+        run,
+        asked,
+        [_outcome("gate1", item.question, *ways[item.question.id]) for item in asked],
+        {"counts": tuple(item.counts.model_copy(update=blank) for item in asked)},
+    )
+    second = _commit(
+        Stage("gate2", 1, "global", about, "m/1", {"counts": GateCount, "arms": ArmCount}, (first.fingerprint,)),
+        run,
+        hard,
+        [_outcome("gate2", item.question, *ways[item.question.id]) for item in hard],
+        {
+            "counts": tuple(item.counts for item in hard),
+            "arms": tuple(item.fresh for item in hard if item.fresh is not None),
+        },
+    )
+    manifests = [
+        read_manifest(run / "stages" / stage.name / stage.fingerprint[:16]) for stage in (screened, first, second)
+    ]
+    stages = [manifest for manifest in manifests if manifest is not None]
+    build_ledger(run, stages, RunFacts("drawn", "0" * 64, "0.1.0", "{}", [], []))
+    return run
+
+
+def _commit(
+    stage: Stage, run: Path, asked: Sequence[Asked], outcomes: Sequence[Outcome], tables: dict[str, tuple[Record, ...]]
+) -> Stage:
+    unit = UnitInput(tuple(item.question for item in asked))
+    made = UnitOutput(tuple(outcomes), tables)
+    run_stage(
+        stage,
+        run,
+        lambda span: run_unit(stage, run, span, unit, lambda _: made),
+        units=1,
+        expected=len(asked),
+        runner=map,
+    )
+    return stage
+
+
+def _outcome(stage: str, asked: Question, left_at: str, left_by: str) -> Outcome:
+    routes: dict[str, Route] = {"rl": "rl", "sft": "sft"}
+    route: Route | None = "next" if left_at != stage else routes.get(left_by)
+    return Outcome(
+        stage=stage,
+        unit="question",
+        record_id=asked.id,
+        question_id=asked.id,
+        source="hand",
+        category="perception",
+        outcome="rejected" if route is None else "kept",
+        route=route,
+        reason=left_by if route is None else "",
+        detail="",
+        payload="",
+        score=None,
+    )

@@ -1,0 +1,122 @@
+"""The stage select: what it reads of other stages, and what it says when a mix cannot be met."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+
+import pytest
+
+from filters.mix import Mix
+from filters.selection import SelectionSettings
+from flows.stages.selection import select_unit
+from pipeline.errors import UsageError
+from pipeline.records import ArmCount, Cluster, GateCount, Lane, QuestionKey, Record, TrajectoryKey
+from pipeline.stage import UnitInput
+
+KEEP_ALL = SelectionSettings(saturated="keep")
+
+
+def question(name: str, images: tuple[str, ...] = ("i",)) -> QuestionKey:
+    return QuestionKey(
+        id=name, source="s", category="perception", text=name, images=images, answers=("1",), answer_type="number"
+    )
+
+
+def cluster(name: str) -> Cluster:
+    return Cluster(question_id=name, cluster_id=name, representative=name)
+
+
+def trajectory(name: str, asked: str, lane: Lane = "tools", loss_tokens: int = 10) -> TrajectoryKey:
+    return TrajectoryKey(
+        id=name,
+        question_id=asked,
+        source="s",
+        category="perception",
+        sample=0,
+        lane=lane,
+        skeleton="same",
+        loss_tokens=loss_tokens,
+    )
+
+
+def gate2(name: str, *, saturated: bool) -> GateCount:
+    return GateCount(
+        question_id=name,
+        k=8,
+        plain_right=0,
+        plain_valid=8,
+        tools_right=8 if saturated else 4,
+        tools_right_without_call=0,
+        tools_bad_format=0,
+        tools_limit=0,
+        tools_valid=8,
+        saturated=saturated,
+        route="rl",
+        censored=0,
+        chance=0.0,
+    )
+
+
+def as_deployed(name: str, right: int) -> ArmCount:
+    return ArmCount(
+        question_id=name, arm="pixels", model="m", max_pixels=1_000_000, asked=8, right=right, valid=8, malformed=0
+    )
+
+
+def reasons(records: Sequence[Record], context: Sequence[Record], settings: SelectionSettings) -> dict[str, str]:
+    output = select_unit(UnitInput(tuple(records), tuple(context)), settings, max_plain_right=2)
+    return {outcome.record_id: outcome.reason for outcome in output.outcomes}
+
+
+def test_what_is_too_easy_at_the_size_of_deployment_is_an_artifact_in_both_shards() -> None:
+    asked = ("q0", "q1", "q2", "q3")
+    records = [question("q0"), question("q1"), trajectory("t2", "q2"), trajectory("t3", "q3")]
+    context: list[Record] = [question("q2"), question("q3"), *map(cluster, asked)]
+    context += [gate2("q0", saturated=False), gate2("q1", saturated=False)]
+    context += [as_deployed(name, right) for name, right in zip(asked, (2, 3, 2, 3), strict=True)]
+    none = SelectionSettings(max_resolution_artifact=0.0)
+    assert reasons(records, context, none) == {
+        "q0": "",
+        "q1": "resolution_artifact",
+        "t2": "",
+        "t3": "resolution_artifact",
+    }
+    assert set(reasons(records, context, SelectionSettings()).values()) == {""}
+
+
+def test_what_every_rollout_with_tools_solves_is_rejected_by_default() -> None:
+    records = [question("q0"), question("q1")]
+    context = [cluster("q0"), cluster("q1"), gate2("q0", saturated=True), gate2("q1", saturated=False)]
+    assert reasons(records, context, SelectionSettings()) == {"q0": "saturated", "q1": ""}
+    assert reasons(records, context, KEEP_ALL) == {"q0": "", "q1": ""}
+
+
+def test_questions_without_images_are_not_taken_for_questions_of_one_image() -> None:
+    asked = [f"q{number}" for number in range(9)]
+    records = [trajectory(f"t{name}", name) for name in asked]
+    clusters = [cluster(name) for name in asked]
+    apart = reasons(records, [*clusters, *(question(name, ()) for name in asked)], SelectionSettings())
+    assert list(apart.values()).count("over_skeleton_cap") == 0
+    together = reasons(records, [*clusters, *(question(name) for name in asked)], SelectionSettings())
+    assert list(together.values()).count("over_skeleton_cap") == 5
+
+
+def test_lanes_and_tokens_of_the_keys_decide_the_mix() -> None:
+    asked = [f"q{number}" for number in range(6)]
+    lanes: tuple[Lane, ...] = ("tools", "tools", "tools", "tools", "no_call", "plain_cot")
+    records = [trajectory(f"t{name}", name, lane, 30) for name, lane in zip(asked, lanes, strict=True)]
+    records[4] = trajectory("tq4", "q4", "no_call", 60)
+    context: list[Record] = [*map(cluster, asked), *map(question, asked)]
+    halves = SelectionSettings(mix=Mix(perception=0.5, no_call=0.5), mix_unit="tokens")
+    assert list(reasons(records, context, halves).values()) == ["", "", "over_mix", "over_mix", "", "over_mix"]
+    in_rows = halves.model_copy(update={"mix_unit": "rows"})
+    assert list(reasons(records, context, in_rows).values()) == ["", "over_mix", "over_mix", "over_mix", "", "over_mix"]
+
+
+def test_a_mix_that_cannot_be_met_is_a_mistake_of_the_recipe_and_leaves_the_worker_as_one() -> None:
+    unit = UnitInput((trajectory("t0", "q0"),), (cluster("q0"), question("q0")))
+    half = SelectionSettings(mix=Mix(perception=0.5, long_cot=0.5))
+    with pytest.raises(UsageError, match=r"long_cot is to be 0\.5 .*\(rows at hand: perception 1\)") as caught:
+        select_unit(unit, half, max_plain_right=2)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own, as the pool does
