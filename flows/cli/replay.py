@@ -40,7 +40,7 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     wrong = [decision.record_id for decision in decisions if decision.outcome != "keep"]
     executed = sum(result.cells > 0 for result in results)
     # In a lane without tools no cell could run, here or anywhere.
-    elsewhere = sum(trajectory.sandbox not in {"", here} for trajectory in trajectories)
+    elsewhere = sum(made.sandbox != here for made in trajectories if made.mode == "tools")
     if as_json:
         report = {
             "run": str(run),
