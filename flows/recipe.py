@@ -290,7 +290,7 @@ class Recipe(_Part):
 
     @model_validator(mode="after")
     def _sweep_differs(self) -> Self:
-        budgets = (self.student.max_pixels, *filter(None, (self.student.deploy_pixels,)), *self.gate.sweep)
+        budgets = (self.student.max_pixels, *self.other_budgets)
         if len(set(budgets)) < len(budgets):
             raise ValueError("gate.sweep: each budget once, and other than student.max_pixels and deploy_pixels")
         return self
@@ -305,6 +305,12 @@ class Recipe(_Part):
                 "0 and 0 for a server of your own"
             )
         return self
+
+    @property
+    def other_budgets(self) -> tuple[int, ...]:
+        """Return the pixel budgets beside the student's at which gate 1 asks its survivors."""
+        deploy = self.student.deploy_pixels
+        return (*(() if deploy is None else (deploy,)), *self.gate.sweep)
 
     @property
     def prompt_set(self) -> str:

@@ -44,11 +44,10 @@ def asks_of(stage: str, recipe: Recipe, hard: float, attempts: float) -> Sequenc
 def _gate1(recipe: Recipe, hard: float) -> Sequence[Ask]:
     """Return the plain arm, the blind one, and the survivors' arms at other pixel budgets."""
     gate, student = recipe.gate, recipe.student
-    deploy = (student.deploy_pixels,) if student.deploy_pixels is not None else ()
     return [
         Ask(expected_plain(gate, hard), "base", "plain", student.max_pixels),
         *([Ask(gate.k, "base", "plain", 0)] if gate.blind else []),
-        *(Ask(gate.k * hard, "base", "plain", pixels) for pixels in (*deploy, *gate.sweep)),
+        *(Ask(gate.k * hard, "base", "plain", pixels) for pixels in recipe.other_budgets),
     ]
 
 

@@ -203,8 +203,7 @@ class _Diff:
 
     def _newly_shown(self) -> float:
         """Return the arms at other pixel budgets that newly hard questions get, in questions asked in full."""
-        seen, student = self.measures.of("gate1", "base"), self.recipe.student
-        budgets = (student.deploy_pixels is not None) + len(self.recipe.gate.sweep)
+        seen, budgets = self.measures.of("gate1", "base"), len(self.recipe.other_budgets)
         if seen is None or not budgets:
             return 0.0
         return self._newly_hard() * budgets * self.recipe.gate.k / (seen.calls / seen.records)

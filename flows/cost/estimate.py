@@ -194,10 +194,10 @@ class _Plan:
     def _at_most(self, stage: str, name: str) -> int:
         """Return the calls if every row came here and every conversation were as long as it may be."""
         recipe, turns = self.recipe, self.recipe.rollout.max_turns
-        k, student = recipe.gate.k, recipe.student
+        k = recipe.gate.k
         match stage, name:
             case "gate1", "base":
-                arms = 1 + recipe.gate.blind + (student.deploy_pixels is not None) + len(recipe.gate.sweep)
+                arms = 1 + recipe.gate.blind + len(recipe.other_budgets)
                 return self.rows.asked * k * arms
             case "gate1", _:
                 return self.rows.asked * k

@@ -74,7 +74,6 @@ def open_gate(curation: Curation) -> Gate:
     """Return what both gates act with."""
     recipe, inputs, stock = curation.job.recipe, curation.inputs, curation.stock
     student, blobs = recipe.student, curation.driver.blobs
-    budgets = (*((student.deploy_pixels,) if student.deploy_pixels else ()), *recipe.gate.sweep)
     return Gate(
         arms=Arms(
             plain=gate_setting(recipe, inputs, stock, "main", "plain"),
@@ -85,7 +84,9 @@ def open_gate(curation: Curation) -> Gate:
             stronger=gate_setting(recipe, inputs, stock, "stronger", "plain") if stock.stronger is not None else None,
         ),
         world=stock.world,
-        at_pixels={pixels: stock.world._replace(views=Views(blobs, student.view_at(pixels))) for pixels in budgets},
+        at_pixels={
+            pixels: stock.world._replace(views=Views(blobs, student.view_at(pixels))) for pixels in recipe.other_budgets
+        },
         settings=recipe.gate,
         lanes=recipe.lanes,
         judge=open_judge(recipe, stock),

@@ -122,9 +122,8 @@ async def _hard(gate: Gate, question: Question, written: Written) -> Outcome:
 async def _plain(gate: Gate, question: Question, guess: float, written: Written) -> Decision:
     rollouts: tuple[Trajectory, ...] = ()
     while more := wanted(question.id, rollouts, gate.settings):
-        rollouts += await ask(
-            gate, written, question, Asking(gate.arms.plain, range(len(rollouts), len(rollouts) + more), gate.world)
-        )
+        asking = Asking(gate.arms.plain, range(len(rollouts), len(rollouts) + more), gate.world)
+        rollouts += await ask(gate, written, question, asking)
     count = plain_count(question.id, gate.settings, rollouts, guess)
     written.counts.append(count)
     return gate1(count, gate.settings)

@@ -69,8 +69,3 @@ def read_columns(paths: Iterable[Path], kind: type[Record], columns: Sequence[st
         except (pa.ArrowInvalid, OSError) as error:
             raise InfrastructureError(f"{path} cannot be read ({error}); delete its stage and run again") from error
     return pa.concat_tables(tables) if tables else schema.empty_table()
-
-
-def count_rows(paths: Iterable[Path]) -> int:
-    """Return the number of rows of several parts, from their footers."""
-    return sum(pq.read_metadata(path).num_rows for path in paths)
