@@ -50,11 +50,11 @@ class Launches:
         self._servers: dict[tuple[Serve, str], OnDemand[Running]] = {}
         self._engines: dict[tuple[Serve, str], OnDemand[Engine]] = {}
 
-    def served(self, model: str, serve: Serve, connect: Callable[[str], Server]) -> Served:
+    def served(self, model: str, serve: Serve, connect: Callable[[str], Server], in_flight: int) -> Served:
         """Return a model behind a server of ours; nothing starts yet."""
         key = (serve, model)
         server = self._servers.setdefault(key, server_on_demand(serve, model))
-        return Served(f"openai/{model}", server, connect)
+        return Served(f"openai/{model}", server, connect, in_flight)
 
     def offline(self, role: OfflineRole, blobs: BlobStore) -> Offline:
         """Return a model in an engine of ours; nothing starts yet."""

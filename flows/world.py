@@ -154,7 +154,7 @@ def _open_model(role: Role, driver: Driver, perceiver: Perceiver, launches: Laun
     elif isinstance(role, OfflineRole):
         server = launches.offline(role, driver.blobs)
     elif role.serve is not None:
-        server = launches.served(role.model, role.serve, partial(_connect, role, driver))
+        server = launches.served(role.model, role.serve, partial(_connect, role, driver), role.in_flight)
     elif role.batch is not None:
         server = open_openai_batches(open_server(role, driver), role.batch, driver.store)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class ScriptedModel:
     fail_at: frozenset[int] = frozenset()
     """Numbers of the calls that fail as infrastructure."""
     revision: str = "scripted/1"
+    slots: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
     calls: list[str] = field(default_factory=list)
 
     async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:

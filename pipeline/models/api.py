@@ -67,15 +67,16 @@ class Api:
     """Before the key in its header."""
     headers: Mapping[str, str] = field(default_factory=dict)
     in_flight: int = 32
+    """Samples asked for and not yet stored; whoever asks holds one of `slots` meanwhile."""
     limiter: Limiter = field(default_factory=lambda: Limiter(None, None))
     timeout_seconds: float = 600.0
     """For one try; a long thought takes minutes."""
     first_pause_seconds: float = FIRST_PAUSE_SECONDS
     """Before the second try; doubled before each further one."""
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
-    _slots: asyncio.Semaphore | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        self.slots = asyncio.Semaphore(self.in_flight)
         self.base_url = self.base_url.rstrip("/")
 
     async def ask(self, asked: Asked, read: Callable[[Reply], T], *, tries: int = TRIES) -> tuple[T, float]:
@@ -89,16 +90,13 @@ class Api:
             RowError: the provider refuses this request for what it is.
             UsageError: the provider refuses the key or the settings.
         """
-        if self._slots is None:
-            self._slots = asyncio.Semaphore(self.in_flight)
         for attempt in range(tries):
             try:
-                async with self._slots:
-                    if asked.tokens is not None:
-                        await self.limiter.admit(asked.tokens)
-                    began = time.monotonic()
-                    answer = read(await self._send(asked))
-                    return answer, time.monotonic() - began
+                if asked.tokens is not None:
+                    await self.limiter.admit(asked.tokens)
+                began = time.monotonic()
+                answer = read(await self._send(asked))
+                return answer, time.monotonic() - began
             except InfrastructureError as error:
                 if attempt == tries - 1:
                     raise

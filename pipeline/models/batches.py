@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -67,6 +68,11 @@ class Batched:
     def revision(self) -> str:
         """Return that of the model: an answer is the same at half the price."""
         return self.model.revision
+
+    @property
+    def slots(self) -> AbstractAsyncContextManager[object]:
+        """Return no bound: a batch that a kill interrupts is not lost, its journal knows it."""
+        return nullcontext()
 
     async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
         """Return one response per sample index, each when its wave is answered.

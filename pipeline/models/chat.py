@@ -8,6 +8,7 @@ of sampling and of caching: sample `i` of a request runs under the seed `request
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -134,6 +135,11 @@ class ChatModel(Protocol):
     @property
     def revision(self) -> str:
         """Backend kind and model revision: what `ChatRequest.model` must say."""
+        ...
+
+    @property
+    def slots(self) -> AbstractAsyncContextManager[object]:
+        """Held by whoever asks for a sample until the answer is stored: as many samples may be lost by a kill."""
         ...
 
     async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:

@@ -103,6 +103,11 @@ class HostedModel:
         how = f"-{self.profile.thinking}-{room}" if room else ""
         return f"{self.provider}/{self.model}/thinking-{self.thinking}{how}"
 
+    @property
+    def slots(self) -> asyncio.Semaphore:
+        """Return the account's."""
+        return self.api.slots
+
     async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
         """Return one response per sample index.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -181,6 +181,11 @@ class Metered:
     def revision(self) -> str:
         """Return the model's."""
         return self.model.revision
+
+    @property
+    def slots(self) -> AbstractAsyncContextManager[object]:
+        """Return the model's."""
+        return self.model.slots
 
     async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
         """Return the model's responses, one call per sample.

@@ -33,5 +33,5 @@ async def sample_once(calls: CallCache, model: ChatModel, request: ChatRequest, 
         facts = {"model_version": response.model_version}
         return Made(canonical_json(value), canonical_json(facts), response.seconds)
 
-    entry = await calls.once("model", request.key(sample), make)
+    entry = await calls.once("model", request.key(sample), make, model.slots)
     return Sampled(ChatResponse.model_validate_json(entry.value), entry.seconds)

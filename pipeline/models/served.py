@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -26,7 +27,13 @@ class Served:
     """Shared by the roles that serve the same."""
     connect: Callable[[str], Server]
     """Returns a client of a base URL."""
+    in_flight: int
+    """As of `Server`, of which there may be one after the other."""
+    slots: asyncio.Semaphore = field(init=False)
     _client: _Client | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = asyncio.Semaphore(self.in_flight)
 
     async def check(self) -> None:
         """See whether a server could be started; it is started when it is asked.

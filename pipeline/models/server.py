@@ -57,7 +57,7 @@ class Server:
     patience_seconds: float = PATIENCE_SECONDS
     """For a request that keeps failing, from its first failure, and for servers that are all down."""
     in_flight: int = 64
-    """Requests open at once, over all replicas."""
+    """Requests open, or answered and not yet stored, over all replicas; whoever asks holds one of `slots` meanwhile."""
     rpm: int | None = None
     tpm: int | None = None
     """Requests and tokens per minute; None is no limit."""
@@ -74,7 +74,7 @@ class Server:
         self._replicas = Replicas(self.urls, self.patience_seconds, self.first_pause_seconds)
         self._limiter = Limiter(self.rpm, self.tpm)
         self._encode = EncodedImages(self.blobs)
-        self._slots = asyncio.Semaphore(self.in_flight)
+        self.slots = asyncio.Semaphore(self.in_flight)
 
     async def check(self) -> None:
         """Ask every replica which models it has; one that is down is told, as long as another lives.
@@ -119,7 +119,7 @@ class Server:
         attempt, first_failure = 0, 0.0
         while True:
             try:
-                async with self._slots, self._replicas.turn(affinity) as replica:
+                async with self._replicas.turn(affinity) as replica:
                     return await self._try(replica.url, request, sample)
             except _AskAgain:
                 continue

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -118,8 +118,17 @@ class CallCache:
         self._jobs.put(None)
         self._thread.join()
 
-    async def once(self, kind: CallKind, key: str, make: Callable[[], Awaitable[Made]]) -> Entry:
+    async def once(
+        self,
+        kind: CallKind,
+        key: str,
+        make: Callable[[], Awaitable[Made]],
+        slot: AbstractAsyncContextManager[object] | None = None,
+    ) -> Entry:
         """Return the stored answer for `key`, paying for it with `make` if nobody has.
+
+        `slot` is held from before `make` until the answer is durable, so that what a kill loses is bounded by the
+        slots there are, on a slow disk as well.
 
         Raises:
             InfrastructureError: the store cannot be used; or whatever `make` raises, and then nothing is stored.
@@ -131,7 +140,7 @@ class CallCache:
         future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
         self._flying[key] = future
         try:
-            entry = await self._find_or_make(kind, key, make)
+            entry = await self._find_or_make(kind, key, make, slot or nullcontext())
         except BaseException as error:
             # Followers get the error too; a cancelled leader must not leave them waiting.
             cause = InfrastructureError("call was cancelled") if isinstance(error, asyncio.CancelledError) else error
@@ -144,28 +153,43 @@ class CallCache:
         finally:
             del self._flying[key]
 
-    async def _find_or_make(self, kind: CallKind, key: str, make: Callable[[], Awaitable[Made]]) -> Entry:
-        while isinstance(found := await self._submit(lambda db: _find_or_lease(db, key, self._owner)), _Held):  # noqa: ASYNC110 - the holder is another process
-            await asyncio.sleep(POLL_SECONDS)
-        if isinstance(found, Entry):
-            self.counts.cached[kind] += 1
-            return found
+    async def _find_or_make(
+        self,
+        kind: CallKind,
+        key: str,
+        make: Callable[[], Awaitable[Made]],
+        slot: AbstractAsyncContextManager[object],
+    ) -> Entry:
         try:
-            made = await make()
+            while isinstance(found := await self._submit(lambda db: _find_or_lease(db, key, self._owner)), _Held):  # noqa: ASYNC110 - the holder is another process
+                await asyncio.sleep(POLL_SECONDS)
+            if isinstance(found, Entry):
+                self.counts.cached[kind] += 1
+                return found
+            async with slot:
+                made = await make()
+                self.counts.paid[kind] += 1
+                return await self._submit(lambda db: _store(db, kind, key, made, self._owner))
         except BaseException:
-            await asyncio.shield(self._submit(lambda db: _release(db, key, self._owner)))
+            await self._submit(lambda db: _release(db, key, self._owner))
             raise
-        self.counts.paid[kind] += 1
-        return await self._submit(lambda db: _store(db, kind, key, made, self._owner))
 
     async def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Have a job done, and return when it is: also where the caller is cancelled, for it may hold a slot for it."""
         future: Future[T] = Future()
         self._jobs.put(_Job(job, future))
-        try:
-            # Shielded: a job that was handed over is done even if nobody waits for it any more.
-            return await asyncio.shield(asyncio.wrap_future(future))
-        except sqlite3.Error as error:
+        done, cancelled = asyncio.wrap_future(future), False
+        while not done.done():
+            try:
+                await asyncio.wait((done,))
+            except asyncio.CancelledError:
+                cancelled = True
+        error = done.exception()
+        if cancelled:
+            raise asyncio.CancelledError
+        if isinstance(error, sqlite3.Error):
             raise InfrastructureError(f"call cache {self._path}: {error}; check the disk, then run again") from error
+        return done.result()
 
     def _serve(self) -> None:
         """Serve jobs in batches, each batch one transaction, until a None arrives; renew leases meanwhile."""

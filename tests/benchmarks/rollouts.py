@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.driver import Driver
@@ -51,6 +52,7 @@ class Slow:
 
     latency: float
     revision: str = "script/1"
+    slots: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
 
     async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
         """Answer every sample alike."""

@@ -63,7 +63,7 @@ def blobs(tmp_path: Path) -> BlobStore:
 
 
 def served(blobs: BlobStore, launches: Launches, serve: Serve = SERVE) -> Served:
-    return launches.served("m@1", serve, lambda url: Server(url, "m@1", "openai/m@1", blobs))
+    return launches.served("m@1", serve, lambda url: Server(url, "m@1", "openai/m@1", blobs), in_flight=64)
 
 
 def offline(blobs: BlobStore, launches: Launches, serve: Serve = SERVE) -> Offline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Waves:
     """Answers when every conversation waits: cells that build on each other, then the answer."""
 
     revision: str = "waves/1"
+    slots: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
     waves: int = 0
     waiting: list[asyncio.Event] = field(default_factory=list)
 

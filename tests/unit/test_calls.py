@@ -123,6 +123,67 @@ def test_a_cancelled_call_leaves_the_key_free(cache: CallCache) -> None:
     assert asyncio.run(cancel_then_ask()) == "later"
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_call_that_is_cancelled_at_any_moment_leaves_no_lease(turns: int, tmp_path: Path) -> None:
+    async def cancel(cache: CallCache) -> None:
+        slot = asyncio.Semaphore(1)
+        tasks = [asyncio.create_task(cache.once("model", str(n), maker(["late"]), slot)) for n in range(8)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for _ in range(2):  # a stage that fails cancels its rollouts, and so does the end of the run
+            for task in tasks:
+                task.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert not slot.locked()
+
+    with CallCache(tmp_path / "calls.sqlite") as cache:
+        asyncio.run(cancel(cache))
+    assert leases(tmp_path / "calls.sqlite") == []
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_slot_is_held_until_the_answer_is_durable(cancelled: bool, tmp_path: Path) -> None:
+    store, asked, slow = tmp_path / "calls.sqlite", list[int](), asyncio.Event()
+
+    async def on_a_slow_disk(cache: CallCache) -> None:
+        slots = asyncio.Semaphore(2)
+
+        async def make(number: int) -> Made:
+            asked.append(number)
+            await slow.wait()
+            return Made("value", "{}", 0.0)
+
+        def call(number: int) -> asyncio.Task[Entry]:
+            return asyncio.create_task(cache.once("model", str(number), lambda: make(number), slots))
+
+        tasks = [call(number) for number in range(12)]
+        while len(leases(store)) < 12:  # noqa: ASYNC110 - the store is a file
+            await asyncio.sleep(0.001)
+        blocker.execute("BEGIN IMMEDIATE")  # from here on nothing is written: another process holds the file
+        slow.set()
+        if cancelled:
+            while cache.counts.paid["model"] < 2:  # noqa: ASYNC110 - counted as the store is handed an answer
+                await asyncio.sleep(0)
+            for number in asked:
+                tasks[number].cancel()
+        for _ in range(100):  # turns of the loop, in any of which another could be asked for
+            await asyncio.sleep(0)
+        assert len(asked) == 2
+        blocker.execute("ROLLBACK")
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert sum(isinstance(one, Entry) for one in done) == (10 if cancelled else 12)
+
+    with CallCache(store) as cache, closing(sqlite3.connect(store, isolation_level=None)) as blocker:
+        asyncio.run(on_a_slow_disk(cache))
+    assert stored(store) == 12
+
+
+def stored(store: Path) -> int:
+    with closing(sqlite3.connect(store)) as db:
+        return int(db.execute("SELECT count(*) FROM calls").fetchone()[0])
+
+
 def test_two_processes_pay_once(tmp_path: Path) -> None:
     other = start(tmp_path, keys=40, seconds=1.0)
     wait_for(lambda: len(paid(tmp_path)) > 0)

@@ -18,9 +18,11 @@ from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.images import ViewRule, make_view
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text
+from pipeline.models.sampling import Sampled, sample_once
 from pipeline.models.server import Server
 from pipeline.models.wire import KEEP_STOP
 from pipeline.store.blobs import BlobStore
+from pipeline.store.calls import CallCache
 from tests.openai_server import DROPPED, GARBAGE, HANGING, RESET, OpenAIServer, Reply, completion
 
 T = TypeVar("T")
@@ -260,19 +262,29 @@ def test_a_refusal_is_a_response_and_asked_once(reply: Reply, tmp_path: Path) ->
     assert len(fake.requests) == 1
 
 
+def ask_and_store(fake: OpenAIServer, root: Path, samples: Sequence[int], **fields: Any) -> Sequence[Sampled]:
+    """Ask as rollouts do: each sample holds a slot until its answer is stored."""
+
+    async def work(client: Server) -> Sequence[Sampled]:
+        with CallCache(root / "calls.sqlite") as calls:
+            return await asyncio.gather(*(sample_once(calls, client, REQUEST, sample) for sample in samples))
+
+    return talk(fake, root, work, **fields)
+
+
 def test_no_more_requests_are_open_than_allowed(tmp_path: Path) -> None:
     fake = OpenAIServer()
-    ask(fake, tmp_path, samples=range(12), in_flight=3)
+    ask_and_store(fake, tmp_path, samples=range(12), in_flight=3)
     assert len(fake.requests) == 12
     assert 1 <= fake.at_once <= 3
 
 
 def test_the_time_of_an_answer_is_that_of_its_successful_try_alone(tmp_path: Path) -> None:
-    fake = OpenAIServer(faults=[HANGING, Reply(500)])
+    fake = OpenAIServer(faults=[HANGING, Reply(500)], latency=0.01)
     began = time.monotonic()
-    responses = ask(fake, tmp_path, samples=range(4), in_flight=1, timeout_seconds=0.5, first_pause_seconds=0.5)
+    sampled = ask_and_store(fake, tmp_path, samples=range(4), in_flight=1, timeout_seconds=0.5, first_pause_seconds=0.5)
     assert time.monotonic() - began > 0.5  # the time-out; the pauses after it may be short
-    assert all(0 < response.seconds < 0.25 for response in responses)
+    assert all(0 < one.seconds < 0.25 for one in sampled)
 
 
 def check(fake: OpenAIServer, root: Path, **fields: Any) -> None:

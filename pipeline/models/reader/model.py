@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -55,6 +56,11 @@ class Reader:
             UsageError: rapidocr is not installed.
         """
         return f"reader/{self.policy}/{VERSIONS[self.policy]}+{model_digest()}"
+
+    @property
+    def slots(self) -> AbstractAsyncContextManager[object]:
+        """Return no bound: its eyes have one of their own, and nothing is paid for."""
+        return nullcontext()
 
     async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
         """Return one response per sample index; the images are perceived once for all of them.
