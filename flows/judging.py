@@ -82,7 +82,7 @@ class Judge:
         shown = tuple(part for part in parts if isinstance(part, Image) or part.text)
         return self._votes("question", question.id, question, await self._ask("question", shown))
 
-    def identity(self) -> Json:
+    def identity(self) -> dict[str, Json]:
         """Return what decides the votes, for the fingerprint of a stage that asks."""
         rule = self.views.rule
         return {

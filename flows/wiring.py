@@ -118,6 +118,7 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
                 **_filter(recipe.validate_, validators.VERSION),
                 "long_cot": _filter(recipe.long_cot, long_cot.VERSION),
                 "tokens": inputs.tokens.name,
+                "cutoff_len": recipe.student.cutoff_len,
             },
             {"decisions": Decision, "facts": ObservationFacts, "replays": ReplayResult, "keys": TrajectoryKey},
             stock.world.python.pool.identity,
@@ -151,10 +152,9 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
 def _model_stages(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
     """Return the stages that ask models."""
     hashes = inputs.prompts.hashes()
-    judge = open_judge(recipe, stock)
     common: dict[str, Json] = {
         "grader": answers.VERSION,
-        "judge": None if judge is None else judge.identity(),
+        "judge": _judge(recipe, stock),
         "rollout": _rollout(recipe, stock),
     }
     gate: dict[str, Json] = {
@@ -203,6 +203,14 @@ def _model_stages(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, 
 
 def _filter(settings: Settings, version: int) -> dict[str, Json]:
     return {"settings": settings.model_dump(mode="json"), "version": version}
+
+
+def _judge(recipe: Recipe, stock: Stock) -> Json:
+    judge, role = open_judge(recipe, stock), recipe.models.judge
+    if judge is None or role is None:
+        return None
+    # What a hosted model takes decides which votes are refusals.
+    return {**judge.identity(), "role": role_identity(role)}
 
 
 def _rollout(recipe: Recipe, stock: Stock) -> Json:

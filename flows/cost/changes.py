@@ -25,6 +25,7 @@ _NAMES: Sequence[tuple[str, str, str]] = (
     ("", "judge.settings", "judge"),
     ("", "judge", "models.judge"),
     ("validate", "long_cot.settings", "long_cot"),
+    ("validate", "cutoff_len", "student.cutoff_len"),
     ("", "tokens", "student.tokenizer"),
     ("synthesize", "teaching", "synthesize"),
     ("synthesize", "teachers", "models.teachers"),
