@@ -8,14 +8,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support.command import ROOT
+
 ROWS = 1_000_000
 
 
 def measure(directory: Path) -> None:
     """Run the stage once in earnest and once to see everything reused; print a line for each."""
     for title in ("first run", "again"):
-        command = [sys.executable, "-m", "tests.million_job", str(ROWS), str(directory)]
-        done = subprocess.run(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, check=True)
+        command = [sys.executable, "-m", "tests.support.jobs.million", str(ROWS), str(directory)]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
         report = json.loads(done.stdout)
         rate = ROWS / report["seconds"]
         sys.stdout.write(

@@ -35,9 +35,9 @@ from pipeline.models.views import Views
 from pipeline.records import JudgeVotes
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
-from tests.grading_cases import clopper_pearson, verdict
-from tests.judge_cases import JudgeCase, load_asked, load_bare
-from tests.llama_server import MODEL, llama_server
+from tests.support.cases.grading import clopper_pearson, verdict
+from tests.support.cases.judge import JudgeCase, load_asked, load_bare
+from tests.support.servers.llama import MODEL, llama_server
 
 SMALL_MAX_TOKENS = 64
 """Beside the prompt in the 512 tokens that `llama_server` gives a sequence."""

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[2]
+from tests.support.command import ROOT
+
 SDK_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 CLIENTS = ROOT / "tests" / "benchmarks" / "model_clients.py"
 ROUNDS = 5

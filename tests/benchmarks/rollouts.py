@@ -33,7 +33,7 @@ from pipeline.stage import UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
-from tests.synthesis import synthesis, unsolved
+from tests.support.synthesis import synthesis, unsolved
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 SIDE = 168, 112

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from filters.intervals import wilson
-from tests.coldforge import COMMAND, DEMO, ROOT
+from tests.support.command import COMMAND, DEMO, ROOT
 
 
 class Fate(NamedTuple):

@@ -17,7 +17,7 @@ from flows.curate import curate
 from flows.inputs import make_job
 from flows.progress import SilentProgress
 from pipeline.records import Decision, GateCount
-from tests.coldforge import DEMO
+from tests.support.command import DEMO
 
 ROWS = 6
 """One of each kind of sheet and both ways of searching; every attempt of every arm is made for each."""

@@ -12,7 +12,7 @@ from flows.cost.compare import compare
 from flows.cost.diff import Again, diff
 from flows.inputs import make_job
 from pipeline.store.ledger import query
-from tests.coldforge import DEMO, coldforge, invocations, stored_calls
+from tests.support.command import DEMO, coldforge, invocations, stored_calls
 
 ROWS = 24
 ASKING = {"gate1", "gate2", "synthesize"}

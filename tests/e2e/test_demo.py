@@ -18,7 +18,7 @@ from flows.inputs import make_job
 from flows.progress import SilentProgress
 from flows.runners.local import local
 from pipeline.errors import UsageError
-from tests.coldforge import DEMO, ROOT, coldforge, invocations, paid, results, start, stored_calls
+from tests.support.command import DEMO, ROOT, coldforge, invocations, paid, results, start, stored_calls
 
 LIMIT = "32"
 """Enough that every category reaches a shard, few enough for half a minute."""

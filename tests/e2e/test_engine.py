@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.stage import MAX_UNITS, unit_count
-from tests.engine_job import ROWS, SAMPLES, run_job
-
-ROOT = Path(__file__).parents[2]
+from tests.support.command import ROOT
+from tests.support.jobs.engine import ROWS, SAMPLES, run_job
 
 
 def part_bytes(run: Path) -> dict[str, bytes]:
@@ -19,7 +18,12 @@ def part_bytes(run: Path) -> dict[str, bytes]:
 
 
 def start(base: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.engine_job", *(str(base / name) for name in ("run", "store", "calls.log"))]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.jobs.engine",
+        *(str(base / name) for name in ("run", "store", "calls.log")),
+    ]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
 
 

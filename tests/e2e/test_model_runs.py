@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.coldforge import DEMO, coldforge, invocations, start, stored_calls
-from tests.openai_server import OpenAIServer, Reply, completion
+from tests.support.command import DEMO, coldforge, invocations, start, stored_calls
+from tests.support.servers.openai import OpenAIServer, Reply, completion
 
 IN_FLIGHT = 8
 WRONG = "<think>I guess.</think>\n<answer>no such place</answer>"

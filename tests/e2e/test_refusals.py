@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.coldforge import DEMO, coldforge
+from tests.support.command import DEMO, coldforge
 
 
 def recipe_with(tmp_path: Path, **changes: object) -> Path:

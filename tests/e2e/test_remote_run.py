@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from pipeline.sandbox import guest
-from tests.coldforge import DEMO, coldforge, start
+from tests.support.command import DEMO, coldforge, start
 
 LIMIT = "8"
 """Enough that some cells run and some trajectories are valid, in a few seconds."""

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.sandbox import Pool, guest
 from pipeline.store.ledger import query
-from tests.coldforge import DEMO, coldforge
+from tests.support.command import DEMO, coldforge
 
 LIMIT = "8"
 """Enough that some cells run and some trajectories are valid, in a few seconds."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.coldforge import DEMO, coldforge
+from tests.support.command import DEMO, coldforge
 
 LIMIT = "24"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.coldforge import DEMO, coldforge, tree
+from tests.support.command import DEMO, coldforge, tree
 
 LIMIT = "8"
 """Few enough for a quarter of a minute, enough that trajectories with Python are accepted."""

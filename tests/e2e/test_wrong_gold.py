@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from filters.intervals import wilson
-from tests.coldforge import coldforge
-from tests.openai_server import OpenAIServer, Reply, completion
+from tests.support.command import coldforge
+from tests.support.servers.openai import OpenAIServer, Reply, completion
 
 FIRST = ("Amber", "Birch", "Cedar", "Daisy", "Elder", "Fjord", "Grove", "Heath", "Inlet", "Jewel")
 LAST = ("Abbot", "Baker", "Carter", "Draper", "Falconer", "Glover")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.sandbox import Policy, Pool, guest
-from tests.sandbox_outside import LIMITS, Outside, outside
+from tests.support.corpus.outside import LIMITS, Outside, outside
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from pipeline.identity import canonical_json
 from pipeline.images import put_image
 from pipeline.records import ImageRef, Question
 from pipeline.tokens import ESTIMATE, TOKENIZER, TokenCounter, loss_tokens
-from tests.export_rows import (
+from tests.support.export_rows import (
     LABELS,
     RL,
     SFT,

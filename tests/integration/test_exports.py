@@ -25,7 +25,8 @@ from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.verify import verify_exports
 from pipeline.images import decode, encode_png, put_image
-from tests.export_rows import (
+from tests.support.command import ROOT
+from tests.support.export_rows import (
     RL,
     SFT,
     TOLD,
@@ -42,7 +43,6 @@ from tests.export_rows import (
     turn,
 )
 
-ROOT = Path(__file__).parents[2]
 ROWS_HERE = 7
 
 
@@ -122,7 +122,7 @@ def test_the_same_rows_in_another_order_give_the_same_bytes(
 
 
 def test_another_process_with_another_hash_seed_writes_the_same_bytes(export: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.export_rows", str(tmp_path), str(ROWS_HERE)]
+    command = [sys.executable, "-m", "tests.support.export_rows", str(tmp_path), str(ROWS_HERE)]
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "17"})
     assert files_of(tmp_path / "export") == files_of(export)
 

@@ -16,7 +16,7 @@ from pipeline.records import AnswerType, Metric, Question, Trajectory
 from pipeline.sources import open_source, read_source
 from pipeline.sources.questions import to_question
 from pipeline.store.blobs import BlobStore
-from tests.export_rows import trajectory
+from tests.support.export_rows import trajectory
 
 
 def asked(answer: str, answer_type: AnswerType, metric: Metric | None = None) -> Question:

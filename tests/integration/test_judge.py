@@ -26,9 +26,9 @@ from pipeline.models.views import Views
 from pipeline.records import Finish, ImageRef, JudgeVotes, Question
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
-from tests.export_rows import trajectory
-from tests.llama_server import MODEL, llama_server
-from tests.openai_server import OpenAIServer, Reply, completion
+from tests.support.export_rows import trajectory
+from tests.support.servers.llama import MODEL, llama_server
+from tests.support.servers.openai import OpenAIServer, Reply, completion
 
 T = TypeVar("T")
 SEED = 40

@@ -10,7 +10,7 @@ import pytest
 from filters.answers import grade
 from filters.grade_expressions import as_latex, expression_pairs, settle
 from pipeline.math_worker import MathWorker
-from tests.grading_cases import SETS, Case, load, score, verdict
+from tests.support.cases.grading import SETS, Case, load, score, verdict
 
 
 @pytest.fixture(scope="module")

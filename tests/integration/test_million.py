@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.support.command import ROOT
 
 GROWTH_MB = 150
 """A worker holds one unit: 1,000,000 / 128 = 7,813 records, as rows, as records and as the file it writes, about
@@ -14,7 +14,7 @@ GROWTH_MB = 150
 
 
 def measure(rows: int, directory: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.million_job", str(rows), str(directory)]
+    command = [sys.executable, "-m", "tests.support.jobs.million", str(rows), str(directory)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     report: dict[str, Any] = json.loads(done.stdout)
     return report

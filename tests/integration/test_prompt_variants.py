@@ -19,8 +19,8 @@ from pipeline.export.rows import ExportContext, SftRow
 from pipeline.export.told import Told
 from pipeline.export.verify import verify_exports
 from pipeline.store.blobs import BlobStore
-from tests.export_rows import RL, SFT, TOLD, context, lane_rows, rl_rows, sft_rows
-from tests.small_run import small_run
+from tests.support.export_rows import RL, SFT, TOLD, context, lane_rows, rl_rows, sft_rows
+from tests.support.runs import small_run
 
 
 def variant(number: int) -> Told:

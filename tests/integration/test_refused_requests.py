@@ -25,8 +25,8 @@ from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.hits import ImageHit, SearchProvider, TextHit
-from tests.fakes import ScriptedModel
-from tests.synthesis import synthesis, unsolved
+from tests.support.fakes import ScriptedModel
+from tests.support.synthesis import synthesis, unsolved
 
 T = TypeVar("T")
 Script = Callable[[ChatRequest, int], str]

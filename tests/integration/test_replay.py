@@ -17,7 +17,7 @@ from pipeline.rollout import cell_text
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.python import to_cell
-from tests.small_run import PIXELS, trajectory
+from tests.support.runs import PIXELS, trajectory
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 SEED = 7

@@ -15,7 +15,7 @@ from pipeline.records import ReplayResult
 from pipeline.stage import Manifest, read_manifest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.ledger import build_ledger, query, read_facts, record_replays
-from tests.small_run import PIXELS, small_run
+from tests.support.runs import PIXELS, small_run
 
 RECIPE = """
 name: tiny

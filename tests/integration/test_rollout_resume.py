@@ -11,8 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.coldforge import ROOT
-from tests.openai_server import OpenAIServer, Reply, completion
+from tests.support.command import ROOT
+from tests.support.servers.openai import OpenAIServer, Reply, completion
 
 CONVERSATIONS = 6
 TURNS = 5

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.sandbox import CellResult, Pool, linux, seccomp
-from tests.corpus_beyond import BEYOND
-from tests.corpus_files import NETWORK, READS, WRITES
-from tests.corpus_item import Item
-from tests.corpus_kernel import KERNEL, every_other_call
-from tests.corpus_notebook import BENIGN, LIFECYCLE, OUTPUT
-from tests.corpus_resources import RESOURCES
-from tests.sandbox_outside import LIMITS, Outside
+from tests.support.corpus.beyond import BEYOND
+from tests.support.corpus.files import NETWORK, READS, WRITES
+from tests.support.corpus.item import Item
+from tests.support.corpus.kernel import KERNEL, every_other_call
+from tests.support.corpus.notebook import BENIGN, LIFECYCLE, OUTPUT
+from tests.support.corpus.outside import LIMITS, Outside
+from tests.support.corpus.resources import RESOURCES
 
 CORPUS = [*NETWORK, *READS, *WRITES, *KERNEL, *RESOURCES, *OUTPUT, *LIFECYCLE, *BENIGN, *BEYOND]
 ON_THE_PAGE = 122

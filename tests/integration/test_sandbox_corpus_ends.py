@@ -16,10 +16,9 @@ import pytest
 
 from pipeline.errors import InfrastructureError
 from pipeline.sandbox import Limits, Policy, Pool, cgroup, usage
-from tests.corpus_beyond import FORK_BOMB
-from tests.corpus_resources import SOCKETS_OF_MANY, TABLES
-
-ROOT = Path(__file__).parents[2]
+from tests.support.command import ROOT
+from tests.support.corpus.beyond import FORK_BOMB
+from tests.support.corpus.resources import SOCKETS_OF_MANY, TABLES
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.dialects.deepeyesv2_observations import cell_observation
 from pipeline.sandbox import Pool, guest, root
-from tests.sandbox_outside import CANARY, VARIABLE, Outside
+from tests.support.corpus.outside import CANARY, VARIABLE, Outside
 
 MEETING = """
 import os, socket

@@ -25,8 +25,8 @@ from pipeline.processes import tree_cpu_seconds
 from pipeline.sandbox import Limits, Policy, Pool, cgroup, guest, usage
 from pipeline.sandbox import pool as pool_module
 from pipeline.sandbox.worker import Worker
+from tests.support.command import ROOT
 
-ROOT = Path(__file__).parents[2]
 POLICY = Policy(Limits(cell_seconds=5.0, grace_seconds=0.5))
 
 

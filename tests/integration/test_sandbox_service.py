@@ -31,8 +31,8 @@ from pipeline.sandbox.remote import RemotePool
 from pipeline.sandbox.service import guard, server
 from pipeline.sandbox.service.server import Options
 from pipeline.sandbox.service.sessions import Sessions
-from tests.coldforge import start
-from tests.sandbox_service import ask, service
+from tests.support.command import start
+from tests.support.servers.sandbox import ask, service
 
 POLICY = Policy(Limits(cell_seconds=10.0, grace_seconds=0.5))
 TOKEN = "open-sesame"  # noqa: S105

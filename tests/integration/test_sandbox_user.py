@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.sandbox import guest
+from tests.support.command import ROOT
 
-ROOT = Path(__file__).parents[2]
 CORPUS = sorted(str(path) for path in Path(__file__).parent.glob("test_sandbox_corpus*.py"))
 HERE_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="these tests already run as an ordinary user")
 

@@ -25,11 +25,10 @@ from pipeline.models.served import Served
 from pipeline.models.server import Server
 from pipeline.models.serving import Address, Serve, start_server
 from pipeline.store.blobs import BlobStore
-from tests.coldforge import start
+from tests.support.command import ROOT, start
 
 T = TypeVar("T")
 SERVE = Serve(model="some/model@abc")
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, source in fakes.items():
         (site / "vllm" / name).parent.mkdir(parents=True, exist_ok=True)
         (site / "vllm" / f"{name}.py").write_text(source)
-    shutil.copy(ROOT / "tests" / "fake_vllm.py", site / "vllm" / "__init__.py")
+    shutil.copy(ROOT / "tests" / "support" / "servers" / "fake_vllm.py", site / "vllm" / "__init__.py")
     return home / "bin" / "python"
 
 

@@ -31,8 +31,8 @@ from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
-from tests.export_rows import LABELS, RL, SFT, context, rl_row
-from tests.fakes import ScriptedModel
+from tests.support.export_rows import LABELS, RL, SFT, context, rl_row
+from tests.support.fakes import ScriptedModel
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 VIEW = canonical_json({"family": "qwen2_5_vl", "max_pixels": 262_144, "policy": "student"})

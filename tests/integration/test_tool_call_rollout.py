@@ -24,7 +24,7 @@ from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
-from tests.fakes import ScriptedModel
+from tests.support.fakes import ScriptedModel
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 # Code may not spell a tag, but its output can.

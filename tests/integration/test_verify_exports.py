@@ -23,7 +23,7 @@ from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.verify import Problem, verify_exports
 from pipeline.export.verify_formats import view_row
 from pipeline.identity import canonical_json
-from tests.export_rows import SFT, context, publish, rl_row, rl_rows, sft_row, sft_rows, trajectory, turn
+from tests.support.export_rows import SFT, context, publish, rl_row, rl_rows, sft_row, sft_rows, trajectory, turn
 
 PARQUET = "data/train-00000-of-00001.parquet"
 PART = "sft-00000.json"

@@ -13,7 +13,7 @@ from filters.gates import GateSettings
 from flows.thresholds import NOT_ASKED, GateRule, Thresholds, Wanted, regate, routed_sql
 from pipeline.errors import UsageError
 from pipeline.store.ledger import query
-from tests.gate_counts import Asked, censored, drawn, gated_run, way
+from tests.support.cases.gate_counts import Asked, censored, drawn, gated_run, way
 
 K = 8
 QUESTIONS = 300

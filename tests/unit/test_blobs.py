@@ -11,8 +11,7 @@ import pytest
 
 from pipeline.errors import InfrastructureError
 from pipeline.store.blobs import BlobStore, write_atomic
-
-ROOT = Path(__file__).parents[2]
+from tests.support.command import ROOT
 
 
 def test_a_blob_is_found_under_its_sha256(tmp_path: Path) -> None:

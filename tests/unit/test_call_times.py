@@ -18,7 +18,7 @@ from pipeline.store.calls import CallCache
 from pipeline.tools.image_search import image_search
 from pipeline.tools.search.hits import ImageHit, TextHit
 from pipeline.tools.text_search import text_search
-from tests.fakes import ScriptedModel
+from tests.support.fakes import ScriptedModel
 
 REQUEST = ChatRequest(
     model="scripted/1",

@@ -29,9 +29,9 @@ from pipeline.stage import Part, Range, Stage, StageResult, UnitResult
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCounts
 from pipeline.store.ledger import Shard
-from tests.small_run import PIXELS, row, small_run
+from tests.support.command import ROOT
+from tests.support.runs import PIXELS, row, small_run
 
-ROOT = Path(__file__).parents[2]
 HEAVY = {"datasets", "duckdb", "prefect", "ray", "transformers", "numpy", "pandas", "polars", "pyarrow"}
 
 RECIPE = """

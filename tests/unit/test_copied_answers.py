@@ -6,7 +6,7 @@ import pytest
 
 from filters.answers import grade
 from filters.copied_answers import copied
-from tests.grading_cases import SETS, load
+from tests.support.cases.grading import SETS, load
 
 BARS = "Is the red or the blue bar taller in the year 2005?"
 CITIES = ("Paris", "London", "Rome")

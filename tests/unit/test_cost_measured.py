@@ -12,7 +12,7 @@ from pipeline.identity import canonical_json
 from pipeline.records import Arm, Mode, Outcome, Purpose, Record, Route, Trajectory
 from pipeline.stage import StageResult, read_manifest
 from pipeline.store.ledger import RunFacts, build_ledger, query
-from tests.small_run import GATES, opened, outcome, row, stage, trajectory
+from tests.support.runs import GATES, opened, outcome, row, stage, trajectory
 
 BASE, STRONGER, TEACHER = "base/1", "stronger/1", "teacher/1"
 HARD = (4, 5, 6)

@@ -10,7 +10,7 @@ import pytest
 from pipeline.identity import canonical_json
 from pipeline.stage import Manifest, read_manifest
 from pipeline.store.ledger import build_ledger, query, read_facts
-from tests.small_run import Given, opened, outcome, row, small_run, stage, trajectory
+from tests.support.runs import Given, opened, outcome, row, small_run, stage, trajectory
 
 PRICES = [
     {"purpose": "gate", "model": "m/1", "prompt": 1.0, "cached": 0.1, "completion": 2.0},

@@ -16,8 +16,8 @@ from pipeline.dialects import DEEPEYESV2, TOOL_CALL, by_name
 from pipeline.errors import UsageError
 from pipeline.prompts import load_prompts
 from pipeline.tokens import TokenCounter
-from tests.coldforge import DEMO
-from tests.fakes import ScriptedModel
+from tests.support.command import DEMO
+from tests.support.fakes import ScriptedModel
 
 SERVER = "backend: openai, model: m@1, served_name: m, base_url: 'http://127.0.0.1:1/v1'"
 

@@ -21,7 +21,7 @@ from flows.wiring import ORDER, declare
 from flows.world import open_stock
 from pipeline.identity import digest
 from pipeline.manifests import manifests_dir
-from tests.recipe_leaves import Leaf, at, leaves, other_values, replaced
+from tests.support.recipe_leaves import Leaf, at, leaves, other_values, replaced
 from tests.unit.test_inputs import write_source
 
 NOTHING, FIXED, REFUSED = "nothing", "fixed", "refused"

@@ -14,9 +14,9 @@ from filters.intervals import wilson
 from pipeline.report.tables import Table, run_tables
 from pipeline.stage import read_manifest
 from pipeline.store.ledger import build_ledger, query, read_facts
-from tests.gate_counts import Asked, censored, drawn, gated_run, way
-from tests.small_run import DEPLOY_PIXELS, outcome, small_run, stage, trajectory
-from tests.small_run import row as source_row
+from tests.support.cases.gate_counts import Asked, censored, drawn, gated_run, way
+from tests.support.runs import DEPLOY_PIXELS, outcome, small_run, stage, trajectory
+from tests.support.runs import row as source_row
 
 SETTINGS = GateSettings(fresh_share=0.6, max_plain_right=4)
 ASKED = [drawn(number, SETTINGS) for number in range(200)]

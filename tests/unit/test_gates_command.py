@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from flows.cli.main import make_app
-from tests.small_run import opened, small_run
+from tests.support.runs import opened, small_run
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from filters.answers import MAX_ANSWER, grade
-from tests.grading_cases import SETS, Case, disputed, key, load, verdict
+from tests.support.cases.grading import SETS, Case, disputed, key, load, verdict
 
 BLIND = load("blind", without=disputed())
 

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline.identity import IdentityError, canonical_json, digest, normalise_question, parse_json
 from pipeline.records import ImageRef
+from tests.support.command import ROOT
 
-ROOT = Path(__file__).parents[2]
 VALUE: Mapping[str, object] = {
     "zeta": [1, 2.5, None, True],
     "alpha": {"ü": "ß", "b": b"\x00\xff"},

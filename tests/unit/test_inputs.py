@@ -17,7 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE
 from pipeline.tools.search.hits import SearchProvider
 from pipeline.tools.search.none import NoSearch
-from tests.coldforge import DEMO
+from tests.support.command import DEMO
 
 MODEL = {"backend": "reader", "policy": "naive"}
 RECIPE: dict[str, Any] = {

@@ -33,8 +33,8 @@ from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
 from pipeline.judge_prompts import load_judge_prompts, quoted
 from pipeline.records import JudgeVotes, Question
-from tests.grading_cases import verdict
-from tests.judge_cases import load_asked
+from tests.support.cases.grading import verdict
+from tests.support.cases.judge import load_asked
 
 ASKED: tuple[Asked, ...] = get_args(Asked)
 NO_VERDICT = (UNREADABLE_VOTE, REFUSED)

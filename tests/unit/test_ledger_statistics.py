@@ -11,7 +11,7 @@ import pytest
 from filters.chance import guess_floor
 from filters.intervals import newcombe, student95, wilson
 from pipeline.store.ledger import query
-from tests.small_run import DEPLOY_PIXELS, opened, small_run
+from tests.support.runs import DEPLOY_PIXELS, opened, small_run
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pipeline.models.chat import ChatResponse
 from pipeline.models.meter import Budget, BudgetReached, Meter, Metered, ModelChangedError, Price, Spent
 from pipeline.models.sampling import sample_once
 from pipeline.store.calls import CallCache
-from tests.fakes import ScriptedModel
+from tests.support.fakes import ScriptedModel
 from tests.unit.test_server_model import REQUEST
 
 

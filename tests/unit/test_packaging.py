@@ -14,7 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+from tests.support.command import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".lock", ".sql", ".txt", ".cfg", ".html", ".js", ".css", ""}
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from pipeline.sandbox import linux, probe
+from tests.support.command import ROOT
 
 STEP = "unshare(user): Operation not permitted"
 CLONE = "kernel/unprivileged_userns_clone"
@@ -111,8 +112,7 @@ def test_a_process_that_dropped_its_capabilities_has_none() -> None:
         "except PermissionError: pass\n"  # an ordinary user had none to drop
         "print(linux.has_capability(linux.CAP_SYS_ADMIN))\n"
     )
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
 

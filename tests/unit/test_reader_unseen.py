@@ -27,9 +27,10 @@ from pipeline.models.reader.sums import asked_sum, in_head
 from pipeline.records import Action, AnswerType, Question
 from pipeline.sources.demo import grammar
 from pipeline.store.blobs import BlobStore
+from tests.support.command import ROOT
 
 POLICIES: tuple[Policy, ...] = ("naive", "careful")
-PROMPTS = Path(__file__).parents[2] / "manifests" / "prompts" / "deepeyesv2"
+PROMPTS = ROOT / "manifests" / "prompts" / "deepeyesv2"
 CITY = TABLE_CITY.format(colour="red")
 CITIES = ("Paris", "Santa Margalida", "Oslo")
 OFFERED = question_text(

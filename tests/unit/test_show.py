@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from flows.cli.lookup import Found, find, read_life, read_trajectory
 from flows.cli.main import make_app
 from pipeline.errors import UsageError
-from tests.small_run import opened, question, row, small_run, trajectory, unfinished
+from tests.support.runs import opened, question, row, small_run, trajectory, unfinished
 
 
 @pytest.fixture(scope="module")

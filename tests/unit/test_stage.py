@@ -36,9 +36,9 @@ from pipeline.stage import (
     stage_directory,
     unit_count,
 )
-from tests.engine_job import outcome, source_rows
+from tests.support.command import ROOT
+from tests.support.jobs.engine import outcome, source_rows
 
-ROOT = Path(__file__).parents[2]
 STAGE = Stage("copy", 1, "map", {"threshold": 2}, "", {"rows": SourceRow}, ("upstream",))
 UNITS = 4
 

@@ -13,7 +13,7 @@ from pipeline.sources import open_source
 from pipeline.sources.demo import charts, dots, elements, maps, outlines, regions, tables
 from pipeline.sources.demo.rows import DemoRow
 from pipeline.sources.demo.swapped import swap
-from tests.coldforge import DEMO
+from tests.support.command import DEMO
 
 FAMILIES = (tables, charts, regions, dots, outlines, elements, maps)
 

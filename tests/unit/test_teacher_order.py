@@ -13,8 +13,8 @@ from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import UsageError
 from pipeline.models.chat import Sampling
 from pipeline.rollout import Limits, Setting
-from tests.coldforge import DEMO
-from tests.fakes import ScriptedModel
+from tests.support.command import DEMO
+from tests.support.fakes import ScriptedModel
 
 
 def teachers(count: int) -> list[Setting]:

@@ -14,7 +14,7 @@ from pipeline.dialects import DEEPEYESV2, TOOL_CALL
 from pipeline.errors import UsageError
 from pipeline.store.blobs import BlobStore
 from pipeline.tokens import ESTIMATE, TOKENIZER, TokenCounter, loss_tokens
-from tests.export_rows import sft_rows
+from tests.support.export_rows import sft_rows
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from rich.console import Console
 from pipeline.identity import canonical_json
 from pipeline.records import Trajectory
 from pipeline.report.transcript import render_transcript
-from tests.export_rows import context, sft_rows
+from tests.support.export_rows import context, sft_rows
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pipeline.images import ViewRule, make_view
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.server import Server
 from pipeline.store.blobs import BlobStore
-from tests.coldforge import start
+from tests.support.command import start
 from tests.vllm.conftest import FLAGS
 from tests.vllm.lessons import QUESTION, lessons
 

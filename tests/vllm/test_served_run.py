@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.report.tables import query_table
-from tests.coldforge import coldforge, invocations, paid
+from tests.support.command import coldforge, invocations, paid
 from tests.vllm.conftest import FLAGS
 
 

@@ -1,4 +1,7 @@
-"""A process that asks by a batch API: `python -m tests.batch_job STORE URL QUESTIONS`; it prints the answers' texts."""
+"""A process that asks by a batch API, and prints the answers' texts.
+
+`python -m tests.support.jobs.batches STORE URL QUESTIONS`
+"""
 
 from __future__ import annotations
 

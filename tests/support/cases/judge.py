@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.records import Question
-from tests.grading_cases import DATA, SETS, Case, disputed, load
+from tests.support.cases.grading import DATA, SETS, Case, disputed, load
 
 FILE = "judge"
 

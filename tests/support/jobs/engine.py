@@ -1,4 +1,7 @@
-"""A small run of the engine that tests start, kill and start again: `python -m tests.engine_job RUN STORE LOG`."""
+"""A small run of the engine that tests start, kill and start again.
+
+`python -m tests.support.jobs.engine RUN STORE LOG`
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from pipeline.stage import (
     run_unit_async,
     unit_count,
 )
-from tests.fakes import ScriptedModel
+from tests.support.fakes import ScriptedModel
 
 ROWS = 150
 SAMPLES = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import ESRCH
 
-from tests.corpus_item import Item, dies, fails, gives, raises
+from tests.support.corpus.item import Item, dies, fails, gives, raises
 
 # Files that exploit decoders, under names that a host might collect: an announced 60000x60000 PNG, a TIFF
 # whose directory points at itself, an SVG that includes a file.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import EFBIG, EMFILE, ENOSPC
 
-from tests.corpus_item import Item, dies, fails, gives, raises
+from tests.support.corpus.item import Item, dies, fails, gives, raises
 
 # Returns how far the loop came and the errno that stopped it.
 COUNT = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import ENOSYS, EPERM
 
-from tests.corpus_item import RAW, denied, dies, fails, gives, raises
+from tests.support.corpus.item import RAW, denied, dies, fails, gives, raises
 
 # mov eax, number; int 0x80; ret: a call through the 32-bit entry, where numbers mean other calls.
 INT_80 = """

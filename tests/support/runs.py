@@ -46,7 +46,7 @@ from pipeline.stage import (
     unit_count,
 )
 from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
-from tests.small_counts import arm_count, count, key, suspicion, template, votes
+from tests.support.counts import arm_count, count, key, suspicion, template, votes
 
 ROWS = 12
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 Springfield [red]not markup[/red]"

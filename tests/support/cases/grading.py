@@ -15,7 +15,7 @@ from filters.grade_expressions import expression_pairs, settle
 from pipeline.math_worker import MathWorker
 from pipeline.records import AnswerType, GradeResult
 
-DATA = Path(__file__).parent / "grading"
+DATA = Path(__file__).parents[2] / "grading"
 SETS = ("blind", "author")
 
 

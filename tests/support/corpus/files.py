@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import EACCES, ENOENT, EPERM, EROFS, EXDEV
 
-from tests.corpus_item import denied, fails, gives, raises
+from tests.support.corpus.item import denied, fails, gives, raises
 
 SOCKETS = "import socket\n"
 

@@ -1,6 +1,6 @@
 """Small real rows for export tests: drawn images in a blob store, trajectories with every kind of turn.
 
-As a program it publishes them: `python -m tests.export_rows BASE COUNT`.
+As a program it publishes them: `python -m tests.support.export_rows BASE COUNT`.
 """
 
 from __future__ import annotations

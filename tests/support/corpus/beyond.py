@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import EACCES, ENAMETOOLONG, ENXIO, EPERM, EROFS, ESRCH
 
-from tests.corpus_item import RAW, Item, denied, dies, fails, gives, raises
+from tests.support.corpus.item import RAW, Item, denied, dies, fails, gives, raises
 
 # PR_SET_NAME takes any bytes, and the host reads the names of processes.
 RENAME = "import ctypes, os, time\nname = lambda: ctypes.CDLL(None).prctl(15, b'\\xff) \\xff')\n"

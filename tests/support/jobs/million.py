@@ -1,4 +1,4 @@
-"""A map stage over many small records, measured: `python -m tests.million_job ROWS DIRECTORY`.
+"""A map stage over many small records, measured: `python -m tests.support.jobs.million ROWS DIRECTORY`.
 
 Prints one JSON object: what came out, how long it took, and how much memory its largest process needed.
 """
@@ -20,7 +20,7 @@ from flows.runners.local import local
 from pipeline.records import SourceRow
 from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_stage, run_unit, unit_count
 from pipeline.store.shards import read_records
-from tests.engine_job import outcome
+from tests.support.jobs.engine import outcome
 
 KEEP = Stage("keep", 1, "map", {}, "", {"rows": SourceRow}, ())
 

@@ -12,7 +12,7 @@ from pipeline.identity import Json
 from pipeline.records import ArmCount, GateCount, Outcome, Question, Record, Route
 from pipeline.stage import Stage, UnitInput, UnitOutput, read_manifest, run_stage, run_unit
 from pipeline.store.ledger import RunFacts, build_ledger
-from tests.small_run import question
+from tests.support.runs import question
 
 CHANCES = (0.0, 0.0, 0.0, 0.5, 0.25, 0.1)
 

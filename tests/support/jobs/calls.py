@@ -1,4 +1,4 @@
-"""A process that pays for calls: `python -m tests.call_job STORE LOG KEYS SECONDS`.
+"""A process that pays for calls: `python -m tests.support.jobs.calls STORE LOG KEYS SECONDS`.
 
 Writes a line to LOG whenever it starts to pay for a key, waits SECONDS, and stores its own pid as the answer.
 """
