@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from filters.answer_choices import answer_texts
+from filters.answers.choices import answer_texts
 from flows.driver import Driver
 from flows.inputs import Inputs, Job
 from flows.journal import Journal

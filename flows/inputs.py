@@ -11,7 +11,7 @@ from typing import Literal
 import yaml
 from pydantic import ValidationError
 
-from filters.contamination import Benchmark
+from filters.dedup.contamination import Benchmark
 from flows.recipe import Recipe, SourceUse
 from flows.recipe_file import load_recipe
 from pipeline.dialects import by_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from filters.answers import MAX_ANSWER
-from filters.judging import (
+from filters.answers.grader import MAX_ANSWER
+from filters.answers.votes import (
     REFUSED,
     UNREADABLE_VOTE,
     VERSION,

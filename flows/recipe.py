@@ -12,17 +12,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from filters.contamination import ContaminationSettings
-from filters.dedup import DedupSettings
-from filters.gates import GateSettings
-from filters.gold import GoldSettings
-from filters.images import ImageSettings
-from filters.judging import JudgeSettings
-from filters.lanes import LaneSettings
-from filters.long_cot import LongCotSettings
-from filters.questions import QuestionSettings
-from filters.selection import SelectionSettings
-from filters.validators import ValidatorSettings
+from filters.answers.votes import JudgeSettings
+from filters.dedup.clusters import DedupSettings
+from filters.dedup.contamination import ContaminationSettings
+from filters.gates.gold import GoldSettings
+from filters.gates.lanes import LaneSettings
+from filters.gates.rules import GateSettings
+from filters.screen.images import ImageSettings
+from filters.screen.questions import QuestionSettings
+from filters.selection.choose import SelectionSettings
+from filters.validate.long_cot import LongCotSettings
+from filters.validate.rules import ValidatorSettings
 from flows.budget import BudgetUse
 from flows.roles import ReaderRole, Role, calls_by_api, role_identity
 from pipeline.dialects import DialectName, by_name

@@ -20,7 +20,7 @@ NOT_ASKED = "not asked with tools"
 
 
 class Thresholds(NamedTuple):
-    """What decides where the counts of a question lead; the names are those of `filters.gates.GateSettings`."""
+    """What decides where the counts of a question lead; the names are those of `filters.gates.rules.GateSettings`."""
 
     max_plain_right: int
     min_tools_right: int

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from filters import (
-    answers,
-    contamination,
-    dedup,
-    gates,
-    gold,
-    images,
-    lanes,
-    long_cot,
-    questions,
-    selection,
-    templates,
-    validators,
-)
-from filters import chance as filter_chance
+from filters.answers import chance as filter_chance
+from filters.answers import grader as answers
 from filters.base import Settings
+from filters.dedup import clusters as dedup
+from filters.dedup import contamination, templates
+from filters.gates import gold, lanes
+from filters.gates import rules as gates
+from filters.screen import images, questions
+from filters.selection import choose as selection
+from filters.validate import long_cot
+from filters.validate import rules as validators
 from flows.inputs import Inputs
 from flows.recipe import Recipe
 from flows.roles import role_identity

@@ -18,7 +18,7 @@ from pipeline.identity import canonical_json, digest
 Category = Literal["perception", "reasoning", "search"]
 AnswerType = Literal["text", "number", "choice", "list", "boolean", "date", "expression"]
 Metric = Literal["vqa", "anls", "relaxed"]
-"""A benchmark's own way to grade, where a source names it; see `filters.grade_metrics`."""
+"""A benchmark's own way to grade, where a source names it; see `filters.answers.metrics`."""
 Verdict = Literal["right", "wrong", "unknown"]
 Action = Literal["python", "image_search", "search", "answer", "none"]
 CellStatus = Literal["ok", "exception", "timeout", "killed_memory", "killed_output", "died", "protocol_error"]
@@ -453,7 +453,7 @@ class GateCount(Record):
     censored: int
     """Plain rollouts that were never asked for, because the rejection was settled before them."""
     chance: float
-    """Of guessing the answer without seeing anything; see `filters.chance`."""
+    """Of guessing the answer without seeing anything; see `filters.answers.chance`."""
 
     SCHEMA: ClassVar[int] = 2
     ARROW: ClassVar[pa.Schema] = _schema(

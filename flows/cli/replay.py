@@ -25,7 +25,7 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
 
     The ledger's table `replays` is told.
     """
-    from filters.validators import replayed
+    from filters.validate.rules import replayed
     from flows.cli.lookup import finished_stages
     from flows.recipe_file import load_recipe
     from pipeline.errors import CheckError

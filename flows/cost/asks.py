@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from filters.gates import GateSettings
+from filters.gates.rules import GateSettings
 from flows.cost.assumed import ASSUMED
 from flows.recipe import Recipe
 from pipeline.prompts import Role as Speaker

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from filters.gates import GateSettings, gate1, gate2
-from filters.lanes import LaneSettings, easy_route
+from filters.gates.lanes import LaneSettings, easy_route
+from filters.gates.rules import GateSettings, gate1, gate2
 from flows.cost.asks import asks_of
 from flows.cost.changes import Made, changed_settings, made_stages, may_ask_more, request_part, screens_alike
 from flows.cost.estimate import Expected, estimate, rows_of

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from filters.gates import GateSettings, arm_count
-from filters.lanes import LaneSettings
+from filters.gates.lanes import LaneSettings
+from filters.gates.rules import GateSettings, arm_count
 from flows.curation import Curation
 from flows.judging import Judge
 from flows.stages.common import gather_all, persistent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from filters.gold import Attempt, GoldSettings, suspect
+from filters.gates.gold import Attempt, GoldSettings, suspect
 from filters.turns import informed
 from pipeline.records import AttemptFact, Question, Suspicion, Trajectory
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from filters.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
-from filters.long_cot import SOLUTION_FIELD, solution_of
+from filters.dedup.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
+from filters.validate.long_cot import SOLUTION_FIELD, solution_of
 from flows.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from flows.stages.common import decided
 from flows.stages.dedup import image_hashes

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from filters.dedup import DedupSettings, ImageHashes, QuestionRow, cluster_questions, dedup_decisions
-from filters.templates import TemplateRow, template_facts
+from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow, cluster_questions, dedup_decisions
+from filters.dedup.templates import TemplateRow, template_facts
 from flows.curation import Curation, Work, question_keys, run_in_worker
 from flows.stages.common import decided
 from pipeline.records import ImageFacts, QuestionKey

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from filters.chance import chance
-from filters.gates import answerable_blind, easy_for_stronger, gate1, gate2, plain_count, tools_count, wanted
-from filters.judging import question_decision
-from filters.lanes import easy_route
-from filters.long_cot import has_solution
+from filters.answers.chance import chance
+from filters.answers.votes import question_decision
+from filters.gates.lanes import easy_route
+from filters.gates.rules import answerable_blind, easy_for_stronger, gate1, gate2, plain_count, tools_count, wanted
+from filters.validate.long_cot import has_solution
 from flows.curation import Curation, Work, kept_ids, questions_of
 from flows.stages.arms import (
     Asking,

@@ -6,9 +6,9 @@ import asyncio
 from typing import NamedTuple
 
 from filters.answers import grade
-from filters.grade_expressions import expression_pairs, settle
-from filters.grade_metrics import grade_by, metric_of
-from filters.judging import answer_verdict
+from filters.answers.expressions import expression_pairs, settle
+from filters.answers.metrics import grade_by, metric_of
+from filters.answers.votes import answer_verdict
 from flows.judging import Judge
 from pipeline.math_worker import math_worker
 from pipeline.records import GradeResult, JudgeVotes, Question, Trajectory, Verdict

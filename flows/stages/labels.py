@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from filters.benefit import question_benefit
+from filters.gates.benefit import question_benefit
 from pipeline.export.labels import Labels
 from pipeline.records import Arm, ArmCount, GateCount, Record, TemplateFacts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from filters.long_cot import Unreadable, retag, solution_of
+from filters.validate.long_cot import Unreadable, retag, solution_of
 from pipeline.dialects import Dialect
 from pipeline.dialects.bad_calls import BadCall
 from pipeline.dialects.turns import question_text, user_text
@@ -28,7 +28,7 @@ def solution_trajectory(
 
     `system` and the template `user` (with the slots of `user_text`) are those of the export, of which `prompts` holds
     the hashes; `view` is the canonical JSON of the view rule, as for a rollout; `count` returns the tokens of a text.
-    The reason of an error is that of `filters.long_cot.retag`, or what the dialect says of the message.
+    The reason of an error is that of `filters.validate.long_cot.retag`, or what the dialect says of the message.
 
     Raises:
         ValueError: the question has no solution.

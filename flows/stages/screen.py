@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from filters.images import ImageSettings, image_intact
-from filters.open_ended import to_open_ended
-from filters.questions import QuestionSettings, not_guessable, verifiable
+from filters.screen.images import ImageSettings, image_intact
+from filters.screen.open_ended import to_open_ended
+from filters.screen.questions import QuestionSettings, not_guessable, verifiable
 from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import decided
 from pipeline.errors import InfrastructureError, RowError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from filters.mix import UnmetMixError
-from filters.selection import RlCandidate, SelectionSettings, SftCandidate, select
+from filters.selection.choose import RlCandidate, SelectionSettings, SftCandidate, select
+from filters.selection.mix import UnmetMixError
 from flows.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from flows.stages.common import decided, key_outcome
 from pipeline.errors import UsageError

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, get_args
 
-from filters.gold import REASON
-from filters.lanes import LANES
-from filters.validators import ValidatorSettings, accept
+from filters.gates.gold import REASON
+from filters.gates.lanes import LANES
+from filters.validate.rules import ValidatorSettings, accept
 from flows.curation import Curation, Work, kept_ids, kept_outcomes, questions_of
 from flows.judging import Judge
 from flows.recipe import SynthesisUse

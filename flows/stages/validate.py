@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from filters.lanes import lane_of
-from filters.long_cot import LongCotSettings, Retagged, long_cot
-from filters.syntax import skeleton
+from filters.gates.lanes import lane_of
 from filters.turns import argument
-from filters.validators import ValidatorSettings, accept, replayed
+from filters.validate.long_cot import LongCotSettings, Retagged, long_cot
+from filters.validate.rules import ValidatorSettings, accept, replayed
+from filters.validate.syntax import skeleton
 from flows.curation import Curation, Work, kept_ids, questions_of
 from flows.stages.common import gather_all, persistent, trajectory_outcome
 from flows.stages.observations import observation_facts

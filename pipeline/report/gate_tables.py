@@ -61,7 +61,7 @@ SELECT counted, count(*) AS questions, count(*) FILTER (passes) AS passed,
        round(wilson_high(count(*) FILTER (passes), count(*)), 4) AS high
 FROM judged GROUP BY line, counted ORDER BY line
 """
-"""Gate 2's comparison of counts, on the same questions; the comparison itself is `filters.gates.placebo`."""
+"""Gate 2's comparison of counts, on the same questions; the comparison itself is `filters.gates.rules.placebo`."""
 
 _BENEFIT = """
 SELECT count(*) AS questions, round(avg(benefit), 4) AS net_benefit,
@@ -69,7 +69,7 @@ SELECT count(*) AS questions, round(avg(benefit), 4) AS net_benefit,
        round(least(1, avg(benefit) + student95(count(*) - 1) * stddev_samp(benefit) / sqrt(count(*))), 4) AS high
 FROM labels WHERE benefit IS NOT NULL HAVING count(*) > 0
 """
-"""`filters.benefit.net_benefit`; a single question has no interval."""
+"""`filters.gates.benefit.net_benefit`; a single question has no interval."""
 
 GATE_REPORTS = (
     Report("routes", "Routes of the gates", _ROUTES),

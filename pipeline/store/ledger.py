@@ -273,7 +273,7 @@ def _gate_settings(gate1: Manifest) -> Mapping[str, object]:
     about = parse_json((gate1.directory / "stage.json").read_text())["settings"]
     given = about["settings"]
     row = {name: given[name] for name in _GATE_SETTINGS.names if name != "deploy_pixels"}
-    # Half of k, rounded up: `filters.gates.GateSettings.enough`.
+    # Half of k, rounded up: `filters.gates.rules.GateSettings.enough`.
     enough = -(-given["k"] // 2) if given["min_valid"] is None else given["min_valid"]
     return {**row, "min_valid": enough, "deploy_pixels": about.get("deploy_pixels")}
 

@@ -1,6 +1,6 @@
 -- The ledger of a run. `part.*` are views over committed parts and run facts; nothing else is read.
 
--- Intervals of 95 %, and what guessing explains. `filters/intervals.py` and `filters/chance.py` say where the formulas
+-- Intervals of 95 %, and what guessing explains. `filters/intervals.py` and `filters/answers/chance.py` say where the formulas
 -- are from; tests hold both to the same values.
 CREATE MACRO z95() AS 1.959963984540054e0;
 CREATE MACRO wilson_low(r, n) AS CASE WHEN r = 0 OR n = 0 THEN 0e0 ELSE

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from string import ascii_lowercase
 from typing import NamedTuple
 
-from filters.answers import VERSION, grade
+from filters.answers.grader import VERSION, grade
 from pipeline.math_worker import MathWorker
 from pipeline.records import AnswerType
-from tests.support.cases.grading import SETS, Case, Score, clopper_pearson, disputed, load, score, verdict
+from tests.support.cases.grading_cases import SETS, Case, Score, clopper_pearson, disputed, load, score, verdict
 
 INPUTS = 6000
 """Of each type for the speed; a tenth of a second each, of which none is kept in a cache of 4096."""

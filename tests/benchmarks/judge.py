@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from filters.judging import REFUSED, UNREADABLE_VOTE, JudgeSettings, answer_verdict, tally
+from filters.answers.votes import REFUSED, UNREADABLE_VOTE, JudgeSettings, answer_verdict, tally
 from flows.judging import Judge
 from pipeline.images import ViewRule
 from pipeline.judge_prompts import load_judge_prompts
@@ -35,9 +35,9 @@ from pipeline.models.views import Views
 from pipeline.records import JudgeVotes
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
-from tests.support.cases.grading import clopper_pearson, verdict
-from tests.support.cases.judge import JudgeCase, load_asked, load_bare
-from tests.support.servers.llama import MODEL, llama_server
+from tests.support.cases.grading_cases import clopper_pearson, verdict
+from tests.support.cases.judge_cases import JudgeCase, load_asked, load_bare
+from tests.support.servers.llama_server import MODEL, llama_server
 
 SMALL_MAX_TOKENS = 64
 """Beside the prompt in the 512 tokens that `llama_server` gives a sequence."""

@@ -12,7 +12,7 @@ import yaml
 
 import flows.stages.gate
 import flows.stages.synthesize
-from filters.gates import GateSettings, Routing
+from filters.gates.rules import GateSettings, Routing
 from flows.curate import curate
 from flows.inputs import make_job
 from flows.progress import SilentProgress

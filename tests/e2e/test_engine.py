@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.stage import MAX_UNITS, unit_count
 from tests.support.command import ROOT
-from tests.support.jobs.engine import ROWS, SAMPLES, run_job
+from tests.support.jobs.engine_job import ROWS, SAMPLES, run_job
 
 
 def part_bytes(run: Path) -> dict[str, bytes]:
@@ -21,7 +21,7 @@ def start(base: Path) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
         "-m",
-        "tests.support.jobs.engine",
+        "tests.support.jobs.engine_job",
         *(str(base / name) for name in ("run", "store", "calls.log")),
     ]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)

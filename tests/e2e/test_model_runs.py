@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.command import DEMO, coldforge, invocations, start, stored_calls
-from tests.support.servers.openai import OpenAIServer, Reply, completion
+from tests.support.servers.openai_server import OpenAIServer, Reply, completion
 
 IN_FLIGHT = 8
 WRONG = "<think>I guess.</think>\n<answer>no such place</answer>"

@@ -18,7 +18,7 @@ import yaml
 
 from filters.intervals import wilson
 from tests.support.command import coldforge
-from tests.support.servers.openai import OpenAIServer, Reply, completion
+from tests.support.servers.openai_server import OpenAIServer, Reply, completion
 
 FIRST = ("Amber", "Birch", "Cedar", "Daisy", "Elder", "Fjord", "Grove", "Heath", "Inlet", "Jewel")
 LAST = ("Abbot", "Baker", "Carter", "Draper", "Falconer", "Glover")

@@ -26,11 +26,10 @@ from pipeline.models.openai_batches import OpenAISingle, open_openai_api
 from pipeline.models.server import Server
 from pipeline.store.blobs import BlobStore
 from tests.support.command import ROOT
-from tests.support.jobs.batches import asked
-from tests.support.servers import anthropic as anthropic_server
-from tests.support.servers import gemini as gemini_server
-from tests.support.servers.batches import BatchServer, Fate
-from tests.support.servers.openai import completion
+from tests.support.jobs.batch_job import asked
+from tests.support.servers import anthropic_server, gemini_server
+from tests.support.servers.batch_server import BatchServer, Fate
+from tests.support.servers.openai_server import completion
 
 T = TypeVar("T")
 Kind = Literal["anthropic", "gemini", "openai"]
@@ -246,7 +245,7 @@ def test_what_is_given_up_and_asked_again_is_submitted_once(kind: Kind, tmp_path
 
 async def start_job(store: Path, root: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.jobs.batches", str(store), root, ",".join(QUESTIONS),
+        sys.executable, "-m", "tests.support.jobs.batch_job", str(store), root, ",".join(QUESTIONS),
         cwd=ROOT, env=os.environ, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
 

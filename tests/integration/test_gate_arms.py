@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image as Picture
 
-from filters.gates import GateSettings
-from filters.lanes import LaneSettings
+from filters.gates.lanes import LaneSettings
+from filters.gates.rules import GateSettings
 from flows.stages.arms import Arms, Gate
 from flows.stages.gate import gate1_unit, gate2_unit
 from pipeline.dialects import DEEPEYESV2

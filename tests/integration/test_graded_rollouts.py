@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from filters.grade_metrics import metric_of
+from filters.answers.metrics import metric_of
 from flows.stages.grading import graded
 from pipeline.errors import UsageError
 from pipeline.records import AnswerType, Metric, Question, Trajectory

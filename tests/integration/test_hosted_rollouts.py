@@ -26,11 +26,10 @@ from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
-from tests.support.servers import anthropic as anthropic_server
-from tests.support.servers import gemini as gemini_server
-from tests.support.servers.anthropic import AnthropicServer, message, redacted, text, thinking
-from tests.support.servers.batches import BatchServer
-from tests.support.servers.gemini import GeminiServer, answer
+from tests.support.servers import anthropic_server, gemini_server
+from tests.support.servers.anthropic_server import AnthropicServer, message, redacted, text, thinking
+from tests.support.servers.batch_server import BatchServer
+from tests.support.servers.gemini_server import GeminiServer, answer
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 CODE = "image_1.crop((0, 0, 300, 300))"

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import pytest
 from PIL import Image
 
-from filters.answers import MAX_ANSWER
-from filters.judging import REFUSED, UNREADABLE_VOTE, UNSURE, VERDICTS, JudgeSettings, answer_verdict
+from filters.answers.grader import MAX_ANSWER
+from filters.answers.votes import REFUSED, UNREADABLE_VOTE, UNSURE, VERDICTS, JudgeSettings, answer_verdict
 from flows.judging import Judge
 from flows.stages.grading import Judged, judged
 from pipeline.errors import InfrastructureError, UsageError
@@ -27,8 +27,8 @@ from pipeline.records import Finish, ImageRef, JudgeVotes, Question
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from tests.support.export_rows import trajectory
-from tests.support.servers.llama import MODEL, llama_server
-from tests.support.servers.openai import OpenAIServer, Reply, completion
+from tests.support.servers.llama_server import MODEL, llama_server
+from tests.support.servers.openai_server import OpenAIServer, Reply, completion
 
 T = TypeVar("T")
 SEED = 40

@@ -28,7 +28,7 @@ from pipeline.sandbox.service.guard import Bodies, make_guard
 from pipeline.sandbox.service.protocol import MOST_BODY
 from pipeline.sandbox.service.server import Options
 from pipeline.sandbox.service.sessions import Sessions
-from tests.support.servers.sandbox import Said, ask, in_thread, service
+from tests.support.servers.sandbox_service import Said, ask, in_thread, service
 
 POLICY = Policy(Limits(cell_seconds=4.0, grace_seconds=0.5))
 IMAGE = (48, 36)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from filters.contamination import Benchmark, benchmark_entry
+from filters.dedup.contamination import Benchmark, benchmark_entry
 from flows.curate import open_curation, run_groups
 from flows.inputs import make_job
 from flows.progress import SilentProgress

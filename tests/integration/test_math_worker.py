@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from filters.answers import grade
-from filters.grade_expressions import as_latex, expression_pairs, settle
+from filters.answers.expressions import as_latex, expression_pairs, settle
 from pipeline.math_worker import MathWorker
-from tests.support.cases.grading import SETS, Case, load, score, verdict
+from tests.support.cases.grading_cases import SETS, Case, load, score, verdict
 
 
 @pytest.fixture(scope="module")

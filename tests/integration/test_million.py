@@ -14,7 +14,7 @@ GROWTH_MB = 150
 
 
 def measure(rows: int, directory: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.support.jobs.million", str(rows), str(directory)]
+    command = [sys.executable, "-m", "tests.support.jobs.million_job", str(rows), str(directory)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     report: dict[str, Any] = json.loads(done.stdout)
     return report

@@ -19,7 +19,7 @@ from pipeline.models.sampling import sample_once
 from pipeline.models.server import Server
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
-from tests.support.servers.openai import DROPPED, GARBAGE, HANGING, RESET, OpenAIServer, Reply, completion
+from tests.support.servers.openai_server import DROPPED, GARBAGE, HANGING, RESET, OpenAIServer, Reply, completion
 from tests.unit.test_server_model import REQUEST, TWO_CHOICES
 
 SAMPLES = 12

@@ -16,7 +16,7 @@ from pipeline.models.sampling import Sampled, sample_once
 from pipeline.models.server import Server
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
-from tests.support.servers.llama import AT_ONCE, CONTEXT, MODEL, llama_server
+from tests.support.servers.llama_server import AT_ONCE, CONTEXT, MODEL, llama_server
 
 T = TypeVar("T")
 REVISION = "openai/smollm2-135m@q4_1"

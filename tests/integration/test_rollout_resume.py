@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.command import ROOT
-from tests.support.servers.openai import OpenAIServer, Reply, completion
+from tests.support.servers.openai_server import OpenAIServer, Reply, completion
 
 CONVERSATIONS = 6
 TURNS = 5

@@ -32,7 +32,7 @@ from pipeline.sandbox.service import guard, server
 from pipeline.sandbox.service.server import Options
 from pipeline.sandbox.service.sessions import Sessions
 from tests.support.command import start
-from tests.support.servers.sandbox import ask, service
+from tests.support.servers.sandbox_service import ask, service
 
 POLICY = Policy(Limits(cell_seconds=10.0, grace_seconds=0.5))
 TOKEN = "open-sesame"  # noqa: S105

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from filters.turns import informed
-from filters.validators import ValidatorSettings, accept
+from filters.validate.rules import ValidatorSettings, accept
 from flows.stages.grading import graded
 from flows.stages.long_cot import solution_trajectory
 from pipeline.dialects import DEEPEYESV2

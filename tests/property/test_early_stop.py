@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.gates import GateSettings, gate1, plain_count, wanted
+from filters.gates.rules import GateSettings, gate1, plain_count, wanted
 from pipeline.identity import canonical_json
 from pipeline.records import Finish, Tokens, Trajectory, Turn, Verdict
 

@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters import hamming
 from filters.answers import grade
-from filters.contamination import Benchmark, ContaminationSettings, benchmark_entry, contaminated, index_benchmarks
-from filters.dedup import (
+from filters.dedup import hamming
+from filters.dedup.clusters import (
     DedupSettings,
     ImageHashes,
     QuestionRow,
@@ -26,6 +25,13 @@ from filters.dedup import (
     near_pairs,
     question_key,
     star_clusters,
+)
+from filters.dedup.contamination import (
+    Benchmark,
+    ContaminationSettings,
+    benchmark_entry,
+    contaminated,
+    index_benchmarks,
 )
 from pipeline.records import AnswerType
 
@@ -299,8 +305,9 @@ def test_filters_load_numpy_only_when_they_use_it() -> None:
     # A stand-in for numpy that cannot be imported; pyarrow, which the records need, then goes without it.
     code = (
         "import sys; sys.modules['numpy'] = None\n"
-        "import filters.answers, filters.contamination, filters.dedup, filters.gates, filters.questions\n"
-        "import filters.mix, filters.selection, filters.validators"
+        "import filters.answers, filters.dedup.contamination, filters.dedup.clusters, filters.gates.rules\n"
+        "import filters.screen.questions\n"
+        "import filters.selection.mix, filters.selection.choose, filters.validate.rules"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.answers import grade
-from filters.gold import Attempt, GoldSettings, suspect
+from filters.gates.gold import Attempt, GoldSettings, suspect
 from pipeline.records import AnswerType, Mode, Question, Verdict
 
 KINDS: list[tuple[AnswerType, float | None, str]] = [

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.answers import MAX_ANSWER, grade
-from filters.grade_expressions import as_latex, expression_pairs
-from filters.grade_metrics import grade_by
+from filters.answers.expressions import as_latex, expression_pairs
+from filters.answers.grader import MAX_ANSWER, grade
+from filters.answers.metrics import grade_by
 from pipeline.records import AnswerType
 
 DAYS = st.dates(date(1000, 1, 1), date(2999, 12, 31))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from filters.long_cot import LongCotSettings, Retagged, Unreadable, long_cot, repetition, retag
-from filters.repetition import repeated_lines, repeated_words
+from filters.validate.long_cot import LongCotSettings, Retagged, Unreadable, long_cot, repetition, retag
+from filters.validate.repetition import repeated_lines, repeated_words
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL
 from pipeline.dialects.bad_calls import BadCall
 from pipeline.identity import canonical_json

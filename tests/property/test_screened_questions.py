@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.answer_choices import gold_option
 from filters.answers import grade
-from filters.chance import chance
-from filters.open_ended import to_open_ended
-from filters.questions import QuestionSettings, not_guessable, verifiable
+from filters.answers.chance import chance
+from filters.answers.choices import gold_option
+from filters.screen.open_ended import to_open_ended
+from filters.screen.questions import QuestionSettings, not_guessable, verifiable
 from pipeline.dialects.turns import question_text
 from pipeline.identity import parse_json
 from pipeline.records import Question

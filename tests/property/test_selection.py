@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters.mix import PRESETS, Mix, MixGroup, UnmetMixError, kept_rows
-from filters.selection import RlCandidate, Selection, SelectionSettings, SftCandidate, select
+from filters.selection.choose import RlCandidate, Selection, SelectionSettings, SftCandidate, select
+from filters.selection.mix import PRESETS, Mix, MixGroup, UnmetMixError, kept_rows
 from pipeline.records import Category, Lane
 
 CATEGORIES: tuple[Category, ...] = get_args(Category)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from filters.gates import GateSettings
+from filters.gates.rules import GateSettings
 from flows.thresholds import NOT_ASKED, GateRule, Thresholds, Wanted, regate, routed_sql
 from pipeline.errors import UsageError
 from pipeline.store.ledger import query

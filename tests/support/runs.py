@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from filters.gates import GateSettings
+from filters.gates.rules import GateSettings
 from pipeline.identity import Json, canonical_json
 from pipeline.records import (
     Arm,

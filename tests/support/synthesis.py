@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from filters.gold import GoldSettings
-from filters.validators import ValidatorSettings
+from filters.gates.gold import GoldSettings
+from filters.validate.rules import ValidatorSettings
 from flows.recipe import SynthesisUse
 from flows.stages.attempts import GoldCheck
 from flows.stages.common import kept

@@ -22,7 +22,7 @@ from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Samp
 from pipeline.models.hosted import Profile, Thinking
 from pipeline.models.hosted_model import HostedModel, encoder, open_api
 from pipeline.store.blobs import BlobStore
-from tests.support.servers.anthropic import KEY, AnthropicServer, message, redacted, text, thinking
+from tests.support.servers.anthropic_server import KEY, AnthropicServer, message, redacted, text, thinking
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from filters.benefit import ANYTHING, net_benefit, question_benefit
+from filters.gates.benefit import ANYTHING, net_benefit, question_benefit
 from filters.intervals import mean_interval, newcombe
 from pipeline.records import Arm, ArmCount, GateCount
 

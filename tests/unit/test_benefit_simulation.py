@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from filters.benefit import net_benefit, question_benefit
-from filters.gates import GateSettings, gate1, gate2, placebo
+from filters.gates.benefit import net_benefit, question_benefit
+from filters.gates.rules import GateSettings, gate1, gate2, placebo
 from pipeline.records import ArmCount, GateCount
 
 K, HARD = 8, 2

@@ -17,7 +17,7 @@ import pytest
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.store.calls import CallCache, Entry, Made
 from tests.support.command import ROOT
-from tests.support.jobs.calls import main as call_job
+from tests.support.jobs.call_job import main as call_job
 
 
 @pytest.fixture
@@ -37,7 +37,15 @@ def maker(values: list[str]) -> Callable[[], Awaitable[Made]]:
 
 
 def start(base: Path, keys: int, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.support.jobs.calls", str(base), str(base / "log"), str(keys), str(seconds)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.jobs.call_job",
+        str(base),
+        str(base / "log"),
+        str(keys),
+        str(seconds),
+    ]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 

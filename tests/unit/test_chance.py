@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.chance import chance, guess_floor
-from filters.open_ended import to_open_ended
+from filters.answers.chance import chance, guess_floor
+from filters.screen.open_ended import to_open_ended
 from pipeline.records import Question
 
 

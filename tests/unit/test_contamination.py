@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from filters.contamination import (
+from filters.dedup.clusters import ImageHashes
+from filters.dedup.contamination import (
     Benchmark,
     BenchmarkEntry,
     ContaminationSettings,
@@ -13,7 +14,6 @@ from filters.contamination import (
     contaminated,
     index_benchmarks,
 )
-from filters.dedup import ImageHashes
 
 SETTINGS = ContaminationSettings()
 RECIPE = "test/v1"

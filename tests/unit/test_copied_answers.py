@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from filters.answers import grade
-from filters.copied_answers import copied
-from tests.support.cases.grading import SETS, load
+from filters.answers.evasion import copied
+from tests.support.cases.grading_cases import SETS, load
 
 BARS = "Is the red or the blue bar taller in the year 2005?"
 CITIES = ("Paris", "London", "Rome")

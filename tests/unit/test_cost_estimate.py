@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filters.gates import GateSettings
+from filters.gates.rules import GateSettings
 from flows.cost.asks import expected_plain
 from flows.cost.estimate import Expected, Rows, estimate, totals
 from flows.cost.limits import reached_limits

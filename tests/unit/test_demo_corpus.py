@@ -17,10 +17,10 @@ import yaml
 from PIL import Image
 from scipy import ndimage
 
-from filters.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
-from filters.dedup import ImageHashes
-from filters.open_ended import to_open_ended
-from filters.questions import QuestionSettings, verifiable
+from filters.dedup.clusters import ImageHashes
+from filters.dedup.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
+from filters.screen.open_ended import to_open_ended
+from filters.screen.questions import QuestionSettings, verifiable
 from pipeline.errors import RowError, UsageError
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
 from pipeline.manifests import manifests_dir

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from filters.long_cot import LongCotSettings, Retagged, long_cot, retag, solution_of
+from filters.validate.long_cot import LongCotSettings, Retagged, long_cot, retag, solution_of
 from flows.stages.grading import graded
 from flows.stages.long_cot import solution_trajectory
 from pipeline.dialects import DEEPEYESV2

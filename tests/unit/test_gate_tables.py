@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from filters.benefit import net_benefit, question_benefit
-from filters.gates import GateSettings, placebo
+from filters.gates.benefit import net_benefit, question_benefit
+from filters.gates.rules import GateSettings, placebo
 from filters.intervals import wilson
 from pipeline.report.tables import Table, run_tables
 from pipeline.stage import read_manifest

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filters.gates import (
+from filters.gates.rules import (
     GateSettings,
     answerable_blind,
     arm_count,

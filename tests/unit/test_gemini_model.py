@@ -21,7 +21,7 @@ from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Samp
 from pipeline.models.hosted import Profile, Thinking
 from pipeline.models.hosted_model import HostedModel, encoder, open_api
 from pipeline.store.blobs import BlobStore
-from tests.support.servers.gemini import KEY, MODEL, GeminiServer, answer
+from tests.support.servers.gemini_server import KEY, MODEL, GeminiServer, answer
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filters.gold import Agreement, Attempt, GoldSettings, suspect
+from filters.gates.gold import Agreement, Attempt, GoldSettings, suspect
 from pipeline.records import Mode, Question, Verdict
 
 SETTINGS = GoldSettings()

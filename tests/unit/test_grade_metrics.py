@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from filters.grade_metrics import anls, grade_by, metric_of, relaxed, vqa_accuracy
+from filters.answers.metrics import anls, grade_by, metric_of, relaxed, vqa_accuracy
 from pipeline.records import Metric, Question
 
 TEN = ["red"] * 2 + ["blue"] * 3 + ["green"] * 4 + ["teal"]

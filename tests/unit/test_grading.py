@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from filters.answers import MAX_ANSWER, grade
-from tests.support.cases.grading import SETS, Case, disputed, key, load, verdict
+from filters.answers.grader import MAX_ANSWER, grade
+from tests.support.cases.grading_cases import SETS, Case, disputed, key, load, verdict
 
 BLIND = load("blind", without=disputed())
 

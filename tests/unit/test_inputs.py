@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from filters.contamination import benchmark_entry
+from filters.dedup.contamination import benchmark_entry
 from flows.inputs import Inputs, find_inputs, make_job
 from flows.recipe_file import load_recipe
 from pipeline.dialects.deepeyesv2_observations import image_search_observation, text_search_observation

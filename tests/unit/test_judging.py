@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from filters.judging import (
+from filters.answers.votes import (
     FAULTS,
     REFUSED,
     UNREADABLE_VOTE,
@@ -33,8 +33,8 @@ from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
 from pipeline.judge_prompts import load_judge_prompts, quoted
 from pipeline.records import JudgeVotes, Question
-from tests.support.cases.grading import verdict
-from tests.support.cases.judge import load_asked
+from tests.support.cases.grading_cases import verdict
+from tests.support.cases.judge_cases import load_asked
 
 ASKED: tuple[Asked, ...] = get_args(Asked)
 NO_VERDICT = (UNREADABLE_VOTE, REFUSED)

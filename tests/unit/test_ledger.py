@@ -20,7 +20,7 @@ from pipeline.stage import (
     stage_directory,
 )
 from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger, query
-from tests.support.jobs.engine import make_questions, outcome, source_rows
+from tests.support.jobs.engine_job import make_questions, outcome, source_rows
 
 ROWS = 70
 NAMED = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from filters.chance import guess_floor
+from filters.answers.chance import guess_floor
 from filters.intervals import newcombe, student95, wilson
 from pipeline.store.ledger import query
 from tests.support.runs import DEPLOY_PIXELS, opened, small_run

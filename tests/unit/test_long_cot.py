@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from filters.long_cot import LongCotSettings, Retagged, Unreadable, has_solution, long_cot, retag
-from filters.repetition import repeated_lines, repeated_words
+from filters.validate.long_cot import LongCotSettings, Retagged, Unreadable, has_solution, long_cot, retag
+from filters.validate.repetition import repeated_lines, repeated_words
 from flows.stages.long_cot import solution_trajectory
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect
 from pipeline.errors import RowError

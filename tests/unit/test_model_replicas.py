@@ -15,7 +15,7 @@ from pipeline.models.chat import ChatRequest, Message, Text
 from pipeline.models.replicas import OPEN_AFTER, SLACK, Replica, Replicas, choose
 from pipeline.models.server import Server
 from pipeline.store.blobs import BlobStore
-from tests.support.servers.openai import OpenAIServer, Reply
+from tests.support.servers.openai_server import OpenAIServer, Reply
 from tests.unit.test_server_model import ANSWER, REQUEST
 
 URLS = ("http://a/v1", "http://b/v1", "http://c/v1")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from filters.answers import grade
-from filters.open_ended import to_open_ended
-from filters.option_order import option_order, stem_of
-from filters.questions import QuestionSettings, verifiable
+from filters.screen.open_ended import to_open_ended
+from filters.screen.option_order import option_order, stem_of
+from filters.screen.questions import QuestionSettings, verifiable
 from pipeline.dialects.turns import question_text, user_text
 from pipeline.identity import parse_json
 from pipeline.records import Question

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filters.questions import QuestionSettings, not_guessable, verifiable
+from filters.screen.questions import QuestionSettings, not_guessable, verifiable
 from pipeline.records import Question
 
 SETTINGS = QuestionSettings()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.answers import grade
-from filters.syntax import no_ops
+from filters.validate.syntax import no_ops
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.dialects.deepeyesv2_observations import cell_observation
 from pipeline.dialects.turns import Parsed, question_text, user_text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from filters.mix import PRESETS
+from filters.selection.mix import PRESETS
 from flows.recipe import Recipe
 from flows.recipe_file import load_recipe
 from flows.roles import family_of

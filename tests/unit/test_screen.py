@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from filters.images import ImageSettings
-from filters.questions import QuestionSettings
+from filters.screen.images import ImageSettings
+from filters.screen.questions import QuestionSettings
 from flows.stages.screen import screen_unit
 from pipeline.images import encode_png, put_image
 from pipeline.records import ImageFacts, Question

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from filters.mix import Mix
-from filters.selection import SelectionSettings
+from filters.selection.choose import SelectionSettings
+from filters.selection.mix import Mix
 from flows.stages.selection import select_unit
 from pipeline.errors import UsageError
 from pipeline.records import ArmCount, Cluster, GateCount, Lane, QuestionKey, Record, TrajectoryKey

@@ -23,7 +23,7 @@ from pipeline.models.server import Server
 from pipeline.models.wire import KEEP_STOP
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
-from tests.support.servers.openai import DROPPED, GARBAGE, HANGING, RESET, OpenAIServer, Reply, completion
+from tests.support.servers.openai_server import DROPPED, GARBAGE, HANGING, RESET, OpenAIServer, Reply, completion
 
 T = TypeVar("T")
 

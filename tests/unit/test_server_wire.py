@@ -19,7 +19,7 @@ from pipeline.images import ViewRule, make_view
 from pipeline.models.chat import ChatRequest, Image, Message, Text, View
 from pipeline.models.wire import EncodedImages
 from pipeline.store.blobs import BlobStore
-from tests.support.servers.openai import OpenAIServer, Reply, completion
+from tests.support.servers.openai_server import OpenAIServer, Reply, completion
 from tests.unit.test_server_model import ANSWER, REQUEST, ask
 
 

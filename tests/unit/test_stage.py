@@ -37,7 +37,7 @@ from pipeline.stage import (
     unit_count,
 )
 from tests.support.command import ROOT
-from tests.support.jobs.engine import outcome, source_rows
+from tests.support.jobs.engine_job import outcome, source_rows
 
 STAGE = Stage("copy", 1, "map", {"threshold": 2}, "", {"rows": SourceRow}, ("upstream",))
 UNITS = 4

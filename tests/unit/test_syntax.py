@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from filters.syntax import MAX_CODE, UnparsableCodeError, no_ops, parse, skeleton
+from filters.validate.syntax import MAX_CODE, UnparsableCodeError, no_ops, parse, skeleton
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.answer_choices import answer_texts
-from filters.dedup import DedupSettings
-from filters.templates import TemplateRow, template_facts, template_of
+from filters.answers.choices import answer_texts
+from filters.dedup.clusters import DedupSettings
+from filters.dedup.templates import TemplateRow, template_facts, template_of
 from flows.stages.dedup import dedup_unit
 from pipeline.records import AnswerType, Cluster, QuestionKey, TemplateFacts
 from pipeline.sources.demo import grammar

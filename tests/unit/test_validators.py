@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from filters.validators import ValidatorSettings, accept, replayed
+from filters.validate.rules import ValidatorSettings, accept, replayed
 from pipeline.dialects.deepeyesv2_observations import (
     cell_observation,
     image_search_observation,

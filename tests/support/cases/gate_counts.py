@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from filters.gates import GateSettings, gate1, gate2
+from filters.gates.rules import GateSettings, gate1, gate2
 from pipeline.identity import Json
 from pipeline.records import ArmCount, GateCount, Outcome, Question, Record, Route
 from pipeline.stage import Stage, UnitInput, UnitOutput, read_manifest, run_stage, run_unit

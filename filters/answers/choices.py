@@ -1,0 +1,218 @@
+"""Multiple choice: an option is meant by its letter, its text, or both if they agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from string import ascii_lowercase, ascii_uppercase
+
+from filters.answers.evasion import corrects, negates, refuses, steers
+from filters.answers.text import HEDGES, NEGATIONS, clean, contains, equal, hedged, negated, tokens, without_lead
+
+_LABEL = r"\(?\[?([A-Za-z])[\])]?"
+_LETTER = re.compile(rf"(?:(?:option|choice|answer|letter)\s+)?{_LABEL}[.:,)]?", re.IGNORECASE)
+# A letter in front of more text needs a mark behind it, or an English "A" would be an option.
+_LETTER_AND_TEXT = re.compile(
+    r"(?:(?:option|choice|answer)\s+)?(?:\(([A-Za-z])\)|([A-Za-z])\)|([A-Za-z])\s*[.:](?=\s)|([A-Za-z])(?:\s+-|,)(?=\s))\s*(.+)",
+    re.IGNORECASE,
+)
+_TEXT_AND_LETTER = re.compile(r"(.+?)\s*\(([A-Za-z])\)\.?")
+_REASON = re.compile(r"(?:option\s+)?\(?([A-Za-z])\)?,?\s+(?:because|since|as)\s.*", re.IGNORECASE)
+_ENDS_ON_LETTER = re.compile(
+    r".*\b(?:answer|choice|option)\s*(?:is|:|must be|would be)\s*(?:option\s+)?\(?\[?([A-Z])[\])]?\.?"
+)
+# Capital letters that may be labels; the pronoun and an article before a word are none.
+_LABELS = re.compile(r"(?<![\w'.])(?:A(?!\s+(?!and\b|or\b|nor\b)[a-z])|[B-HJ-Z]|I(?=[).,:]))(?![\w'])")
+_LETTERS_ONLY = re.compile(r"\(?[A-Z]\)?(?:[\s,;./&]+(?:and\s+)?\(?[A-Z]\)?)+\.?")
+_RUN_OF_LABELS = re.compile(r"[A-Z]{2,}")
+_ALL = frozenset({"all", "both", "every", "everything", "any"})
+_BETWEEN = frozenset(ascii_lowercase) | {
+    "and",
+    "or",
+    "nor",
+    "both",
+    "either",
+    "neither",
+    "the",
+    "answer",
+    "option",
+    "is",
+}
+_PROSE = 4
+"""Words of its own from which an answer that names two options may argue for one of them; a judge has to read it."""
+_OWN_LABEL = re.compile(r"\s*(?:\(([A-Za-z])\)|([A-Za-z])[.):])\s+(?=\S)")
+# Words that may stand before an option in a sentence that commits to it.
+_COPULA = frozenset({"is", "are", "was", "were", "be", "option", "choose", "choice", "answer"})
+
+
+def option_texts(choices: Sequence[str]) -> tuple[str, ...]:
+    """Return the options without labels of their own ("A. red", "(B) blue"), if all carry the label of their place."""
+    labels = [_OWN_LABEL.match(choice) for choice in choices]
+    if choices and all(
+        match is not None and (match[1] or match[2]).upper() == letter
+        for match, letter in zip(labels, ascii_uppercase, strict=False)
+    ):
+        return tuple(choice[match.end() :].strip() for choice, match in zip(choices, labels, strict=True) if match)
+    return tuple(choice.strip() for choice in choices)
+
+
+@lru_cache(maxsize=1024)  # the rollouts of a question are graded one after the other
+def _option_words(choices: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tokens(clean(text)) for text in option_texts(choices))
+
+
+@lru_cache(maxsize=1024)
+def gold_option(gold: str, choices: tuple[str, ...]) -> int | None:
+    """Return the place of the option that a stored answer names by letter or text; None if none or several fit."""
+    texts = _option_words(choices)
+    words = tokens(clean(gold))
+    by_text = {place for place, text in enumerate(texts) if equal(words, text)}
+    letter = re.fullmatch(rf"\s*{_LABEL}\.?\s*", gold)
+    by_letter = set() if letter is None else {_place(letter[1])} & set(range(len(texts)))
+    # Options may be letters themselves; then both readings have to agree.
+    named = by_text | by_letter
+    if not named:
+        named = {place for place, choice in enumerate(choices) if gold.strip() == choice.strip()}
+    return min(named) if len(named) == 1 else None
+
+
+def answer_texts(answers: Sequence[str], choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what stored answers say: the text of an option that one names by its letter, else the answer itself."""
+    texts = option_texts(choices)
+    places = [gold_option(answer, choices) if choices else None for answer in answers]
+    return tuple(answer if place is None else texts[place] for answer, place in zip(answers, places, strict=True))
+
+
+def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
+    """Return the place of the one option that a cleaned prediction commits to; None if that is not clear.
+
+    A place beyond the options stands for a letter that no option has.
+    """
+    texts = _option_words(choices)
+    for text in dict.fromkeys((prediction, without_lead(prediction))):
+        place = _meant(text, texts)
+        if place is not None:
+            return place
+    words = tokens(prediction)
+    match = _ENDS_ON_LETTER.fullmatch(prediction)
+    if match is not None and _mentioned(prediction, texts) == {_place(match[1])} and not _open(words):
+        return _place(match[1])
+    return _in_sentence(words, texts)
+
+
+def commits_to_none(prediction: str, choices: tuple[str, ...]) -> str | None:
+    """Return why a cleaned prediction that means no one option is no answer; None if it may still be one."""
+    texts = _option_words(choices)
+    words = tokens(prediction)
+    own = frozenset(word for text in texts for word in text)
+    if not words:
+        return "empty"
+    if refuses(prediction):
+        return "abstained"
+    if corrects(prediction):
+        return "corrected"
+    mentioned = _mentioned(prediction, texts)
+    if len(mentioned) > 1 and len(mentioned) < len(texts) and len(set(words) - own - _BETWEEN) >= _PROSE:
+        return None
+    if len(mentioned) > 1 or _all_labels(prediction, len(texts)) or words[0] in _ALL - own:
+        return "several_options"
+    if steers(prediction):
+        return "about_grading"
+    if not own.issuperset(NEGATIONS.intersection(words)) or negates(words):
+        return "negated"
+    return None if own.issuperset(HEDGES.intersection(words)) else "hedged"
+
+
+def meant_letter(prediction: str) -> str | None:
+    """Return the letter that a cleaned prediction commits to when the options are not known."""
+    text = without_lead(prediction)
+    match = _LETTER.fullmatch(text)
+    if match:
+        return match[1].upper()
+    match = _LETTER_AND_TEXT.fullmatch(text)
+    # A second capital may be a second answer.
+    if match is None or _open(tokens(text)) or re.search(r"\b[A-Z]\b", match[5]):
+        return None
+    return _first(match).upper()
+
+
+def several_letters(prediction: str) -> str | None:
+    """Return why a text is no answer if it is nothing but letters of options that are not known, several of them."""
+    return "several_options" if _LETTERS_ONLY.fullmatch(prediction) else None
+
+
+def _meant(text: str, options: Sequence[tuple[str, ...]]) -> int | None:
+    words = tokens(text)
+    by_text = {place for place, option in enumerate(options) if equal(words, option)}
+    match = _LETTER.fullmatch(text)
+    by_letter = set() if match is None else {_place(match[1])}
+    named = by_text | by_letter
+    if named:
+        return min(named) if len(named) == 1 else None
+    match = _LETTER_AND_TEXT.fullmatch(text)
+    if match is not None:
+        return _agreed(_place(_first(match)), tokens(match[5]), options)
+    match = _TEXT_AND_LETTER.fullmatch(text)
+    if match is not None:
+        return _agreed(_place(match[2]), tokens(match[1]), options)
+    match = _REASON.fullmatch(text)
+    if match is not None and not any(contains(words, option) for option in _others(_place(match[1]), options)):
+        return None if _open(words) else _place(match[1])
+    return None
+
+
+def _agreed(place: int, words: tuple[str, ...], options: Sequence[tuple[str, ...]]) -> int | None:
+    """Return `place` if the text behind its letter is its option's."""
+    return place if place < len(options) and equal(words, options[place]) else None
+
+
+def _in_sentence(words: tuple[str, ...], options: Sequence[tuple[str, ...]]) -> int | None:
+    """Return the option that ends a sentence saying that something is it, if no other option is mentioned."""
+    mentioned = _mentioned_texts(words, options)
+    if len(mentioned) != 1 or _open(words):
+        return None
+    place = mentioned.pop()
+    option = options[place]
+    before = tuple(word for word in words[: -len(option)] if word not in {"a", "an", "the"})
+    ends = words[-len(option) :] == option and bool(before) and before[-1] in _COPULA
+    return place if ends else None
+
+
+def _mentioned(text: str, options: Sequence[tuple[str, ...]]) -> set[int]:
+    """Return the places of all options that a text names, by letter or text."""
+    by_letter = {_place(letter) for letter in _LABELS.findall(text)}
+    return {place for place in by_letter if place < len(options)} | _mentioned_texts(tokens(text), options)
+
+
+def _mentioned_texts(words: tuple[str, ...], options: Sequence[tuple[str, ...]]) -> set[int]:
+    places = [place for place, option in enumerate(options) if contains(words, option)]
+    # "dark red" mentions "red" as well, but means itself.
+    return {
+        place
+        for place in places
+        if not any(
+            len(options[other]) > len(options[place]) and contains(options[other], options[place]) for other in places
+        )
+    }
+
+
+def _all_labels(text: str, count: int) -> bool:
+    """Return whether a text is a run of labels, such as ABCD."""
+    return _RUN_OF_LABELS.fullmatch(text) is not None and all(_place(letter) < count for letter in text)
+
+
+def _open(words: tuple[str, ...]) -> bool:
+    return hedged(words) or negated(words)
+
+
+def _others(place: int, options: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return [option for other, option in enumerate(options) if other != place]
+
+
+def _first(match: re.Match[str]) -> str:
+    return next(group for group in match.groups()[:4] if group is not None)
+
+
+def _place(letter: str) -> int:
+    return ascii_uppercase.index(letter.upper())

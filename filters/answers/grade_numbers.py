@@ -1,0 +1,202 @@
+"""Grading a number: with its unit, within its tolerance, and only where one number is all that is said."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+from functools import lru_cache
+
+from filters.answers.evasion import refuses
+from filters.answers.number_evasion import (
+    CHANGING,
+    OPEN_NUMBER,
+    OTHER_NUMBERS,
+    WORDS,
+    denies,
+    is_plain,
+    no_number,
+    says_another,
+)
+from filters.answers.quantities import NUMERAL, Number, read_number, within
+from filters.answers.ranges import read_compound, read_range
+from filters.answers.text import Grade, without_lead
+from filters.answers.units import conversion, is_unit
+
+# A sentence says its number first or after a verb: "5 dots on the map", "the total is 5 km long".
+_NUMBER_IN_SENTENCE = re.compile(
+    r"(?:.*\b(?:is|are|was|were|equals|be|total|see|counted|count|shows|has|have|contains)\s*:?\s*|.*[:=]\s*)?"
+    rf"(?P<number>[+-]?\s?[$€£]?{NUMERAL})"
+    r"(?P<rest>\s?%|(?:\s+[^\W\d_](?:[^\W\d_]|['-])*)*[.!]?)",
+    re.IGNORECASE,
+)
+# Numbers that are told together: 3:4, 12:30, 1920x1080.
+_RATIO = re.compile(r"[0-9]+(?:[.,][0-9]+)?(?:\s?[:/x\u00d7]\s?[0-9]+(?:[.,][0-9]+)?)+")
+_EQUALS = re.compile(r"(?<![!<>~=])=(?!=)")
+_LETTER_UNITS = frozenset({"a", "v", "w", "n", "j", "byte", "bit"})
+"""In an answer to a question without a unit, "5 A" may be a name."""
+_CALENDAR = frozenset({"month", "year", "decade", "century"})
+"""About as long as so many days, but not exactly."""
+_HOMONYMS = ({"lb", "£"}, {"°", "°c"}, {"°", "°f"}, {"oz", "ml"})
+
+
+def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:
+    """Grade cleaned text against one stored number; `tolerance` is relative, None asks for the exact value."""
+    if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
+        return Grade("undecided", "bad_tolerance")
+    share = None if tolerance is None else _exact(tolerance)
+    target = read_number(gold) or read_compound(gold)
+    if target is None:
+        return _grade_range(said, gold, share)
+    margin = None if share is None else share * abs(target.value)
+    bare = _result(without_lead(said))
+    number = read_number(bare) or read_compound(bare)
+    if number is not None:
+        return _compare(number, target, margin)
+    if is_plain(said):
+        grade = _grade_sentence(bare, target, margin)
+        if grade.verdict != "undecided":
+            return grade
+    refused = no_number(said, bare)
+    if refused is not None:
+        return refused
+    if denies(said, target.value):
+        return Grade("wrong", "negated")
+    if says_another(bare, target.value, margin):
+        return Grade("wrong", "number_differs")
+    if OPEN_NUMBER.search(said):
+        return Grade("undecided", "open")
+    return _grade_sentence(bare, target, margin)
+
+
+@lru_cache(maxsize=64)  # a data set has a few tolerances
+def _exact(tolerance: float) -> Fraction:
+    return Fraction(str(tolerance))
+
+
+def _result(text: str) -> str:
+    """Return the side of an equation that is its result: "120 - 80 = 40" says 40."""
+    if "=" not in text:
+        return text
+    sides = _EQUALS.split(text)
+    return sides[1].strip() if len(sides) == 2 else text  # noqa: PLR2004 - one equals sign
+
+
+def _grade_range(said: str, gold: str, share: Fraction | None) -> Grade:
+    """Grade against a stored answer that is no single number: a range, or what only equals itself ("3:4")."""
+    bare = without_lead(said)
+    wanted = read_range(gold)
+    if _compact(bare) == _compact(gold) and (wanted is not None or _RATIO.fullmatch(gold)):
+        return Grade("right", "equal_as_written")
+    if refuses(said):
+        return Grade("wrong", "abstained")
+    if wanted is None:
+        return Grade("undecided", "gold_unread")
+    ends = read_range(bare)
+    if ends is None:
+        single = read_number(bare) is not None or not any(map(str.isdigit, said))
+        return Grade("wrong", "not_the_range") if single else Grade("undecided", "not_one_range")
+    margins = [None if share is None else share * abs(end.value) for end in wanted]
+    grades = [_compare(end, target, margin) for end, target, margin in zip(ends, wanted, margins, strict=True)]
+    if all(grade.verdict == "right" for grade in grades):
+        return Grade("right", "range_equal")
+    return next((grade for grade in grades if grade.verdict == "wrong"), Grade("undecided", "range_unclear"))
+
+
+def _compact(text: str) -> str:
+    return "".join(text.casefold().split()).rstrip(".")
+
+
+def _grade_sentence(said: str, target: Number, margin: Fraction | None) -> Grade:
+    """Grade a sentence by the one number in it ("There are 5 dots on the map")."""
+    match = _NUMBER_IN_SENTENCE.fullmatch(said)
+    words = WORDS.findall(said.lower())
+    if match is None or re.search("[0-9]", said[: match.start("number")]) or not OTHER_NUMBERS.isdisjoint(words):
+        return Grade("undecided", "not_one_number")
+    if not CHANGING.isdisjoint(match["rest"].lower().strip(".!").split()):
+        return Grade("undecided", "not_one_number")
+    # The word behind a number may be a unit that changes it; one that `read_number` refuses is none.
+    following = match["rest"].strip().partition(" ")[0].strip(".,;!")
+    number = read_number(f"{match['number']} {following}".strip())
+    if number is None:
+        return Grade("undecided", "not_one_number")
+    return _compare(number, target, margin)._replace(rule="number_in_sentence")
+
+
+def _compare(number: Number, target: Number, margin: Fraction | None) -> Grade:
+    """Compare two numbers with their units; `margin` is absolute, None asks for equality."""
+    if "%" in {number.unit, target.unit} and "" in {number.unit, target.unit}:
+        return _compare_percent(number, target, margin)
+    factor = _factor(number, target)
+    if factor is None:
+        return _grade_unit(number, target, margin)
+    if number.unit in _LETTER_UNITS and not target.unit:
+        return Grade("undecided", "unit_or_name")
+    value = number.value * factor
+    if within(value, target.value, margin):
+        return _right_or_about(number, margin)
+    # Where a whole number is stored, 1,000 is a thousand; 5 M may be metres all the same.
+    if (
+        number.other is not None
+        and (target.decimals or number.decimals)
+        and within(number.other * factor, target.value, margin)
+    ):
+        return Grade("undecided", "ambiguous_separator")
+    if target.other is not None and number.decimals and within(value, target.other, margin):
+        return Grade("undecided", "ambiguous_separator")
+    if factor != 1 and abs(value - target.value) <= abs(target.value) / 100:
+        # Nobody converts miles exactly.
+        return Grade("undecided", "converted")
+    if margin is None and _rounds_to(target, value, number.decimals):
+        return Grade("undecided", "rounded")
+    return Grade("wrong", "number_differs")
+
+
+def _grade_unit(number: Number, target: Number, margin: Fraction | None) -> Grade:
+    """Grade two numbers whose units do not convert; the name of what is counted may be a synonym ("cars")."""
+    units = {number.unit, target.unit}
+    if units & _CALENDAR and any(conversion(unit, "d") for unit in units):
+        return Grade("undecided", "calendar")
+    open_name = units in _HOMONYMS or not all(map(is_unit, units))
+    near = within(number.value, target.value, margin)
+    return Grade("undecided" if near and open_name else "wrong", "unit_differs")
+
+
+def _right_or_about(number: Number, margin: Fraction | None) -> Grade:
+    if number.about and margin is None:
+        return Grade("undecided", "about")
+    return Grade("right", "number_equal" if margin is None else "number_within_tolerance")
+
+
+def _factor(number: Number, target: Number) -> Fraction | None:
+    """Return what turns the number into the unit of the target; None if they measure different things.
+
+    A unit that only one side states is taken for the other's too: the question asks in some unit.
+    """
+    if number.unit == target.unit or not number.unit or not target.unit:
+        return Fraction(1)
+    return conversion(number.unit, target.unit)
+
+
+def _compare_percent(number: Number, target: Number, margin: Fraction | None) -> Grade:
+    """Compare a percentage with a bare number: "5%" may be stored as 5 or as 0.05.
+
+    A bare gold above 1 is a figure in percent, below it a share; the other reading of each is not taken.
+    """
+    share = number.value / 100 if number.unit == "%" else number.value * 100
+    as_figure = within(number.value, target.value, margin)
+    as_share = within(share, target.value, margin)
+    if not as_figure and not as_share:
+        return Grade("wrong", "number_differs")
+    if not number.unit and as_figure and abs(target.value) <= 1:
+        # 0.25 is a quarter as well, and 0.25 % may be meant.
+        return Grade("undecided", "percent_or_share")
+    expected = as_share if not target.unit and abs(target.value) <= 1 else as_figure
+    if expected or target.unit == "%":
+        return _right_or_about(number, margin)
+    return Grade("undecided", "percent_or_share")
+
+
+def _rounds_to(target: Number, value: Fraction, decimals: int) -> bool:
+    """Return whether the value is the target, rounded to at least two decimals."""
+    return 2 <= decimals < target.decimals and round(target.value, decimals) == value  # noqa: PLR2004 - said above

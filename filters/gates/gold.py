@@ -1,0 +1,155 @@
+"""Suspected wrong gold: several attempts agree on another answer than the stored one.
+
+That a model fails a question k times is no evidence against its label, even if it says the same each time: the gates
+chose the question because that model fails it, and a habit (a blurred label misread alike, the wrong way to measure)
+looks like agreement. What counts first are other models, which nobody chose for being wrong, and of their attempts
+those that looked closer. The model of the gates may join them; that it says something else is no objection.
+
+How the numbers were chosen: by all rollouts of the demo with 400 questions, once as they are and once with 240 answers
+swapped, base and teacher of one family, the rule asked after each attempt of the teacher as synthesis does. It doubted
+233 of the 240 (97.1 % [94.1 %, 98.6 %]) and none of the 400 ([0 %, 1.0 %]). With base and teacher taken for two
+families they are 154 and 0: the base model has to come upon the same answer itself. The plain reading of "several
+agree", three of the base model alone, would have doubted 226 of the 258 sound questions that reached gate 2, and still
+106 if only attempts with a call counted.
+
+A teacher that is no better than the base model and has its habits does much the same: with the base model's rollouts in
+the teacher's place 88 of the 258 are doubted, and 22 where they pass for those of another family. Two families that do
+not share their errors are what makes a suspicion worth a person's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+from pydantic import Field
+
+from filters.answers import grade
+from filters.answers.chance import chance, guess_floor
+from filters.answers.evasion import refuses
+from filters.answers.text import clean
+from filters.base import Settings
+from pipeline.records import Mode, Question, Verdict
+
+VERSION = 1
+
+REASON: Final = "suspected_wrong_gold"
+"""Of a question that is suspect; there is no other."""
+
+NEAR = 2
+"""Tolerances from the stored number within which another is no contradiction: the measurement that was stored and
+the one that speaks against it may each be off by one."""
+
+
+class GoldSettings(Settings):
+    """How much agreement makes a stored answer suspect."""
+
+    enabled: bool = True
+    min_attempts: int = Field(default=3, ge=2)
+    """Agreeing attempts of models that the gates did not choose by, in which a call ran and showed something. Two of
+    those who guess among a few likely answers, as telephone codes are, agree too often."""
+    min_families: int = Field(default=2, ge=1)
+    """Model families among all that agree, the model of the gates included: models of one family share their data, and
+    blind spots with them. 1 is for those who have one family alone; what it finds is labelled `single_family`."""
+    min_share: float = Field(default=2 / 3, gt=0.5, le=1)
+    """Of all attempts like those of `min_attempts`: a majority that one more attempt does not overturn."""
+
+
+class Attempt(NamedTuple):
+    """One graded attempt at a question. One of the blind arm saw nothing, and is none."""
+
+    answer: str
+    verdict: Verdict
+    family: str
+    """Of the model."""
+    mode: Mode
+    informed: bool
+    """Some call ran and showed something before the answer."""
+    model: str
+    """Its revision. A model that was asked without tools is one that the gates chose by."""
+
+
+class Agreement(NamedTuple):
+    """What speaks against a stored answer."""
+
+    answer: str
+    """As one of the attempts wrote it."""
+    agreeing: int
+    valid: int
+    """Attempts with a verdict."""
+    families: tuple[str, ...]
+    """Of the agreeing attempts, sorted."""
+    single_family: bool
+
+
+def suspect(question: Question, attempts: Sequence[Attempt], settings: GoldSettings) -> Agreement | None:
+    """Return the agreement against the stored answer, None where there is too little of it.
+
+    Where the answer is easily guessed, as yes or no are, more have to agree than luck explains (`guess_floor`); and
+    always more than there are attempts that agree with the stored answer. The order of attempts does not matter.
+    """
+    valid = [attempt for attempt in attempts if attempt.verdict != "unknown"]
+    # Gate 1 asks without tools, and nobody else does.
+    chosen_by = {attempt.model for attempt in attempts if attempt.mode == "plain"}
+    closer = [attempt for attempt in valid if attempt.informed and attempt.model not in chosen_by]
+    floor = max(settings.min_attempts, guess_floor(len(closer), chance(question)))
+    if not settings.enabled or sum(attempt.verdict == "wrong" for attempt in closer) < floor:
+        return None  # before anything is compared, as nearly all questions are sound
+    group = _largest(question, valid, closer)
+    families = tuple(sorted({attempt.family for attempt in group.all}))
+    enough = (
+        len(group.closer) >= max(floor, settings.min_share * len(closer))
+        and len(group.all) > sum(attempt.verdict == "right" for attempt in valid)
+        and len(families) >= settings.min_families
+    )
+    if not enough:
+        return None
+    return Agreement(group.answer, len(group.all), len(valid), families, single_family=len(families) == 1)
+
+
+class _Group(NamedTuple):
+    """Attempts graded wrong that give one answer."""
+
+    answer: str
+    closer: Sequence[Attempt]
+    all: Sequence[Attempt]
+
+
+def _largest(question: Question, valid: Sequence[Attempt], closer: Sequence[Attempt]) -> _Group:
+    """Return the answer that most of `closer` give, and who gives it. Of equals, the first by spelling.
+
+    Agreement within a tolerance is not transitive, so that there are no classes: each answer has its own group.
+    """
+    given = sorted({attempt.answer for attempt in closer if attempt.verdict == "wrong"})
+    groups = [
+        _Group(answer, _giving(question, answer, closer), _giving(question, answer, valid))
+        for answer in given
+        if _contradicts(question, answer)
+    ]
+    return max(groups, key=lambda group: (len(group.closer), len(group.all)), default=_Group("", (), ()))
+
+
+def _giving(question: Question, answer: str, attempts: Iterable[Attempt]) -> Sequence[Attempt]:
+    wrong = [attempt for attempt in attempts if attempt.verdict == "wrong"]
+    same = {said for said in {attempt.answer for attempt in wrong} if _agree(question, answer, said)}
+    return [attempt for attempt in wrong if attempt.answer in same]
+
+
+def _agree(question: Question, one: str, other: str) -> bool:
+    """Return whether either answer is right if the other is stored: a sentence and the name in it are not symmetric."""
+    return one == other or any(
+        _is_right(question, said, (stored,), question.tolerance) for said, stored in ((one, other), (other, one))
+    )
+
+
+def _contradicts(question: Question, answer: str) -> bool:
+    """Return whether an answer that was graded wrong gives another one, and not merely none or an imprecise one."""
+    said, tolerance = clean(answer), question.tolerance
+    if not said or refuses(said):
+        return False
+    return tolerance is None or not _is_right(question, answer, question.answers, NEAR * tolerance)
+
+
+def _is_right(question: Question, said: str, stored: Sequence[str], tolerance: float | None) -> bool:
+    result = grade(said, stored, question.answer_type, tolerance=tolerance, choices=question.choices)
+    return result.verdict == "right"

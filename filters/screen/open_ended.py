@@ -1,0 +1,167 @@
+"""Multiple choice: asked without its options where it can stand without them, else with them in an order of our own.
+
+An open question cannot be guessed. But a stem such as "Which of these is correct?" is none without its options,
+and an answer that only the options narrow down ("dog", where a spaniel is seen) is not the only right one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from string import ascii_uppercase
+from typing import Literal
+
+from filters.answers import grade
+from filters.answers.choices import gold_option, option_texts
+from filters.answers.quantities import read_number
+from filters.answers.text import clean, equal, tokens
+from filters.base import Rule
+from filters.screen.option_order import about_options, option_order, stem_of
+from filters.screen.questions import VERSION, QuestionSettings, verifiable
+from pipeline.identity import Json, parse_json
+from pipeline.records import AnswerType, Decision, Question
+
+OpenReason = Literal["needs_options", "unverifiable_answer"]
+
+_OPEN: Rule[OpenReason] = Rule("open_ended", VERSION)
+
+SHUFFLED = "shuffled_from"
+"""Key in `meta` of a question whose options stand in an order that was drawn."""
+KEPT = "kept_from"
+"""Key in `meta` of a question whose options had to stay in its source's order."""
+CONVERTED = "converted_from"
+"""Key in `meta` of a question that is asked without the options of its source."""
+
+# What a stem says when it cannot be understood without its options.
+_NEEDS_OPTIONS = re.compile(
+    r"\bwhich (?:(?:one|two|three|ones) )?(?:of|among|from)\b|\bwhat of the\b|\bthe following\b"
+    r"|\b(?:one|all|none|any|each|both|either|neither) of (?:the|these|those|them)\b"
+    r"|\b(?:options?|choices?|alternatives?)\b"
+    r"|\b(?:listed|shown|given|mentioned|stated|described|provided) (?:above|below)\b"
+    r"|\b(?:above|below) (?:statements?|answers?)\b"
+    r"|\bwhich (?:\w+ ){0,2}(?:statements?|sentences?|descriptions?|captions?|claims?)\b"
+    r"|\b(?:correct|incorrect|true|false|right|wrong|best|accurate) (?:\w+ )?"
+    r"(?:statements?|descriptions?|captions?|answers?)\b"
+    r"|\b(?:is|are) (?:\w+ )?(?:true|false|correct|incorrect|not true|not correct)\b"
+    r"|\b(?:is|are) (?:right|wrong|best)\s*\?|\b(?:except|most likely|best describes?)\b"
+    r"|\b(?:select|choose|pick|tick|circle the)\b|_{2,}|\b[A-E]\) ",
+    re.IGNORECASE,
+)
+# An option that says that there is no answer: right only as one of several.
+_NO_ANSWER = re.compile(
+    r"\b(?:cannot|can ?not|can't|could not) be (?:determined|known|answered|told)\b|\bnot enough information\b"
+    r"|\b(?:insufficient|no) (?:information|data)\b|\bimpossible to (?:tell|say|know)\b",
+    re.IGNORECASE,
+)
+
+_DEFAULTS = QuestionSettings()
+
+
+def to_open_ended(question: Question, settings: QuestionSettings = _DEFAULTS) -> tuple[Question | None, Decision]:
+    """Return the question in the form in which it is asked, and the decision on the row; None where it cannot be.
+
+    One that has no options is returned as it is, and so is one that was returned by this function. Another is
+    asked without its options where its stem does not refer to them, no other option would be right as well, and
+    its answer can be checked without them. Else they are kept, in an order drawn by the id (see `option_order`),
+    and the answers are letters; a benchmark's metric that the source names goes, since it does not read letters.
+    Both have an id of their own and say in `meta` what they were made from.
+
+    Rejected as `needs_options`: options are asked for and there are none, or more than letters. Rejected as
+    `unverifiable_answer`: a stored answer names no option, or two options say the same and only one of them is
+    stored as right, so that one who sees the answer cannot know which of them to name.
+    """
+    if not question.choices:
+        if question.answer_type == "choice":
+            return None, _OPEN.reject(question.id, "needs_options")
+        return question, _OPEN.keep(question.id)
+    if not {SHUFFLED, KEPT}.isdisjoint(_meta(question)):
+        return question, _OPEN.keep(question.id)
+    if len(question.choices) > len(ascii_uppercase):
+        return None, _OPEN.reject(question.id, "needs_options")
+    options = option_texts(question.choices)
+    right = _right_options(question, options)
+    if not right:
+        return None, _OPEN.reject(question.id, "unverifiable_answer")
+    stem = stem_of(question.text, options)
+    opened = _opened(question, stem, options, min(right)) if len(right) == 1 else None
+    if opened is not None and verifiable(opened, settings).outcome == "keep":
+        return opened, _OPEN.keep(question.id)
+    return _with_options(question, stem, options, right), _OPEN.keep(question.id)
+
+
+def _right_options(question: Question, options: Sequence[str]) -> frozenset[int]:
+    """Return the places of the options that the answers name; none if one of them is not named beyond doubt."""
+    named = {gold_option(answer, question.choices) for answer in question.answers}
+    places = frozenset(place for place in named if place is not None)
+    words = [tokens(clean(option)) for option in options]
+    others = [word for place, word in enumerate(words) if place not in places]
+    clear = all(words[place] and not any(equal(other, words[place]) for other in others) for place in places)
+    return places if clear and None not in named else frozenset()
+
+
+def _opened(question: Question, stem: str, options: Sequence[str], place: int) -> Question | None:
+    """Return the question without its options, None if it makes no sense or has several answers without them."""
+    answer, answer_type = options[place], _answer_type(options)
+    if _NEEDS_OPTIONS.search(stem) or about_options(answer) or _NO_ANSWER.search(answer):
+        return None
+    others = (option for other, option in enumerate(options) if other != place)
+    # What the grader would not call wrong may be right: "dog" for "a brown dog", 102 for 100 within 5 %.
+    if any(grade(other, (answer,), answer_type, tolerance=question.tolerance).verdict != "wrong" for other in others):
+        return None
+    before: Json = {"id": question.id, "choices": list(question.choices)}
+    return _rebuilt(question, {CONVERTED: before}, text=stem, answers=(answer,), answer_type=answer_type)
+
+
+def _with_options(question: Question, stem: str, options: Sequence[str], right: frozenset[int]) -> Question:
+    """Return the question with its options in the order in which they are asked."""
+    drawn = option_order(question.id, stem, options)
+    order = range(len(options)) if drawn is None else drawn
+    answers = tuple(letter for letter, place in zip(ascii_uppercase, order, strict=False) if place in right)
+    before: Json = {"id": question.id, "choices": list(question.choices), "answers": list(question.answers)}
+    mark = KEPT if drawn is None else SHUFFLED
+    choices = tuple(options[place] for place in order)
+    return _rebuilt(question, {mark: before}, text=stem, choices=choices, answers=answers, answer_type="choice")
+
+
+def _meta(question: Question) -> dict[str, Json]:
+    meta = parse_json(question.meta)
+    return meta if isinstance(meta, dict) else {"source_meta": meta}
+
+
+def _rebuilt(
+    question: Question,
+    mark: dict[str, Json],
+    *,
+    text: str,
+    choices: tuple[str, ...] = (),
+    answers: tuple[str, ...],
+    answer_type: AnswerType,
+) -> Question:
+    """Return a question made from another; its id is its own. Letters are graded by no benchmark's metric."""
+    meta = _meta(question) | mark
+    if choices:
+        meta.pop("metric", None)
+    return Question.build(
+        source=question.source,
+        source_revision=question.source_revision,
+        source_row=question.source_row,
+        category=question.category,
+        text=text,
+        images=question.images,
+        choices=choices,
+        answers=answers,
+        answer_type=answer_type,
+        tolerance=question.tolerance,
+        licence=question.licence,
+        meta=meta,
+    )
+
+
+def _answer_type(options: Sequence[str]) -> AnswerType:
+    """Return the type of a converted answer, from all options: one number among names is a name."""
+    numbers = [read_number(clean(option)) for option in options]
+    if all(number is not None and number.other is None and not number.about for number in numbers):
+        return "number"
+    if {tokens(clean(option)) for option in options} in ({("yes",), ("no",)}, {("true",), ("false",)}):
+        return "boolean"
+    return "text"
