@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from filters.dedup.contamination import Benchmark
-from flows.recipe import Recipe, SourceUse
+from flows.recipe import DemoSize, Recipe, SourceUse
 from flows.recipe_file import load_recipe
 from pipeline.dialects import by_name
 from pipeline.errors import UsageError
@@ -141,16 +142,21 @@ def open_use(job: Job, use: SourceUse) -> Source:
     """Open one source of the recipe.
 
     Raises:
-        UsageError: as `open_source`.
+        UsageError: as `open_source`; or a source that is as large as it is was given a size.
     """
-    return open_source(
-        use.source,
-        job.store,
-        base=job.recipe_path.parent,
-        questions=use.demo.questions if use.demo else None,
-        seed=use.demo.seed if use.demo else 0,
-        wrong_golds=use.demo.wrong_golds if use.demo else 0.0,
-    )
+    base = job.recipe_path.parent
+    if use.demo is not None:
+        manifest, file = load_manifest(use.source, base)
+        if manifest.kind != "demo":
+            raise UsageError(f"source {manifest.key} ({file}) has the size it has; remove `demo` from its use")
+    return open_source(use.source, job.store, base=base, generate=partial(_generate, use.demo or DemoSize()))
+
+
+def _generate(size: DemoSize, sources: Path) -> Path:
+    # The generator needs the packages of the extra `demo`; nobody else should.
+    from pipeline.demo.corpus.build import generate_demo
+
+    return generate_demo(sources, **size.model_dump())
 
 
 def find_corpus(job: Job, sources: Iterable[Source]) -> Source | None:
@@ -181,7 +187,7 @@ def _named_source(job: Job, name: str, opened: Mapping[str, Source]) -> Source:
     except UsageError as error:
         raise UsageError(f"search.corpus: {error}; sources of this recipe: {', '.join(opened) or 'none'}") from error
     if manifest.key not in opened:
-        return open_source(name, job.store, base=base)
+        return open_source(name, job.store, base=base, generate=partial(_generate, DemoSize()))
     curated = manifest_files(job)[manifest.key]
     if not curated.samefile(file):
         raise UsageError(f"search.corpus: {file} has the key {manifest.key}, as has {curated}; give one another `key`")

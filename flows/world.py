@@ -16,6 +16,8 @@ from flows.recipe import Recipe
 from flows.roles import ReaderRole, Role, ServerRole, calls_by_api, family_of
 from flows.sandboxes import open_sandbox
 from flows.served import Launches, OfflineRole
+from pipeline.demo.reader.model import Reader
+from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.dialects import Dialect, by_name
 from pipeline.identity import canonical_json
 from pipeline.judge_prompts import load_judge_prompts
@@ -24,8 +26,6 @@ from pipeline.models.chat import ChatModel
 from pipeline.models.hosted_model import HostedModel
 from pipeline.models.meter import Meter, Metered, Price
 from pipeline.models.offline import Offline
-from pipeline.models.reader.model import Reader
-from pipeline.models.reader.perceiver import Perceiver
 from pipeline.models.served import Served
 from pipeline.models.server import Server
 from pipeline.models.views import Views

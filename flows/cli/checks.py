@@ -65,6 +65,6 @@ def tell_reader() -> str:
     Raises:
         UsageError: they are not installed.
     """
-    from pipeline.models.reader.ocr import NETWORKS, model_digest
+    from pipeline.demo.reader.ocr import NETWORKS, model_digest
 
     return f"reader: {', '.join(NETWORKS)} ({model_digest()})"

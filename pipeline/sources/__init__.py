@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import UsageError
@@ -10,24 +11,17 @@ from pipeline.sources.manifest import SourceManifest, load_manifest
 
 __all__ = ["Source", "open_source", "read_source"]
 
-DEMO_QUESTIONS = 100
-"""Regular questions of the demo where a recipe does not say."""
+Generate = Callable[[Path], Path]
+"""Makes a generated source below a directory, if it is not there yet, and returns where it is."""
 
 
 def open_source(
-    name_or_path: str,
-    store: Path,
-    *,
-    base: Path | None = None,
-    questions: int | None = None,
-    seed: int = 0,
-    wrong_golds: float = 0.0,
+    name_or_path: str, store: Path, *, base: Path | None = None, generate: Generate | None = None
 ) -> Source:
     """Return a source whose files are on disk and checked.
 
-    `name_or_path` is a name in `manifests/sources`, or the path of such a file, relative to `base`.
-    `questions`, `seed` and `wrong_golds` are for a generated source only, as `demo.build` says; it is built once,
-    under `store/sources/`.
+    `name_or_path` is a name in `manifests/sources`, or the path of such a file, relative to `base`. A source of kind
+    `demo` is made by `generate` under `store/sources/`.
 
     Raises:
         UsageError: the manifest is wrong, or a file is missing or not the one it describes.
@@ -35,21 +29,14 @@ def open_source(
     manifest, file = load_manifest(name_or_path, base)
     match manifest.kind:
         case "demo":
-            size = DEMO_QUESTIONS if questions is None else questions
-            return _generated(manifest, store, size, seed, wrong_golds)
+            if generate is None:
+                raise UsageError(f"source {manifest.key} ({file}) is generated, and cannot be made here")
+            return _generated(manifest, generate(store / "sources"))
         case "jsonl":
-            if questions is not None:
-                raise UsageError(f"source {manifest.key} ({file}) has the size it has; remove `demo` from its use")
             return _given(manifest, file)
 
 
-def _generated(manifest: SourceManifest, store: Path, questions: int, seed: int, wrong_golds: float) -> Source:
-    # The generator needs the packages of the extra `demo`; nobody else should.
-    from pipeline.sources.demo.build import build_demo, settings_digest
-
-    # Half of the digest names a directory well enough; it decides nothing else.
-    directory = store / "sources" / f"demo-{settings_digest(questions, seed, wrong_golds)[:32]}"
-    build_demo(directory, questions, seed, wrong_golds)
+def _generated(manifest: SourceManifest, directory: Path) -> Source:
     description = read_description(directory)
     check_files(directory, description.files, directory / DESCRIPTION, f"delete {directory}, and it is made again")
     return _source(manifest, description.revision, directory)

@@ -4,11 +4,11 @@
 
 Prints, by print size, the share of labels that are read exactly from the view of a whole sheet, from that of
 half a sheet, and from a crop at native size: city names, ICAO codes, numbers and element symbols. The bands of
-`pipeline/sources/demo/bands.py` are chosen from this table.
+`pipeline/demo/corpus/bands.py` are chosen from this table.
 
 Then prints how many readings of the whole sheet's view are right, by the probability of their least certain
 character and by the height of the line: of all kinds but symbols. A careful reader answers without a closer look
-where that was always (`SURE` and `LARGE` in `pipeline/models/reader/careful_looking.py`). Takes about five minutes.
+where that was always (`SURE` and `LARGE` in `pipeline/demo/reader/careful_looking.py`). Takes about five minutes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from pipeline.demo.corpus.canvas import SHEET, new_sheet, seeded, text_width, write
+from pipeline.demo.corpus.facts import elements
+from pipeline.demo.corpus.packages import read_csv
+from pipeline.demo.reader.careful_looking import LARGE
 from pipeline.images import Size, ViewRule, view_size
-from pipeline.models.reader.careful_looking import LARGE
-from pipeline.sources.demo.canvas import SHEET, new_sheet, seeded, text_width, write
-from pipeline.sources.demo.facts import elements
-from pipeline.sources.demo.packages import read_csv
 
 SIZES = (13, 15, 17, 19, 22, 24, 26, 28, 30, 33, 36, 40, 44)
 SHEETS = 3
@@ -96,7 +96,7 @@ def _certainties(image: Image.Image, labels: Sequence[Label]) -> Iterator[Readin
     """Yield the likeliest reading of each label that is found in the view."""
     import numpy as np
 
-    from pipeline.models.reader.ocr import read_text
+    from pipeline.demo.reader.ocr import read_text
 
     view = np.asarray(image.resize(view_size(Size(*SHEET), RULE), Image.Resampling.BICUBIC))
     for line in read_text(view).boxes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from filters.gates.rules import GateSettings, Routing
 from flows.curate import curate
 from flows.inputs import make_job
 from flows.progress import SilentProgress
+from pipeline.demo.corpus.build import generate_demo
 from pipeline.records import Decision, GateCount
 from tests.support.command import DEMO
 
@@ -86,7 +88,7 @@ def asked(recipe: Path, out: Path, store: Path) -> dict[str, str]:
 def test_exchanging_every_stored_answer_changes_no_request_and_no_response(tmp_path: Path) -> None:
     from pipeline.sources import open_source
 
-    made = open_source("demo", tmp_path / "demo", questions=24).directory
+    made = open_source("demo", tmp_path / "demo", generate=partial(generate_demo, questions=24)).directory
     true = asked(corpus(tmp_path / "true", made, exchanged=False), tmp_path / "a", tmp_path / "store-a")
     # The second run perceives again, too: nothing but the answers differs.
     false = asked(corpus(tmp_path / "false", made, exchanged=True), tmp_path / "b", tmp_path / "store-b")

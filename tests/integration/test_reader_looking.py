@@ -9,16 +9,16 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
+from pipeline.demo import vocabulary
+from pipeline.demo.reader.grammar import TABLE_CITY
+from pipeline.demo.reader.model import Policy, Reader
+from pipeline.demo.reader.perceiver import Perceiver
+from pipeline.demo.vocabulary import COLOURS
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.dialects.turns import Parsed
 from pipeline.identity import parse_json
 from pipeline.images import ViewRule, encode_png, make_view
 from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View
-from pipeline.models.reader.grammar import TABLE_CITY
-from pipeline.models.reader.model import Policy, Reader
-from pipeline.models.reader.perceiver import Perceiver
-from pipeline.sources.demo import grammar
-from pipeline.sources.demo.palette import COLOURS
 from pipeline.store.blobs import BlobStore
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
@@ -99,14 +99,14 @@ def answers(parsed: list[Parsed]) -> list[str]:
 @pytest.mark.parametrize(
     ("question", "answer", "steps"),
     [
-        (grammar.TABLE_ICAO.format(colour="red"), "EHRD", ("red square", "upper left part", "EHRD")),
-        (grammar.MAP_LABEL.format(colour="red", shape="square"), "Rotterdam", ("Right of it", "Rotterdam")),
+        (vocabulary.TABLE_ICAO.format(colour="red"), "EHRD", ("red square", "upper left part", "EHRD")),
+        (vocabulary.MAP_LABEL.format(colour="red", shape="square"), "Rotterdam", ("Right of it", "Rotterdam")),
         (
-            grammar.CHART_DIFFERENCE.format(colour1="orange", colour2="purple"),
+            vocabulary.CHART_DIFFERENCE.format(colour1="orange", colour2="purple"),
             "5.25",
             ("orange bar", "12.5", "purple bar", "7.25", "minus", "is 5.25"),
         ),
-        (grammar.DOT_COUNT.format(colour="magenta"), "9", ("3 lower left", "3 lower right", "9")),
+        (vocabulary.DOT_COUNT.format(colour="magenta"), "9", ("3 lower left", "3 lower right", "9")),
     ],
 )
 def test_in_plain_mode_every_step_to_the_answer_is_described(
@@ -119,7 +119,7 @@ def test_in_plain_mode_every_step_to_the_answer_is_described(
 
 
 def test_in_plain_mode_what_is_illegible_is_called_so(perceiver: Perceiver, view: View) -> None:
-    for turn in turns(perceiver, view, grammar.TABLE_ICAO.format(colour="green")):
+    for turn in turns(perceiver, view, vocabulary.TABLE_ICAO.format(colour="green")):
         assert turn.action == "answer"
         assert "clear enough" not in turn.think
         assert any(doubt in turn.think for doubt in ("cannot make out", "most likely", "nearest"))
@@ -128,9 +128,9 @@ def test_in_plain_mode_what_is_illegible_is_called_so(perceiver: Perceiver, view
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
-        (grammar.TABLE_ICAO.format(colour="red"), "EHRD"),
-        (grammar.MAP_LABEL.format(colour="red", shape="square"), "Rotterdam"),
-        (grammar.CHART_SUM.format(colour1="orange", colour2="purple"), "19.75"),
+        (vocabulary.TABLE_ICAO.format(colour="red"), "EHRD"),
+        (vocabulary.MAP_LABEL.format(colour="red", shape="square"), "Rotterdam"),
+        (vocabulary.CHART_SUM.format(colour1="orange", colour2="purple"), "19.75"),
         (TABLE_CITY.format(colour="red") + OPTIONS, "C"),
     ],
 )
@@ -143,9 +143,9 @@ def test_what_is_legible_as_shown_needs_no_call(perceiver: Perceiver, view: View
 @pytest.mark.parametrize(
     "question",
     [
-        grammar.TABLE_ICAO.format(colour="green"),
-        grammar.MAP_LABEL.format(colour="green", shape="square"),
-        grammar.DOT_COUNT.format(colour="magenta"),
+        vocabulary.TABLE_ICAO.format(colour="green"),
+        vocabulary.MAP_LABEL.format(colour="green", shape="square"),
+        vocabulary.DOT_COUNT.format(colour="magenta"),
         TABLE_CITY.format(colour="green") + OPTIONS,
     ],
 )
@@ -154,7 +154,7 @@ def test_what_is_not_is_looked_at_with_a_call(perceiver: Perceiver, view: View, 
 
 
 def test_a_value_that_one_bar_lacks_is_not_answered_at_once(perceiver: Perceiver, view: View) -> None:
-    question = grammar.CHART_SUM.format(colour1="orange", colour2="blue")  # nothing is printed above the blue square
+    question = vocabulary.CHART_SUM.format(colour1="orange", colour2="blue")  # nothing is printed above the blue square
     assert {turn.action for turn in turns(perceiver, view, question, tools=True)} == {"python"}
 
 

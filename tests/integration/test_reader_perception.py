@@ -10,6 +10,13 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
+from pipeline.demo import vocabulary
+from pipeline.demo.reader import programs
+from pipeline.demo.reader.colours import MODEL
+from pipeline.demo.reader.model import Policy, Reader
+from pipeline.demo.reader.perceiver import Perceiver
+from pipeline.demo.reader.places import Part
+from pipeline.demo.vocabulary import COLOURS
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.dialects.deepeyesv2_observations import image_search_observation
 from pipeline.dialects.turns import Parsed
@@ -17,27 +24,20 @@ from pipeline.errors import InfrastructureError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.images import ViewRule, encode_png, make_view
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text, View
-from pipeline.models.reader import cells
-from pipeline.models.reader.colours import MODEL
-from pipeline.models.reader.model import Policy, Reader
-from pipeline.models.reader.perceiver import Perceiver
-from pipeline.models.reader.places import Part
-from pipeline.sources.demo import grammar
-from pipeline.sources.demo.palette import COLOURS
 from pipeline.store.blobs import BlobStore, write_atomic
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
-RED = grammar.MAP_LABEL.format(colour="red", shape="square")
-BLUE = grammar.MAP_LABEL.format(colour="blue", shape="square")
+RED = vocabulary.MAP_LABEL.format(colour="red", shape="square")
+BLUE = vocabulary.MAP_LABEL.format(colour="blue", shape="square")
 QUESTIONS = [
     RED,
-    grammar.TABLE_ELEVATION.format(colour="red"),
-    grammar.TABLE_ICAO.format(colour="red"),
-    grammar.CHART_SUM.format(colour1="red", colour2="blue"),
-    grammar.REGION_RATIO.format(colour1="red", colour2="blue"),
-    grammar.DOT_COUNT.format(colour="blue"),
-    grammar.OUTLINE_FACT.format(fact=grammar.FACTS[0]),
-    grammar.ELEMENT_FACT.format(colour="red"),
+    vocabulary.TABLE_ELEVATION.format(colour="red"),
+    vocabulary.TABLE_ICAO.format(colour="red"),
+    vocabulary.CHART_SUM.format(colour1="red", colour2="blue"),
+    vocabulary.REGION_RATIO.format(colour1="red", colour2="blue"),
+    vocabulary.DOT_COUNT.format(colour="blue"),
+    vocabulary.OUTLINE_FACT.format(fact=vocabulary.FACTS[0]),
+    vocabulary.ELEMENT_FACT.format(colour="red"),
     "What is the mood of this picture?",
 ]
 
@@ -93,7 +93,7 @@ def answers(responses: list[ChatResponse]) -> list[str]:
 
 def crop(view: View, part: Part, blobs: BlobStore) -> tuple[Message, Message]:
     """What a model did and saw when it cropped the sheet."""
-    turn = dialect.render_turn("I zoom in.", "python", canonical_json({"code": cells.crop(part)}))
+    turn = dialect.render_turn("I zoom in.", "python", canonical_json({"code": programs.crop(part)}))
     shown = make_view(encode_png(sheet().crop(part)), RULE, blobs)
     assert view.pixels != shown.pixels
     return (
@@ -202,7 +202,7 @@ def test_a_thumbnail_is_never_perceived(perceiver: Perceiver, whole: View, blobs
     )
     head, tail = image_search_observation(["Outline of Niger"]).split("<image>")
     found = Message(role="user", parts=(Text(text=head), Image(view=thumbnail), Text(text=tail)))
-    request = ask(whole, grammar.OUTLINE_FACT.format(fact=grammar.FACTS[0]), looked, found, tools=True)
+    request = ask(whole, vocabulary.OUTLINE_FACT.format(fact=vocabulary.FACTS[0]), looked, found, tools=True)
     before = perceiver.perceived
     (response,) = said(perceiver, request, policy="careful")
     assert "Niger" in response.text
@@ -217,8 +217,8 @@ def test_equal_requests_have_equal_responses_in_another_process(
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from pipeline.models.chat import ChatRequest\n"
-        "from pipeline.models.reader.model import Reader\n"
-        "from pipeline.models.reader.perceiver import Perceiver\n"
+        "from pipeline.demo.reader.model import Reader\n"
+        "from pipeline.demo.reader.perceiver import Perceiver\n"
         "from pipeline.store.blobs import BlobStore\n"
         "if __name__ == '__main__':\n"
         "    request = ChatRequest.model_validate_json(sys.stdin.read())\n"

@@ -21,15 +21,16 @@ from filters.dedup.clusters import ImageHashes
 from filters.dedup.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
 from filters.screen.open_ended import to_open_ended
 from filters.screen.questions import QuestionSettings, verifiable
+from pipeline.demo import vocabulary
+from pipeline.demo.corpus import airport_tables
+from pipeline.demo.corpus.build import build_demo
+from pipeline.demo.corpus.packages import read_csv, read_json
+from pipeline.demo.vocabulary import COLOURS, SHAPES
 from pipeline.errors import RowError, UsageError
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
 from pipeline.manifests import manifests_dir
 from pipeline.records import Question
 from pipeline.sources import read_source
-from pipeline.sources.demo import grammar, tables
-from pipeline.sources.demo.build import build_demo
-from pipeline.sources.demo.packages import read_csv, read_json
-from pipeline.sources.demo.palette import COLOURS, SHAPES
 from pipeline.sources.jsonl import Source
 from pipeline.sources.questions import to_question
 from pipeline.store.blobs import BlobStore
@@ -123,7 +124,7 @@ def test_the_same_settings_give_the_same_bytes_even_if_two_build_at_once(corpus:
 
 
 def test_another_seed_gives_other_questions() -> None:
-    first, again, other = (next(tables.sheets(6, seed)) for seed in (0, 0, 1))
+    first, again, other = (next(airport_tables.sheets(6, seed)) for seed in (0, 0, 1))
     assert first == again
     assert first.rows != other.rows
 
@@ -144,8 +145,8 @@ def test_every_family_and_every_planted_row_is_there(rows: dict[str, Row]) -> No
 
 
 def test_questions_are_worded_as_the_grammar_says(rows: dict[str, Row]) -> None:
-    slots = {"colour": COLOURS, "colour1": COLOURS, "colour2": COLOURS, "shape": SHAPES, "fact": grammar.FACTS}
-    templates = [value for name, value in vars(grammar).items() if name.isupper() and isinstance(value, str)]
+    slots = {"colour": COLOURS, "colour1": COLOURS, "colour2": COLOURS, "shape": SHAPES, "fact": vocabulary.FACTS}
+    templates = [value for name, value in vars(vocabulary).items() if name.isupper() and isinstance(value, str)]
     patterns = []
     for template in templates:
         pattern = re.escape(template)
@@ -306,7 +307,7 @@ def test_the_benchmark_manifest_hits_its_planted_row_and_no_other(corpus: Path, 
 
 
 def test_more_questions_than_the_data_give_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.sources.demo.build._sheets", lambda _questions, _seed: iter(()))
+    monkeypatch.setattr("pipeline.demo.corpus.build._sheets", lambda _questions, _seed: iter(()))
     with pytest.raises(UsageError, match="not 30"):
         build_demo(tmp_path / "corpus", 30, 0)
     assert list(tmp_path.iterdir()) == []

@@ -11,12 +11,12 @@ import pytest
 from filters.validate.long_cot import LongCotSettings, Retagged, long_cot, retag, solution_of
 from flows.stages.grading import graded
 from flows.stages.long_cot import solution_trajectory
+from pipeline.demo.corpus.reasoning import rows
 from pipeline.dialects import DEEPEYESV2
 from pipeline.identity import canonical_json
 from pipeline.manifests import manifests_dir
 from pipeline.records import Question, Trajectory
 from pipeline.sources import open_source, read_source
-from pipeline.sources.demo.reasoning import rows
 from pipeline.sources.questions import to_question
 from pipeline.store.blobs import BlobStore
 from pipeline.tokens import TokenCounter

@@ -68,6 +68,12 @@ def test_two_sources_with_one_key_are_refused_and_both_named(place: Path) -> Non
     assert "sources.1" in refused(place, sources=[{"source": "own.yaml"}, {"source": "own.yaml"}])
 
 
+def test_a_size_is_for_generated_sources_only(place: Path) -> None:
+    message = refused(place, sources=[{"source": "own.yaml", "demo": {"questions": 100}}])
+    assert str(place / "own.yaml") in message
+    assert "remove `demo`" in message
+
+
 def test_without_search_there_is_no_corpus_and_a_model_is_told_of_no_result(place: Path) -> None:
     assert found(place).search is None
     nothing: SearchProvider = NoSearch()

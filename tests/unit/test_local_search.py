@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from pipeline.demo.corpus.facts import known_countries
+from pipeline.demo.corpus.outlines import LINE, PADDING, SIZE, draw_outline
+from pipeline.demo.corpus.pages import pages, pictures
+from pipeline.demo.vocabulary import GREY
 from pipeline.errors import UsageError
 from pipeline.images import encode_png
-from pipeline.sources.demo.facts import known_countries
-from pipeline.sources.demo.gallery import pictures
-from pipeline.sources.demo.outlines import LINE, PADDING, SIZE, draw_outline
-from pipeline.sources.demo.pages import pages
-from pipeline.sources.demo.palette import GREY
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.search.hits import SearchProvider
 from pipeline.tools.search.local import LocalSearch

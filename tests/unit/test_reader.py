@@ -12,35 +12,35 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-import pipeline.models.reader
+import pipeline.demo.reader
+from pipeline.demo import vocabulary
+from pipeline.demo.reader import programs
+from pipeline.demo.reader.colours import measure_colours
+from pipeline.demo.reader.conversation import Hit, read_request
+from pipeline.demo.reader.grammar import understand
+from pipeline.demo.reader.model import Reader
+from pipeline.demo.reader.perception import Box, TextBox, collapse, sample_reading
+from pipeline.demo.reader.places import CELL, Extent, Part, cell_around, half_with
+from pipeline.demo.reader.reading import as_code, as_name, as_number, as_symbol
+from pipeline.demo.reader.searching import country_in, first_fact, listed_fact, stated_fact, stated_weight
+from pipeline.demo.vocabulary import COLOURS, SHAPES
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.dialects.deepeyesv2_observations import WebResult, cell_observation, text_search_observation
 from pipeline.identity import canonical_json
 from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View
-from pipeline.models.reader import cells
-from pipeline.models.reader.colours import measure_colours
-from pipeline.models.reader.grammar import understand
-from pipeline.models.reader.lookup import country_in, first_fact, listed_fact, stated_fact, stated_weight
-from pipeline.models.reader.model import Reader
-from pipeline.models.reader.perception import Box, TextBox, collapse, sample_reading
-from pipeline.models.reader.places import CELL, Extent, Part, cell_around, half_with
-from pipeline.models.reader.reading import as_code, as_name, as_number, as_symbol
-from pipeline.models.reader.transcript import Hit, read_request
-from pipeline.sources.demo import grammar
-from pipeline.sources.demo.palette import COLOURS, SHAPES
 
 PART = Part(308, 210, 924, 630)
 RED, BLUE = COLOURS["red"], COLOURS["blue"]
 ASKED = [
-    (grammar.MAP_LABEL.format(colour="red", shape="circle"), "map_label"),
-    (grammar.TABLE_ELEVATION.format(colour="navy"), "table_elevation"),
-    (grammar.TABLE_ICAO.format(colour="olive"), "table_icao"),
-    (grammar.CHART_DIFFERENCE.format(colour1="cyan", colour2="brown"), "chart_difference"),
-    (grammar.CHART_SUM.format(colour1="cyan", colour2="brown"), "chart_sum"),
-    (grammar.REGION_RATIO.format(colour1="purple", colour2="green"), "region_ratio"),
-    (grammar.DOT_COUNT.format(colour="orange"), "dot_count"),
-    *((grammar.OUTLINE_FACT.format(fact=fact), "outline_fact") for fact in grammar.FACTS),
-    (grammar.ELEMENT_FACT.format(colour="magenta"), "element_fact"),
+    (vocabulary.MAP_LABEL.format(colour="red", shape="circle"), "map_label"),
+    (vocabulary.TABLE_ELEVATION.format(colour="navy"), "table_elevation"),
+    (vocabulary.TABLE_ICAO.format(colour="olive"), "table_icao"),
+    (vocabulary.CHART_DIFFERENCE.format(colour1="cyan", colour2="brown"), "chart_difference"),
+    (vocabulary.CHART_SUM.format(colour1="cyan", colour2="brown"), "chart_sum"),
+    (vocabulary.REGION_RATIO.format(colour1="purple", colour2="green"), "region_ratio"),
+    (vocabulary.DOT_COUNT.format(colour="orange"), "dot_count"),
+    *((vocabulary.OUTLINE_FACT.format(fact=fact), "outline_fact") for fact in vocabulary.FACTS),
+    (vocabulary.ELEMENT_FACT.format(colour="magenta"), "element_fact"),
 ]
 PAGES = [
     Hit("Neighbours of Mali", "The neighbours of Mali are Niger (.ne, +227, XOF); Nigeria (.ng, +234, NGN)."),
@@ -59,13 +59,13 @@ def test_a_question_is_found_anywhere_in_a_message(question: str, family: str) -
 
 
 def test_a_question_keeps_its_words() -> None:
-    ask = understand(grammar.REGION_RATIO.format(colour1="purple", colour2="green"))
+    ask = understand(vocabulary.REGION_RATIO.format(colour1="purple", colour2="green"))
     assert ask.colours == ("purple", "green")
-    assert understand(grammar.MAP_LABEL.format(colour="red", shape=SHAPES[2])).shape == SHAPES[2]
+    assert understand(vocabulary.MAP_LABEL.format(colour="red", shape=SHAPES[2])).shape == SHAPES[2]
 
 
 @pytest.mark.parametrize(
-    "question", ["", "How many dots are there?", grammar.DOT_COUNT.format(colour="pink"), grammar.MAP_LABEL]
+    "question", ["", "How many dots are there?", vocabulary.DOT_COUNT.format(colour="pink"), vocabulary.MAP_LABEL]
 )
 def test_other_questions_are_unknown(question: str) -> None:
     assert understand(question).family == "unknown"
@@ -133,15 +133,15 @@ def test_a_half_is_cut_across_the_longer_side() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        *(cells.crop(PART._replace(x0=x0)) for x0 in range(8)),
-        cells.half(Part(0, 0, 1440, 2080)),
-        cells.half(Part(0, 1440, 2080, 2880)),
-        cells.enlarged(PART),
-        cells.combine("red", "blue", "-", 1, {"blue": "4.5"}),
-        cells.areas("red", "blue", {"red": RED, "blue": BLUE}, {"red": PART, "blue": PART}),
-        cells.bounding_boxes("red", "blue", {"red": RED, "blue": BLUE}),
-        cells.count_dots("red", RED),
-        cells.divide_area("red", RED, 5),
+        *(programs.crop(PART._replace(x0=x0)) for x0 in range(8)),
+        programs.half(Part(0, 0, 1440, 2080)),
+        programs.half(Part(0, 1440, 2080, 2880)),
+        programs.enlarged(PART),
+        programs.combine("red", "blue", "-", 1, {"blue": "4.5"}),
+        programs.areas("red", "blue", {"red": RED, "blue": BLUE}, {"red": PART, "blue": PART}),
+        programs.bounding_boxes("red", "blue", {"red": RED, "blue": BLUE}),
+        programs.count_dots("red", RED),
+        programs.divide_area("red", RED, 5),
     ],
 )
 def test_cells_are_python_that_a_turn_can_hold(code: str) -> None:
@@ -159,7 +159,7 @@ def test_areas_are_counted_exactly() -> None:
     parts = {"red": Part(0, 0, 100, 100), "blue": Part(150, 0, 400, 200)}
     printed: list[str] = []
     names = {"image_1": picture, "print": lambda *words: printed.append(" ".join(map(str, words)))}
-    exec(cells.areas("red", "blue", {"red": RED, "blue": BLUE}, parts), names)  # noqa: S102 - our own cell
+    exec(programs.areas("red", "blue", {"red": RED, "blue": BLUE}, parts), names)  # noqa: S102 - our own cell
     assert "4.0" in printed[-1]
 
 
@@ -226,16 +226,19 @@ def test_a_transcript_knows_which_part_each_crop_shows() -> None:
 
 def test_a_reader_is_given_the_request_and_nothing_else() -> None:
     assert list(inspect.signature(Reader.generate).parameters) == ["self", "request", "samples"]
-    package = Path(inspect.getfile(pipeline.models.reader)).parent
+    package = Path(inspect.getfile(pipeline.demo.reader)).parent
     imported = {
         node.module
         for file in package.glob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.ImportFrom) and node.module
     }
-    # Of the demo's generators it shares the wording of questions and the palette, and no answer.
-    ours = {name for name in imported if name.startswith("pipeline.sources")}
-    assert ours <= {"pipeline.sources.demo", "pipeline.sources.demo.palette"}
+    # With the demo's generators it shares the wording of questions and the palette, and no answer.
+    ours = {name for name in imported if name.startswith(("pipeline.sources", "pipeline.demo"))}
+    assert {name for name in ours if not name.startswith("pipeline.demo.reader")} <= {
+        "pipeline.demo",
+        "pipeline.demo.vocabulary",
+    }
     assert "pipeline.store.calls" not in imported
 
 
@@ -246,7 +249,7 @@ def _view(width: int, height: int, source: tuple[int, int]) -> View:
 
 
 def _conversation() -> ChatRequest:
-    crop = dialect.render_turn("I zoom in.", "python", canonical_json({"code": cells.crop(PART)}))
+    crop = dialect.render_turn("I zoom in.", "python", canonical_json({"code": programs.crop(PART)}))
     search = dialect.render_turn("I search.", "search", canonical_json({"query": "Niger"}))
     shown = cell_observation(
         status="ok", stdout="", stderr="", value=None, error=None, images=1, ended=False

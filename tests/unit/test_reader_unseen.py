@@ -13,19 +13,20 @@ from hypothesis import strategies as st
 
 from filters.answers import grade
 from filters.validate.syntax import no_ops
+from pipeline.demo import vocabulary
+from pipeline.demo.corpus import planted
+from pipeline.demo.reader.grammar import TABLE_CITY, understand
+from pipeline.demo.reader.guessing import edit_distance, nearest, settle
+from pipeline.demo.reader.model import Policy, Reader
+from pipeline.demo.reader.perceiver import Perceiver
+from pipeline.demo.reader.scene import Said
+from pipeline.demo.reader.sums import asked_sum, in_head
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.dialects.deepeyesv2_observations import cell_observation
 from pipeline.dialects.turns import Parsed, question_text, user_text
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
-from pipeline.models.reader.grammar import TABLE_CITY, understand
-from pipeline.models.reader.model import Policy, Reader
-from pipeline.models.reader.options import edit_distance, nearest, settle
-from pipeline.models.reader.perceiver import Perceiver
-from pipeline.models.reader.scene import Said
-from pipeline.models.reader.sums import asked_sum, in_head
 from pipeline.records import Action, AnswerType, Question
-from pipeline.sources.demo import grammar
 from pipeline.store.blobs import BlobStore
 from tests.support.command import ROOT
 
@@ -47,8 +48,8 @@ OFFERED = question_text(
         licence="MIT",
     )
 )
-LABEL = grammar.MAP_LABEL.format(colour="red", shape="circle")
-DOTS = grammar.DOT_COUNT.format(colour="blue")
+LABEL = vocabulary.MAP_LABEL.format(colour="red", shape="circle")
+DOTS = vocabulary.DOT_COUNT.format(colour="blue")
 NAMES = st.text(st.characters(categories=("L", "N", "Zs")), min_size=1).map(lambda text: " ".join(text.split()))
 
 
@@ -100,11 +101,11 @@ def answers(parsed: list[Parsed]) -> Counter[str]:
         DOTS,
         CITY,
         OFFERED,
-        *(grammar.OUTLINE_FACT.format(fact=fact) for fact in grammar.FACTS),
-        grammar.TABLE_ICAO.format(colour="red"),
-        grammar.CHART_SUM.format(colour1="red", colour2="blue"),
-        grammar.REGION_RATIO.format(colour1="red", colour2="blue"),
-        grammar.ELEMENT_FACT.format(colour="red"),
+        *(vocabulary.OUTLINE_FACT.format(fact=fact) for fact in vocabulary.FACTS),
+        vocabulary.TABLE_ICAO.format(colour="red"),
+        vocabulary.CHART_SUM.format(colour1="red", colour2="blue"),
+        vocabulary.REGION_RATIO.format(colour1="red", colour2="blue"),
+        vocabulary.ELEMENT_FACT.format(colour="red"),
         "Is the lamp on?",
         "Who painted this?",
         "A. \nB. ",
@@ -174,8 +175,7 @@ def test_options_are_the_last_lines_with_letters_in_order(message: str, options:
 
 
 def test_the_planted_question_is_understood() -> None:
-    planted = Path(grammar.__file__).with_name("planted.py").read_text()
-    assert TABLE_CITY in planted
+    assert TABLE_CITY in Path(planted.__file__).read_text()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline.demo.corpus.build import generate_demo
 from pipeline.errors import RowError, UsageError
 from pipeline.images import encode_png
 from pipeline.records import Question, root_id
@@ -178,9 +180,9 @@ def test_a_missing_directory_is_refused(place: Path) -> None:
     assert "elsewhere" in refused(place)
 
 
-def test_a_size_is_for_generated_sources_only(place: Path) -> None:
-    with pytest.raises(UsageError, match="demo"):
-        open_source("own.yaml", place, base=place, questions=100)
+def test_a_generated_source_is_refused_where_nothing_generates_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"source demo .* is generated"):
+        open_source("demo", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -286,14 +288,14 @@ def test_the_embedded_manifests_are_complete() -> None:
 
 
 def test_the_demo_is_built_once_and_damage_is_refused(tmp_path: Path) -> None:
-    source = open_source("demo", tmp_path, questions=20, seed=3)
+    source = open_source("demo", tmp_path, generate=partial(generate_demo, questions=20, seed=3))
     assert source.directory.parent == tmp_path / "sources"
     rows = source.directory / "rows.jsonl"
     before = rows.stat().st_mtime_ns
-    assert open_source("demo", tmp_path, questions=20, seed=3) == source
+    assert open_source("demo", tmp_path, generate=partial(generate_demo, questions=20, seed=3)) == source
     assert rows.stat().st_mtime_ns == before
     with rows.open("a") as file:
         file.write("{}\n")
     os.utime(rows, ns=(before, before))
     with pytest.raises(UsageError, match=r"rows\.jsonl"):
-        open_source("demo", tmp_path, questions=20, seed=3)
+        open_source("demo", tmp_path, generate=partial(generate_demo, questions=20, seed=3))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from filters.answers import grade
 from flows.inputs import make_job, open_use
+from pipeline.demo.corpus import airport_tables, charts, dots, elements, maps, outlines, regions
+from pipeline.demo.corpus.build import generate_demo
+from pipeline.demo.corpus.sheets import DemoRow
+from pipeline.demo.corpus.swapped import swap
 from pipeline.sources import open_source
-from pipeline.sources.demo import charts, dots, elements, maps, outlines, regions, tables
-from pipeline.sources.demo.rows import DemoRow
-from pipeline.sources.demo.swapped import swap
 from tests.support.command import DEMO
 
-FAMILIES = (tables, charts, regions, dots, outlines, elements, maps)
+FAMILIES = (airport_tables, charts, regions, dots, outlines, elements, maps)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,10 @@ def test_every_swapped_answer_is_wrong_and_of_the_same_form(rows: tuple[DemoRow,
 
 
 def test_a_swapped_corpus_differs_in_answers_and_derivations_alone(tmp_path: Path) -> None:
-    plain, wrong = (open_source("demo", tmp_path, questions=24, wrong_golds=share) for share in (0.0, 0.25))
+    plain, wrong = (
+        open_source("demo", tmp_path, generate=partial(generate_demo, questions=24, wrong_golds=share))
+        for share in (0.0, 0.25)
+    )
     assert plain.revision != wrong.revision
     pairs = list(zip(*(_rows(source.directory) for source in (plain, wrong)), strict=True))
     differing = [(old, new) for old, new in pairs if old != new]
@@ -74,7 +79,7 @@ def test_a_recipe_asks_for_them(tmp_path: Path) -> None:
     changes = ["sources.0.demo.questions=24", "sources.0.demo.wrong_golds=0.25"]
     job = make_job(DEMO, out=tmp_path / "run", store=tmp_path, changes=changes)
     asked = open_use(job, job.recipe.sources[0])
-    assert asked == open_source("demo", tmp_path, questions=24, wrong_golds=0.25)
+    assert asked == open_source("demo", tmp_path, generate=partial(generate_demo, questions=24, wrong_golds=0.25))
 
 
 def _rows(directory: Path) -> list[dict[str, object]]:

@@ -10,9 +10,9 @@ from filters.answers.choices import answer_texts
 from filters.dedup.clusters import DedupSettings
 from filters.dedup.templates import TemplateRow, template_facts, template_of
 from flows.stages.dedup import dedup_unit
+from pipeline.demo import vocabulary
+from pipeline.demo.vocabulary import COLOURS
 from pipeline.records import AnswerType, Cluster, QuestionKey, TemplateFacts
-from pipeline.sources.demo import grammar
-from pipeline.sources.demo.palette import COLOURS
 from pipeline.stage import UnitInput
 
 
@@ -40,7 +40,14 @@ def test_what_varies_between_questions_of_one_wording_is_taken_out(text: str, te
 
 
 @pytest.mark.parametrize(
-    "wording", [grammar.TABLE_ICAO, grammar.DOT_COUNT, grammar.ELEMENT_FACT, grammar.CHART_SUM, grammar.REGION_RATIO]
+    "wording",
+    [
+        vocabulary.TABLE_ICAO,
+        vocabulary.DOT_COUNT,
+        vocabulary.ELEMENT_FACT,
+        vocabulary.CHART_SUM,
+        vocabulary.REGION_RATIO,
+    ],
 )
 def test_a_wording_of_the_demo_is_one_template_whatever_the_colours(wording: str) -> None:
     colours = list(COLOURS)
@@ -52,7 +59,13 @@ def test_a_wording_of_the_demo_is_one_template_whatever_the_colours(wording: str
 
 
 def test_different_wordings_are_different_templates() -> None:
-    wordings = (grammar.MAP_LABEL, grammar.TABLE_ICAO, grammar.TABLE_ELEVATION, grammar.DOT_COUNT, grammar.CHART_SUM)
+    wordings = (
+        vocabulary.MAP_LABEL,
+        vocabulary.TABLE_ICAO,
+        vocabulary.TABLE_ELEVATION,
+        vocabulary.DOT_COUNT,
+        vocabulary.CHART_SUM,
+    )
     assert len(set(map(template_of, wordings))) == len(wordings)
 
 
