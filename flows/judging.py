@@ -22,8 +22,7 @@ from pipeline.judge_prompts import JudgePrompt, JudgePrompts
 from pipeline.models.chat import ChatModel, ChatRequest, Image, Message, Sampling, Text
 from pipeline.models.sampling import sample_once
 from pipeline.models.views import Views
-from pipeline.records import JudgeVotes, Question
-from pipeline.rollout import IMAGE_MARK
+from pipeline.records import IMAGE_MARK, JudgeVotes, Question
 from pipeline.store.calls import CallCache
 
 

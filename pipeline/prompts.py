@@ -18,13 +18,12 @@ from pipeline.dialects import Dialect
 from pipeline.errors import UsageError
 from pipeline.identity import digest
 from pipeline.manifests import manifests_dir
-from pipeline.records import Mode
+from pipeline.records import IMAGE_MARK, Mode
 
 Role = Literal["base", "teacher", "no_call", "export"]
 
 _SLOTS = ("{images}", "{question}")
 _TOOLS_SLOT = "{tools}"
-_IMAGE_MARK = "<image>"
 # Qwen, Llama 3 and most others; the longest in use is far below 64 characters.
 _CHAT_TOKEN = re.compile(r"<\|[^|<>\n]{1,64}\|>")
 
@@ -159,10 +158,10 @@ def _read(path: Path) -> str:
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"prompt file {path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    if _IMAGE_MARK in text:
+    if IMAGE_MARK in text:
         # Trainers count the marks of a row against its images.
         raise UsageError(
-            f"prompt file {path} holds {_IMAGE_MARK}; only images of a question may be marked so, remove it"
+            f"prompt file {path} holds {IMAGE_MARK}; only images of a question may be marked so, remove it"
         )
     token = _CHAT_TOKEN.search(text)
     if token:

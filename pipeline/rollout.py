@@ -26,15 +26,13 @@ from pipeline.images import viewable
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.sampling import sample_once
 from pipeline.models.views import Views
-from pipeline.records import Arm, Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn
+from pipeline.records import IMAGE_MARK, Arm, Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.image_search import image_search
 from pipeline.tools.python import Cell, PythonSession, PythonTool
 from pipeline.tools.search.hits import SearchProvider
 from pipeline.tools.text_search import text_search
-
-IMAGE_MARK = "<image>"
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,10 @@ from filters.answers.evasion import copied
 from filters.base import Rule, Settings
 from filters.turns import ARGUMENT, CALLS, argument, informed, showed_something
 from filters.validate.syntax import UnparsableCodeError, no_ops, skeleton
-from pipeline.records import Decision, ObservationFacts, Question, ReplayResult, Trajectory, Turn
+from pipeline.records import IMAGE_MARK, Decision, ObservationFacts, Question, ReplayResult, Trajectory, Turn
 
 VERSION = 2
 
-IMAGE_MARK = "<image>"
 
 AnswerReason = Literal["no_answer", "answer_wrong", "answer_undecided"]
 GrammarReason = Literal[

@@ -32,12 +32,14 @@ def schema(
 
 def _schemas() -> dict[str, Json]:
     from flows.recipe import Recipe
-    from pipeline.records import Record
+    from pipeline import records
 
     # The defaults of a recipe hold paths and tuples; pydantic writes them as JSON.
     shapes: dict[str, Json] = {"recipe": Recipe.model_json_schema()}
-    kinds = (kind for kind in Record.__subclasses__() if kind.__module__ == Record.__module__)
-    for kind in sorted(kinds, key=lambda kind: kind.__name__):
+    known = (getattr(records, name) for name in sorted(records.__all__))
+    for kind in known:
+        if not (isinstance(kind, type) and issubclass(kind, records.Record)) or kind is records.Record:
+            continue
         fields: list[Json] = [
             {"name": field.name, "type": str(field.type), "nullable": field.nullable} for field in kind.ARROW
         ]

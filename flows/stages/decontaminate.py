@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
-
-import pyarrow as pa
 
 from filters.dedup.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
 from filters.validate.long_cot import SOLUTION_FIELD, solution_of
@@ -26,10 +23,6 @@ class SolutionKey(Record):
     question_id: str
     meta: str
     """sha256 of `Question.meta`, which holds the solution: another one is new input."""
-
-    ARROW: ClassVar[pa.Schema] = pa.schema(
-        [("schema", pa.int16()), ("question_id", pa.string()), ("meta", pa.string())]
-    )
 
 
 def work(curation: Curation, stage: Stage) -> Work:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.dialects.defuse import defuse
-from pipeline.records import CellStatus
+from pipeline.records import IMAGE_MARK, CellStatus
 
 MAX_STDOUT = 8_000
 """Characters of standard output and value together; DESIGN §8, after the Relax port of the environment."""
@@ -63,7 +63,7 @@ def cell_observation(
     notes = [error or _FAILED.get(status), _ENDED if ended else None]
     out = shortened(_stack(stdout, value), MAX_STDOUT)
     err = shortened(_stack(stderr, *notes), MAX_STDERR)
-    shown = "Images:\n" + "<image>" * images if images else ""
+    shown = "Images:\n" + IMAGE_MARK * images if images else ""
     text = f"Code execution result:\nstdout:\n```\n{out}\n```\n\nstderr:\n```\n{err}\n```\n\n{shown}"
     return text.strip()
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import RowError
-from pipeline.export.told import IMAGE_MARK
 from pipeline.images import Size, ViewFamily, ViewRule, view_size
 from pipeline.models.image_tokens import ImageRule, image_tokens
-from pipeline.records import ImageRef
+from pipeline.records import IMAGE_MARK, ImageRef
 from pipeline.tokens import TokenCounter
 
 MESSAGE_TOKENS = 5

@@ -19,9 +19,9 @@ from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import RowError, UsageError
 from pipeline.export.labels import Labels
 from pipeline.export.length import StudentFacts, require_fits
-from pipeline.export.told import IMAGE_MARK, ExportPrompt, Told
+from pipeline.export.told import ExportPrompt, Told
 from pipeline.identity import uniform
-from pipeline.records import ImageRef, Lane, Mode, Question, Trajectory, Turn
+from pipeline.records import IMAGE_MARK, ImageRef, Lane, Mode, Question, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
 from pipeline.tokens import TokenCounter
 

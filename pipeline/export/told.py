@@ -17,7 +17,6 @@ from pipeline.identity import digest
 from pipeline.prompts import Prompts
 from pipeline.records import Mode
 
-IMAGE_MARK = "<image>"
 """What stands for an image in a text; one per image, in order."""
 
 _SLOTS = {"{images}": r"(?:<image>\nimage_[0-9]+: [0-9]+x[0-9]+\n)*+", "{question}": "(.*)"}

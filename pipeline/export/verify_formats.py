@@ -10,11 +10,11 @@ from pipeline.dialects import Dialect, DialectName, by_name
 from pipeline.dialects.bad_calls import BadCall
 from pipeline.export.layout import Format, Manifest, RowKey, row_hash
 from pipeline.export.llamafactory import DATASET_INFO, canonical_row, dataset_info
-from pipeline.export.told import IMAGE_MARK, ExportPrompt, has_slots, question_of
+from pipeline.export.told import ExportPrompt, has_slots, question_of
 from pipeline.export.verify_files import Fault, plain_file
 from pipeline.export.verify_mix import label_faults, lane_faults, told_mode
 from pipeline.export.verl import DATA_SOURCES
-from pipeline.records import Mode
+from pipeline.records import IMAGE_MARK, Mode
 from pipeline.tokens import TokenCounter
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.identity import canonical_json, parse_json
-from pipeline.records import ImageRef, Question, Trajectory, Turn
+from pipeline.records import IMAGE_MARK, ImageRef, Question, Trajectory, Turn
 from pipeline.report.tables import visible
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _SHORT = 12
 """Digits of an id, as in the tables."""
 _LABEL = 12
 """Columns of the names in the head."""
-_MARK = "<image>"
 _STYLES = {"right": "green", "wrong": "red", "unknown": "yellow", "ok": "green"}
 
 
@@ -126,7 +125,7 @@ def _with_images(text: str, images: Sequence[str], seen: Sequence[Sequence[int]]
     """Return `text` with each `<image>` mark replaced by what stands there."""
     from rich.text import Text
 
-    pieces = text.split(_MARK)
+    pieces = text.split(IMAGE_MARK)
     shown = Text(visible(pieces[0]))
     for number, piece in enumerate(pieces[1:]):
         image = images[number] if number < len(images) else "image missing"

@@ -1,0 +1,165 @@
+"""What stages measure before anything is decided."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pipeline.records.base import Int32, Record, UInt64
+from pipeline.records.words import Arm, Mode, Verdict
+
+
+class GradeResult(Record):
+    """Verdict of the deterministic grader; `rule` names the rule that decided."""
+
+    verdict: Literal["right", "wrong", "undecided"]
+    rule: str
+    detail: str
+
+
+class ImageFacts(Record):
+    """What the screen measured on one image of a question."""
+
+    question_id: str
+    sha256: str
+    width: Int32
+    height: Int32
+    phash: UInt64 | None
+    """64-bit phash as an unsigned number; None when the image does not decode."""
+    dhash: UInt64 | None
+    hash_recipe: str
+    """Names decoder and algorithm; hashes of different recipes are never compared."""
+    error: str | None
+    """Why the image cannot be used; None when it is intact."""
+
+
+class Cluster(Record):
+    """Which questions are one for training: the same image up to re-encoding, and the same normalised question."""
+
+    question_id: str
+    cluster_id: str
+    """Of (image star cluster, normalised question); equal for all members. SFT and RL never share one."""
+    representative: str
+    """`question_id` of the member that is kept."""
+
+
+class GateCount(Record):
+    """Counts of one question's gate rollouts. Valid = right + wrong; all else is counted apart."""
+
+    question_id: str
+    k: Int32
+    plain_right: Int32
+    plain_valid: Int32
+    tools_right: Int32
+    """Right after at least one `ok` call with a non-empty observation."""
+    tools_right_without_call: Int32
+    tools_bad_format: Int32
+    tools_limit: Int32
+    """Well-formed, but ended by a limit of turns, tokens or time: not solved, and no answer to grade."""
+    tools_valid: Int32
+    saturated: bool
+    """All k rollouts with tools were right: no gradient for a group-relative RL method. One that is malformed or
+    ended by a limit earns another reward, so that there is one."""
+    route: str | None
+    censored: Int32
+    """Plain rollouts that were never asked for, because the rejection was settled before them."""
+    chance: float
+    """Of guessing the answer without seeing anything; see `filters.answers.chance`."""
+
+    SCHEMA: ClassVar[int] = 2
+
+
+class ArmCount(Record):
+    """Counts of one question's rollouts in an arm beside the main one. Valid = right + wrong."""
+
+    question_id: str
+    arm: Arm
+    model: str
+    max_pixels: Int32
+    """Of the view; 0 where no image is shown."""
+    asked: Int32
+    right: Int32
+    valid: Int32
+    malformed: Int32
+
+
+class AttemptFact(Record):
+    """What one rollout said: all that agreement between attempts is decided by."""
+
+    trajectory_id: str
+    question_id: str
+    model: str
+    mode: Mode
+    answer: str
+    verdict: Verdict
+    informed: bool
+    """A call ran and showed something before the answer."""
+
+
+class Suspicion(Record):
+    """Several attempts agree on another answer than the stored one: a person should look before more is spent."""
+
+    question_id: str
+    answer: str
+    """As one of the attempts wrote it."""
+    agreeing: Int32
+    """Attempts that gave it."""
+    valid: Int32
+    """Attempts that gave any answer that could be graded."""
+    families: tuple[str, ...]
+    """Model families of the agreeing attempts, sorted."""
+    single_family: bool
+    """One family alone agrees, which may be one blind spot."""
+
+
+class JudgeVotes(Record):
+    """What a judge model said about one record, vote by vote."""
+
+    record_id: str
+    """A trajectory's, whose answer is judged, or a question's."""
+    question_id: str
+    asked: Literal["answer", "question"]
+    model: str
+    prompt: str
+    """sha256 of the text it was asked under."""
+    votes: tuple[str, ...]
+    """One verdict per vote, `unreadable_vote` where the message held none."""
+    verdict: str
+    """What the votes come to; `unsure` where no verdict has a majority."""
+
+
+class TemplateFacts(Record):
+    """How predictable a question's answer is from its wording alone."""
+
+    question_id: str
+    template: str
+    """The question with its names and numbers taken out."""
+    questions: Int32
+    """With this template, in the whole input."""
+    majority: str
+    """The most frequent answer among them."""
+    share: float
+    """Of them with that answer."""
+    is_majority: bool
+    """Whether this question has it."""
+
+
+class ObservationFacts(Record):
+    """What was measured on one image that a Python cell gave back."""
+
+    trajectory_id: str
+    turn: Int32
+    image: Int32
+    """Index among the images of the turn."""
+    sha256: str
+    blank: bool
+    same_as_input: bool
+    """Its pixels are those of an input image."""
+
+
+class ReplayResult(Record):
+    """Re-execution of one trajectory's cells in a fresh session on another zygote."""
+
+    trajectory_id: str
+    verdict: Literal["identical", "soft", "nondeterministic", "failed"]
+    cells: Int32
+    detail: str

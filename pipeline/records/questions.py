@@ -1,0 +1,133 @@
+"""Source rows, questions and their images."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pipeline.identity import canonical_json, digest
+from pipeline.records.base import Int32, Record
+from pipeline.records.words import AnswerType, Category
+
+
+class ImageRef(Record):
+    """An image in the content-addressed store; the bytes live only there."""
+
+    sha256: str
+    """Of the encoded bytes, not of the pixels."""
+    mime: Literal["image/png", "image/jpeg", "image/webp"]
+    width: Int32
+    """Pixels, after EXIF orientation."""
+    height: Int32
+    nbytes: int
+
+
+class SourceRow(Record):
+    """One row as a source adapter read it, before anything was checked."""
+
+    id: str
+    """`root_id(source, source_revision, source_row)`: the root of all records made from this row."""
+    source: str
+    source_revision: str
+    source_row: str
+    category: str
+    payload: str
+    """Canonical JSON of the row under coldforge's field names (see `pipeline/sources`)."""
+
+
+def root_id(source: str, source_revision: str, source_row: str) -> str:
+    """Return the identity of a source row; its leading bits choose the unit of every record made from it."""
+    return digest({"source": source, "revision": source_revision, "row": source_row})
+
+
+class Question(Record):
+    """One question over zero or more images, with the answers that count as right."""
+
+    id: str
+    source: str
+    source_revision: str
+    source_row: str
+    category: Category
+    text: str
+    images: tuple[ImageRef, ...]
+    choices: tuple[str, ...]
+    answers: tuple[str, ...]
+    """Every spelling that is right; not part of `id`, so that a corrected answer keeps its question."""
+    answer_type: AnswerType
+    tolerance: float | None
+    """Relative, as stated in the question (0.02 accepts 2 %); None asks for the exact value."""
+    licence: str
+    meta: str
+    """Canonical JSON: derivation of the answer, and whatever a source wants to carry along."""
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        source: str,
+        source_revision: str,
+        source_row: str,
+        category: Category,
+        text: str,
+        images: tuple[ImageRef, ...],
+        choices: tuple[str, ...] = (),
+        answers: tuple[str, ...],
+        answer_type: AnswerType,
+        tolerance: float | None = None,
+        licence: str,
+        meta: object = None,
+    ) -> Question:
+        """Make a question; `id` covers source, revision, row key, text, choices and image hashes."""
+        identity = {
+            "source": source,
+            "revision": source_revision,
+            "row": source_row,
+            "text": text,
+            "choices": choices,
+            "images": [image.sha256 for image in images],
+        }
+        return cls(
+            id=digest(identity),
+            source=source,
+            source_revision=source_revision,
+            source_row=source_row,
+            category=category,
+            text=text,
+            images=images,
+            choices=choices,
+            answers=answers,
+            answer_type=answer_type,
+            tolerance=tolerance,
+            licence=licence,
+            meta=canonical_json(meta if meta is not None else {}),
+        )
+
+    @property
+    def root_id(self) -> str:
+        """Identity of the source row this question came from."""
+        return root_id(self.source, self.source_revision, self.source_row)
+
+
+class QuestionKey(Record):
+    """The columns of a question that stages over the whole input read."""
+
+    id: str
+    source: str
+    category: Category
+    text: str
+    images: tuple[str, ...]
+    """sha256 of each image."""
+    answers: tuple[str, ...]
+    """What they say: the text of an option where the question stores its letter."""
+    answer_type: AnswerType
+
+    SCHEMA: ClassVar[int] = 2
+
+
+class SourceImage(Record):
+    """An image file that a source row names, as it was found: the row says only where it is."""
+
+    source: str
+    path: str
+    """As the row writes it."""
+    sha256: str | None
+    """None where there is no such file inside the source."""

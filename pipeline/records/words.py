@@ -1,0 +1,29 @@
+"""The closed sets of words that records use."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Category = Literal["perception", "reasoning", "search"]
+AnswerType = Literal["text", "number", "choice", "list", "boolean", "date", "expression"]
+Metric = Literal["vqa", "anls", "relaxed"]
+"""A benchmark's own way to grade, where a source names it; see `filters.answers.metrics`."""
+Verdict = Literal["right", "wrong", "unknown"]
+Action = Literal["python", "image_search", "search", "answer", "none"]
+CellStatus = Literal["ok", "exception", "timeout", "killed_memory", "killed_output", "died", "protocol_error"]
+TurnStatus = CellStatus | Literal["bad_call"]
+Purpose = Literal["gate", "synthesis"]
+Mode = Literal["plain", "tools"]
+Lane = Literal["tools", "no_call", "plain_cot", "long_cot"]
+"""What an SFT row teaches: to call tools; not to call them where none is needed, under the same prompt; to reason over
+a picture without tools; to reason at length over text."""
+Arm = Literal["main", "fresh", "blind", "pixels", "stronger", "tools", "no_call", "plain_cot", "long_cot"]
+"""What a rollout is for, within its purpose. Of a gate: `main` decides it; `fresh` asks survivors without tools once
+more; `blind` shows no image; `pixels` shows another number of them; `stronger` asks another model. Of synthesis: the
+lane."""
+Route = Literal["next", "rl", "sft", "no_call", "plain_cot", "long_cot"]
+"""`sft` is the way to the teachers of the lane `tools`; other lanes have routes of their own name."""
+Finish = Literal["answer", "bad_call", "max_turns", "max_tokens", "max_time", "length", "refused", "nondeterministic"]
+
+IMAGE_MARK = "<image>"
+"""Stands in a text where an image does; trainers look for it, so that no other text may hold it."""
