@@ -23,7 +23,7 @@ from pipeline.prompts import Prompts, load_prompts
 from pipeline.records import SourceRow
 from pipeline.sources import Source, open_source, read_source
 from pipeline.sources.manifest import load_manifest
-from pipeline.tokens import TokenCounter
+from pipeline.students.tokens import TokenCounter
 from pipeline.tools.search.index import GALLERY, PAGES
 
 RunnerName = Literal["local", "prefect"]

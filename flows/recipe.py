@@ -18,7 +18,7 @@ from filters.dedup.contamination import ContaminationSettings
 from filters.gates.gold import GoldSettings
 from filters.gates.lanes import LaneSettings
 from filters.gates.rules import GateSettings
-from filters.screen.images import ImageSettings
+from filters.screen.images import ImageBounds, ImageSettings
 from filters.screen.questions import QuestionSettings
 from filters.selection.choose import SelectionSettings
 from filters.validate.long_cot import LongCotSettings
@@ -27,8 +27,8 @@ from flows.budget import BudgetUse
 from flows.roles import ReaderRole, Role, calls_by_api, role_identity
 from pipeline.dialects import DialectName, by_name
 from pipeline.identity import digest
-from pipeline.images import ViewFamily, ViewRule
 from pipeline.rollout import Limits
+from pipeline.students.family import FAMILIES, Student
 
 RlFormat = Literal["huggingface", "deepeyesv2", "verl"]
 
@@ -67,51 +67,6 @@ class SearchUse(_Part):
     corpus: str
     """A source whose directory holds `pages.jsonl` and `gallery.jsonl`: the key of one of `sources`, or a name or
     path as there."""
-
-
-class Student(_Part):
-    """The model that the data is for."""
-
-    family: ViewFamily
-    revision: str
-    max_pixels: int = Field(ge=4 * 28 * 28)
-    """Budget per image; the released DeepEyesV2 configuration trains with 262,144."""
-    deploy_pixels: int | None = Field(default=None, ge=4 * 28 * 28)
-    """Budget per image where the student will be used, if it is larger: what is easy there is only hard for our
-    blurring. Gate 1 then asks its survivors once more at this budget, and labels those as `resolution_artifact`."""
-    view: Literal["student", "native"] = "student"
-    """`native` shows models what the student will not see; every row says so."""
-    cutoff_len: int = Field(default=20_480, ge=1)
-    tokenizer: Path | None = None
-    """A directory with its `tokenizer.json`, to count what it learns of a row; relative paths start at the recipe.
-    None: 4 characters per token. Where it is does not count, what it holds does."""
-    template: str = "qwen2_vl"
-    coordinates: Literal["original_pixels", "seen_pixels", "norm1000"] = "original_pixels"
-    """Of boxes and points in what is learnt."""
-
-    @field_validator("coordinates")
-    @classmethod
-    def _supported(cls, value: str) -> str:
-        if value != "original_pixels":
-            raise ValueError(f"{value} is not supported yet; coordinates are rendered as original_pixels only")
-        return value
-
-    @model_validator(mode="after")
-    def _deploys_larger(self) -> Self:
-        if self.deploy_pixels is not None and self.deploy_pixels <= self.max_pixels:
-            raise ValueError(
-                f"deploy_pixels {self.deploy_pixels} must be above max_pixels {self.max_pixels}; remove it"
-            )
-        return self
-
-    @property
-    def view_rule(self) -> ViewRule:
-        """Return how images are resized before any model sees them."""
-        return self.view_at(self.max_pixels)
-
-    def view_at(self, pixels: int) -> ViewRule:
-        """Return the same for another budget."""
-        return ViewRule(self.family, pixels, self.view)
 
 
 class Models(_Part):
@@ -307,6 +262,12 @@ class Recipe(_Part):
         return self
 
     @property
+    def image_bounds(self) -> ImageBounds:
+        """Return which images the screen lets through."""
+        family = FAMILIES[self.student.family]
+        return self.images.bounds(family.patch, family.max_aspect)
+
+    @property
     def other_budgets(self) -> tuple[int, ...]:
         """Return the pixel budgets beside the student's at which gate 1 asks its survivors."""
         deploy = self.student.deploy_pixels
@@ -331,6 +292,6 @@ class Recipe(_Part):
         """
         content = self.model_dump(mode="json", by_alias=True, exclude={"name", "runtime", "prompts"})
         content["prompts"] = dict(prompts)
-        content["student"].pop("tokenizer")
+        content["student"] = self.student.facts()
         content["models"] = {name: role_identity(role) for name, role in self.models.roles().items()}
         return digest(content)

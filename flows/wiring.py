@@ -85,7 +85,7 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
         "screen": _Part(
             "map",
             {
-                "images": _filter(recipe.images, images.VERSION),
+                "images": _filter(recipe.image_bounds, images.VERSION),
                 "questions": _filter(recipe.questions, questions.VERSION),
                 "grader": answers.VERSION,
                 "chance": filter_chance.VERSION,
@@ -134,7 +134,7 @@ def _parts(recipe: Recipe, inputs: Inputs, stock: Stock) -> Mapping[str, _Part]:
                 "sources": dict(inputs.terms),
                 "dialect": recipe.dialect,
                 "formats": {"sft": list(recipe.export.sft), "rl": list(recipe.rl_formats)},
-                "student": recipe.student.model_dump(mode="json", exclude={"tokenizer"}),
+                "student": recipe.student.facts(),
                 "tokens": inputs.tokens.name,
                 "max_plain_right": recipe.gate.max_plain_right,
                 "prompts": dict(inputs.prompts.hashes()),

@@ -1,4 +1,4 @@
-"""Images: decode once and bounded, the view a model is sent, hashes and facts.
+"""Images: decode once and bounded, encode, hash.
 
 Decoding is the one place where bytes of a stranger meet a large C library, so every bound is here:
 the formats, the number of pixels, and Pillow's own bomb check raised to an error.
@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, assert_never
+from typing import NamedTuple
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipeline.errors import RowError
-from pipeline.models.chat import View
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 
@@ -28,25 +24,6 @@ _MIME = {**FORMATS, "MPO": "image/jpeg"}
 """By what Pillow calls an opened file: MPO is a JPEG with further pictures behind the first, as phones write it."""
 HASH_RECIPE = "phash64+dhash64/pillow-L-lanczos/v1"
 """The exact recipe of `imagehash` on a full decode; hashes of other recipes are never compared with it."""
-
-ViewFamily = Literal["qwen2_5_vl"]
-
-
-class Size(NamedTuple):
-    """Width and height in pixels."""
-
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class ViewRule:
-    """How the student's image processor resizes, and its budget."""
-
-    family: ViewFamily
-    max_pixels: int
-    policy: Literal["student", "native"] = "student"
-    """`native` sends images as they are; rows made so are labelled by this field."""
 
 
 def decode(content: bytes) -> Image.Image:
@@ -154,79 +131,10 @@ def put_image(blobs: BlobStore, content: bytes) -> ImageRef:
     )
 
 
-def view_size(size: Size, rule: ViewRule) -> Size:
-    """Return the size at which the student sees an image.
-
-    Raises:
-        RowError: `image_aspect`, where the family's processor would raise.
-    """
-    if rule.policy == "native":
-        return size
-    match rule.family:
-        case "qwen2_5_vl":
-            return _qwen_smart_resize(size, rule.max_pixels)
-        case other:
-            assert_never(other)
-
-
-def viewable(image: ImageRef, rule: ViewRule) -> bool:
-    """Return whether the student's processor takes an image of this size."""
-    try:
-        view_size(Size(image.width, image.height), rule)
-    except RowError:
-        return False
-    return True
-
-
-# Qwen2-VL's processor: patches of 14 merged 2x2, at least 4 merged patches, aspect at most 200
-# (`smart_resize` in transformers, models/qwen2_vl/image_processing_qwen2_vl.py).
-_QWEN_FACTOR = 28
-_QWEN_MIN_PIXELS = 4 * _QWEN_FACTOR * _QWEN_FACTOR
-_QWEN_MAX_ASPECT = 200
-
-
-def _qwen_smart_resize(size: Size, max_pixels: int) -> Size:
-    long, short = max(size), min(size)
-    if long / short > _QWEN_MAX_ASPECT:
-        raise RowError("image_aspect", f"{size.width}x{size.height}: aspect above {_QWEN_MAX_ASPECT}")
-    area = size.width * size.height
-    # A side below half a patch rounds to 0 here, and is then grown like any image below the minimum.
-    width, height = (round(side / _QWEN_FACTOR) * _QWEN_FACTOR for side in size)
-    fit: Callable[[float], int]
-    if width * height > max_pixels:
-        shrink, fit = math.sqrt(area / max_pixels), math.floor
-        width, height = (max(_QWEN_FACTOR, fit(side / shrink / _QWEN_FACTOR) * _QWEN_FACTOR) for side in size)
-    elif width * height < _QWEN_MIN_PIXELS:
-        grow, fit = math.sqrt(_QWEN_MIN_PIXELS / area), math.ceil
-        width, height = (fit(side * grow / _QWEN_FACTOR) * _QWEN_FACTOR for side in size)
-    return Size(width, height)
-
-
 def pixel_hash(image: Image.Image) -> str:
     """Return the sha256 of mode, size and pixels: the identity of what is seen, whatever the file."""
     header = f"{image.mode} {image.width} {image.height}\n".encode()
     return hashlib.sha256(header + image.tobytes()).hexdigest()
-
-
-def make_view(content: bytes, rule: ViewRule, blobs: BlobStore) -> View:
-    """Resize an image to what the student sees and store it.
-
-    Raises:
-        RowError: as `decode` and `view_size`.
-    """
-    image = decode(content)
-    original = Size(*image.size)
-    size = view_size(original, rule)
-    # Bicubic is the filter of Qwen's own processor.
-    seen = image if size == original else image.resize(size, Image.Resampling.BICUBIC)
-    return View(
-        blob=blobs.put(encode_png(seen)),
-        pixels=pixel_hash(seen),
-        width=seen.width,
-        height=seen.height,
-        source_width=original.width,
-        source_height=original.height,
-    )
 
 
 class PerceptualHashes(NamedTuple):

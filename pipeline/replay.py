@@ -12,12 +12,13 @@ from typing import Literal, NamedTuple
 
 from pipeline.dialects import Dialect, by_name
 from pipeline.identity import parse_json
-from pipeline.images import ViewRule, decode
+from pipeline.images import decode
 from pipeline.records import ImageRef, ReplayResult, Trajectory, Turn
 from pipeline.rollout import cell_text
 from pipeline.sandbox import CellResult, Sandbox
 from pipeline.sandbox.normalise import normalise
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import Cell, to_cell
 
 SOFT_DIFFERENCE = 2

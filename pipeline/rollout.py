@@ -22,7 +22,6 @@ from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import RowError
 from pipeline.exchange import UNPARSED, Said, Shown, as_history, to_turn
 from pipeline.identity import canonical_json, parse_json
-from pipeline.images import viewable
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.sampling import sample_once
 from pipeline.models.views import Views
@@ -222,7 +221,7 @@ class _Conversation:
         found = await image_search(self.world.calls, self.world.search, self.world.blobs, self.question.images[0])
         self.seconds += found.seconds
         # A picture that the student could not be shown is left out with its title, as one that did not load is.
-        hits = [hit for hit in found.hits if viewable(hit.thumbnail, self.world.views.rule)]
+        hits = [hit for hit in found.hits if self.world.views.rule.takes(hit.thumbnail)]
         titles = [hit.title for hit in hits]
         return Shown(image_search_observation(titles), tuple(hit.thumbnail for hit in hits))
 

@@ -22,14 +22,28 @@ _RULE: Rule[Reason] = Rule("image_intact", VERSION)
 class ImageSettings(Settings):
     """Bounds of a usable image."""
 
-    min_side: int = Field(default=28, ge=1)
-    """Pixels. 28 is one merged patch of the Qwen2-VL family: a thinner image would be stretched to it,
-    so what the model sees would not be what the source holds."""
-    max_aspect: int = Field(default=200, ge=1)
-    """Long side over short side; that family's image processor raises above 200."""
+    min_side: int | None = Field(default=None, ge=1)
+    """Pixels; None: one patch of the student's family. A thinner image would be stretched to it, so that what the model
+    sees would not be what the source holds."""
+    max_aspect: int | None = Field(default=None, ge=1)
+    """Long side over short side; None: that above which the image processor of the student's family raises."""
+
+    def bounds(self, patch: int, max_aspect: int) -> ImageBounds:
+        """Return what holds, with the patch and the limit of the student's family where nothing is said."""
+        return ImageBounds(
+            min_side=patch if self.min_side is None else self.min_side,
+            max_aspect=max_aspect if self.max_aspect is None else self.max_aspect,
+        )
 
 
-def image_intact(facts: ImageFacts, settings: ImageSettings) -> Decision:
+class ImageBounds(Settings):
+    """Sizes of a usable image, as in `ImageSettings`."""
+
+    min_side: int
+    max_aspect: int
+
+
+def image_intact(facts: ImageFacts, bounds: ImageBounds) -> Decision:
     """Decide on one image; the decision's record is the question, which needs all of its images.
 
     An error code outside `Unreadable` becomes `image_unusable`: the image is refused either way.
@@ -42,8 +56,8 @@ def image_intact(facts: ImageFacts, settings: ImageSettings) -> Decision:
     if facts.phash is None or facts.dhash is None:
         return _RULE.reject(record, "image_undecodable")
     short, long = sorted((facts.width, facts.height))
-    if short < settings.min_side:
+    if short < bounds.min_side:
         return _RULE.reject(record, "image_too_small", float(short))
-    if long > settings.max_aspect * short:
+    if long > bounds.max_aspect * short:
         return _RULE.reject(record, "image_aspect", long / short)
     return _RULE.keep(record)

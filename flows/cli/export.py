@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.prompts import Prompts
     from pipeline.stage import UnitInput
     from pipeline.store.blobs import BlobStore
-    from pipeline.tokens import TokenCounter
+    from pipeline.students.tokens import TokenCounter
 
 
 _EXPORT = "export/"
@@ -128,7 +128,7 @@ def _counter(recipe: Recipe, written: Manifest) -> TokenCounter:
         UsageError: the tokenizer is gone, or no longer what it was.
     """
     from pipeline.errors import UsageError
-    from pipeline.tokens import TokenCounter
+    from pipeline.students.tokens import TokenCounter
 
     counter = TokenCounter.open(recipe.student.tokenizer)
     if counter.name != written.tokens:

@@ -24,7 +24,7 @@ def verify(
     """Check every file, row and image of exports, and that SFT and RL share nothing. Exit 3 if something is wrong."""
     from pipeline.errors import CheckError, UsageError
     from pipeline.export.verify import verify_exports
-    from pipeline.tokens import TokenCounter
+    from pipeline.students.tokens import TokenCounter
 
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory; give an export, such as runs/demo/export")

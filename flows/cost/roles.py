@@ -10,9 +10,9 @@ from flows.recipe import Recipe
 from flows.roles import ReaderRole, Role, ServerRole
 from flows.served import OfflineRole
 from flows.world import role_price
-from pipeline.images import Size, view_size
 from pipeline.models.image_tokens import ImageRule, image_tokens
 from pipeline.models.meter import Price
+from pipeline.students.family import FAMILIES, Size
 
 LARGE = Size(4_096, 4_096)
 """An image that no student's budget holds: its view is as large as views get."""
@@ -68,16 +68,14 @@ def thinks(role: Role) -> bool:
 
 
 def view_tokens(role: Role, recipe: Recipe, pixels: int) -> int:
-    """Return the tokens of one image, as large as a view of so many pixels, by the rule of the role's provider."""
+    """Return the tokens of one image, as large as a view of so many pixels; an open model counts as the student."""
     rule = recipe.student.view_at(pixels)
-    size = NATIVE if rule.policy == "native" else view_size(LARGE, rule)
-    return image_tokens(image_rule(role), size)
+    size = NATIVE if rule.policy == "native" else rule.size(LARGE)
+    return image_tokens(image_rule(role), size) if isinstance(role, HostedRole) else FAMILIES[rule.family].tokens(size)
 
 
-def image_rule(role: Role) -> ImageRule:
-    """Return how a role's images are counted; an open model is counted as the student."""
-    if not isinstance(role, HostedRole):
-        return "qwen"
+def image_rule(role: HostedRole) -> ImageRule:
+    """Return how a hosted model's images are counted."""
     # Older models of both providers are those that take a budget of thought. Claude 4.6 takes a level and still has
     # the older limit of 1,568 tokens, which only views above a megapixel reach.
     older = role.limits.thinking == "budget"

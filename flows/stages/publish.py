@@ -14,7 +14,6 @@ from flows.stages.common import kept, trajectory_outcome
 from flows.stages.labels import Measured
 from pipeline.dialects import by_name
 from pipeline.export.layout import MANIFEST, Manifest, Published, Shard, file_hash
-from pipeline.export.length import StudentFacts
 from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import ExportContext, RlRow, SftRow
 from pipeline.export.told import told_by
@@ -142,7 +141,7 @@ def _context(curation: Curation) -> ExportContext:
         dialect=by_name(recipe.dialect),
         told=(told_by(prompts),),
         prompts=prompts.hashes(),
-        student=StudentFacts.model_validate(recipe.student.model_dump(exclude={"tokenizer"})),
+        student=recipe.student,
         counter=curation.inputs.tokens,
         sources=curation.inputs.terms,
         corpus=curation.inputs.search.key if curation.inputs.search else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from filters.screen.images import ImageSettings, image_intact
+from filters.screen.images import ImageBounds, image_intact
 from filters.screen.open_ended import to_open_ended
 from filters.screen.questions import QuestionSettings, not_guessable, verifiable
 from flows.curation import Curation, Work, run_in_worker
@@ -19,7 +19,7 @@ from pipeline.store.blobs import BlobStore
 def work(curation: Curation, stage: Stage) -> Work:
     """Screen each range of what ingest made in a worker process."""
     recipe, ingested = curation.job.recipe, curation.done["ingest"]
-    run = partial(screen_unit, images=recipe.images, questions=recipe.questions, blobs=curation.driver.blobs)
+    run = partial(screen_unit, images=recipe.image_bounds, questions=recipe.questions, blobs=curation.driver.blobs)
 
     def unit(span: Range, _: int) -> UnitResult:
         mine = UnitInput(tuple(ingested.read("questions", Question, span)))
@@ -28,7 +28,7 @@ def work(curation: Curation, stage: Stage) -> Work:
     return Work(ingested.counts["kept"], unit)
 
 
-def screen_unit(unit: UnitInput, images: ImageSettings, questions: QuestionSettings, blobs: BlobStore) -> UnitOutput:
+def screen_unit(unit: UnitInput, images: ImageBounds, questions: QuestionSettings, blobs: BlobStore) -> UnitOutput:
     """Measure every image, then let the filters decide; what is kept leaves as it will be asked."""
     outcomes: list[Outcome] = []
     kept: list[Question] = []

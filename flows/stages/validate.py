@@ -30,7 +30,7 @@ from pipeline.replay import replay_trajectory
 from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit_async
 from pipeline.store.blobs import BlobStore
 from pipeline.store.shards import read_columns
-from pipeline.tokens import TokenCounter, loss_tokens
+from pipeline.students.tokens import TokenCounter, loss_tokens
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from pipeline.export.labels import Labels
-from pipeline.export.length import StudentFacts
 from pipeline.export.rows import Refused
 from pipeline.export.told import ExportPrompt
 from pipeline.identity import canonical_json, digest
 from pipeline.records import Category, Lane
+from pipeline.students.family import Student
 
 MANIFEST = "manifest.json"
 ROWS = "rows.jsonl"
@@ -86,9 +86,14 @@ class Manifest(BaseModel):
     """By lane and category; empty for questions to train on by reinforcement."""
     tokens: str
     """What counted tokens: the sha256 of a tokenizer's file, or an estimate."""
-    student: StudentFacts
+    student: Student
     image_max_pixels: int
     """The student's budget per image: the trainer must resize to it, the files hold originals."""
+
+    @field_serializer("student")
+    def _without_places(self, student: Student) -> dict[str, Any]:
+        return student.facts()
+
     sources: dict[str, str]
     """Source → from where, under which terms; of each that a row or a picture may come from."""
     corpus: str | None = None
@@ -126,7 +131,7 @@ class Facts(NamedTuple):
     prompts: Mapping[str, str]
     told: tuple[ExportPrompt, ...]
     tokens: str
-    student: StudentFacts
+    student: Student
     sources: Mapping[str, str]
     corpus: str | None
     refused: tuple[Refused, ...]

@@ -18,12 +18,13 @@ from pipeline.dialects import Dialect
 from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import RowError, UsageError
 from pipeline.export.labels import Labels
-from pipeline.export.length import StudentFacts, require_fits
+from pipeline.export.length import require_fits
 from pipeline.export.told import ExportPrompt, Told
 from pipeline.identity import uniform
 from pipeline.records import IMAGE_MARK, ImageRef, Lane, Mode, Question, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
-from pipeline.tokens import TokenCounter
+from pipeline.students.family import Student
+from pipeline.students.tokens import TokenCounter
 
 MODE: Mapping[Lane, Mode] = {"tools": "tools", "no_call": "tools", "plain_cot": "plain", "long_cot": "plain"}
 """Under which prompt the student learns a lane: not calling is learnt where calling is possible."""
@@ -75,7 +76,7 @@ class ExportContext:
     """Export prompts: each question has one of them, with tools or without as its lane needs."""
     prompts: Mapping[str, str]
     """Role → sha256 of every other prompt text of the run."""
-    student: StudentFacts
+    student: Student
     counter: TokenCounter
     sources: Mapping[str, str]
     """Source → one sentence for card and manifest: from where, under which terms."""

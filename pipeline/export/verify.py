@@ -26,7 +26,7 @@ from pipeline.export.verify_files import check_files, read_manifest, read_row_in
 from pipeline.export.verify_mix import counter_for
 from pipeline.export.verify_rows import ImageChecks, OpenExport, check_rows
 from pipeline.identity import canonical_json
-from pipeline.tokens import TokenCounter
+from pipeline.students.tokens import TokenCounter
 
 
 class Problem(NamedTuple):

@@ -15,7 +15,7 @@ from pipeline.export.verify_files import Fault, plain_file
 from pipeline.export.verify_mix import label_faults, lane_faults, told_mode
 from pipeline.export.verl import DATA_SOURCES
 from pipeline.records import IMAGE_MARK, Mode
-from pipeline.tokens import TokenCounter
+from pipeline.students.tokens import TokenCounter
 
 
 class RowView(NamedTuple):

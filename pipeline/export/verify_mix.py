@@ -10,7 +10,7 @@ from pipeline.export.rows import MODE
 from pipeline.export.verify_files import Fault
 from pipeline.identity import canonical_json
 from pipeline.records import Mode
-from pipeline.tokens import ESTIMATE, TokenCounter
+from pipeline.students.tokens import ESTIMATE, TokenCounter
 
 
 def check_mix(manifest: Manifest, keys: Sequence[RowKey | None]) -> Iterator[Fault]:

@@ -16,7 +16,7 @@ from pipeline.export.verify_mix import check_mix
 from pipeline.export.verify_read import Damaged, FileDamaged, read_rows
 from pipeline.identity import IdentityError
 from pipeline.images import decode
-from pipeline.tokens import TokenCounter
+from pipeline.students.tokens import TokenCounter
 
 
 @dataclass(frozen=True)

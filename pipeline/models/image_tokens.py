@@ -1,17 +1,15 @@
-"""What an image costs in tokens, by the rule of whoever reads it: for estimates before anything is sent."""
+"""What hosted providers count for an image: for estimates before anything is sent."""
 
 from __future__ import annotations
 
 import math
 from typing import Literal, assert_never
 
-from pipeline.images import Size
+from pipeline.students.family import Size
 
-ImageRule = Literal["qwen", "claude", "claude_before_4_7", "gemini", "gemini_2"]
-"""Families by how they count; `qwen` stands for open models, whose processor is the student's."""
+ImageRule = Literal["claude", "claude_before_4_7", "gemini", "gemini_2"]
+"""Families by how they count."""
 
-QWEN_PIXELS = 28 * 28
-"""Of one token of Qwen2-VL and Qwen2.5-VL: patches of 14 pixels, merged two by two."""
 CLAUDE_PATCH = 28
 """Pixels a side; an image is padded to whole patches (Anthropic's vision guide, 2026)."""
 GEMINI_TOKENS = 1_120
@@ -27,8 +25,6 @@ GEMINI_CROP = 1.5
 def image_tokens(rule: ImageRule, size: Size) -> int:
     """Return about how many prompt tokens an image of `size` pixels takes."""
     match rule:
-        case "qwen":
-            return size.width * size.height // QWEN_PIXELS
         case "claude":
             return _claude(size, longest=2_576, most=4_784)
         case "claude_before_4_7":

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from pipeline.images import ViewRule, make_view
+from PIL import Image
+
+from pipeline.images import decode, encode_png, pixel_hash
 from pipeline.models.chat import View
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import Size, ViewRule
 
 KEPT = 50_000
 """Views that are remembered, at 1 KB each. Every crop that code shows is an image of its own: a run has millions, and
@@ -51,3 +54,24 @@ class Views:
 
     def _make(self, image: ImageRef) -> View:
         return make_view(self._blobs.get(image.sha256), self.rule, self._blobs)
+
+
+def make_view(content: bytes, rule: ViewRule, blobs: BlobStore) -> View:
+    """Resize an image to what the student sees and store it.
+
+    Raises:
+        RowError: as `decode` and `ViewRule.size`.
+    """
+    image = decode(content)
+    original = Size(*image.size)
+    size = rule.size(original)
+    # Bicubic is the filter of Qwen's own processor.
+    seen = image if size == original else image.resize(size, Image.Resampling.BICUBIC)
+    return View(
+        blob=blobs.put(encode_png(seen)),
+        pixels=pixel_hash(seen),
+        width=seen.width,
+        height=seen.height,
+        source_width=original.width,
+        source_height=original.height,
+    )

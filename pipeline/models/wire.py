@@ -13,6 +13,7 @@ import orjson
 from pipeline.models.chat import ChatRequest, Image, Message, Text, View
 from pipeline.models.native_tools import ToolCall, split_action, split_result
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import FAMILIES
 
 KEEP_STOP = "include_stop_str_in_output"
 """Asks vLLM to leave the stop string in the text. Servers that do not know it ignore or refuse it."""
@@ -21,8 +22,8 @@ ENCODED_BYTES = 64 * 1024**2
 hundred questions stay while their samples and turns are asked for; memory does not grow with a run."""
 CHARACTERS_PER_TOKEN = 3
 """Of English and code in current vocabularies it is nearer four; an estimate errs on the safe side."""
-PIXELS_PER_TOKEN = 28 * 28
-"""Qwen2.5-VL: patches of 14 pixels, merged two by two. Other families take fewer tokens."""
+PIXELS_PER_TOKEN = FAMILIES["qwen2_5_vl"].patch ** 2
+"""Other families take fewer tokens."""
 
 EncodeImage = Callable[[View], orjson.Fragment]
 

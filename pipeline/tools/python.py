@@ -18,13 +18,14 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import RowError
 from pipeline.identity import canonical_json, digest
-from pipeline.images import Size, ViewRule, put_image, view_size
+from pipeline.images import put_image
 from pipeline.records import CellStatus, ImageRef
 from pipeline.sandbox import CellResult, Sandbox
 from pipeline.sandbox.aio import AsyncNotebook, open_session
 from pipeline.sandbox.normalise import normalise
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache, Made
+from pipeline.students.family import Size, ViewRule
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ def to_cell(result: CellResult, blobs: BlobStore, rule: ViewRule) -> Cell:
     images, notes = [], list(result.notes)
     for image in result.images:
         try:
-            view_size(Size(image.width, image.height), rule)
+            rule.size(Size(image.width, image.height))
             images.append(put_image(blobs, image.png()))
         except RowError as error:
             notes.append(f"An image of {image.width}x{image.height} pixels is not shown: {error.detail}.")

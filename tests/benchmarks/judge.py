@@ -26,7 +26,6 @@ from typing import NamedTuple
 
 from filters.answers.votes import REFUSED, UNREADABLE_VOTE, JudgeSettings, answer_verdict, tally
 from flows.judging import Judge
-from pipeline.images import ViewRule
 from pipeline.judge_prompts import load_judge_prompts
 from pipeline.math_worker import MathWorker
 from pipeline.models.chat import Sampling
@@ -35,6 +34,7 @@ from pipeline.models.views import Views
 from pipeline.records import JudgeVotes
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from tests.support.cases.grading_cases import clopper_pearson, verdict
 from tests.support.cases.judge_cases import JudgeCase, load_asked, load_bare
 from tests.support.servers.llama_server import MODEL, llama_server

@@ -25,7 +25,7 @@ from pipeline.demo.corpus.canvas import SHEET, new_sheet, seeded, text_width, wr
 from pipeline.demo.corpus.facts import elements
 from pipeline.demo.corpus.packages import read_csv
 from pipeline.demo.reader.careful_looking import LARGE
-from pipeline.images import Size, ViewRule, view_size
+from pipeline.students.family import Size, ViewRule
 
 SIZES = (13, 15, 17, 19, 22, 24, 26, 28, 30, 33, 36, 40, 44)
 SHEETS = 3
@@ -98,7 +98,7 @@ def _certainties(image: Image.Image, labels: Sequence[Label]) -> Iterator[Readin
 
     from pipeline.demo.reader.ocr import read_text
 
-    view = np.asarray(image.resize(view_size(Size(*SHEET), RULE), Image.Resampling.BICUBIC))
+    view = np.asarray(image.resize(RULE.size(Size(*SHEET)), Image.Resampling.BICUBIC))
     for line in read_text(view).boxes:
         x, y = (side / _scale(SHEET) for side in line.box.centre)
         label = next((label for label in labels if _is_on(label, x, y)), None)
@@ -141,7 +141,7 @@ def _sheet(words: dict[str, list[str]], size: int, rng: random.Random) -> tuple[
 
 
 def _scale(size: tuple[int, int]) -> float:
-    return view_size(Size(*size), RULE).width / size[0]
+    return RULE.size(Size(*size)).width / size[0]
 
 
 def _look(
@@ -149,7 +149,7 @@ def _look(
 ) -> Iterator[tuple[str, bool]]:
     """Yield kind of and success on each label of one crop, from the upper left."""
     seen = image.crop((0, 0, *crop))
-    view = seen.resize(view_size(Size(*crop), RULE), Image.Resampling.BICUBIC)
+    view = seen.resize(RULE.size(Size(*crop)), Image.Resampling.BICUBIC)
     found = _read(engine, view, crop[0] / view.width)
     for label in labels:
         if label.x + label.width < crop[0] and label.y + CELL[1] / 2 <= crop[1]:

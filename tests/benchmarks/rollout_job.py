@@ -13,7 +13,7 @@ from pathlib import Path
 from filters.answers import grade
 from flows.driver import Driver
 from pipeline.dialects import DEEPEYESV2
-from pipeline.images import ViewRule, encode_png, put_image
+from pipeline.images import encode_png, put_image
 from pipeline.models.chat import Sampling
 from pipeline.models.meter import Meter, Metered, Price
 from pipeline.models.server import Server
@@ -23,6 +23,7 @@ from pipeline.records import ImageRef, Question
 from pipeline.rollout import Limits, Setting, World, rollout
 from pipeline.sandbox import Policy, Pool
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
 

@@ -22,7 +22,7 @@ from flows.driver import Driver
 from flows.recipe import SynthesisUse
 from flows.stages.synthesize import Synthesis, synthesize_unit
 from pipeline.dialects import DEEPEYESV2
-from pipeline.images import ViewRule, encode_png, put_image
+from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, ChatResponse, Sampling
 from pipeline.models.views import Views
 from pipeline.processes import cores
@@ -31,6 +31,7 @@ from pipeline.rollout import Limits, Setting, World
 from pipeline.sandbox import Policy, Pool
 from pipeline.stage import UnitOutput
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
 from tests.support.synthesis import synthesis, unsolved

@@ -25,7 +25,7 @@ from pipeline.export.verify import verify_exports
 from pipeline.identity import canonical_json
 from pipeline.images import put_image
 from pipeline.records import ImageRef, Question
-from pipeline.tokens import ESTIMATE, TOKENIZER, TokenCounter, loss_tokens
+from pipeline.students.tokens import ESTIMATE, TOKENIZER, TokenCounter, loss_tokens
 from tests.support.export_rows import (
     LABELS,
     RL,

@@ -15,7 +15,7 @@ from flows.stages.arms import Arms, Gate
 from flows.stages.gate import gate1_unit, gate2_unit
 from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import RowError
-from pipeline.images import ViewRule, encode_png, put_image
+from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Image, Sampling
 from pipeline.models.views import Views
 from pipeline.records import Arm, ArmCount, GateCount, Mode, Outcome, Question, Trajectory
@@ -24,6 +24,7 @@ from pipeline.sandbox import Pool
 from pipeline.stage import UnitInput, UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
 from tests.support.fakes import ScriptedModel

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.dialects import DialectName, by_name
-from pipeline.images import ViewRule, encode_png, put_image
+from pipeline.images import encode_png, put_image
 from pipeline.models import anthropic, gemini
 from pipeline.models.batch_apis import AnthropicBatches
 from pipeline.models.batch_journal import Journal
@@ -24,6 +24,7 @@ from pipeline.rollout import Limits, Setting, World, rollout
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
 from tests.support.servers import anthropic_server, gemini_server

@@ -18,7 +18,7 @@ from flows.judging import Judge
 from flows.stages.grading import Judged, judged
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.identity import digest
-from pipeline.images import ViewRule, encode_png, put_image
+from pipeline.images import encode_png, put_image
 from pipeline.judge_prompts import load_judge_prompts, quoted
 from pipeline.models.chat import Sampling
 from pipeline.models.server import Server
@@ -26,6 +26,7 @@ from pipeline.models.views import Views
 from pipeline.records import Finish, ImageRef, JudgeVotes, Question
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from tests.support.export_rows import trajectory
 from tests.support.servers.llama_server import MODEL, llama_server
 from tests.support.servers.openai_server import OpenAIServer, Reply, completion

@@ -15,10 +15,10 @@ from typing import TypeVar
 
 import pytest
 
-from pipeline.images import ViewRule
 from pipeline.sandbox import Pool, Session, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import Cell, PythonTool, Ran
 
 T = TypeVar("T")

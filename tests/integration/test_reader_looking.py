@@ -17,9 +17,11 @@ from pipeline.demo.vocabulary import COLOURS
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.dialects.turns import Parsed
 from pipeline.identity import parse_json
-from pipeline.images import ViewRule, encode_png, make_view
+from pipeline.images import encode_png
 from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View
+from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 SIZE = (2080, 2880)

@@ -22,9 +22,11 @@ from pipeline.dialects.deepeyesv2_observations import image_search_observation
 from pipeline.dialects.turns import Parsed
 from pipeline.errors import InfrastructureError
 from pipeline.identity import canonical_json, parse_json
-from pipeline.images import ViewRule, encode_png, make_view
+from pipeline.images import encode_png
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text, View
+from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore, write_atomic
+from pipeline.students.family import ViewRule
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 RED = vocabulary.MAP_LABEL.format(colour="red", shape="square")

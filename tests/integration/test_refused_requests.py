@@ -14,7 +14,7 @@ from flows.recipe import SynthesisUse
 from flows.stages.synthesize import synthesize_unit
 from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import RowError
-from pipeline.images import ViewRule, encode_png, put_image
+from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Sampling
 from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
@@ -23,6 +23,7 @@ from pipeline.sandbox import Pool, guest
 from pipeline.stage import UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.hits import ImageHit, SearchProvider, TextHit
 from tests.support.fakes import ScriptedModel

@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from pipeline.identity import canonical_json
-from pipeline.images import ViewRule, decode, encode_png, put_image
+from pipeline.images import decode, encode_png, put_image
 from pipeline.records import ReplayResult, Trajectory, Turn
 from pipeline.replay import executed_cells, replay_trajectory
 from pipeline.rollout import cell_text
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import to_cell
 from tests.support.runs import PIXELS, trajectory
 

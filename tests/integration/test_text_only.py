@@ -19,7 +19,6 @@ from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import SftRow
 from pipeline.export.verify import verify_exports
 from pipeline.identity import canonical_json
-from pipeline.images import ViewRule
 from pipeline.models.chat import ChatRequest, Image, Sampling
 from pipeline.models.views import Views
 from pipeline.prompts import load_prompts
@@ -29,6 +28,7 @@ from pipeline.rollout import Limits, Setting, World, rollout
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
 from tests.support.export_rows import LABELS, RL, SFT, context, rl_row

@@ -12,7 +12,7 @@ from PIL import Image
 from filters.turns import informed
 from pipeline.dialects import TOOL_CALL
 from pipeline.identity import canonical_json
-from pipeline.images import ViewRule, encode_png, put_image
+from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
 from pipeline.models.native_tools import split_action, split_result
 from pipeline.models.views import Views
@@ -22,6 +22,7 @@ from pipeline.rollout import Limits, Setting, World, rollout
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
 from tests.support.fakes import ScriptedModel

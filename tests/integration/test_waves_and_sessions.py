@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.dialects import DEEPEYESV2
-from pipeline.images import ViewRule
 from pipeline.models.chat import ChatRequest, ChatResponse, Sampling
 from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
@@ -19,6 +18,7 @@ from pipeline.rollout import Limits, Setting, World, rollout
 from pipeline.sandbox import Policy, Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.none import NoSearch
 

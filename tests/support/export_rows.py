@@ -14,7 +14,6 @@ from PIL import Image
 
 from pipeline.dialects import DEEPEYESV2
 from pipeline.export.labels import Labels
-from pipeline.export.length import StudentFacts
 from pipeline.export.publish import RlFormat, SftFormat, publish_rl, publish_sft
 from pipeline.export.rows import MODE, ExportContext, RlRow, SftRow
 from pipeline.export.told import ExportPrompt, Told
@@ -22,7 +21,8 @@ from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
 from pipeline.records import Action, Category, ImageRef, Lane, Question, Tokens, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
-from pipeline.tokens import ESTIMATE
+from pipeline.students.family import Student
+from pipeline.students.tokens import ESTIMATE
 
 SFT: tuple[SftFormat, ...] = ("llamafactory", "huggingface")
 RL: tuple[RlFormat, ...] = ("huggingface", "deepeyesv2", "verl")
@@ -41,7 +41,7 @@ TOLD = Told(
     ),
 )
 LABELS = Labels(plain_right=1, plain_valid=8, tools_right=5, tools_valid=7, difficulty=0.875, chance=0.0)
-STUDENT = StudentFacts(
+STUDENT = Student(
     family="qwen2_5_vl",
     revision="Qwen/Qwen2.5-VL-7B-Instruct",
     max_pixels=262_144,

@@ -16,7 +16,7 @@ from pipeline.dialects import DEEPEYESV2
 from pipeline.records import Lane, Question
 from pipeline.rollout import Setting, World
 from pipeline.stage import UnitInput
-from pipeline.tokens import TokenCounter
+from pipeline.students.tokens import TokenCounter
 
 PROMPT = PlainPrompt(
     system="You see images.",

@@ -16,12 +16,13 @@ from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.dialects.defuse import defuse
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.identity import canonical_json, parse_json
-from pipeline.images import ViewRule, make_view
 from pipeline.models import anthropic
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text, View
 from pipeline.models.hosted import Profile, Thinking
 from pipeline.models.hosted_model import HostedModel, encoder, open_api
+from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
 from tests.support.servers.anthropic_server import KEY, AnthropicServer, message, redacted, text, thinking
 
 T = TypeVar("T")

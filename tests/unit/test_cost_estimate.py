@@ -11,14 +11,14 @@ from flows.cost.asks import expected_plain
 from flows.cost.estimate import Expected, Rows, estimate, totals
 from flows.cost.limits import reached_limits
 from flows.cost.measure import Share
-from flows.cost.roles import image_rule
+from flows.cost.roles import image_rule, view_tokens
 from flows.cost.teaching import expected_attempts
 from flows.hosted import HostedRole, ProfileUse
 from flows.recipe import Recipe, SynthesisUse
-from pipeline.images import Size
 from pipeline.models.image_tokens import image_tokens
 from pipeline.models.meter import Budget
 from pipeline.prompts import Prompts
+from pipeline.students.family import Size
 
 PROMPTS = Prompts(
     plain_system="p" * 400,  # 100 tokens
@@ -156,7 +156,6 @@ def test_a_weighted_policy_draws_the_order_by_weight() -> None:
 
 def test_images_count_by_the_rule_of_whoever_reads_them() -> None:
     view = Size(504, 504)
-    assert image_tokens("qwen", view) == 18 * 18
     assert image_tokens("claude", Size(1_000, 1_000)) == 36 * 36
     assert image_tokens("claude_before_4_7", Size(4_000, 4_000)) == 1_568
     assert image_tokens("claude", Size(4_000, 4_000)) == 4_784
@@ -166,7 +165,7 @@ def test_images_count_by_the_rule_of_whoever_reads_them() -> None:
     claude, gemini = (HostedRole(backend=name, model="m") for name in ("anthropic", "gemini"))
     older = claude.model_copy(update={"profile": ProfileUse(thinking="budget")})
     assert [image_rule(role) for role in (claude, gemini, older)] == ["claude", "gemini", "claude_before_4_7"]
-    assert image_rule(recipe().models.base) == "qwen"
+    assert view_tokens(recipe().models.base, recipe(), 262_144) == 18 * 18  # an open model counts as the student
 
 
 def test_a_plan_tells_which_limit_stops_it_first_and_where() -> None:

@@ -19,7 +19,7 @@ from pipeline.records import Question, Trajectory
 from pipeline.sources import open_source, read_source
 from pipeline.sources.questions import to_question
 from pipeline.store.blobs import BlobStore
-from pipeline.tokens import TokenCounter
+from pipeline.students.tokens import TokenCounter
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,10 @@ from PIL import Image
 from pipeline import images
 from pipeline.errors import RowError
 from pipeline.export.images import export_image
-from pipeline.images import Size, ViewRule, decode, encode_png, make_view, pixel_hash, put_image, view_size
+from pipeline.images import decode, encode_png, pixel_hash, put_image
+from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import Size, ViewRule
 
 BUDGET = 262_144
 RULE = ViewRule("qwen2_5_vl", BUDGET)
@@ -218,28 +220,28 @@ def test_the_view_is_the_size_that_qwens_own_processor_takes(width: int, height:
         expected = smart_resize(height, width, factor=28, min_pixels=4 * 28 * 28, max_pixels=budget)
     except ValueError:
         with pytest.raises(RowError) as caught:
-            view_size(Size(width, height), rule)
+            rule.size(Size(width, height))
         assert caught.value.reason == "image_aspect"
     else:
-        assert view_size(Size(width, height), rule) == (expected[1], expected[0])
+        assert rule.size(Size(width, height)) == (expected[1], expected[0])
 
 
 @given(st.integers(28, 4000), st.integers(28, 4000))
 def test_a_view_stays_in_its_budget_and_is_its_own_view(width: int, height: int) -> None:
-    size = view_size(Size(width, height), RULE)
+    size = RULE.size(Size(width, height))
     assert size.width * size.height <= BUDGET
-    assert view_size(size, RULE) == size
+    assert RULE.size(size) == size
 
 
 def test_a_native_view_keeps_the_size() -> None:
-    assert view_size(Size(4000, 3000), ViewRule("qwen2_5_vl", BUDGET, "native")) == (4000, 3000)
+    assert ViewRule("qwen2_5_vl", BUDGET, "native").size(Size(4000, 3000)) == (4000, 3000)
 
 
 def test_a_view_is_stored_with_its_pixels_and_the_size_it_came_from(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path)
     view = make_view(encoded(gradient(2000, 1500), "PNG"), RULE, blobs)
     seen = decode(blobs.get(view.blob))
-    assert seen.size == (view.width, view.height) == view_size(Size(2000, 1500), RULE)
+    assert seen.size == (view.width, view.height) == RULE.size(Size(2000, 1500))
     assert (view.source_width, view.source_height) == (2000, 1500)
     assert pixel_hash(seen) == view.pixels
 

@@ -18,6 +18,9 @@ from pipeline.store.blobs import BlobStore
 CITIES = ("Paris", "London", "Rome")
 
 
+BOUNDS = ImageSettings().bounds(28, 200)
+
+
 def test_every_question_is_screened_once_and_its_facts_follow_it(tmp_path: Path) -> None:
     blobs = BlobStore(tmp_path)
     image = put_image(blobs, encode_png(Image.effect_noise((80, 60), 50).convert("RGB")))
@@ -44,7 +47,7 @@ def test_every_question_is_screened_once_and_its_facts_follow_it(tmp_path: Path)
         ask("letter", "Which is it?", **choice | {"choices": ()}),
         ask("other", "Which is it?", **choice | {"answers": ("Oslo",)}),
     )
-    output = screen_unit(UnitInput(questions), ImageSettings(), QuestionSettings(), blobs)
+    output = screen_unit(UnitInput(questions), BOUNDS, QuestionSettings(), blobs)
     told = {outcome.record_id: (outcome.outcome, outcome.reason) for outcome in output.outcomes}
     assert [told[question.id] for question in questions] == [
         ("kept", ""),
@@ -63,5 +66,5 @@ def test_every_question_is_screened_once_and_its_facts_follow_it(tmp_path: Path)
     }
     facts = [fact.question_id for fact in output.tables["facts"] if isinstance(fact, ImageFacts)]
     assert sorted(facts) == sorted(question.id for question in kept.values())
-    again = screen_unit(UnitInput(tuple(kept.values())), ImageSettings(), QuestionSettings(), blobs)
+    again = screen_unit(UnitInput(tuple(kept.values())), BOUNDS, QuestionSettings(), blobs)
     assert again.tables == output.tables

@@ -16,13 +16,14 @@ from PIL import Image as Pillow
 
 from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.errors import InfrastructureError, RowError, UsageError
-from pipeline.images import ViewRule, make_view
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.sampling import Sampled, sample_once
 from pipeline.models.server import Server
+from pipeline.models.views import make_view
 from pipeline.models.wire import KEEP_STOP
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from tests.support.servers.openai_server import DROPPED, GARBAGE, HANGING, RESET, OpenAIServer, Reply, completion
 
 T = TypeVar("T")

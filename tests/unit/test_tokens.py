@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL
 from pipeline.errors import UsageError
 from pipeline.store.blobs import BlobStore
-from pipeline.tokens import ESTIMATE, TOKENIZER, TokenCounter, loss_tokens
+from pipeline.students.tokens import ESTIMATE, TOKENIZER, TokenCounter, loss_tokens
 from tests.support.export_rows import sft_rows
 
 
@@ -80,6 +80,6 @@ def test_loss_falls_on_the_assistant_messages_as_they_are_written_in_the_dialect
 
 
 def test_no_large_library_is_loaded_before_a_tokenizer_is_opened() -> None:
-    code = "import sys, pipeline.tokens; print({'tokenizers', 'transformers'} & set(sys.modules))"
+    code = "import sys, pipeline.students.tokens; print({'tokenizers', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

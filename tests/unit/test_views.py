@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import InfrastructureError
-from pipeline.images import ViewRule, encode_png, put_image
+from pipeline.images import encode_png, put_image
 from pipeline.models.chat import View
 from pipeline.models.views import Views
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 

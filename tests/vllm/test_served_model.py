@@ -16,10 +16,11 @@ from PIL import Image as Pillow
 
 from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.errors import RowError
-from pipeline.images import ViewRule, make_view
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.server import Server
+from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
 from tests.support.command import start
 from tests.vllm.conftest import FLAGS
 from tests.vllm.lessons import QUESTION, lessons

@@ -26,14 +26,13 @@ from pipeline.dialects.defuse import defuse
 from pipeline.identity import canonical_json, digest
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Text
 from pipeline.records import Action
+from pipeline.students.family import FAMILIES, Size
 
 Policy = Literal["naive", "careful"]
 VERSIONS: Final[dict[Policy, int]] = {"naive": 2, "careful": 3}
 """Raise a policy's when it changes what it says; the calls of the other stay paid for."""
 CHARACTERS_PER_TOKEN = 4
 """Of English text, the usual estimate; there is no tokenizer to count with."""
-IMAGE_TOKEN = 28 * 28
-"""Pixels of a view per token, as in Qwen2.5-VL."""
 
 _DECIDE: Final[dict[Policy, Callable[[Scene], Said]]] = {"naive": naive.decide, "careful": careful.decide}
 # The recogniser is surer than it is right; a careful reader keeps to the likeliest character more often.
@@ -116,7 +115,7 @@ def _prompt_tokens(request: ChatRequest) -> int:
                 case Text(text=text):
                     tokens += _text_tokens(text)
                 case Image(view=view):
-                    tokens += view.width * view.height // IMAGE_TOKEN
+                    tokens += FAMILIES["qwen2_5_vl"].tokens(Size(view.width, view.height))
     return tokens
 
 

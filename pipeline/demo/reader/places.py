@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from pipeline.demo.reader.perception import Box
+from pipeline.students.family import FAMILIES
 
 
 class Part(NamedTuple):
@@ -26,7 +27,7 @@ class Extent(NamedTuple):
 
 CELL = (616, 420)
 """A crop of this size is 258,720 pixels in multiples of 28: the largest the student sees without shrinking it."""
-_ALIGNED = 28
+_ALIGNED = FAMILIES["qwen2_5_vl"].patch
 """Grids are multiples of this, so that few of them differ."""
 
 
