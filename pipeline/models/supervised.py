@@ -68,11 +68,15 @@ class Supervised:
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait((task, self._ended), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
+            # Its end of a connection closes before the process has ended.
+            lost = task.done() and not task.cancelled() and isinstance(task.exception(), ConnectionError)
+            if lost:
+                await asyncio.wait((self._ended,), timeout=GRACE_SECONDS)
+            if task.done() and not (lost and self._ended.done()):
                 return task.result()
         finally:
             task.cancel()
-        with suppress(asyncio.CancelledError, InfrastructureError):
+        with suppress(asyncio.CancelledError, ConnectionError, InfrastructureError):
             await task  # what it says of a lost connection says less than the log does
         raise self.failure(f"ended with status {self._ended.result()}")
 

@@ -113,6 +113,21 @@ def test_work_fails_with_the_last_lines_when_the_process_ends_first() -> None:
     assert echo.getvalue() == b"loading\nno memory left\n"
 
 
+def test_a_connection_that_is_lost_as_the_process_ends_tells_the_last_lines_of_the_process() -> None:
+    async def lost() -> None:
+        raise ConnectionResetError("Connection lost")
+
+    async def scenario() -> None:
+        # It closes its connection, and ends a moment later.
+        script = "import sys, time; time.sleep(0.3); sys.exit('last words')"
+        process = await Supervised.start("helper", [sys.executable, "-c", script], os.environ)
+        with pytest.raises(InfrastructureError, match="last words"):
+            await process.during(lost())
+        await process.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_command_that_cannot_start_says_why() -> None:
     async def scenario() -> None:
         process = await Supervised.start("vLLM for m", ["/nowhere/python"], os.environ)
