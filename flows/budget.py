@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.models.meter import Budget, Price
+from pipeline.models.samples import Budget, Price
 
 
 class _Part(BaseModel):
@@ -40,5 +40,5 @@ class BudgetUse(_Part):
 
     @property
     def budget(self) -> Budget:
-        """Return the limits for `pipeline.models.meter`."""
+        """Return the limits for `pipeline.models.samples`."""
         return Budget(self.max_cost, self.max_tokens, self.max_calls)

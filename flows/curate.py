@@ -22,7 +22,7 @@ from flows.stages import decontaminate, dedup, gate, ingest, publish, screen, se
 from flows.wiring import GROUPS, ORDER, declare
 from flows.world import open_stock
 from pipeline.errors import InfrastructureError, LimitError, UsageError
-from pipeline.models.meter import Spent
+from pipeline.models.samples import Spent
 from pipeline.processes import cores, tree_cpu_seconds
 from pipeline.stage import Runner, Stage, StageResult, UnitResult, load_stage, run_stage, unit_count
 from pipeline.store.calls import CallCounts

@@ -10,16 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flows.budget import PriceUse
 from pipeline.errors import UsageError
-from pipeline.models.batch_apis import AnthropicBatches, GeminiBatches, OpenAIBatches
-from pipeline.models.batch_journal import Journal
-from pipeline.models.batch_protocol import BatchApi, SingleModel
-from pipeline.models.batches import Batched
+from pipeline.models.batch.apis import AnthropicBatches, GeminiBatches, OpenAIBatches, OpenAISingle, open_openai_api
+from pipeline.models.batch.interface import BatchApi, SingleModel
+from pipeline.models.batch.open_waves import OpenWaves
+from pipeline.models.batch.waves import Batched
 from pipeline.models.chat import Sampling
-from pipeline.models.hosted import Profile, Thinking
-from pipeline.models.hosted_model import PROVIDERS, HostedModel, encoder, open_api
 from pipeline.models.limits import Limiter
-from pipeline.models.openai_batches import OpenAISingle, open_openai_api
-from pipeline.models.server import Server
+from pipeline.models.providers.hosted import PROVIDERS, HostedModel, encoder, open_api
+from pipeline.models.providers.openai import Server
+from pipeline.models.providers.turns import Profile, Thinking
 from pipeline.store.blobs import BlobStore
 
 
@@ -143,5 +142,5 @@ def open_openai_batches(server: Server, batch: BatchUse, store: Path) -> Batched
 
 
 def _batched(model: SingleModel, api: BatchApi, batch: BatchUse, store: Path) -> Batched:
-    journal = Journal(store / "batches.sqlite", model.revision)
+    journal = OpenWaves(store / "batches.sqlite", model.revision)
     return Batched(model, api, journal, batch.max_wait_seconds, batch.max_requests)

@@ -12,7 +12,7 @@ from flows.hosted import BatchUse, HostedRole
 from flows.served import OfflineRole
 from pipeline.identity import Json
 from pipeline.models.chat import Sampling
-from pipeline.models.serving import Serve
+from pipeline.models.local.launch import Serve
 
 
 class _Part(BaseModel):

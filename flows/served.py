@@ -9,11 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flows.budget import PriceUse
 from pipeline.models.chat import Sampling
-from pipeline.models.offline import Engine, Offline, engine_on_demand
-from pipeline.models.on_demand import OnDemand
-from pipeline.models.served import Served, server_on_demand
-from pipeline.models.server import Server
-from pipeline.models.serving import Running, Serve
+from pipeline.models.local.launch import OnDemand, Running, Serve
+from pipeline.models.local.offline import Engine, Offline, engine_on_demand
+from pipeline.models.local.served import Served, server_on_demand
+from pipeline.models.providers.openai import Server
 from pipeline.store.blobs import BlobStore
 
 

@@ -21,13 +21,13 @@ from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.dialects import Dialect, by_name
 from pipeline.identity import canonical_json
 from pipeline.judge_prompts import load_judge_prompts
-from pipeline.models.batches import Batched
+from pipeline.models.batch.waves import Batched
 from pipeline.models.chat import ChatModel
-from pipeline.models.hosted_model import HostedModel
-from pipeline.models.meter import Meter, Metered, Price
-from pipeline.models.offline import Offline
-from pipeline.models.served import Served
-from pipeline.models.server import Server
+from pipeline.models.local.offline import Offline
+from pipeline.models.local.served import Served
+from pipeline.models.providers.hosted import HostedModel
+from pipeline.models.providers.openai import Server
+from pipeline.models.samples import Meter, Metered, Price
 from pipeline.models.views import Views
 from pipeline.prompts import Prompts
 from pipeline.prompts import Role as Speaker

@@ -23,7 +23,7 @@ from pipeline.errors import RowError
 from pipeline.exchange import UNPARSED, Said, Shown, as_history, to_turn
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
-from pipeline.models.sampling import sample_once
+from pipeline.models.samples import sample_once
 from pipeline.models.views import Views
 from pipeline.records import IMAGE_MARK, Arm, Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn
 from pipeline.store.blobs import BlobStore

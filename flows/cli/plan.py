@@ -188,7 +188,7 @@ def _tell_model(job: Job, role: Role) -> str:
     import asyncio
 
     if (role.backend == "openai" or role.backend == "vllm_offline") and role.serve is not None:  # noqa: PLR1714 - mypy
-        from pipeline.models.serving import interpreter
+        from pipeline.models.local.launch import interpreter
 
         return f"vLLM of {interpreter()} will load {role.serve.model}"
     if role.backend == "openai":
@@ -211,7 +211,7 @@ async def _ask_hosted(job: Job, role: HostedRole) -> None:
 
 
 async def _ask_server(job: Job, role: ServerRole) -> None:
-    from pipeline.models.server import Server
+    from pipeline.models.providers.openai import Server
     from pipeline.store.blobs import BlobStore
 
     server = Server(

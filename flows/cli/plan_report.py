@@ -15,7 +15,7 @@ from flows.cost.estimate import Expected, Rows, totals
 from flows.cost.limits import Reached, reached_limits
 from flows.cost.pilot import Between, Pilot, Rate, rates
 from pipeline.identity import Json
-from pipeline.models.meter import Budget
+from pipeline.models.samples import Budget
 from pipeline.report.tables import Table, filled
 
 _CALLS = ("stage", "model", "basis", "records", "calls", "calls_at_most", "cost", "hours")

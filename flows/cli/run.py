@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flows.curate import RunSummary
     from flows.inputs import Job
     from flows.progress import Progress
-    from pipeline.models.meter import Spent
+    from pipeline.models.samples import Spent
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as manifests/recipes/demo.yaml.")]
 Changes = Annotated[

@@ -10,7 +10,7 @@ import typer
 from flows.cli.console import print_line
 
 if TYPE_CHECKING:
-    from pipeline.models.serving import Address, Serve
+    from pipeline.models.local.launch import Address, Serve
 
 ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="A checkpoint's directory, or NAME[@REVISION] on a hub.")
@@ -40,14 +40,14 @@ def serve_model(
     """
     import asyncio
 
-    from pipeline.models.serving import Address, Serve
+    from pipeline.models.local.launch import Address, Serve
 
     serve = Serve(model=model, tp=tp, dp=dp, flags=tuple(flags or ()))
     asyncio.run(_serve(serve, Address(host, port)))
 
 
 async def _serve(serve: Serve, address: Address) -> None:
-    from pipeline.models.serving import start_server
+    from pipeline.models.local.launch import start_server
 
     running = await start_server(serve, serve.name, address, echo=sys.stderr.buffer)
     try:

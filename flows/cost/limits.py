@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from flows.cost.estimate import Expected
-from pipeline.models.meter import Budget
+from pipeline.models.samples import Budget
 
 
 class Reached(NamedTuple):

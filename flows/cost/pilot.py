@@ -15,7 +15,7 @@ from flows.curate import curate
 from flows.inputs import Job
 from flows.progress import Progress
 from flows.recipe import Recipe
-from pipeline.models.meter import Spent
+from pipeline.models.samples import Spent
 from pipeline.prompts import Prompts
 
 

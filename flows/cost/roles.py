@@ -10,8 +10,8 @@ from flows.recipe import Recipe
 from flows.roles import ReaderRole, Role, ServerRole
 from flows.served import OfflineRole
 from flows.world import role_price
-from pipeline.models.image_tokens import ImageRule, image_tokens
-from pipeline.models.meter import Price
+from pipeline.models.providers.image_tokens import ImageRule, image_tokens
+from pipeline.models.samples import Price
 from pipeline.students.family import FAMILIES, Size
 
 LARGE = Size(4_096, 4_096)

@@ -71,13 +71,13 @@ class Replicas:
     def __post_init__(self) -> None:
         self.all = tuple(Replica(url) for url in self.urls)
 
-    def turn(self, affinity: bytes) -> Turn:
+    def place(self, affinity: bytes) -> Place:
         """Return a claim on a replica for one request, to be used as a context manager.
 
         Args:
             affinity: equal for conversations that begin alike.
         """
-        return Turn(self, affinity)
+        return Place(self, affinity)
 
     async def claim(self, affinity: bytes) -> Replica:
         """Wait for a replica that may be sent a request, and count one more for it.
@@ -136,7 +136,7 @@ class Replicas:
         self._changed = asyncio.Event()
 
 
-class Turn:
+class Place:
     """One request's claim on a replica; how the body ends tells how the replica does.
 
     A class and not a generator: it is entered for every request, and this takes a fifth of the time.

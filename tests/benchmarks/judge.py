@@ -29,7 +29,7 @@ from flows.judging import Judge
 from pipeline.judge_prompts import load_judge_prompts
 from pipeline.math_worker import MathWorker
 from pipeline.models.chat import Sampling
-from pipeline.models.server import Server
+from pipeline.models.providers.openai import Server
 from pipeline.models.views import Views
 from pipeline.records import JudgeVotes
 from pipeline.store.blobs import BlobStore

@@ -91,7 +91,7 @@ async def openai(url: str, nbytes: int, run: Callable[[Ask], Awaitable[None]]) -
 
 async def ours(url: str, nbytes: int, run: Callable[[Ask], Awaitable[None]]) -> None:
     from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View
-    from pipeline.models.server import Server
+    from pipeline.models.providers.openai import Server
     from pipeline.store.blobs import BlobStore
 
     with tempfile.TemporaryDirectory() as directory:

@@ -54,9 +54,8 @@ def ours(url: str, rows: int, out: Path) -> None:
     from flows.runners.local import local
     from flows.stages.common import decided, gather_all
     from pipeline.models.chat import ChatRequest, Message, Sampling, Text
-    from pipeline.models.meter import Meter, Metered, Price
-    from pipeline.models.sampling import sample_once
-    from pipeline.models.server import Server
+    from pipeline.models.providers.openai import Server
+    from pipeline.models.samples import Meter, Metered, Price, sample_once
     from pipeline.records import Decision, Outcome, Question
     from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_stage, run_unit_async, unit_count
 

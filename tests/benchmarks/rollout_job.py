@@ -15,8 +15,8 @@ from flows.driver import Driver
 from pipeline.dialects import DEEPEYESV2
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import Sampling
-from pipeline.models.meter import Meter, Metered, Price
-from pipeline.models.server import Server
+from pipeline.models.providers.openai import Server
+from pipeline.models.samples import Meter, Metered, Price
 from pipeline.models.views import Views
 from pipeline.processes import cores
 from pipeline.records import ImageRef, Question

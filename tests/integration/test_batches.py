@@ -15,15 +15,14 @@ from typing import Any, Literal, TypeVar
 import pytest
 
 from pipeline.errors import InfrastructureError, RowError, UsageError
-from pipeline.models import anthropic, gemini
-from pipeline.models.batch_apis import AnthropicBatches, GeminiBatches, OpenAIBatches
-from pipeline.models.batch_journal import Journal
-from pipeline.models.batch_protocol import Done, Lost
-from pipeline.models.batches import Batched
+from pipeline.models.batch.apis import AnthropicBatches, GeminiBatches, OpenAIBatches, OpenAISingle, open_openai_api
+from pipeline.models.batch.interface import Done, Lost
+from pipeline.models.batch.open_waves import OpenWaves
+from pipeline.models.batch.waves import Batched
 from pipeline.models.chat import ChatRequest, ChatResponse
-from pipeline.models.hosted_model import HostedModel, encoder, open_api
-from pipeline.models.openai_batches import OpenAISingle, open_openai_api
-from pipeline.models.server import Server
+from pipeline.models.providers import anthropic, gemini
+from pipeline.models.providers.hosted import HostedModel, encoder, open_api
+from pipeline.models.providers.openai import Server
 from pipeline.store.blobs import BlobStore
 from tests.support.command import ROOT
 from tests.support.jobs.batch_job import asked
@@ -76,7 +75,7 @@ def open_batched(kind: Kind, root: str, store: Path, **fields: Any) -> Batched:
         server = Server(f"{root}/v1", "served", "openai/weights", BlobStore(store / "blobs"), api_key_env="CLAUDE_KEY")
         api = open_openai_api(f"{root}/v1", "CLAUDE_KEY")
         api.first_pause_seconds = 0.001
-        journal = Journal(store / "batches.sqlite", server.revision)
+        journal = OpenWaves(store / "batches.sqlite", server.revision)
         return Batched(OpenAISingle(server, api), OpenAIBatches(api), journal, **settings)
     version = "v1" if kind == "anthropic" else "v1beta"
     api = open_api(kind, api_key_env="CLAUDE_KEY", base_url=f"{root}/{version}", in_flight=4)
@@ -87,7 +86,7 @@ def open_batched(kind: Kind, root: str, store: Path, **fields: Any) -> Batched:
     else:
         model = HostedModel(kind, "gemini-test", "minimal", gemini.PROFILE, api, encode)
     batches = AnthropicBatches(api) if kind == "anthropic" else GeminiBatches(api, "gemini-test")
-    return Batched(model, batches, Journal(store / "batches.sqlite", model.revision), **settings)
+    return Batched(model, batches, OpenWaves(store / "batches.sqlite", model.revision), **settings)
 
 
 def talk(kind: Kind, server: BatchServer, store: Path, work: Callable[[Batched], Awaitable[T]], **fields: Any) -> T:
@@ -285,7 +284,7 @@ def test_a_process_killed_in_the_middle_of_a_batch_fetches_the_same_batch_when_s
 
 def forget_id(store: Path) -> None:
     """Put the journal in the state of a process that was killed before the provider's id had arrived."""
-    journal = Journal(store / "batches.sqlite", "anthropic/claude-test/thinking-off")
+    journal = OpenWaves(store / "batches.sqlite", "anthropic/claude-test/thinking-off")
     journal._db.execute("UPDATE waves SET batch = ''")
     journal.close()
 

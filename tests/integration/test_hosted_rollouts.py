@@ -12,12 +12,12 @@ from PIL import Image
 
 from pipeline.dialects import DialectName, by_name
 from pipeline.images import encode_png, put_image
-from pipeline.models import anthropic, gemini
-from pipeline.models.batch_apis import AnthropicBatches
-from pipeline.models.batch_journal import Journal
-from pipeline.models.batches import Batched
+from pipeline.models.batch.apis import AnthropicBatches
+from pipeline.models.batch.open_waves import OpenWaves
+from pipeline.models.batch.waves import Batched
 from pipeline.models.chat import ChatModel, Sampling
-from pipeline.models.hosted_model import HostedModel, encoder, open_api
+from pipeline.models.providers import anthropic, gemini
+from pipeline.models.providers.hosted import HostedModel, encoder, open_api
 from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
 from pipeline.rollout import Limits, Setting, World, rollout
@@ -206,7 +206,7 @@ def test_rollouts_that_run_at_once_share_one_batch_per_turn(pool: Pool, tmp_path
         async with server.serving() as root:
             api = open_api("anthropic", api_key_env="CLAUDE_KEY", base_url=f"{root}/v1", in_flight=4)
             single = HostedModel("anthropic", "claude-test", "native", anthropic.PROFILE, api, encoder(blobs))
-            journal = Journal(tmp_path / "batches.sqlite", single.revision)
+            journal = OpenWaves(tmp_path / "batches.sqlite", single.revision)
             # A wave is full when all three conversations wait; the time is for a machine that is slow.
             model = Batched(single, AnthropicBatches(api), journal, 30.0, 3, first_poll_seconds=0.02)
             try:

@@ -21,7 +21,7 @@ from pipeline.identity import digest
 from pipeline.images import encode_png, put_image
 from pipeline.judge_prompts import load_judge_prompts, quoted
 from pipeline.models.chat import Sampling
-from pipeline.models.server import Server
+from pipeline.models.providers.openai import Server
 from pipeline.models.views import Views
 from pipeline.records import Finish, ImageRef, JudgeVotes, Question
 from pipeline.store.blobs import BlobStore

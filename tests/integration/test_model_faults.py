@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import RowError
-from pipeline.models.meter import Meter, Metered, Price
-from pipeline.models.sampling import sample_once
-from pipeline.models.server import Server
+from pipeline.models.providers.openai import Server
+from pipeline.models.samples import Meter, Metered, Price, sample_once
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from tests.support.servers.openai_server import DROPPED, GARBAGE, HANGING, RESET, OpenAIServer, Reply, completion

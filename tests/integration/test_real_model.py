@@ -11,9 +11,8 @@ import pytest
 
 from pipeline.errors import RowError, UsageError
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Message, Sampling, Text
-from pipeline.models.meter import Budget, BudgetReached, Meter, Metered, Price
-from pipeline.models.sampling import Sampled, sample_once
-from pipeline.models.server import Server
+from pipeline.models.providers.openai import Server
+from pipeline.models.samples import Budget, BudgetReached, Meter, Metered, Price, Sampled, sample_once
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from tests.support.servers.llama_server import AT_ONCE, CONTEXT, MODEL, llama_server

@@ -19,10 +19,10 @@ from flows.roles import ServerRole
 from flows.served import Launches, OfflineRole
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
-from pipeline.models.offline import Offline
-from pipeline.models.served import Served
-from pipeline.models.server import Server
-from pipeline.models.serving import Address, Serve, start_server
+from pipeline.models.local.launch import Address, Serve, start_server
+from pipeline.models.local.offline import Offline
+from pipeline.models.local.served import Served
+from pipeline.models.providers.openai import Server
 from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule

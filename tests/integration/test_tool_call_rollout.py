@@ -14,7 +14,7 @@ from pipeline.dialects import TOOL_CALL
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
-from pipeline.models.native_tools import split_action, split_result
+from pipeline.models.texts import split_action, split_result
 from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
 from pipeline.replay import replay_trajectory

@@ -11,7 +11,7 @@ from pipeline.dialects.bad_calls import BadCall
 from pipeline.dialects.turns import Parsed
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import Image, Text, View
-from pipeline.models.native_tools import ToolCall, join_action, split_action, split_result
+from pipeline.models.texts import ToolCall, join_action, split_action, split_result
 from pipeline.records import Action
 
 PIECES = [

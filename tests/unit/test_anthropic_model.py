@@ -16,10 +16,10 @@ from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.dialects.defuse import defuse
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.identity import canonical_json, parse_json
-from pipeline.models import anthropic
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text, View
-from pipeline.models.hosted import Profile, Thinking
-from pipeline.models.hosted_model import HostedModel, encoder, open_api
+from pipeline.models.providers import anthropic
+from pipeline.models.providers.hosted import HostedModel, encoder, open_api
+from pipeline.models.providers.turns import Profile, Thinking
 from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule

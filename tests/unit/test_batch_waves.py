@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RowError
-from pipeline.models.batch_journal import Journal, Wave
-from pipeline.models.batch_protocol import Done, Item, Result
-from pipeline.models.batches import Batched
+from pipeline.models.batch.interface import Done, Item, Result
+from pipeline.models.batch.open_waves import OpenWaves, Wave
+from pipeline.models.batch.waves import Batched
 from pipeline.models.chat import ChatRequest, ChatResponse, Message, Sampling, Text
 
 TOO_LARGE = "too large"
@@ -62,7 +62,7 @@ class Provider:
 
 def ask(provider: Provider, root: Path, questions: Sequence[str], max_requests: int) -> list[Any]:
     async def main() -> list[Any]:
-        model = Batched(provider, provider, Journal(root / "batches.sqlite", provider.revision), 0.02, max_requests)
+        model = Batched(provider, provider, OpenWaves(root / "batches.sqlite", provider.revision), 0.02, max_requests)
         asking = []
         for question in questions:
             said = Message(role="user", parts=(Text(text=question),))

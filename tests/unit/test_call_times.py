@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
-from pipeline.models.sampling import Sampled, sample_once
+from pipeline.models.samples import Sampled, sample_once
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.tools.image_search import image_search

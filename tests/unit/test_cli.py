@@ -22,7 +22,7 @@ from flows.cli.run import print_summary
 from flows.curate import RunSummary
 from flows.progress import Progress, SilentProgress
 from pipeline.errors import InfrastructureError
-from pipeline.models.meter import Spent
+from pipeline.models.samples import Spent
 from pipeline.report.tables import Table, csv_text, markdown_text, plain, rich_table, visible
 from pipeline.report.widths import GAP, column_widths
 from pipeline.stage import Part, Range, Stage, StageResult, UnitResult

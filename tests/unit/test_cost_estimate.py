@@ -15,8 +15,8 @@ from flows.cost.roles import image_rule, view_tokens
 from flows.cost.teaching import expected_attempts
 from flows.hosted import HostedRole, ProfileUse
 from flows.recipe import Recipe, SynthesisUse
-from pipeline.models.image_tokens import image_tokens
-from pipeline.models.meter import Budget
+from pipeline.models.providers.image_tokens import image_tokens
+from pipeline.models.samples import Budget
 from pipeline.prompts import Prompts
 from pipeline.students.family import Size
 

@@ -15,10 +15,10 @@ from PIL import Image as Pillow
 from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.identity import canonical_json, parse_json
-from pipeline.models import gemini
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text
-from pipeline.models.hosted import Profile, Thinking
-from pipeline.models.hosted_model import HostedModel, encoder, open_api
+from pipeline.models.providers import gemini
+from pipeline.models.providers.hosted import HostedModel, encoder, open_api
+from pipeline.models.providers.turns import Profile, Thinking
 from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule

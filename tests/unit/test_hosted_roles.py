@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from flows.hosted import HostedRole, open_hosted, open_openai_batches
 from flows.roles import role_identity
 from pipeline.errors import UsageError
-from pipeline.models.batches import Batched
-from pipeline.models.hosted_model import HostedModel
-from pipeline.models.server import Server
+from pipeline.models.batch.waves import Batched
+from pipeline.models.providers.hosted import HostedModel
+from pipeline.models.providers.openai import Server
 from pipeline.store.blobs import BlobStore
 
 CLAUDE = {"backend": "anthropic", "model": "claude-test"}

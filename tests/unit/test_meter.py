@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InfrastructureError
 from pipeline.models.chat import ChatResponse
-from pipeline.models.meter import Budget, BudgetReached, Meter, Metered, ModelChangedError, Price, Spent
-from pipeline.models.sampling import sample_once
+from pipeline.models.samples import Budget, BudgetReached, Meter, Metered, ModelChangedError, Price, Spent, sample_once
 from pipeline.store.calls import CallCache
 from tests.support.fakes import ScriptedModel
 from tests.unit.test_server_model import REQUEST

@@ -12,8 +12,8 @@ import pytest
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.models.api import BusyError
 from pipeline.models.chat import ChatRequest, Message, Text
+from pipeline.models.providers.openai import Server
 from pipeline.models.replicas import OPEN_AFTER, SLACK, Replica, Replicas, choose
-from pipeline.models.server import Server
 from pipeline.store.blobs import BlobStore
 from tests.support.servers.openai_server import OpenAIServer, Reply
 from tests.unit.test_server_model import ANSWER, REQUEST
@@ -37,13 +37,13 @@ def replicas(count: int = 2, patience: float = 60.0) -> tuple[Replicas, Now]:
 async def fail(group: Replicas, affinity: bytes = b"") -> str:
     """Claim a replica, fail on it and return its URL."""
     with suppress(InfrastructureError):
-        async with group.turn(affinity) as replica:
+        async with group.place(affinity) as replica:
             raise InfrastructureError(f"{replica.url} is down")
     return replica.url
 
 
 async def succeed(group: Replicas, affinity: bytes = b"") -> str:
-    async with group.turn(affinity) as replica:
+    async with group.place(affinity) as replica:
         return replica.url
 
 
@@ -61,7 +61,7 @@ def test_a_conversation_leaves_its_replica_when_that_is_much_busier_than_another
     async def main() -> None:
         group, _ = replicas(2)
         async with AsyncExitStack() as held:
-            places = [(await held.enter_async_context(group.turn(b"x"))).url for _ in range(SLACK + 11)]
+            places = [(await held.enter_async_context(group.place(b"x"))).url for _ in range(SLACK + 11)]
         assert len(set(places[: SLACK + 1])) == 1
         counts = Counter(places)
         assert max(counts.values()) - min(counts.values()) == SLACK + 1
@@ -91,7 +91,7 @@ def test_a_replica_that_fails_in_a_row_is_left_alone_then_probed_once_then_used(
         now.seconds += 1.5
         assert await succeed(group, b"x") != down
         now.seconds += 0.5
-        async with group.turn(b"x") as probe:
+        async with group.place(b"x") as probe:
             assert probe.url == down
             assert await succeed(group, b"x") != down  # one probe at a time
         assert {await succeed(group, b"x") for _ in range(3)} == {down}
@@ -105,7 +105,7 @@ def test_failures_that_began_before_a_replica_was_left_alone_count_once() -> Non
         with suppress(InfrastructureError):
             async with AsyncExitStack() as held:
                 for _ in range(50):
-                    await held.enter_async_context(group.turn(b""))
+                    await held.enter_async_context(group.place(b""))
                 raise InfrastructureError("reset")
         assert group.all[0].failures == OPEN_AFTER
         assert group.all[0].open == 0
@@ -119,7 +119,7 @@ def test_a_server_that_answers_anything_is_well(error: Exception) -> None:
         group, _ = replicas(1)
         await fail(group)
         with pytest.raises(type(error)):
-            async with group.turn(b""):
+            async with group.place(b""):
                 raise error
         assert group.all[0].failures == 0
 
@@ -130,7 +130,7 @@ def test_a_busy_replica_rests_as_long_as_it_asks_and_the_other_works_meanwhile()
     async def main() -> None:
         group, now = replicas(2)
         with suppress(BusyError):
-            async with group.turn(b"x") as busy:
+            async with group.place(b"x") as busy:
                 raise BusyError("later", 5.0)
         assert await succeed(group, b"x") != busy.url
         now.seconds += 5.0

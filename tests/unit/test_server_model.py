@@ -17,10 +17,10 @@ from PIL import Image as Pillow
 from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text
-from pipeline.models.sampling import Sampled, sample_once
-from pipeline.models.server import Server
+from pipeline.models.providers.openai import Server
+from pipeline.models.providers.openai_requests import KEEP_STOP
+from pipeline.models.samples import Sampled, sample_once
 from pipeline.models.views import make_view
-from pipeline.models.wire import KEEP_STOP
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule

@@ -16,8 +16,8 @@ from pipeline.dialects.tool_call import STOP, TOOLS, frame, write_call
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatRequest, Image, Message, Text, View
+from pipeline.models.providers.openai_requests import EncodedImages
 from pipeline.models.views import make_view
-from pipeline.models.wire import EncodedImages
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule
 from tests.support.servers.openai_server import OpenAIServer, Reply, completion

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InfrastructureError
-from pipeline.models.supervised import Supervised
+from pipeline.models.local.supervised import Supervised
 
 FAMILY = """
 import os, signal, sys, time
@@ -65,7 +65,7 @@ def test_stop_ends_the_whole_group(tmp_path: Path) -> None:
 
 
 def test_a_group_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.models.supervised.GRACE_SECONDS", 0.2)
+    monkeypatch.setattr("pipeline.models.local.supervised.GRACE_SECONDS", 0.2)
 
     async def scenario() -> list[int]:
         command, mark = _family(tmp_path, "signal.SIG_IGN")
@@ -84,7 +84,7 @@ def test_the_group_ends_when_its_host_is_killed(tmp_path: Path) -> None:
             *(sys.executable, "-c"),
             textwrap.dedent(f"""
                 import asyncio, os
-                from pipeline.models.supervised import Supervised
+                from pipeline.models.local.supervised import Supervised
 
                 async def main():
                     process = await Supervised.start("family", {command!r}, os.environ)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.models.serving import interpreter
+from pipeline.models.local.launch import interpreter
 from tests.vllm.lessons import lessons
 
 FLAGS = (

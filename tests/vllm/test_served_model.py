@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.errors import RowError
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text
-from pipeline.models.server import Server
+from pipeline.models.providers.openai import Server
 from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule

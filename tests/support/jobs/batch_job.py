@@ -10,13 +10,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.models.anthropic import PROFILE
-from pipeline.models.batch_apis import AnthropicBatches
-from pipeline.models.batch_journal import Journal
-from pipeline.models.batches import Batched
+from pipeline.models.batch.apis import AnthropicBatches
+from pipeline.models.batch.open_waves import OpenWaves
+from pipeline.models.batch.waves import Batched
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
-from pipeline.models.hosted_model import HostedModel, encoder, open_api
-from pipeline.models.sampling import sample_once
+from pipeline.models.providers.anthropic import PROFILE
+from pipeline.models.providers.hosted import HostedModel, encoder, open_api
+from pipeline.models.samples import sample_once
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 
@@ -31,7 +31,7 @@ async def main(store: Path, root: str, questions: Sequence[str]) -> list[str]:
     """Ask every question at once, through the call cache; return the answers."""
     api = open_api("anthropic", api_key_env="CLAUDE_KEY", base_url=f"{root}/v1", in_flight=4)
     single = HostedModel("anthropic", "claude-test", "off", PROFILE, api, encoder(BlobStore(store / "blobs")))
-    journal = Journal(store / "batches.sqlite", single.revision)
+    journal = OpenWaves(store / "batches.sqlite", single.revision)
     model = Batched(single, AnthropicBatches(api), journal, 0.05, 100, first_poll_seconds=0.02)
     try:
         with CallCache(store / "calls.sqlite") as calls:

@@ -12,7 +12,7 @@ from pathlib import Path
 from flows.driver import Driver
 from flows.runners.local import local
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
-from pipeline.models.sampling import sample_once
+from pipeline.models.samples import sample_once
 from pipeline.records import Outcome, Question, SourceRow, root_id
 from pipeline.stage import (
     WHOLE,

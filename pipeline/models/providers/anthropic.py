@@ -16,14 +16,13 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.identity import parse_json
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Text
-from pipeline.models.hosted import (
+from pipeline.models.providers.turns import (
     Encode,
+    Exchange,
     Profile,
     Thinking,
-    Turn,
     check_images,
     check_sampling,
-    cut_at_stop,
     filled,
     history,
     signed_json,
@@ -31,7 +30,7 @@ from pipeline.models.hosted import (
     thinking_room,
     tool_functions,
 )
-from pipeline.models.native_tools import ToolCall, join_action, split_result
+from pipeline.models.texts import ToolCall, cut_at_stop, join_action, split_result
 
 BASE_URL = "https://api.anthropic.com/v1"
 HEADERS = {"anthropic-version": "2023-06-01"}
@@ -115,7 +114,7 @@ def _tool(function: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _messages(turns: Sequence[Turn], encode: Encode) -> list[dict[str, Any]]:
+def _messages(turns: Sequence[Exchange], encode: Encode) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     for turn in turns:
         blocks = _assistant(turn) if turn.role == "assistant" else _user(turn, turns, encode)
@@ -129,7 +128,7 @@ def _messages(turns: Sequence[Turn], encode: Encode) -> list[dict[str, Any]]:
     return messages
 
 
-def _user(turn: Turn, turns: Sequence[Turn], encode: Encode) -> list[dict[str, Any]]:
+def _user(turn: Exchange, turns: Sequence[Exchange], encode: Encode) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
     for part in split_result(turn.parts) if turn.call else turn.parts:
         if isinstance(part, Image):
@@ -143,7 +142,7 @@ def _user(turn: Turn, turns: Sequence[Turn], encode: Encode) -> list[dict[str, A
     return [{"type": "tool_result", "tool_use_id": _call_id(asked), "content": blocks}]
 
 
-def _assistant(turn: Turn) -> list[dict[str, Any]]:
+def _assistant(turn: Exchange) -> list[dict[str, Any]]:
     text = [{"type": "text", "text": part.text} for part in turn.parts if isinstance(part, Text)]
     call = []
     if turn.call is not None:
@@ -156,7 +155,7 @@ def _place(block: dict[str, Any]) -> str:
     return {"text": "text", "tool_use": "call"}.get(block["type"], "")
 
 
-def _call_id(turn: Turn) -> str:
+def _call_id(turn: Exchange) -> str:
     given = [block["id"] for block in turn.signed if block["type"] == "tool_use"]
     return str(given[0]) if given else f"toolu_{turn.number}"
 

@@ -15,14 +15,13 @@ from typing import Any
 import orjson
 
 from pipeline.errors import InfrastructureError, RowError, UsageError
-from pipeline.models import vllm_worker
-from pipeline.models.answers import read_answer
 from pipeline.models.chat import ChatRequest, ChatResponse, View
-from pipeline.models.on_demand import OnDemand
+from pipeline.models.local import worker
+from pipeline.models.local.launch import READY_SECONDS, OnDemand, Serve, engine_flags, environment, interpreter
+from pipeline.models.local.supervised import Supervised
+from pipeline.models.providers.openai_answers import read_answer
+from pipeline.models.providers.openai_requests import write_request
 from pipeline.models.refusals import failure
-from pipeline.models.serving import READY_SECONDS, Serve, engine_flags, environment, interpreter
-from pipeline.models.supervised import Supervised
-from pipeline.models.wire import write_request
 from pipeline.store.blobs import BlobStore
 
 _BAD_REQUEST = 400
@@ -45,7 +44,7 @@ class Engine:
         head = orjson.dumps({"id": number, "body": orjson.Fragment(body), "images": [len(image) for image in images]})
         self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            self._writer.write(vllm_worker.frame(head, images))
+            self._writer.write(worker.frame(head, images))
             await self._writer.drain()
             return await self._waiting[number]
         finally:
@@ -134,7 +133,7 @@ def engine_on_demand(serve: Serve, served_name: str, ready_seconds: float = READ
 
 async def _start(serve: Serve, served_name: str, ready_seconds: float) -> Engine:
     python = interpreter()
-    script = str(Path(vllm_worker.__file__))
+    script = str(Path(worker.__file__))
     # The directory is readable by us only, and removed with the socket once the two have met.
     with tempfile.TemporaryDirectory(prefix="coldforge-vllm-") as directory:
         path = Path(directory) / "engine"
@@ -173,7 +172,7 @@ async def _listening(path: Path) -> AsyncIterator[asyncio.Future[tuple[asyncio.S
 async def _receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     """Return the next object, None when the other end has closed."""
     try:
-        (size,) = vllm_worker.LENGTH.unpack(await reader.readexactly(vllm_worker.LENGTH.size))
+        (size,) = worker.LENGTH.unpack(await reader.readexactly(worker.LENGTH.size))
         content: dict[str, Any] = orjson.loads(await reader.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from pipeline.models.chat import ChatRequest, Image, Message, Text, View
-from pipeline.models.native_tools import ToolCall, split_action, split_result
+from pipeline.models.texts import ToolCall, split_action, split_result
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import FAMILIES
 

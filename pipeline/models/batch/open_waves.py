@@ -37,7 +37,7 @@ class Wave(NamedTuple):
     """Seconds since the epoch, by this machine's clock."""
 
 
-class Journal:
+class OpenWaves:
     """The waves of one model in a store. Use from one thread; other processes may use the same file."""
 
     def __init__(self, path: Path, model: str) -> None:

@@ -1,7 +1,7 @@
 """What the hosted providers share: how a model thinks, what a request may hold, how history is laid out.
 
-Hosted models are spoken to in each provider's own HTTP protocol (`pipeline.models.anthropic`,
-`pipeline.models.gemini`): the compatible endpoints lose signed thought, and an SDK costs many times the
+Hosted models are spoken to in each provider's own HTTP protocol (`pipeline.models.providers.anthropic`,
+`pipeline.models.providers.gemini`): the compatible endpoints lose signed thought, and an SDK costs many times the
 CPU of a request. Facts of the wire come from the providers' published references and SDK types, 2026-11.
 """
 
@@ -12,19 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from pipeline.dialects.defuse import defuse
-from pipeline.dialects.tool_call import RESULT_OPENING
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View
-from pipeline.models.native_tools import ToolCall, split_action
+from pipeline.models.texts import ToolCall, split_action
 
 Thinking = Literal["off", "minimal", "native"]
 """`off`: the provider adds no thought, the model writes `<think>` itself as the prompt says. `minimal`: the least
 thought the provider allows, kept hidden, for models that cannot do without. `native`: the provider's own
 thought; where it shows a summary, that becomes the `<think>` text."""
-
-_OBSERVATION = RESULT_OPENING.strip()
-"""What comes back from a tool begins with it. A model that writes it has begun to make up what it was told."""
 
 Encode = Callable[[View], str]
 """Returns the PNG of a view in base64."""
@@ -56,7 +52,7 @@ class Profile:
     """Room for native thought. It is added to a message's limit, for providers count thought against it."""
 
 
-class Turn(NamedTuple):
+class Exchange(NamedTuple):
     """One past message, ready to be written in a provider's terms."""
 
     role: Literal["user", "assistant"]
@@ -70,20 +66,20 @@ class Turn(NamedTuple):
     """Of the message that called; names calls whose provider gave no id."""
 
 
-def history(request: ChatRequest, thought: Callable[[Sequence[dict[str, Any]]], str]) -> tuple[str, list[Turn]]:
+def history(request: ChatRequest, thought: Callable[[Sequence[dict[str, Any]]], str]) -> tuple[str, list[Exchange]]:
     """Return a request's system text and its turns.
 
     `thought` returns the visible thought within signed blocks: what they hold is not sent a second time as text.
     A message in which a model said nothing is left out, since no provider takes an empty one.
     """
     system = "".join(plain_text(message) for message in request.messages if message.role == "system")
-    turns: list[Turn] = []
+    turns: list[Exchange] = []
     call: ToolCall | None = None
     for number, message in enumerate(request.messages):
         if message.role == "system":
             continue
         if message.role == "user":
-            turns.append(Turn("user", message.parts, call, number=number - 1))
+            turns.append(Exchange("user", message.parts, call, number=number - 1))
             call = None
             continue
         signed = tuple(parse_json(message.signed)) if message.signed else ()
@@ -95,7 +91,7 @@ def history(request: ChatRequest, thought: Callable[[Sequence[dict[str, Any]]], 
             text = text.removeprefix(written).removeprefix(defuse(written)).removeprefix("\n")
         parts = (Text(text=text),) if text.strip() else ()
         if parts or call or signed:
-            turns.append(Turn("assistant", parts, call, signed, number))
+            turns.append(Exchange("assistant", parts, call, signed, number))
     return system, turns
 
 
@@ -104,7 +100,7 @@ def plain_text(message: Message) -> str:
     return "".join(part.text for part in message.parts if isinstance(part, Text))
 
 
-def filled(turn: Turn, is_place: Callable[[dict[str, Any]], str], blocks: dict[str, list[Any]]) -> Iterator[Any]:
+def filled(turn: Exchange, is_place: Callable[[dict[str, Any]], str], blocks: dict[str, list[Any]]) -> Iterator[Any]:
     """Yield an assistant turn's blocks in the order its provider gave them, signed ones untouched.
 
     `is_place` names the place that a signed block only keeps (`text` or `call`), or returns an empty string;
@@ -180,41 +176,6 @@ def thinking_room(thinking: Thinking, profile: Profile) -> int:
             return profile.least_thinking_tokens
         case "native":
             return profile.native_thinking_tokens
-
-
-class Cut(NamedTuple):
-    """A text that ends with its first action."""
-
-    text: str
-    complete: bool
-    """Whether it ends with a stop string."""
-    discarded: int
-    """Characters after it."""
-
-
-def cut_at_stop(text: str, stop: Sequence[str]) -> Cut:
-    """Cut `text` after its first stop string and before what the model made up of a tool's result.
-
-    Providers run on, or were not told of a stop string.
-    """
-    ends = [text.index(mark) + len(mark) for mark in stop if mark in text]
-    end = min(ends, default=len(text))
-    made_up = text.find(_OBSERVATION, 0, end)
-    if made_up >= 0:
-        return Cut(text[:made_up], complete=False, discarded=len(text) - made_up)
-    return Cut(text[:end], bool(ends), len(text) - end)
-
-
-def closed_by_tag(text: str, stop: Sequence[str]) -> str:
-    """Return `text` with the stop string that ended it, for providers that do not say which one did.
-
-    Stop strings are closing tags: it was that of the one tag that is open.
-    """
-    said = text.rpartition("</think>")[2]
-    if any(mark in text for mark in stop):
-        return text
-    open_tags = [mark for mark in stop if mark.replace("</", "<", 1) in said]
-    return text + open_tags[0] if len(open_tags) == 1 else text
 
 
 def sound(value: Any) -> Any:

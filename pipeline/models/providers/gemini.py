@@ -12,12 +12,12 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json
 from pipeline.models.chat import ChatRequest, Image, Text
-from pipeline.models.gemini_answers import SIGNATURE, place_of, visible_thought
-from pipeline.models.hosted import (
+from pipeline.models.providers.gemini_answers import SIGNATURE, place_of, visible_thought
+from pipeline.models.providers.turns import (
     Encode,
+    Exchange,
     Profile,
     Thinking,
-    Turn,
     check_images,
     check_sampling,
     filled,
@@ -25,7 +25,7 @@ from pipeline.models.hosted import (
     thinking_room,
     tool_functions,
 )
-from pipeline.models.native_tools import split_result
+from pipeline.models.texts import split_result
 
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
 
@@ -116,7 +116,7 @@ def _tool(function: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _contents(turns: Sequence[Turn], encode: Encode, *, within_result: bool) -> list[dict[str, Any]]:
+def _contents(turns: Sequence[Exchange], encode: Encode, *, within_result: bool) -> list[dict[str, Any]]:
     contents: list[dict[str, Any]] = []
     for turn in turns:
         role = "model" if turn.role == "assistant" else "user"
@@ -128,7 +128,7 @@ def _contents(turns: Sequence[Turn], encode: Encode, *, within_result: bool) -> 
     return contents
 
 
-def _user(turn: Turn, turns: Sequence[Turn], encode: Encode, within_result: bool) -> list[dict[str, Any]]:
+def _user(turn: Exchange, turns: Sequence[Exchange], encode: Encode, within_result: bool) -> list[dict[str, Any]]:
     if turn.call is None:
         return [_image(part, encode) if isinstance(part, Image) else {"text": part.text} for part in turn.parts]
     asked = next(past for past in turns if past.role == "assistant" and past.number == turn.number)
@@ -144,7 +144,7 @@ def _image(part: Image, encode: Encode) -> dict[str, Any]:
     return {"inlineData": {"mimeType": "image/png", "data": encode(part.view)}}
 
 
-def _model(turn: Turn) -> list[dict[str, Any]]:
+def _model(turn: Exchange) -> list[dict[str, Any]]:
     signatures = {place_of(part): {SIGNATURE: part[SIGNATURE]} for part in turn.signed if SIGNATURE in part}
     text = [{"text": part.text, **signatures.get("text", {})} for part in turn.parts if isinstance(part, Text)]
     call = []
@@ -154,6 +154,6 @@ def _model(turn: Turn) -> list[dict[str, Any]]:
     return list(filled(turn, place_of, {"text": text, "call": call}))
 
 
-def _call_id(turn: Turn) -> dict[str, str]:
+def _call_id(turn: Exchange) -> dict[str, str]:
     given = [part["id"] for part in turn.signed if "id" in part]
     return {"id": given[0]} if given else {}

@@ -12,12 +12,12 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from pipeline.errors import UsageError
-from pipeline.models import anthropic, gemini, gemini_answers
 from pipeline.models.api import Api, Asked, post_json, read_json
 from pipeline.models.chat import ChatRequest, ChatResponse, View
-from pipeline.models.hosted import Encode, Profile, Thinking, check_bytes, thinking_room
 from pipeline.models.limits import Limiter
-from pipeline.models.wire import estimated_tokens
+from pipeline.models.providers import anthropic, gemini, gemini_answers
+from pipeline.models.providers.openai_requests import estimated_tokens
+from pipeline.models.providers.turns import Encode, Profile, Thinking, check_bytes, thinking_room
 from pipeline.store.blobs import BlobStore
 
 ProviderName = Literal["anthropic", "gemini"]

@@ -1,6 +1,7 @@
 """vLLM's offline engine behind a socket. Run by its path, with the interpreter of vLLM's own environment.
 
-Imports nothing of ours, and vLLM only once it runs: the other end (`pipeline.models.offline`) imports the framing.
+Imports nothing of ours, and vLLM only once it runs; the other end (`pipeline.models.local.offline`) imports the framing
+of this one.
 
 A frame is the length of a JSON object (4 bytes, big endian), the object, and the images that its `images`
 counts in bytes, as PNG. A request is `{"id", "body", "images"}`, where the body is a chat completion of the

@@ -1,4 +1,4 @@
-"""What a run's models have cost, what they may cost, and whether they are still the same.
+"""One sample of a request, paid for at most once; what a run's samples have cost, and what they may cost.
 
 One meter serves every model of a run. `Metered` puts it between a model and whoever asks: a call is counted
 when it is begun, its tokens and price when it is answered. Once a limit is reached no call begins; those in
@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.errors import ColdforgeError, LimitError
+from pipeline.identity import canonical_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse
+from pipeline.store.calls import CallCache, Made
 
 SAVE_SECONDS = 5.0
 """A run that is killed forgets at most what it spent within this time; writing it for every call would cost more."""
@@ -204,3 +206,31 @@ class Metered:
             (response,) = await self.model.generate(request, (sample,))
             self.meter.count(self.model.revision, response, self.price.of(response))
             return response
+
+
+class Sampled(NamedTuple):
+    """A response and how long its one successful try took when it was paid for, in seconds."""
+
+    response: ChatResponse
+    seconds: float
+
+
+async def sample_once(calls: CallCache, model: ChatModel, request: ChatRequest, sample: int) -> Sampled:
+    """Return sample `sample` of `request`, from the store if anyone paid for it before.
+
+    A refusal is not stored: a server that was set up wrongly refuses what it would answer, and nothing but
+    asking again tells the two apart.
+
+    Raises:
+        InfrastructureError: the backend failed; nothing is stored.
+        RowError: the backend refused the request itself; nothing is stored.
+    """
+
+    async def make() -> Made:
+        (response,) = await model.generate(request, [sample])
+        value = response.model_dump(exclude={"model_version", "seconds"})
+        facts = {"model_version": response.model_version}
+        return Made(canonical_json(value), canonical_json(facts), response.seconds)
+
+    entry = await calls.once("model", request.key(sample), make, model.slots)
+    return Sampled(ChatResponse.model_validate_json(entry.value), entry.seconds)

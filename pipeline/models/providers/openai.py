@@ -16,13 +16,19 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InfrastructureError, RowError, UsageError
-from pipeline.models.answers import read_answer
 from pipeline.models.api import BusyError
 from pipeline.models.chat import ChatRequest, ChatResponse
 from pipeline.models.limits import Limiter, jittered_pause
+from pipeline.models.providers.openai_answers import read_answer
+from pipeline.models.providers.openai_requests import (
+    KEEP_STOP,
+    EncodedImages,
+    beginning,
+    estimated_tokens,
+    write_request,
+)
 from pipeline.models.refusals import RETRIED, FilteredError, failure
 from pipeline.models.replicas import Replicas
-from pipeline.models.wire import KEEP_STOP, EncodedImages, beginning, estimated_tokens, write_request
 from pipeline.store.blobs import BlobStore
 
 if TYPE_CHECKING:
@@ -119,7 +125,7 @@ class Server:
         attempt, first_failure = 0, 0.0
         while True:
             try:
-                async with self._replicas.turn(affinity) as replica:
+                async with self._replicas.place(affinity) as replica:
                     return await self._try(replica.url, request, sample)
             except _AskAgain:
                 continue

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.models.chat import ChatRequest, ChatResponse
-from pipeline.models.hosted import Cut, closed_by_tag, cut_at_stop, sound
-from pipeline.models.native_tools import ToolCall, join_action
+from pipeline.models.providers.turns import sound
+from pipeline.models.texts import Cut, ToolCall, closed_by_tag, cut_at_stop, join_action
 
 _ENDED = frozenset({"stop", "length", "tool_calls"})
 """Reasons for which a model itself ended its message."""

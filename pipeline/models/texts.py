@@ -1,4 +1,4 @@
-"""Native tool calls as a transport: between the dialect's text and what a provider's API takes and returns.
+"""Texts as providers take and return them: cut at the first action, and calls split off or joined on.
 
 Our history is text in the grammar of `pipeline.dialects.tool_call`. A backend whose provider takes calls as
 structure splits them off the text before a request (`split_action`, `split_result`) and joins them to the
@@ -18,6 +18,10 @@ from pipeline.models.chat import Image, Text
 _THINK = "<think>"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What OpenAI and Anthropic accept as the name of a tool; a call by another name stays text."""
+
+
+_OBSERVATION = RESULT_OPENING.strip()
+"""What comes back from a tool begins with it. A model that writes it has begun to make up what it was told."""
 
 
 class ToolCall(NamedTuple):
@@ -75,3 +79,38 @@ def _read_call(body: str) -> ToolCall | None:
                 return None
     except (ValueError, RecursionError, IdentityError):
         return None
+
+
+class Cut(NamedTuple):
+    """A text that ends with its first action."""
+
+    text: str
+    complete: bool
+    """Whether it ends with a stop string."""
+    discarded: int
+    """Characters after it."""
+
+
+def cut_at_stop(text: str, stop: Sequence[str]) -> Cut:
+    """Cut `text` after its first stop string and before what the model made up of a tool's result.
+
+    Providers run on, or were not told of a stop string.
+    """
+    ends = [text.index(mark) + len(mark) for mark in stop if mark in text]
+    end = min(ends, default=len(text))
+    made_up = text.find(_OBSERVATION, 0, end)
+    if made_up >= 0:
+        return Cut(text[:made_up], complete=False, discarded=len(text) - made_up)
+    return Cut(text[:end], bool(ends), len(text) - end)
+
+
+def closed_by_tag(text: str, stop: Sequence[str]) -> str:
+    """Return `text` with the stop string that ended it, for providers that do not say which one did.
+
+    Stop strings are closing tags: it was that of the one tag that is open.
+    """
+    said = text.rpartition("</think>")[2]
+    if any(mark in text for mark in stop):
+        return text
+    open_tags = [mark for mark in stop if mark.replace("</", "<", 1) in said]
+    return text + open_tags[0] if len(open_tags) == 1 else text

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeVar
 
 from pipeline.errors import InfrastructureError
-from pipeline.models import lifeline
+from pipeline.models.local import lifeline
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""What a batch API is to `pipeline.models.batches`: four endpoints, and three ends of a request."""
+"""What a batch API is to `pipeline.models.batch.waves`: four endpoints, and three ends of a request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from pipeline.errors import InfrastructureError
-from pipeline.models.batch_journal import Wave
+from pipeline.models.batch.open_waves import Wave
 from pipeline.models.chat import ChatRequest, ChatResponse
 
 

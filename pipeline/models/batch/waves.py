@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import ColdforgeError, InfrastructureError, RowError, UsageError
 from pipeline.models.api import MissingError
-from pipeline.models.batch_journal import Journal, Wave
-from pipeline.models.batch_protocol import BatchApi, Done, FailedError, Item, Lost, Refused, Result, SingleModel
+from pipeline.models.batch.interface import BatchApi, Done, FailedError, Item, Lost, Refused, Result, SingleModel
+from pipeline.models.batch.open_waves import OpenWaves, Wave
 from pipeline.models.chat import ChatRequest, ChatResponse
 
 TRIES = 3
@@ -45,7 +45,7 @@ class Batched:
 
     model: SingleModel
     api: BatchApi
-    journal: Journal
+    journal: OpenWaves
     max_wait_seconds: float
     """How long a wave's first request waits for company."""
     max_requests: int

@@ -11,8 +11,8 @@ from pydantic.alias_generators import to_camel
 
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.models.chat import ChatResponse
-from pipeline.models.hosted import closed_by_tag, cut_at_stop, signed_json, sound
-from pipeline.models.native_tools import ToolCall, join_action
+from pipeline.models.providers.turns import signed_json, sound
+from pipeline.models.texts import ToolCall, closed_by_tag, cut_at_stop, join_action
 
 SIGNATURE = "thoughtSignature"
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.models.chat import ChatRequest, ChatResponse
-from pipeline.models.on_demand import OnDemand
-from pipeline.models.server import Server
-from pipeline.models.serving import Running, Serve, interpreter, start_server
+from pipeline.models.local.launch import OnDemand, Running, Serve, interpreter, start_server
+from pipeline.models.providers.openai import Server
 
 
 class _Client(NamedTuple):

@@ -10,14 +10,15 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Generic, NamedTuple, TypeVar
 
 from pydantic import Field
 
 from pipeline.errors import UsageError
 from pipeline.models.chat import Frozen
-from pipeline.models.supervised import Supervised
+from pipeline.models.local.supervised import Supervised
 
 INTERPRETER = "COLDFORGE_VLLM_PYTHON"
 """Names the interpreter of an environment with vLLM (`requirements-vllm.txt`)."""
@@ -167,3 +168,38 @@ def _free_port(address: Address) -> int:
             ) from error
         port: int = probe.getsockname()[1]
         return port
+
+
+T = TypeVar("T")
+
+
+class OnDemand(Generic[T]):
+    """A model server, for instance, that several roles share. Use from one event loop."""
+
+    def __init__(
+        self, start: Callable[[], Coroutine[Any, Any, T]], stop: Callable[[T], Coroutine[Any, Any, None]]
+    ) -> None:
+        self._start = start
+        self._stop = stop
+        self._started: asyncio.Task[T] | None = None
+
+    async def get(self) -> T:
+        """Return it, started if nobody has; a start that failed is not tried again before `stop`.
+
+        Raises:
+            Exception: as the start did, for everyone who waited for it and who asks later: what fails after
+                minutes must not be tried for each of thousands of requests.
+        """
+        if self._started is None:
+            self._started = asyncio.create_task(self._start())
+        return await asyncio.shield(self._started)
+
+    async def stop(self) -> None:
+        """Stop it, if it was started."""
+        started, self._started = self._started, None
+        if started is None:
+            return
+        started.cancel()
+        (result,) = await asyncio.gather(started, return_exceptions=True)
+        if not isinstance(result, BaseException):
+            await self._stop(result)
