@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from pipeline.errors import InfrastructureError
-from pipeline.models.api import BusyError
 
 OPEN_AFTER = 3
 """Failures in a row: one may be a dropped connection, three are a server."""
@@ -27,6 +26,19 @@ LONGEST_REST_SECONDS = 30.0
 SLACK = 8
 """Requests that a conversation's own replica may have open beyond the least busy one: in a batch of tens they
 cost a few per cent, a prefix that is read again costs all of its tokens."""
+
+
+class BusyError(InfrastructureError):
+    """A server answered that it cannot answer now."""
+
+    def __init__(self, message: str, after_seconds: float | None) -> None:
+        super().__init__(message)
+        self.after_seconds = after_seconds
+        """How long it asks us to wait, if it says so."""
+
+    def __reduce__(self) -> tuple[type[BusyError], tuple[str, float | None]]:
+        """Rebuild from both fields: the default would call the constructor with the message alone."""
+        return type(self), (str(self), self.after_seconds)
 
 
 @dataclass

@@ -20,8 +20,9 @@ from pipeline.models.batch.interface import Done, Lost
 from pipeline.models.batch.open_waves import OpenWaves
 from pipeline.models.batch.waves import Batched
 from pipeline.models.chat import ChatRequest, ChatResponse
+from pipeline.models.client import Retry
 from pipeline.models.providers import anthropic, gemini
-from pipeline.models.providers.hosted import HostedModel, encoder, open_api
+from pipeline.models.providers.hosted import TRIES, HostedModel, encoder, open_api
 from pipeline.models.providers.openai import Server
 from pipeline.store.blobs import BlobStore
 from tests.support.command import ROOT
@@ -31,6 +32,7 @@ from tests.support.servers.batch_server import BatchServer, Fate
 from tests.support.servers.openai_server import completion
 
 T = TypeVar("T")
+QUICK = Retry(TRIES, first_pause_seconds=0.001)
 Kind = Literal["anthropic", "gemini", "openai"]
 
 KINDS: tuple[Kind, ...] = ("anthropic", "gemini", "openai")
@@ -73,13 +75,11 @@ def open_batched(kind: Kind, root: str, store: Path, **fields: Any) -> Batched:
     settings = {"max_wait_seconds": 0.05, "max_requests": 100, "first_poll_seconds": 0.01, **fields}
     if kind == "openai":
         server = Server(f"{root}/v1", "served", "openai/weights", BlobStore(store / "blobs"), api_key_env="CLAUDE_KEY")
-        api = open_openai_api(f"{root}/v1", "CLAUDE_KEY")
-        api.first_pause_seconds = 0.001
+        api = open_openai_api(f"{root}/v1", "CLAUDE_KEY", QUICK)
         journal = OpenWaves(store / "batches.sqlite", server.revision)
         return Batched(OpenAISingle(server, api), OpenAIBatches(api), journal, **settings)
     version = "v1" if kind == "anthropic" else "v1beta"
-    api = open_api(kind, api_key_env="CLAUDE_KEY", base_url=f"{root}/{version}", in_flight=4)
-    api.first_pause_seconds = 0.001
+    api = open_api(kind, api_key_env="CLAUDE_KEY", base_url=f"{root}/{version}", in_flight=4, retry=QUICK)
     encode = encoder(BlobStore(store / "blobs"))
     if kind == "anthropic":
         model = HostedModel(kind, "claude-test", "off", anthropic.PROFILE, api, encode)

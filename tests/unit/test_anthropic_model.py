@@ -17,8 +17,9 @@ from pipeline.dialects.defuse import defuse
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text, View
+from pipeline.models.client import Retry
 from pipeline.models.providers import anthropic
-from pipeline.models.providers.hosted import HostedModel, encoder, open_api
+from pipeline.models.providers.hosted import TRIES, HostedModel, encoder, open_api
 from pipeline.models.providers.turns import Profile, Thinking
 from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
@@ -26,6 +27,7 @@ from pipeline.students.family import ViewRule
 from tests.support.servers.anthropic_server import KEY, AnthropicServer, message, redacted, text, thinking
 
 T = TypeVar("T")
+QUICK = Retry(TRIES, first_pause_seconds=0.001)
 
 SYSTEM = Message(role="system", parts=(Text(text="Be right."),))
 ASK = Message(role="user", parts=(Text(text="2 + 2?"),))
@@ -55,8 +57,7 @@ def talk(
 
     async def main() -> T:
         async with server.serving() as url:
-            api = open_api("anthropic", api_key_env="CLAUDE_KEY", base_url=url, in_flight=4)
-            api.first_pause_seconds = 0.001
+            api = open_api("anthropic", api_key_env="CLAUDE_KEY", base_url=url, in_flight=4, retry=QUICK)
             model = HostedModel("anthropic", "claude-test", thought, profile, api, encoder(BlobStore(root)))
             try:
                 return await work(model)

@@ -16,8 +16,9 @@ from pipeline.dialects.deepeyesv2 import STOP
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text
+from pipeline.models.client import Retry
 from pipeline.models.providers import gemini
-from pipeline.models.providers.hosted import HostedModel, encoder, open_api
+from pipeline.models.providers.hosted import TRIES, HostedModel, encoder, open_api
 from pipeline.models.providers.turns import Profile, Thinking
 from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
@@ -25,6 +26,7 @@ from pipeline.students.family import ViewRule
 from tests.support.servers.gemini_server import KEY, MODEL, GeminiServer, answer
 
 T = TypeVar("T")
+QUICK = Retry(TRIES, first_pause_seconds=0.001)
 
 SYSTEM = Message(role="system", parts=(Text(text="Be right."),))
 ASK = Message(role="user", parts=(Text(text="2 + 2?"),))
@@ -58,8 +60,7 @@ def talk(
 
     async def main() -> T:
         async with server.serving() as url:
-            api = open_api("gemini", api_key_env="GEMINI_KEY", base_url=url, in_flight=4)
-            api.first_pause_seconds = 0.001
+            api = open_api("gemini", api_key_env="GEMINI_KEY", base_url=url, in_flight=4, retry=QUICK)
             client = HostedModel("gemini", model, thought, profile, api, encoder(BlobStore(root)))
             try:
                 return await work(client)

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InfrastructureError, RowError, UsageError
-from pipeline.models.api import BusyError
 from pipeline.models.chat import ChatRequest, Message, Text
 from pipeline.models.providers.openai import Server
-from pipeline.models.replicas import OPEN_AFTER, SLACK, Replica, Replicas, choose
+from pipeline.models.replicas import OPEN_AFTER, SLACK, BusyError, Replica, Replicas, choose
 from pipeline.store.blobs import BlobStore
 from tests.support.servers.openai_server import OpenAIServer, Reply
 from tests.unit.test_server_model import ANSWER, REQUEST

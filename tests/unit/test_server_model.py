@@ -182,7 +182,7 @@ def test_a_refused_key_names_its_variable_and_never_the_key(
         with pytest.raises(UsageError, match=r"\$TEACHER_KEY") as error:
             talk(fake, tmp_path, work, api_key_env="TEACHER_KEY")
         assert "wrong" not in str(error.value)
-    assert len(fake.requests) == 1
+    assert len(fake.requests) == (1 if given else 0)  # without a key nothing is sent
 
 
 def test_the_key_of_the_environment_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

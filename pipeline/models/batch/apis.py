@@ -16,15 +16,16 @@ from typing import Any
 
 import orjson
 
-from pipeline.errors import InfrastructureError
-from pipeline.models.api import Api, Asked, Reply, post_json, read_json
+from pipeline.errors import InfrastructureError, UsageError
 from pipeline.models.batch.interface import Done, FailedError, Item, Lost, Refused, Result
 from pipeline.models.batch.open_waves import Wave
 from pipeline.models.chat import ChatRequest, ChatResponse
-from pipeline.models.providers.openai import Server
+from pipeline.models.client import RETRIED, Asked, Client, Key, Reply, Retry, post_json, read_json
+from pipeline.models.providers import anthropic, gemini_answers
+from pipeline.models.providers.hosted import TRIES
+from pipeline.models.providers.openai import FilteredError, Server, refusal
 from pipeline.models.providers.openai_answers import read_answer
 from pipeline.models.providers.openai_requests import EncodedImages, write_request
-from pipeline.models.refusals import FilteredError, failure
 
 CLOCKS_APART_SECONDS = 600.0
 """A batch may seem to be made this much before it was submitted: two machines' clocks differ."""
@@ -36,7 +37,7 @@ _OF_THE_REQUEST = "invalid_request_error", "request_too_large"
 class AnthropicBatches:
     """Message Batches: one JSON document in, one JSON line per request out."""
 
-    api: Api
+    api: Client
     max_items: int = 100_000
     max_bytes: int = 250_000_000
     """Of 256 MB; the rest is for names."""
@@ -46,12 +47,12 @@ class AnthropicBatches:
         del wave  # the API keeps no name
         requests = (b'{"custom_id":"' + item.key.encode() + b'","params":' + item.content + b"}" for item in items)
         content = b'{"requests":[' + b",".join(requests) + b"]}"
-        made, _ = await self.api.ask(post_json(f"{self.api.base_url}/messages/batches", content), read_json, tries=1)
+        made, _ = await self.api.ask(post_json("/messages/batches", content), read_json, tries=1)
         return str(_field(made, "id"))
 
     async def find(self, wave: Wave, keys: frozenset[str], known: frozenset[str]) -> str:
         """Find the one batch that may be a wave's: made since, as large, and no other wave's."""
-        url = f"{self.api.base_url}/messages/batches?limit=100"
+        url = "/messages/batches?limit=100"
         page, _ = await self.api.ask(Asked("GET", url), read_json)
         fitting = [
             str(batch["id"])
@@ -64,12 +65,12 @@ class AnthropicBatches:
 
     async def ended(self, batch: str) -> bool:
         """Return whether every request has its outcome."""
-        state, _ = await self.api.ask(Asked("GET", f"{self.api.base_url}/messages/batches/{batch}"), read_json)
+        state, _ = await self.api.ask(Asked("GET", f"/messages/batches/{batch}"), read_json)
         return bool(_field(state, "processing_status") == "ended")
 
     async def results(self, batch: str) -> Mapping[str, Result]:
         """Fetch the outcomes. The URL is ours: a key never goes where an answer points."""
-        url = f"{self.api.base_url}/messages/batches/{batch}/results"
+        url = f"/messages/batches/{batch}/results"
         lines, _ = await self.api.ask(Asked("GET", url), _read_lines)
         return {line["custom_id"]: self._result(line["result"]) for line in lines}
 
@@ -78,7 +79,7 @@ class AnthropicBatches:
             case {"type": "succeeded", "message": message}:
                 return Done(message)
             case {"type": "errored", "error": {"error": dict(error)}} if error.get("type") in _OF_THE_REQUEST:
-                refused = self.api.refusal(400, error)
+                refused = anthropic.refusal(400, error)
                 return Refused(refused) if refused else Lost(str(error)[:200])
             case _:
                 return Lost(str(result.get("error", result["type"]))[:200])
@@ -88,7 +89,7 @@ class AnthropicBatches:
 class GeminiBatches:
     """`batchGenerateContent` over an uploaded file of JSON lines; inline requests would be limited to 20 MB."""
 
-    api: Api
+    api: Client
     model: str
     max_items: int = 100_000
     max_bytes: int = 500_000_000
@@ -99,7 +100,7 @@ class GeminiBatches:
         lines = [b'{"key":"' + item.key.encode() + b'","request":' + item.content + b"}" for item in items]
         uploaded = await self._upload(wave, b"\n".join(lines))
         batch = {"batch": {"displayName": wave, "inputConfig": {"fileName": uploaded}}}
-        url = f"{self.api.base_url}/models/{self.model}:batchGenerateContent"
+        url = f"/models/{self.model}:batchGenerateContent"
         made, _ = await self.api.ask(post_json(url, json.dumps(batch).encode()), read_json, tries=1)
         return str(_field(made, "name"))
 
@@ -116,7 +117,9 @@ class GeminiBatches:
         asked = Asked("POST", f"{root}/upload/{version}/files", start, headers)
         target, _ = await self.api.ask(asked, lambda reply: reply.headers.get("X-Goog-Upload-URL", ""))
         if not target.startswith(f"{root}/"):
-            raise InfrastructureError(f"{self.api.name} wants the upload elsewhere ({target[:100]}); it is not sent")
+            raise InfrastructureError(
+                f"{self.api.base_url} wants the upload elsewhere ({target[:100]}); it is not sent"
+            )
         headers = {"X-Goog-Upload-Offset": "0", "X-Goog-Upload-Command": "upload, finalize"}
         uploaded, _ = await self.api.ask(Asked("POST", target, content, headers), read_json)
         return str(_field(_field(uploaded, "file"), "name"))
@@ -124,7 +127,7 @@ class GeminiBatches:
     async def find(self, wave: Wave, keys: frozenset[str], known: frozenset[str]) -> str:
         """Find the batch that has the wave's name."""
         del keys, known
-        page, _ = await self.api.ask(Asked("GET", f"{self.api.base_url}/batches?pageSize=100"), read_json)
+        page, _ = await self.api.ask(Asked("GET", "/batches?pageSize=100"), read_json)
         for batch in page.get("operations", []):
             if _metadata(batch).get("displayName") == wave.wave:
                 return str(batch["name"])
@@ -149,7 +152,7 @@ class GeminiBatches:
         return {line["key"]: self._result(line) for line in lines}
 
     async def _state(self, batch: str) -> dict[str, Any]:
-        state, _ = await self.api.ask(Asked("GET", f"{self.api.base_url}/{batch}"), read_json)
+        state, _ = await self.api.ask(Asked("GET", f"/{batch}"), read_json)
         return dict(state)
 
     def _result(self, line: dict[str, Any]) -> Result:
@@ -157,7 +160,7 @@ class GeminiBatches:
             return Done(line["response"])
         error = line.get("error", {})
         # google.rpc.Code 3: INVALID_ARGUMENT; all others are the provider's.
-        refused = self.api.refusal(400, error) if error.get("code") in {3, 400} else None
+        refused = gemini_answers.refusal(400, error) if error.get("code") in {3, 400} else None
         return Refused(refused) if refused else Lost(str(error.get("message", "no response"))[:200])
 
 
@@ -169,7 +172,7 @@ def _metadata(operation: dict[str, Any]) -> dict[str, Any]:
 class OpenAIBatches:
     """The Batch API of OpenAI, and of servers that copy it: an uploaded file of JSON lines."""
 
-    api: Api
+    api: Client
     max_items: int = 50_000
     max_bytes: int = 190_000_000
     """Of 200 MB; the rest is for names."""
@@ -188,7 +191,7 @@ class OpenAIBatches:
             "completion_window": "24h",
             "metadata": {"coldforge_wave": wave},
         }
-        asked = post_json(f"{self.api.base_url}/batches", json.dumps(batch).encode())
+        asked = post_json("/batches", json.dumps(batch).encode())
         made, _ = await self.api.ask(asked, read_json, tries=1)
         return str(_field(made, "id"))
 
@@ -199,13 +202,13 @@ class OpenAIBatches:
         head += "Content-Type: application/jsonl\r\n\r\n"
         form = head.encode() + content + f"\r\n--{name}--\r\n".encode()
         headers = {"Content-Type": f"multipart/form-data; boundary={name}"}
-        uploaded, _ = await self.api.ask(Asked("POST", f"{self.api.base_url}/files", form, headers), read_json)
+        uploaded, _ = await self.api.ask(Asked("POST", "/files", form, headers), read_json)
         return str(_field(uploaded, "id"))
 
     async def find(self, wave: Wave, keys: frozenset[str], known: frozenset[str]) -> str:
         """Find the batch that has the wave's name."""
         del keys, known
-        page, _ = await self.api.ask(Asked("GET", f"{self.api.base_url}/batches?limit=100"), read_json)
+        page, _ = await self.api.ask(Asked("GET", "/batches?limit=100"), read_json)
         for batch in _field(page, "data"):
             if (batch.get("metadata") or {}).get("coldforge_wave") == wave.wave:
                 return str(batch["id"])
@@ -223,13 +226,13 @@ class OpenAIBatches:
         found: dict[str, Result] = {}
         for name in ("output_file_id", "error_file_id"):
             if state.get(name):
-                url = f"{self.api.base_url}/files/{state[name]}/content"
+                url = f"/files/{state[name]}/content"
                 lines, _ = await self.api.ask(Asked("GET", url), _read_lines)
                 found |= {line["custom_id"]: self._result(line) for line in lines}
         return found
 
     async def _state(self, batch: str) -> dict[str, Any]:
-        state, _ = await self.api.ask(Asked("GET", f"{self.api.base_url}/batches/{batch}"), read_json)
+        state, _ = await self.api.ask(Asked("GET", f"/batches/{batch}"), read_json)
         return dict(state)
 
     def _result(self, line: dict[str, Any]) -> Result:
@@ -238,7 +241,10 @@ class OpenAIBatches:
         if status == 200:  # noqa: PLR2004 - HTTP OK
             return Done(body)
         error = body.get("error") if isinstance(body, dict) else line.get("error")
-        refused = self.api.refusal(status, error or {}) if status is not None else None
+        said = json.dumps({"error": error})
+        refused: Exception | None = refusal(status, said.encode()) if status is not None else None
+        if refused is None and status is not None and status not in RETRIED:
+            refused = UsageError(f"the batch API answered {status} to a request: {said[:200]}; put that right")
         if isinstance(refused, FilteredError):  # an outcome, which a completion has a word for
             return Done({"choices": [{"message": {"refusal": refused.detail}, "finish_reason": "content_filter"}]})
         return Refused(refused) if refused else Lost(json.dumps(error or line.get("error"))[:200])
@@ -271,7 +277,7 @@ def _seconds(moment: str) -> float:
 class OpenAISingle:
     """The bodies of a server's model. No batch API knows vLLM's parameter that keeps a stop string in the text."""
 
-    def __init__(self, server: Server, api: Api) -> None:
+    def __init__(self, server: Server, api: Client) -> None:
         self._server = server
         self._api = api
         self._encode = EncodedImages(server.blobs)
@@ -293,7 +299,7 @@ class OpenAISingle:
             InfrastructureError: it is no completion.
         """
         content = orjson.dumps(body)
-        return read_answer(content, request, 0.0, with_fingerprint=not self._server.ignore_fingerprint)
+        return read_answer(content, request, with_fingerprint=not self._server.ignore_fingerprint)
 
     async def check(self) -> None:
         """Ask the server whether it has the model."""
@@ -305,19 +311,6 @@ class OpenAISingle:
         await self._api.aclose()
 
 
-def open_openai_api(base_url: str, api_key_env: str) -> Api:
+def open_openai_api(base_url: str, api_key_env: str, retry: Retry | None = None) -> Client:
     """Return the account whose files and batches these are; nothing is sent yet."""
-    return Api(
-        name=f"the batch API at {base_url}",
-        base_url=base_url,
-        key_header="Authorization",
-        key_prefix="Bearer ",
-        api_key_env=api_key_env,
-        refusal=_refusal,
-    )
-
-
-def _refusal(status: int, error: dict[str, Any]) -> Exception | None:
-    """Return what a client error means, None if it says nothing of the request."""
-    meant = failure("", status, orjson.dumps({"error": error}).decode(), {})
-    return None if isinstance(meant, InfrastructureError) else meant
+    return Client("the batch API at", (base_url,), Key(api_key_env), refusal, retry=retry or Retry(TRIES))

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pipeline.errors import ColdforgeError, InfrastructureError, RowError, UsageError
-from pipeline.models.api import MissingError
 from pipeline.models.batch.interface import BatchApi, Done, FailedError, Item, Lost, Refused, Result, SingleModel
 from pipeline.models.batch.open_waves import OpenWaves, Wave
 from pipeline.models.chat import ChatRequest, ChatResponse
+from pipeline.models.client import MissingError
 
 TRIES = 3
 """Waves in which a request may be lost (expired, a server's failure) before the run stops."""

@@ -14,14 +14,14 @@ from typing import Any
 
 import orjson
 
-from pipeline.errors import InfrastructureError, RowError, UsageError
+from pipeline.errors import ColdforgeError, InfrastructureError, UsageError
 from pipeline.models.chat import ChatRequest, ChatResponse, View
 from pipeline.models.local import worker
 from pipeline.models.local.launch import READY_SECONDS, OnDemand, Serve, engine_flags, environment, interpreter
 from pipeline.models.local.supervised import Supervised
+from pipeline.models.providers.openai import refusal
 from pipeline.models.providers.openai_answers import read_answer
 from pipeline.models.providers.openai_requests import write_request
-from pipeline.models.refusals import failure
 from pipeline.store.blobs import BlobStore
 
 _BAD_REQUEST = 400
@@ -118,8 +118,8 @@ class Offline:
         if "refused" in answer:
             raise _refusal(answer["refused"])
         # One engine of ours has one configuration; there is no fingerprint to compare.
-        seconds = time.monotonic() - began
-        return read_answer(orjson.dumps(answer["completion"]), request, seconds, with_fingerprint=False)
+        response = read_answer(orjson.dumps(answer["completion"]), request, with_fingerprint=False)
+        return response.model_copy(update={"seconds": time.monotonic() - began})
 
 
 def engine_on_demand(serve: Serve, served_name: str, ready_seconds: float = READY_SECONDS) -> OnDemand[Engine]:
@@ -179,8 +179,6 @@ async def _receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     return content
 
 
-def _refusal(reason: str) -> RowError:
-    error = failure("the offline engine", _BAD_REQUEST, reason, {})
-    if not isinstance(error, RowError):
-        raise InfrastructureError(reason) from error
-    return error
+def _refusal(reason: str) -> ColdforgeError:
+    body = orjson.dumps({"error": reason})
+    return refusal(_BAD_REQUEST, body) or InfrastructureError(reason)

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from pipeline.errors import UsageError
-from pipeline.models.api import Api, Asked, post_json, read_json
 from pipeline.models.chat import ChatRequest, ChatResponse, View
+from pipeline.models.client import Asked, Client, Key, Retry, error_of, post_json, read_json
 from pipeline.models.limits import Limiter
 from pipeline.models.providers import anthropic, gemini, gemini_answers
 from pipeline.models.providers.openai_requests import estimated_tokens
@@ -58,7 +58,7 @@ def _write_gemini(request: ChatRequest, sample: int, model: HostedModel) -> dict
 
 PROVIDERS: Mapping[ProviderName, Provider] = {
     "anthropic": Provider(
-        name="the Anthropic API",
+        name="the Anthropic API at",
         profile=anthropic.PROFILE,
         base_url=anthropic.BASE_URL,
         key_header="x-api-key",
@@ -70,7 +70,7 @@ PROVIDERS: Mapping[ProviderName, Provider] = {
         unsupported=anthropic.unsupported,
     ),
     "gemini": Provider(
-        name="the Gemini API",
+        name="the Gemini API at",
         profile=gemini.PROFILE,
         base_url=gemini.BASE_URL,
         key_header="x-goog-api-key",
@@ -93,7 +93,7 @@ class HostedModel:
     """As the provider calls it; pin a dated name where there is one."""
     thinking: Thinking
     profile: Profile
-    api: Api
+    api: Client
     encode: Encode
 
     @property
@@ -119,9 +119,9 @@ class HostedModel:
         return await asyncio.gather(*(self._one(request, sample) for sample in samples))
 
     async def _one(self, request: ChatRequest, sample: int) -> ChatResponse:
-        url = f"{self.api.base_url}/{PROVIDERS[self.provider].path(self.model)}"
+        path = f"/{PROVIDERS[self.provider].path(self.model)}"
         tokens = estimated_tokens(request) + thinking_room(self.thinking, self.profile)
-        asked = post_json(url, self.payload(request, sample))._replace(tokens=tokens)
+        asked = post_json(path, self.payload(request, sample), tokens=tokens)
         response, seconds = await self.api.ask(asked, lambda reply: self.read(read_json(reply), request))
         self.api.limiter.correct(tokens, response.prompt_tokens + response.completion_tokens)
         return response.model_copy(update={"seconds": seconds})
@@ -154,7 +154,7 @@ class HostedModel:
             InfrastructureError: the provider cannot be reached.
         """
         self.api.require_key()
-        info, _ = await self.api.ask(Asked("GET", f"{self.api.base_url}/models/{self.model}"), read_json)
+        info, _ = await self.api.ask(Asked("GET", f"/models/{self.model}"), read_json)
         wrong = PROVIDERS[self.provider].unsupported(info, self.thinking, self.profile)
         if wrong:
             raise UsageError(f"{self.provider} model {self.model}: {wrong} in the recipe")
@@ -164,20 +164,31 @@ class HostedModel:
         await self.api.aclose()
 
 
+TRIES = 8
+"""With pauses that double from 1 s up to `LONGEST_PAUSE_SECONDS`, half of each on average, about a minute in all: an
+overloaded provider recovers within one more often than not."""
+
+
 def open_api(
-    provider: ProviderName, *, api_key_env: str, base_url: str | None, in_flight: int, limiter: Limiter | None = None
-) -> Api:
+    provider: ProviderName,
+    *,
+    api_key_env: str,
+    base_url: str | None,
+    in_flight: int,
+    limiter: Limiter | None = None,
+    retry: Retry | None = None,
+) -> Client:
     """Return an account of a provider, or of a gateway that speaks its protocol; nothing is sent yet."""
     known = PROVIDERS[provider]
-    return Api(
+    return Client(
         name=known.name,
-        base_url=base_url or known.base_url,
-        key_header=known.key_header,
-        api_key_env=api_key_env,
-        refusal=known.refusal,
+        urls=(base_url or known.base_url,),
+        key=Key(api_key_env, known.key_header, ""),
+        refusal=lambda status, body: known.refusal(status, error_of(body)),
         headers=known.headers,
         in_flight=in_flight,
         limiter=limiter or Limiter(None, None),
+        retry=retry or Retry(TRIES),
     )
 
 

@@ -77,8 +77,8 @@ class _Completion(BaseModel):
     """Of the server's configuration, where it tells one from another."""
 
 
-def read_answer(body: bytes, request: ChatRequest, seconds: float, *, with_fingerprint: bool) -> ChatResponse:
-    """Return the one message of a completion that took `seconds`.
+def read_answer(body: bytes, request: ChatRequest, *, with_fingerprint: bool) -> ChatResponse:
+    """Return the one message of a completion.
 
     Raises:
         InfrastructureError: it is no completion, not one message, or one that the model did not end.
@@ -106,7 +106,6 @@ def read_answer(body: bytes, request: ChatRequest, seconds: float, *, with_finge
         logprobs=_logprobs(choice, cut) if request.logprobs and not refused else (),
         cut_characters=cut.discarded + sum(len(call.function.arguments or "") for call in dropped),
         model_version=_version(completion) if with_fingerprint else completion.model,
-        seconds=seconds,
     )
 
 
