@@ -19,7 +19,7 @@ from pipeline.dialects import by_name
 from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE
 from pipeline.manifests import explain, manifests_dir
-from pipeline.prompts import Prompts, load_prompts
+from pipeline.prompts.sets import Prompts, load_prompts
 from pipeline.records import SourceRow
 from pipeline.sources import Source, open_source, read_source
 from pipeline.sources.manifest import load_manifest

@@ -18,10 +18,10 @@ from filters.answers.votes import (
 )
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import Json
-from pipeline.judge_prompts import JudgePrompt, JudgePrompts
 from pipeline.models.chat import ChatModel, ChatRequest, Image, Message, Sampling, Text
 from pipeline.models.samples import sample_once
 from pipeline.models.views import Views
+from pipeline.prompts.judge_prompts import JudgePrompt, JudgePrompts
 from pipeline.records import IMAGE_MARK, JudgeVotes, Question
 from pipeline.store.calls import CallCache
 

@@ -27,7 +27,7 @@ from flows.budget import BudgetUse
 from flows.roles import ReaderRole, Role, calls_by_api, role_identity
 from pipeline.dialects import DialectName, by_name
 from pipeline.identity import digest
-from pipeline.rollout import Limits
+from pipeline.rollout.loop import Limits
 from pipeline.students.family import FAMILIES, Student
 
 RlFormat = Literal["huggingface", "deepeyesv2", "verl"]
@@ -126,7 +126,7 @@ class RolloutUse(_Part):
 
     @property
     def limits(self) -> Limits:
-        """Return the limits for `pipeline.rollout`."""
+        """Return the limits for `pipeline.rollout.loop`."""
         return Limits(self.max_turns, self.max_completion_tokens, self.max_seconds)
 
 

@@ -20,7 +20,6 @@ from pipeline.demo.reader.model import Reader
 from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.dialects import Dialect, by_name
 from pipeline.identity import canonical_json
-from pipeline.judge_prompts import load_judge_prompts
 from pipeline.models.batch.waves import Batched
 from pipeline.models.chat import ChatModel
 from pipeline.models.local.offline import Offline
@@ -29,15 +28,15 @@ from pipeline.models.providers.hosted import HostedModel
 from pipeline.models.providers.openai import Server
 from pipeline.models.samples import Meter, Metered, Price
 from pipeline.models.views import Views
-from pipeline.prompts import Prompts
-from pipeline.prompts import Role as Speaker
+from pipeline.prompts.judge_prompts import load_judge_prompts
+from pipeline.prompts.sets import Prompts
+from pipeline.prompts.sets import Role as Speaker
 from pipeline.records import Arm, Mode, Purpose
-from pipeline.rollout import Setting, World
+from pipeline.rollout.loop import Setting, World
 from pipeline.sandbox import Sandbox
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import SearchProvider
+from pipeline.tools.search.hits import NoSearch, SearchProvider
 from pipeline.tools.search.local import LocalSearch
-from pipeline.tools.search.none import NoSearch
 
 
 @dataclass(frozen=True)

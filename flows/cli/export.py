@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flows.recipe import Recipe
     from pipeline.export.layout import Manifest
     from pipeline.export.rows import ExportContext
-    from pipeline.prompts import Prompts
+    from pipeline.prompts.sets import Prompts
     from pipeline.stage import UnitInput
     from pipeline.store.blobs import BlobStore
     from pipeline.students.tokens import TokenCounter
@@ -66,7 +66,7 @@ def _written(run: Path) -> Manifest:
     """
     from pipeline.errors import UsageError
     from pipeline.export.layout import MANIFEST, Manifest
-    from pipeline.export.verify_files import read_manifest
+    from pipeline.export.verify.file_checks import read_manifest
 
     for path in sorted((run / "export").glob(f"*/*/{MANIFEST}")):
         manifest = read_manifest(path.parent)
@@ -148,7 +148,7 @@ def _prompts(recipe: Recipe, written: Manifest, variants: Path | None) -> Mappin
     from pipeline.dialects import by_name
     from pipeline.errors import UsageError
     from pipeline.export.told import told_by
-    from pipeline.prompts import load_prompts, load_variants
+    from pipeline.prompts.sets import load_prompts, load_variants
 
     dialect = by_name(recipe.dialect)
     # The guidance of teachers may be a file that is gone; no student is told it.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flows.inputs import Job
     from flows.recipe import SourceUse
     from flows.roles import Role, ServerRole
-    from pipeline.prompts import Prompts
+    from pipeline.prompts.sets import Prompts
     from pipeline.sources import Source
 
 
@@ -123,7 +123,7 @@ def _checks(job: Job, found: dict[Source, int]) -> Iterator[Check]:
 
 def _prompts(job: Job) -> Prompts:
     from pipeline.dialects import by_name
-    from pipeline.prompts import load_prompts
+    from pipeline.prompts.sets import load_prompts
 
     recipe = job.recipe
     return load_prompts(recipe.prompt_set, by_name(recipe.dialect), recipe.prompts.teacher_guidance)

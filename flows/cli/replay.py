@@ -97,7 +97,7 @@ def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path)
     from flows.sandboxes import open_sandbox
     from flows.stages.common import gather_all, persistent
     from pipeline.processes import cores
-    from pipeline.replay import replay_trajectory
+    from pipeline.rollout.replay import replay_trajectory
     from pipeline.store.blobs import BlobStore
 
     blobs, rule = BlobStore(store / "blobs"), recipe.student.view_rule

@@ -10,7 +10,7 @@ import typer
 from flows.cli.console import JsonFlag, print_json, print_line
 
 if TYPE_CHECKING:
-    from pipeline.export.verify import Problem, VerifiedExport
+    from pipeline.export.verify.exports import Problem, VerifiedExport
 
 
 def verify(
@@ -23,7 +23,7 @@ def verify(
 ) -> None:
     """Check every file, row and image of exports, and that SFT and RL share nothing. Exit 3 if something is wrong."""
     from pipeline.errors import CheckError, UsageError
-    from pipeline.export.verify import verify_exports
+    from pipeline.export.verify.exports import verify_exports
     from pipeline.students.tokens import TokenCounter
 
     if not directory.is_dir():

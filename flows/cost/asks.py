@@ -8,7 +8,7 @@ from typing import NamedTuple
 from filters.gates.rules import GateSettings
 from flows.cost.assumed import ASSUMED
 from flows.recipe import Recipe
-from pipeline.prompts import Role as Speaker
+from pipeline.prompts.sets import Role as Speaker
 from pipeline.records import Mode
 
 

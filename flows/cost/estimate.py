@@ -19,7 +19,7 @@ from flows.cost.teaching import expected_attempts
 from flows.inputs import Inputs
 from flows.recipe import Recipe
 from flows.roles import Role, calls_by_api
-from pipeline.prompts import Prompts
+from pipeline.prompts.sets import Prompts
 
 
 class Expected(NamedTuple):

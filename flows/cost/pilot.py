@@ -16,7 +16,7 @@ from flows.inputs import Job
 from flows.progress import Progress
 from flows.recipe import Recipe
 from pipeline.models.samples import Spent
-from pipeline.prompts import Prompts
+from pipeline.prompts.sets import Prompts
 
 
 class Rate(NamedTuple):

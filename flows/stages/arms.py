@@ -16,7 +16,7 @@ from flows.stages.grading import judged
 from flows.world import gate_setting, open_judge
 from pipeline.models.views import Views
 from pipeline.records import ArmCount, GateCount, JudgeVotes, Question, Trajectory
-from pipeline.rollout import Setting, World, rollout
+from pipeline.rollout.loop import Setting, World, rollout
 
 
 class Arms(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from filters.gates.benefit import question_benefit
-from pipeline.export.labels import Labels
+from pipeline.export.rows import Labels
 from pipeline.records import Arm, ArmCount, GateCount, Record, TemplateFacts
 
 

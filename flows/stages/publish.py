@@ -14,10 +14,10 @@ from flows.stages.common import kept, trajectory_outcome
 from flows.stages.labels import Measured
 from pipeline.dialects import by_name
 from pipeline.export.layout import MANIFEST, Manifest, Published, Shard, file_hash
-from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import ExportContext, RlRow, SftRow
 from pipeline.export.told import told_by
-from pipeline.export.verify_files import check_files, read_manifest
+from pipeline.export.verify.file_checks import check_files, read_manifest
+from pipeline.export.write import publish_rl, publish_sft
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import (
     ArmCount,

@@ -27,7 +27,7 @@ from flows.world import PlainPrompt, TaughtLane, open_judge, plain_prompt, teach
 from pipeline.errors import RowError
 from pipeline.identity import uniform
 from pipeline.records import AttemptFact, JudgeVotes, Lane, Outcome, Question, Record, Route, Suspicion, Trajectory
-from pipeline.rollout import Setting, World, rollout
+from pipeline.rollout.loop import Setting, World, rollout
 from pipeline.stage import Range, Stage, StageResult, UnitInput, UnitOutput, UnitResult, run_unit_async
 
 ROUTES: Mapping[str, Sequence[Route]] = {"gate1": ("no_call", "plain_cot", "long_cot"), "gate2": ("sft",)}

@@ -26,7 +26,7 @@ from pipeline.records import (
     Trajectory,
     TrajectoryKey,
 )
-from pipeline.replay import replay_trajectory
+from pipeline.rollout.replay import replay_trajectory
 from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit_async
 from pipeline.store.blobs import BlobStore
 from pipeline.store.shards import read_columns

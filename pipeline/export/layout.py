@@ -23,8 +23,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
-from pipeline.export.labels import Labels
-from pipeline.export.rows import Refused
+from pipeline.export.rows import Labels, Refused
 from pipeline.export.told import ExportPrompt
 from pipeline.identity import canonical_json, digest
 from pipeline.records import Category, Lane

@@ -17,7 +17,6 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.dialects import Dialect
 from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import RowError, UsageError
-from pipeline.export.labels import Labels
 from pipeline.export.length import require_fits
 from pipeline.export.told import ExportPrompt, Told
 from pipeline.identity import uniform
@@ -237,3 +236,37 @@ def _check(messages: Sequence[Message], images: Sequence[ImageRef]) -> None:
     expected = ["system", *("user" if i % 2 == 0 else "assistant" for i in range(len(messages) - 1))]
     if [message.role for message in messages] != expected:
         raise RowError("role_order", "roles do not alternate after the system text")
+
+
+class Labels(BaseModel):
+    """Measurements of one question; None where a run did not make one. Valid = right + wrong rollouts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plain_right: int | None = None
+    """Of the base model's rollouts without tools (gate 1)."""
+    plain_valid: int | None = None
+    tools_right: int | None = None
+    """With tools, after at least one call that showed something (gate 2)."""
+    tools_valid: int | None = None
+    difficulty: float | None = None
+    """Share of the valid rollouts without tools that were wrong; None where asking was stopped early."""
+    benefit: float | None = None
+    """Share right with tools, called for or not, minus that of fresh rollouts without: those of gate 1 chose the
+    question and would flatter the tools."""
+    benefit_low: float | None = None
+    """Ends of its 95 % interval (Newcombe)."""
+    benefit_high: float | None = None
+    blind_right: int | None = None
+    """Of rollouts that were shown no image."""
+    blind_valid: int | None = None
+    resolution_artifact: bool | None = None
+    """Easy at the student's `deploy_pixels`: hard for nothing but the training's budget."""
+    chance: float | None = None
+    """Of guessing right without seeing anything."""
+    majority_answer: str | None = None
+    """The most frequent answer among questions of the same template."""
+    majority_share: float | None = None
+    """Of them with that answer."""
+    is_majority: bool | None = None
+    """Whether this question has it."""

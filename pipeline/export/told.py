@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.identity import digest
-from pipeline.prompts import Prompts
+from pipeline.prompts.sets import Prompts
 from pipeline.records import Mode
 
 """What stands for an image in a text; one per image, in order."""

@@ -26,11 +26,11 @@ from typing import NamedTuple
 
 from filters.answers.votes import REFUSED, UNREADABLE_VOTE, JudgeSettings, answer_verdict, tally
 from flows.judging import Judge
-from pipeline.judge_prompts import load_judge_prompts
 from pipeline.math_worker import MathWorker
 from pipeline.models.chat import Sampling
 from pipeline.models.providers.openai import Server
 from pipeline.models.views import Views
+from pipeline.prompts.judge_prompts import load_judge_prompts
 from pipeline.records import JudgeVotes
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache

@@ -20,12 +20,12 @@ from pipeline.models.samples import Meter, Metered, Price
 from pipeline.models.views import Views
 from pipeline.processes import cores
 from pipeline.records import ImageRef, Question
-from pipeline.rollout import Limits, Setting, World, rollout
+from pipeline.rollout.loop import Limits, Setting, World, rollout
 from pipeline.sandbox import Policy, Pool
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.none import NoSearch
+from pipeline.tools.search.hits import NoSearch
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 IMAGES = 64

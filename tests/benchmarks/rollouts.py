@@ -27,13 +27,13 @@ from pipeline.models.chat import ChatRequest, ChatResponse, Sampling
 from pipeline.models.views import Views
 from pipeline.processes import cores
 from pipeline.records import Question
-from pipeline.rollout import Limits, Setting, World
+from pipeline.rollout.loop import Limits, Setting, World
 from pipeline.sandbox import Policy, Pool
 from pipeline.stage import UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.none import NoSearch
+from pipeline.tools.search.hits import NoSearch
 from tests.support.synthesis import synthesis, unsolved
 
 RULE = ViewRule("qwen2_5_vl", 262_144)

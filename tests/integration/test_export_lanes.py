@@ -19,9 +19,9 @@ from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import RowError, UsageError
 from pipeline.export.layout import MANIFEST, ROWS
 from pipeline.export.length import IMAGE_FRAME_TOKENS, MESSAGE_TOKENS, require_fits, row_tokens
-from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import SftRow, render_sft
-from pipeline.export.verify import verify_exports
+from pipeline.export.verify.exports import verify_exports
+from pipeline.export.write import publish_rl, publish_sft
 from pipeline.identity import canonical_json
 from pipeline.images import put_image
 from pipeline.records import ImageRef, Question

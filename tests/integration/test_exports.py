@@ -18,12 +18,12 @@ from PIL import Image
 
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.errors import InfrastructureError, UsageError
-from pipeline.export import deepeyesv2, huggingface, verl
+from pipeline.export.formats import deepeyesv2, huggingface, verl
 from pipeline.export.layout import MANIFEST, ROWS
 from pipeline.export.parquet import FILE_BYTES, GROUP_BYTES, GROUP_ROWS, plan_files
-from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import RlRow, SftRow
-from pipeline.export.verify import verify_exports
+from pipeline.export.verify.exports import verify_exports
+from pipeline.export.write import publish_rl, publish_sft
 from pipeline.images import decode, encode_png, put_image
 from tests.support.command import ROOT
 from tests.support.export_rows import (

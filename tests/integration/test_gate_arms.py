@@ -19,14 +19,14 @@ from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Image, Sampling
 from pipeline.models.views import Views
 from pipeline.records import Arm, ArmCount, GateCount, Mode, Outcome, Question, Trajectory
-from pipeline.rollout import Limits, Setting, World
+from pipeline.rollout.loop import Limits, Setting, World
 from pipeline.sandbox import Pool
 from pipeline.stage import UnitInput, UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.none import NoSearch
+from pipeline.tools.search.hits import NoSearch
 from tests.support.fakes import ScriptedModel
 
 RULE = ViewRule("qwen2_5_vl", 65_536)

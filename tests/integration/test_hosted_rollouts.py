@@ -20,13 +20,13 @@ from pipeline.models.providers import anthropic, gemini
 from pipeline.models.providers.hosted import HostedModel, encoder, open_api
 from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
-from pipeline.rollout import Limits, Setting, World, rollout
+from pipeline.rollout.loop import Limits, Setting, World, rollout
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.none import NoSearch
+from pipeline.tools.search.hits import NoSearch
 from tests.support.servers import anthropic_server, gemini_server
 from tests.support.servers.anthropic_server import AnthropicServer, message, redacted, text, thinking
 from tests.support.servers.batch_server import BatchServer

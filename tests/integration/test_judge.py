@@ -19,10 +19,10 @@ from flows.stages.grading import Judged, judged
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.identity import digest
 from pipeline.images import encode_png, put_image
-from pipeline.judge_prompts import load_judge_prompts, quoted
 from pipeline.models.chat import Sampling
 from pipeline.models.providers.openai import Server
 from pipeline.models.views import Views
+from pipeline.prompts.judge_prompts import load_judge_prompts, quoted
 from pipeline.records import Finish, ImageRef, JudgeVotes, Question
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache

@@ -14,10 +14,10 @@ from flows.cli.main import make_app
 from pipeline.dialects import TOOL_CALL
 from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST
-from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import ExportContext, SftRow
 from pipeline.export.told import Told
-from pipeline.export.verify import verify_exports
+from pipeline.export.verify.exports import verify_exports
+from pipeline.export.write import publish_rl, publish_sft
 from pipeline.store.blobs import BlobStore
 from tests.support.export_rows import RL, SFT, TOLD, context, lane_rows, rl_rows, sft_rows
 from tests.support.runs import small_run

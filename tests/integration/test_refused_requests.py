@@ -18,7 +18,7 @@ from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Sampling
 from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
-from pipeline.rollout import Limits, Setting, World, rollout
+from pipeline.rollout.loop import Limits, Setting, World, rollout
 from pipeline.sandbox import Pool, guest
 from pipeline.stage import UnitOutput
 from pipeline.store.blobs import BlobStore

@@ -12,8 +12,8 @@ from PIL import Image
 from pipeline.identity import canonical_json
 from pipeline.images import decode, encode_png, put_image
 from pipeline.records import ReplayResult, Trajectory, Turn
-from pipeline.replay import executed_cells, replay_trajectory
-from pipeline.rollout import cell_text
+from pipeline.rollout.loop import cell_text
+from pipeline.rollout.replay import executed_cells, replay_trajectory
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule

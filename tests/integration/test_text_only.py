@@ -15,22 +15,22 @@ from filters.validate.rules import ValidatorSettings, accept
 from flows.stages.grading import graded
 from flows.stages.long_cot import solution_trajectory
 from pipeline.dialects import DEEPEYESV2
-from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import SftRow
-from pipeline.export.verify import verify_exports
+from pipeline.export.verify.exports import verify_exports
+from pipeline.export.write import publish_rl, publish_sft
 from pipeline.identity import canonical_json
 from pipeline.models.chat import ChatRequest, Image, Sampling
 from pipeline.models.views import Views
-from pipeline.prompts import load_prompts
+from pipeline.prompts.sets import load_prompts
 from pipeline.records import Question, Trajectory
-from pipeline.replay import replay_trajectory
-from pipeline.rollout import Limits, Setting, World, rollout
+from pipeline.rollout.loop import Limits, Setting, World, rollout
+from pipeline.rollout.replay import replay_trajectory
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.none import NoSearch
+from pipeline.tools.search.hits import NoSearch
 from tests.support.export_rows import LABELS, RL, SFT, context, rl_row
 from tests.support.fakes import ScriptedModel
 

@@ -17,14 +17,14 @@ from pipeline.models.chat import ChatRequest, Message, Sampling, Text
 from pipeline.models.texts import split_action, split_result
 from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
-from pipeline.replay import replay_trajectory
-from pipeline.rollout import Limits, Setting, World, rollout
+from pipeline.rollout.loop import Limits, Setting, World, rollout
+from pipeline.rollout.replay import replay_trajectory
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.none import NoSearch
+from pipeline.tools.search.hits import NoSearch
 from tests.support.fakes import ScriptedModel
 
 RULE = ViewRule("qwen2_5_vl", 262_144)

@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
-from pipeline.export import layout, llamafactory
+from pipeline.export import layout
+from pipeline.export.formats import llamafactory
 from pipeline.export.layout import CARD, MANIFEST, ROWS, Facts, Manifest, RowKey, row_hash, write_export, write_file
-from pipeline.export.publish import publish_rl, publish_sft
 from pipeline.export.rows import RlRow, SftRow
-from pipeline.export.verify import Problem, verify_exports
-from pipeline.export.verify_formats import view_row
+from pipeline.export.verify.exports import Problem, verify_exports
+from pipeline.export.verify.format_checks import view_row
+from pipeline.export.write import publish_rl, publish_sft
 from pipeline.identity import canonical_json
 from tests.support.export_rows import SFT, context, publish, rl_row, rl_rows, sft_row, sft_rows, trajectory, turn
 
@@ -357,7 +358,7 @@ def test_a_manifest_path_that_leaves_the_export_is_a_problem_and_never_opened(
         opened.append(str(path))
         return layout.file_hash(path)
 
-    monkeypatch.setattr("pipeline.export.verify_files.file_hash", watched)
+    monkeypatch.setattr("pipeline.export.verify.file_checks.file_hash", watched)
     assert ("sft/llamafactory", MANIFEST, None) in problems(export)
     assert all(Path(p).resolve().is_relative_to(export.resolve()) and ".." not in p for p in opened)
 

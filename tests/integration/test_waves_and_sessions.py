@@ -14,13 +14,13 @@ from pipeline.dialects import DEEPEYESV2
 from pipeline.models.chat import ChatRequest, ChatResponse, Sampling
 from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
-from pipeline.rollout import Limits, Setting, World, rollout
+from pipeline.rollout.loop import Limits, Setting, World, rollout
 from pipeline.sandbox import Policy, Pool, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.none import NoSearch
+from pipeline.tools.search.hits import NoSearch
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 CONVERSATIONS = 6

@@ -9,7 +9,7 @@ from pipeline.dialects import DEEPEYESV2, TOOL_CALL
 from pipeline.dialects.defuse import defuse
 from pipeline.dialects.turns import user_text
 from pipeline.export.told import ExportPrompt, question_of, told_by
-from pipeline.prompts import load_prompts
+from pipeline.prompts.sets import load_prompts
 
 SETS = [told_by(load_prompts(dialect.name, dialect)) for dialect in (DEEPEYESV2, TOOL_CALL)]
 PROMPTS = [prompt for told in SETS for prompt in told]

@@ -13,10 +13,9 @@ from pathlib import Path
 from PIL import Image
 
 from pipeline.dialects import DEEPEYESV2
-from pipeline.export.labels import Labels
-from pipeline.export.publish import RlFormat, SftFormat, publish_rl, publish_sft
-from pipeline.export.rows import MODE, ExportContext, RlRow, SftRow
+from pipeline.export.rows import MODE, ExportContext, Labels, RlRow, SftRow
 from pipeline.export.told import ExportPrompt, Told
+from pipeline.export.write import RlFormat, SftFormat, publish_rl, publish_sft
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
 from pipeline.records import Action, Category, ImageRef, Lane, Question, Tokens, Trajectory, Turn

@@ -14,7 +14,7 @@ from flows.stages.synthesize import Synthesis
 from flows.world import PlainPrompt
 from pipeline.dialects import DEEPEYESV2
 from pipeline.records import Lane, Question
-from pipeline.rollout import Setting, World
+from pipeline.rollout.loop import Setting, World
 from pipeline.stage import UnitInput
 from pipeline.students.tokens import TokenCounter
 

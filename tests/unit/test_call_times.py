@@ -15,9 +15,8 @@ from pipeline.models.chat import ChatRequest, Message, Sampling, Text
 from pipeline.models.samples import Sampled, sample_once
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
-from pipeline.tools.image_search import image_search
+from pipeline.tools.search.asked import image_search, text_search
 from pipeline.tools.search.hits import ImageHit, TextHit
-from pipeline.tools.text_search import text_search
 from tests.support.fakes import ScriptedModel
 
 REQUEST = ChatRequest(

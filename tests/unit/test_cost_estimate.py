@@ -17,7 +17,7 @@ from flows.hosted import HostedRole, ProfileUse
 from flows.recipe import Recipe, SynthesisUse
 from pipeline.models.providers.image_tokens import image_tokens
 from pipeline.models.samples import Budget
-from pipeline.prompts import Prompts
+from pipeline.prompts.sets import Prompts
 from pipeline.students.family import Size
 
 PROMPTS = Prompts(

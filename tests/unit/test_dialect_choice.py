@@ -14,7 +14,7 @@ from flows.roles import role_identity
 from flows.world import Stock, gate_setting, teacher_settings
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, by_name
 from pipeline.errors import UsageError
-from pipeline.prompts import load_prompts
+from pipeline.prompts.sets import load_prompts
 from pipeline.students.tokens import TokenCounter
 from tests.support.command import DEMO
 from tests.support.fakes import ScriptedModel

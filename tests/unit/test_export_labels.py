@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from filters.intervals import newcombe
 from flows.stages.labels import Measured
-from pipeline.export.labels import Labels
+from pipeline.export.rows import Labels
 from pipeline.records import Arm, ArmCount, GateCount, Record, Route, TemplateFacts
 
 ASKED = "a" * 64

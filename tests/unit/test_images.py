@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline import images
 from pipeline.errors import RowError
-from pipeline.export.images import export_image
+from pipeline.export.shipped import export_image
 from pipeline.images import decode, encode_png, pixel_hash, put_image
 from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore

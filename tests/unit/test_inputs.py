@@ -15,8 +15,7 @@ from flows.recipe_file import load_recipe
 from pipeline.dialects.deepeyesv2_observations import image_search_observation, text_search_observation
 from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE
-from pipeline.tools.search.hits import SearchProvider
-from pipeline.tools.search.none import NoSearch
+from pipeline.tools.search.hits import NoSearch, SearchProvider
 from tests.support.command import DEMO
 
 MODEL = {"backend": "reader", "policy": "naive"}

@@ -31,7 +31,7 @@ from filters.answers.votes import (
 from pipeline.dialects.defuse import contains_control, defuse
 from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
-from pipeline.judge_prompts import load_judge_prompts, quoted
+from pipeline.prompts.judge_prompts import load_judge_prompts, quoted
 from pipeline.records import JudgeVotes, Question
 from tests.support.cases.grading_cases import verdict
 from tests.support.cases.judge_cases import load_asked

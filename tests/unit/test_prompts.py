@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import pipeline.prompts
+import pipeline.prompts.sets
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect
 from pipeline.dialects.deepeyesv2_observations import MAX_STDERR, MAX_STDOUT
 from pipeline.dialects.defuse import contains_control
 from pipeline.dialects.turns import Parsed, user_text
 from pipeline.errors import UsageError
-from pipeline.prompts import Prompts, Role, load_prompts, load_variants
+from pipeline.prompts.sets import Prompts, Role, load_prompts, load_variants
 from pipeline.sandbox.policy import Limits
-from pipeline.tools import image_search, text_search
+from pipeline.tools.search.asked import RESULTS
 
 ROLES: tuple[Role, ...] = ("base", "teacher", "no_call", "export")
 
@@ -92,8 +92,8 @@ def test_limits_in_the_prompt_are_the_limits_of_the_tools(prompts: Prompts) -> N
     assert f"up to {Limits().images} pictures that you show" in text
     assert f"{MAX_STDOUT:,} characters" in text
     assert f"{MAX_STDERR:,} of error messages" in text
-    assert f"up to {image_search.RESULTS} pictures that resemble" in text
-    assert f"up to {text_search.RESULTS} results" in text
+    assert f"up to {RESULTS} pictures that resemble" in text
+    assert f"up to {RESULTS} results" in text
 
 
 def test_every_example_message_is_a_valid_turn(prompts: Prompts, dialect: Dialect) -> None:
@@ -166,7 +166,7 @@ def test_a_broken_set_is_refused(
     for name in ("system.md", "system_tools.md", "user_tools.md", *guidance):
         (folder / name).write_text("text")
     (folder / "user.md").write_text("{images}{question}")
-    monkeypatch.setattr(pipeline.prompts, "manifests_dir", lambda: tmp_path)
+    monkeypatch.setattr(pipeline.prompts.sets, "manifests_dir", lambda: tmp_path)
     assert load_prompts("mine", DEEPEYESV2).system("base", "plain") == "text"
     (folder / file).write_text(text)
     with pytest.raises(UsageError, match=message):

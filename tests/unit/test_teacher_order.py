@@ -12,7 +12,7 @@ from flows.stages.synthesize import ordered
 from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import UsageError
 from pipeline.models.chat import Sampling
-from pipeline.rollout import Limits, Setting
+from pipeline.rollout.loop import Limits, Setting
 from tests.support.command import DEMO
 from tests.support.fakes import ScriptedModel
 

@@ -8,7 +8,7 @@ from pipeline.dialects import DEEPEYESV2
 from pipeline.dialects.deepeyesv2_observations import cell_observation
 from pipeline.dialects.turns import user_text
 from pipeline.identity import canonical_json
-from pipeline.prompts import Role, load_prompts
+from pipeline.prompts.sets import Role, load_prompts
 
 CODE = "part = image_1.crop((0, 0, 200, 100))\nprint(part.size)\ndisplay(part)"
 ANSWERS = range(1, 10)

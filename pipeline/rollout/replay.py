@@ -14,7 +14,7 @@ from pipeline.dialects import Dialect, by_name
 from pipeline.identity import parse_json
 from pipeline.images import decode
 from pipeline.records import ImageRef, ReplayResult, Trajectory, Turn
-from pipeline.rollout import cell_text
+from pipeline.rollout.loop import cell_text
 from pipeline.sandbox import CellResult, Sandbox
 from pipeline.sandbox.normalise import normalise
 from pipeline.store.blobs import BlobStore

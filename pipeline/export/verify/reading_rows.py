@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.export import deepeyesv2, huggingface, verl
+from pipeline.export.formats import deepeyesv2, huggingface, verl
 from pipeline.export.layout import Format, Shard
 from pipeline.export.parquet import GROUP_ROWS
 from pipeline.identity import parse_json

@@ -20,18 +20,17 @@ from pipeline.dialects.deepeyesv2_observations import (
 )
 from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import RowError
-from pipeline.exchange import UNPARSED, Said, Shown, as_history, to_turn
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.samples import sample_once
 from pipeline.models.views import Views
 from pipeline.records import IMAGE_MARK, Arm, Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn
+from pipeline.rollout.exchange import UNPARSED, Said, Shown, as_history, to_turn
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
-from pipeline.tools.image_search import image_search
 from pipeline.tools.python import Cell, PythonSession, PythonTool
+from pipeline.tools.search.asked import image_search, text_search
 from pipeline.tools.search.hits import SearchProvider
-from pipeline.tools.text_search import text_search
 
 
 @dataclass(frozen=True)

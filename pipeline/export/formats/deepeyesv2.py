@@ -6,10 +6,10 @@ from string import ascii_uppercase
 from typing import Any
 
 from pipeline.errors import RowError
-from pipeline.export.huggingface import image_structs, message_structs
+from pipeline.export.formats.huggingface import image_structs, message_structs
+from pipeline.export.formats.verl import DATA_SOURCES, EXTRA_INFO, extra_info
 from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
 from pipeline.export.rows import RlRow, Sample
-from pipeline.export.verl import DATA_SOURCES, EXTRA_INFO, extra_info
 from pipeline.records import Question
 
 SCHEMA = hf_schema(

@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST, Manifest, RowKey, is_staging
-from pipeline.export.verify_files import check_files, read_manifest, read_row_index
-from pipeline.export.verify_mix import counter_for
-from pipeline.export.verify_rows import ImageChecks, OpenExport, check_rows
+from pipeline.export.verify.file_checks import check_files, read_manifest, read_row_index
+from pipeline.export.verify.format_checks import counter_for
+from pipeline.export.verify.row_checks import ImageChecks, OpenExport, check_rows
 from pipeline.identity import canonical_json
 from pipeline.students.tokens import TokenCounter
 

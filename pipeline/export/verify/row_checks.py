@@ -10,10 +10,9 @@ from typing import Any
 
 from pipeline.errors import RowError
 from pipeline.export.layout import ExportFile, Manifest, RowKey, row_hash
-from pipeline.export.verify_files import Fault, check_content, plain_file
-from pipeline.export.verify_formats import content_key, dataset_info_faults, row_faults, view_row
-from pipeline.export.verify_mix import check_mix
-from pipeline.export.verify_read import Damaged, FileDamaged, read_rows
+from pipeline.export.verify.file_checks import Fault, check_content, plain_file
+from pipeline.export.verify.format_checks import check_mix, content_key, dataset_info_faults, row_faults, view_row
+from pipeline.export.verify.reading_rows import Damaged, FileDamaged, read_rows
 from pipeline.identity import IdentityError
 from pipeline.images import decode
 from pipeline.students.tokens import TokenCounter

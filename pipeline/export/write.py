@@ -10,9 +10,8 @@ from typing import Any, Literal, TypeVar
 import pyarrow as pa
 
 from pipeline.errors import RowError
-from pipeline.export import deepeyesv2, huggingface, llamafactory, verl
 from pipeline.export.card import render_card
-from pipeline.export.images import ExportImage, export_image
+from pipeline.export.formats import deepeyesv2, huggingface, llamafactory, verl
 from pipeline.export.layout import Facts, Format, Published, RowKey, Shard, row_hash, write_export
 from pipeline.export.parquet import write_parquet
 from pipeline.export.rows import (
@@ -26,6 +25,7 @@ from pipeline.export.rows import (
     render_rl,
     render_sft,
 )
+from pipeline.export.shipped import ExportImage, export_image
 
 R = TypeVar("R", SftRow, RlRow)
 

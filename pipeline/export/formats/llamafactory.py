@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.export.images import ExportImage
 from pipeline.export.layout import write_file
 from pipeline.export.rows import Sample, SftRow
+from pipeline.export.shipped import ExportImage
 from pipeline.identity import canonical_json
 
 PART_ROWS = 20_000
