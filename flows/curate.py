@@ -12,7 +12,6 @@ from time import monotonic
 from typing import NamedTuple
 
 from flows.curation import Curation, Work
-from flows.driver import Driver
 from flows.inputs import Job, find_inputs
 from flows.journal import Journal
 from flows.progress import Progress
@@ -21,10 +20,15 @@ from flows.runners.local import local
 from flows.stages import decontaminate, dedup, gate, ingest, publish, screen, selection, synthesize, validate
 from flows.wiring import GROUPS, ORDER, declare
 from flows.world import open_stock
+from pipeline.engine.commits import StageResult, load_stage
+from pipeline.engine.executor import Executor
+from pipeline.engine.running import run_stage
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Runner, UnitResult, unit_count
 from pipeline.errors import InfrastructureError, LimitError, UsageError
 from pipeline.models.samples import Spent
 from pipeline.processes import cores, tree_cpu_seconds
-from pipeline.stage import Runner, Stage, StageResult, UnitResult, load_stage, run_stage, unit_count
+from pipeline.store import Store
 from pipeline.store.calls import CallCounts
 from pipeline.store.ledger import Shard, StageCost
 
@@ -73,13 +77,13 @@ def open_curation(job: Job, progress: Progress, runner: Runner) -> Iterator[Cura
     """Check the recipe's references, lock the run directory and open models and tools."""
     inputs = find_inputs(job)
     workers = job.recipe.runtime.workers or cores()
-    with Driver(job.store, workers=workers) as driver:
-        stock = open_stock(job.recipe, inputs, driver)
-        driver.wait(stock.check())
+    with Store(job.store) as store, Executor(workers) as executor:
+        stock = open_stock(job.recipe, inputs, store, executor)
+        executor.wait(stock.check())
         with _locked(job.out):
             stages = declare(job.recipe, inputs, stock)
             journal = Journal.begin(job, inputs, stock)
-            yield Curation(job, inputs, driver, stock, stages, progress, journal, runner)
+            yield Curation(job, inputs, store, executor, stock, stages, progress, journal, runner)
 
 
 def run_groups(curation: Curation, groups: Sequence[str]) -> RunSummary:
@@ -103,7 +107,7 @@ def run_groups(curation: Curation, groups: Sequence[str]) -> RunSummary:
         stages=tuple(curation.done.values()),
         shards=tuple(curation.journal.shards()),
         seconds=monotonic() - began,
-        calls=curation.driver.calls.counts,
+        calls=curation.store.calls.counts,
         spent=curation.stock.meter.spent.since(before),
     )
 
@@ -118,7 +122,7 @@ def _load(curation: Curation, name: str) -> StageResult:
 
 def _run(curation: Curation, name: str) -> StageResult:
     stage = curation.stages[name]
-    curation.driver.wait(curation.stock.stop_unasked(name))
+    curation.executor.wait(curation.stock.stop_unasked(name))
     work = WORK[name](curation, stage)
     total = unit_count(work.expected) if name == ORDER[0] else len(curation.done[ORDER[0]].parts)
     began, before, units = monotonic(), _Used.until_now(curation), list[UnitResult]()
@@ -167,11 +171,11 @@ class _Used(NamedTuple):
 
     @classmethod
     def until_now(cls, curation: Curation) -> _Used:
-        return cls(tree_cpu_seconds(), curation.driver.calls.counts.copy(), curation.stock.meter.spent)
+        return cls(tree_cpu_seconds(), curation.store.calls.counts.copy(), curation.stock.meter.spent)
 
 
 def _cost(curation: Curation, name: str, units: Sequence[UnitResult], seconds: float, before: _Used) -> StageCost:
-    calls = curation.driver.calls.counts.since(before.calls)
+    calls = curation.store.calls.counts.since(before.calls)
     spent = curation.stock.meter.spent.since(before.models)
     return StageCost(
         invocation=curation.journal.invocation,

@@ -7,24 +7,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from filters.answers.choices import answer_texts
-from flows.driver import Driver
 from flows.inputs import Inputs, Job
 from flows.journal import Journal
 from flows.progress import Progress
 from flows.world import Stock
+from pipeline.engine.commits import StageResult, begin_unit, stage_directory
+from pipeline.engine.executor import Executor
+from pipeline.engine.running import run_unit
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, Runner, UnitInput, UnitOutput, UnitResult
 from pipeline.records import Outcome, Question, QuestionKey, Route
-from pipeline.stage import (
-    Range,
-    Runner,
-    Stage,
-    StageResult,
-    UnitInput,
-    UnitOutput,
-    UnitResult,
-    begin_unit,
-    run_unit,
-    stage_directory,
-)
+from pipeline.store import Store
 from pipeline.store.shards import read_columns
 
 
@@ -34,7 +27,8 @@ class Curation:
 
     job: Job
     inputs: Inputs
-    driver: Driver
+    store: Store
+    executor: Executor
     stock: Stock
     stages: Mapping[str, Stage]
     progress: Progress
@@ -60,7 +54,7 @@ def run_in_worker(
     part, before = begin_unit(stage, stage_directory(curation.job.out, stage), span, unit)
     if before is not None:
         return UnitResult(part, reused=True, counts=before)
-    return curation.driver.cpu(run_unit, stage, curation.job.out, span, unit, work)
+    return curation.executor.cpu(run_unit, stage, curation.job.out, span, unit, work)
 
 
 def kept_ids(result: StageResult, route: Route | None = None) -> frozenset[str]:

@@ -17,10 +17,10 @@ import yaml
 from flows.cost.estimate import estimate, rows_of
 from flows.inputs import Inputs, Job
 from flows.world import Stock
+from pipeline.engine.commits import StageResult, read_manifest
 from pipeline.errors import UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.samples import Meter, Spent
-from pipeline.stage import StageResult, read_manifest
 from pipeline.store.blobs import write_atomic
 from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
 

@@ -32,8 +32,8 @@ from flows.inputs import Job, make_job
 from flows.progress import Progress, SilentProgress
 from flows.runners.local import OPEN_UNITS
 from flows.wiring import GROUPS
+from pipeline.engine.units import Range, UnitResult
 from pipeline.errors import InfrastructureError
-from pipeline.stage import Range, UnitResult
 
 
 def with_prefect(unit_fn: Callable[[Range], UnitResult], units: Sequence[Range]) -> Iterator[UnitResult]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the engine loads Arrow; whoever shows progress does not need it
-    from pipeline.stage import StageResult, UnitResult
+    from pipeline.engine.commits import StageResult
+    from pipeline.engine.units import UnitResult
 
 
 class Progress(Protocol):

@@ -20,6 +20,8 @@ from flows.inputs import Inputs
 from flows.recipe import Recipe
 from flows.roles import role_identity
 from flows.world import TAUGHT, Stock, open_judge
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Kind
 from pipeline.identity import Json
 from pipeline.images import HASH_RECIPE
 from pipeline.records import (
@@ -38,7 +40,6 @@ from pipeline.records import (
     Trajectory,
     TrajectoryKey,
 )
-from pipeline.stage import Kind, Stage
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "gather": ("ingest", "screen", "dedup", "decontaminate"),

@@ -1,4 +1,4 @@
-"""What the stages of a run act with: models, tools, views. Opened on a driver, closed with it."""
+"""What the stages of a run act with: models, tools, views. Opened on an executor, closed with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, NamedTuple
 
-from flows.driver import Driver
 from flows.hosted import HostedRole, open_hosted, open_openai_batches
 from flows.inputs import Inputs
 from flows.judging import Judge
@@ -19,6 +18,7 @@ from flows.served import Launches, OfflineRole
 from pipeline.demo.reader.model import Reader
 from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.dialects import Dialect, by_name
+from pipeline.engine.executor import Executor
 from pipeline.identity import canonical_json
 from pipeline.models.batch.waves import Batched
 from pipeline.models.chat import ChatModel
@@ -34,6 +34,7 @@ from pipeline.prompts.sets import Role as Speaker
 from pipeline.records import Arm, Mode, Purpose
 from pipeline.rollout.loop import Setting, World
 from pipeline.sandbox import Sandbox
+from pipeline.store import Store
 from pipeline.tools.python import PythonTool
 from pipeline.tools.search.hits import NoSearch, SearchProvider
 from pipeline.tools.search.local import LocalSearch
@@ -85,28 +86,28 @@ class Stock:
         return tuple(of for of in (self.base, *self.teachers, self.stronger, self.judge) if of is not None)
 
 
-def open_stock(recipe: Recipe, inputs: Inputs, driver: Driver) -> Stock:
+def open_stock(recipe: Recipe, inputs: Inputs, store: Store, executor: Executor) -> Stock:
     """Open models and tools. Nothing heavy starts here: zygotes, recognisers and connections start when first used.
 
     Raises:
         UsageError, InfrastructureError, IsolationError: there is no sandbox, as `open_sandbox`.
     """
     rule = recipe.student.view_rule
-    pool, replay = _open_sandbox(recipe, driver), _open_sandbox(recipe, driver)
+    pool, replay = _open_sandbox(recipe, executor), _open_sandbox(recipe, executor)
     world = World(
-        calls=driver.calls,
-        blobs=driver.blobs,
-        views=Views(driver.blobs, rule),
-        python=PythonTool(pool, driver.calls, driver.blobs, rule, recipe.seed),
-        search=_open_search(inputs, driver),
+        calls=store.calls,
+        blobs=store.blobs,
+        views=Views(store.blobs, rule),
+        python=PythonTool(pool, store.calls, store.blobs, rule, recipe.seed),
+        search=_open_search(inputs, store),
     )
-    perceiver = Perceiver(driver.store / "perceptions", driver.blobs, driver.workers)
-    driver.resources.callback(perceiver.close)
+    perceiver = Perceiver(store.directory / "perceptions", store.blobs, executor.workers)
+    executor.resources.callback(perceiver.close)
     meter = Meter(recipe.runtime.budget.budget)
     launches = Launches()
 
     def metered(role: Role) -> Metered:
-        return Metered(_open_model(role, driver, perceiver, launches), meter, role_price(role))
+        return Metered(_open_model(role, store, executor, perceiver, launches), meter, role_price(role))
 
     models = recipe.models
     base, teachers = metered(models.base), tuple(metered(role) for role in models.teachers)
@@ -125,16 +126,16 @@ def open_stock(recipe: Recipe, inputs: Inputs, driver: Driver) -> Stock:
     )
 
 
-def _open_sandbox(recipe: Recipe, driver: Driver) -> Sandbox:
-    sandbox = open_sandbox(recipe.runtime, driver.workers)
-    driver.resources.callback(sandbox.close)
+def _open_sandbox(recipe: Recipe, executor: Executor) -> Sandbox:
+    sandbox = open_sandbox(recipe.runtime, executor.workers)
+    executor.resources.callback(sandbox.close)
     return sandbox
 
 
-def _open_search(inputs: Inputs, driver: Driver) -> SearchProvider:
+def _open_search(inputs: Inputs, store: Store) -> SearchProvider:
     if inputs.search is None:
         return NoSearch()
-    return LocalSearch(inputs.search.directory, driver.blobs, driver.store / "search")
+    return LocalSearch(inputs.search.directory, store.blobs, store.directory / "search")
 
 
 def role_price(role: Role) -> Price:
@@ -144,35 +145,35 @@ def role_price(role: Role) -> Price:
     return role.price.price(batch=not isinstance(role, OfflineRole) and role.batch is not None)
 
 
-def _open_model(role: Role, driver: Driver, perceiver: Perceiver, launches: Launches) -> ChatModel:
+def _open_model(role: Role, store: Store, executor: Executor, perceiver: Perceiver, launches: Launches) -> ChatModel:
     if isinstance(role, ReaderRole):
         return Reader(role.policy, perceiver)
     server: Server | HostedModel | Batched | Served | Offline
     if isinstance(role, HostedRole):
-        server = open_hosted(role, driver.blobs, driver.store)
+        server = open_hosted(role, store.blobs, store.directory)
     elif isinstance(role, OfflineRole):
-        server = launches.offline(role, driver.blobs)
+        server = launches.offline(role, store.blobs)
     elif role.serve is not None:
-        server = launches.served(role.model, role.serve, partial(_connect, role, driver), role.in_flight)
+        server = launches.served(role.model, role.serve, partial(_connect, role, store), role.in_flight)
     elif role.batch is not None:
-        server = open_openai_batches(open_server(role, driver), role.batch, driver.store)
+        server = open_openai_batches(open_server(role, store), role.batch, store.directory)
     else:
-        server = open_server(role, driver)
-    driver.close_on_exit(server.aclose)
+        server = open_server(role, store)
+    executor.close_on_exit(server.aclose)
     return server
 
 
-def _connect(role: ServerRole, driver: Driver, base_url: str) -> Server:
-    return open_server(role.model_copy(update={"base_url": base_url, "served_name": role.model}), driver)
+def _connect(role: ServerRole, store: Store, base_url: str) -> Server:
+    return open_server(role.model_copy(update={"base_url": base_url, "served_name": role.model}), store)
 
 
-def open_server(role: ServerRole, driver: Driver) -> Server:
+def open_server(role: ServerRole, store: Store) -> Server:
     """Return the client of a role's server; nothing is sent yet."""
     return Server(
         base_url=role.base_url,
         served_name=role.served_name,
         revision=f"openai/{role.model}",
-        blobs=driver.blobs,
+        blobs=store.blobs,
         api_key_env=role.api_key_env,
         timeout_seconds=role.timeout_seconds,
         patience_seconds=role.patience_seconds,

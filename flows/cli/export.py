@@ -14,10 +14,10 @@ from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
     from flows.recipe import Recipe
+    from pipeline.engine.units import UnitInput
     from pipeline.export.layout import Manifest
     from pipeline.export.rows import ExportContext
     from pipeline.prompts.sets import Prompts
-    from pipeline.stage import UnitInput
     from pipeline.store.blobs import BlobStore
     from pipeline.students.tokens import TokenCounter
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from pipeline.stage import StageResult, UnitResult
+    from pipeline.engine.commits import StageResult
+    from pipeline.engine.units import UnitResult
 
 NAME_WIDTH = 14
 """`decontaminate`, the longest stage name, and a space."""

@@ -47,7 +47,7 @@ def status(run: RunDir, as_json: JsonFlag = False) -> None:
 
 def stage_status(run: Path, name: str) -> StageStatus:
     """Return the status of one stage under the fingerprint that was worked on last."""
-    from pipeline.stage import read_manifest
+    from pipeline.engine.commits import read_manifest
 
     directory = max(_directories(run / "stages" / name), key=_last_change, default=None)
     if directory is None:

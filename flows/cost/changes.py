@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipeline.engine.stage import Stage
 from pipeline.identity import Json, canonical_json, parse_json
-from pipeline.stage import Stage
 from pipeline.store.ledger import query
 
 SHOWN = 40

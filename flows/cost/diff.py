@@ -20,13 +20,15 @@ from flows.cost.changes import Made, changed_settings, made_stages, may_ask_more
 from flows.cost.estimate import Expected, estimate, rows_of
 from flows.cost.measure import ASKING, Measures, Share, measure
 from flows.cost.teaching import expected_attempts
-from flows.driver import Driver
 from flows.inputs import Inputs, Job, find_inputs
 from flows.recipe import Recipe, SynthesisUse
 from flows.wiring import ORDER, declare
 from flows.world import open_stock
+from pipeline.engine.commits import read_manifest
+from pipeline.engine.executor import Executor
+from pipeline.engine.stage import Stage
 from pipeline.records import ArmCount, GateCount, Record
-from pipeline.stage import Stage, read_manifest
+from pipeline.store import Store
 from pipeline.store.ledger import query
 from pipeline.store.shards import read_records
 
@@ -56,8 +58,8 @@ def diff(job: Job, run: Path) -> tuple[Again, ...]:
         UsageError: the recipe names something that is missing, or `run` has no ledger.
     """
     inputs = find_inputs(job)
-    with Driver(job.store, workers=1) as driver:
-        stages = declare(job.recipe, inputs, open_stock(job.recipe, inputs, driver))
+    with Store(job.store) as store, Executor(1) as executor:
+        stages = declare(job.recipe, inputs, open_stock(job.recipe, inputs, store, executor))
     made = made_stages(run)
     new_rows = len({row.id for row in inputs.rows} - _row_ids(run))
     return _Diff(job.recipe, inputs, stages, made, measure(run), run, new_rows).stages_again()

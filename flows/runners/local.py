@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from pipeline.stage import Range, UnitResult
+from pipeline.engine.units import Range, UnitResult
 
 OPEN_UNITS = 32
 """Units open at once. A thread only waits here; the work is in the worker pool or on the loop."""

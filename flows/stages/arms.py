@@ -73,7 +73,7 @@ def merged(written: Iterable[Written]) -> Written:
 def open_gate(curation: Curation) -> Gate:
     """Return what both gates act with."""
     recipe, inputs, stock = curation.job.recipe, curation.inputs, curation.stock
-    student, blobs = recipe.student, curation.driver.blobs
+    student, blobs = recipe.student, curation.store.blobs
     return Gate(
         arms=Arms(
             plain=gate_setting(recipe, inputs, stock, "main", "plain"),

@@ -11,9 +11,10 @@ from filters.validate.long_cot import SOLUTION_FIELD, solution_of
 from flows.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from flows.stages.common import decided
 from flows.stages.dedup import image_hashes
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.identity import digest
 from pipeline.records import ImageFacts, Outcome, Question, QuestionKey, Record
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 from pipeline.store.shards import read_columns
 
 

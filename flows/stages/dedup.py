@@ -11,8 +11,9 @@ from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow, clus
 from filters.dedup.templates import TemplateRow, template_facts
 from flows.curation import Curation, Work, question_keys, run_in_worker
 from flows.stages.common import decided
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.records import ImageFacts, QuestionKey
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 
 
 def work(curation: Curation, stage: Stage) -> Work:

@@ -28,6 +28,9 @@ from flows.stages.arms import (
     open_gate,
 )
 from flows.stages.common import decided, gather_all, kept, quarantined, rejected
+from pipeline.engine.running import run_unit_async
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import RowError
 from pipeline.records import (
     Decision,
@@ -36,7 +39,6 @@ from pipeline.records import (
     Question,
     Trajectory,
 )
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit_async
 
 
 def gate1_work(curation: Curation, stage: Stage) -> Work:
@@ -47,7 +49,7 @@ def gate1_work(curation: Curation, stage: Stage) -> Work:
     def unit(span: Range, _: int) -> UnitResult:
         mine = UnitInput(questions_of(curation.done["screen"], ids, span))
         run = run_unit_async(stage, curation.job.out, span, mine, lambda given: gate1_unit(gate, given))
-        return curation.driver.wait(run)
+        return curation.executor.wait(run)
 
     return Work(len(ids), unit)
 
@@ -63,7 +65,7 @@ def gate2_work(curation: Curation, stage: Stage) -> Work:
         counts = tuple(count for count in hard.read("counts", GateCount, span) if count.question_id in ids)
         mine = UnitInput(questions, counts)
         run = run_unit_async(stage, curation.job.out, span, mine, lambda given: gate2_unit(gate, given))
-        return curation.driver.wait(run)
+        return curation.executor.wait(run)
 
     return Work(len(ids), unit)
 

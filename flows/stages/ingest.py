@@ -9,10 +9,11 @@ from pathlib import Path
 
 from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import row_outcome
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import RowError
 from pipeline.records import SourceImage, SourceRow
 from pipeline.sources.questions import image_names, source_image, to_question
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 from pipeline.store.blobs import BlobStore
 
 
@@ -20,7 +21,7 @@ def work(curation: Curation, stage: Stage) -> Work:
     """Hand each range of the rows to a worker process."""
     rows = curation.inputs.rows
     directories = {source.key: source.directory for source in curation.inputs.sources}
-    run = partial(ingest_unit, directories=directories, blobs=curation.driver.blobs)
+    run = partial(ingest_unit, directories=directories, blobs=curation.store.blobs)
 
     @cache
     def by_range(total: int) -> Mapping[Range, list[SourceRow]]:

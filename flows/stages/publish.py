@@ -13,6 +13,9 @@ from flows.recipe import Recipe
 from flows.stages.common import kept, trajectory_outcome
 from flows.stages.labels import Measured
 from pipeline.dialects import by_name
+from pipeline.engine.commits import begin_unit, commit_unit, stage_directory
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Part, Range, UnitInput, UnitOutput, UnitResult
 from pipeline.export.layout import MANIFEST, Manifest, Published, Shard, file_hash
 from pipeline.export.rows import ExportContext, RlRow, SftRow
 from pipeline.export.told import told_by
@@ -28,17 +31,6 @@ from pipeline.records import (
     Record,
     TemplateFacts,
     Trajectory,
-)
-from pipeline.stage import (
-    Part,
-    Range,
-    Stage,
-    UnitInput,
-    UnitOutput,
-    UnitResult,
-    begin_unit,
-    commit_unit,
-    stage_directory,
 )
 from pipeline.store.blobs import write_atomic
 from pipeline.store.shards import read_records
@@ -137,7 +129,7 @@ def _context(curation: Curation) -> ExportContext:
     recipe, prompts = curation.job.recipe, curation.inputs.prompts
     return ExportContext(
         name=recipe.name,
-        blobs=curation.driver.blobs,
+        blobs=curation.store.blobs,
         dialect=by_name(recipe.dialect),
         told=(told_by(prompts),),
         prompts=prompts.hashes(),

@@ -9,17 +9,18 @@ from filters.screen.open_ended import to_open_ended
 from filters.screen.questions import QuestionSettings, not_guessable, verifiable
 from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import decided
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.images import HASH_RECIPE, PerceptualHashes, decode, perceptual_hashes
 from pipeline.records import ImageFacts, ImageRef, Outcome, Question
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 from pipeline.store.blobs import BlobStore
 
 
 def work(curation: Curation, stage: Stage) -> Work:
     """Screen each range of what ingest made in a worker process."""
     recipe, ingested = curation.job.recipe, curation.done["ingest"]
-    run = partial(screen_unit, images=recipe.image_bounds, questions=recipe.questions, blobs=curation.driver.blobs)
+    run = partial(screen_unit, images=recipe.image_bounds, questions=recipe.questions, blobs=curation.store.blobs)
 
     def unit(span: Range, _: int) -> UnitResult:
         mine = UnitInput(tuple(ingested.read("questions", Question, span)))

@@ -9,10 +9,11 @@ from filters.selection.choose import RlCandidate, SelectionSettings, SftCandidat
 from filters.selection.mix import UnmetMixError
 from flows.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from flows.stages.common import decided, key_outcome
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import UsageError
 from pipeline.identity import digest
 from pipeline.records import ArmCount, Cluster, GateCount, QuestionKey, Record, TrajectoryKey
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult
 
 
 def work(curation: Curation, stage: Stage) -> Work:

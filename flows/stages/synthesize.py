@@ -24,11 +24,14 @@ from flows.stages.grading import judged
 from flows.stages.long_cot import solution_trajectory
 from flows.stages.observations import observation_facts
 from flows.world import PlainPrompt, TaughtLane, open_judge, plain_prompt, teacher_settings
+from pipeline.engine.commits import StageResult
+from pipeline.engine.running import run_unit_async
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import RowError
 from pipeline.identity import uniform
 from pipeline.records import AttemptFact, JudgeVotes, Lane, Outcome, Question, Record, Route, Suspicion, Trajectory
 from pipeline.rollout.loop import Setting, World, rollout
-from pipeline.stage import Range, Stage, StageResult, UnitInput, UnitOutput, UnitResult, run_unit_async
 
 ROUTES: Mapping[str, Sequence[Route]] = {"gate1": ("no_call", "plain_cot", "long_cot"), "gate2": ("sft",)}
 """Which ways out of the gates lead here."""
@@ -82,7 +85,7 @@ def work(curation: Curation, stage: Stage) -> Work:
     def unit(span: Range, _: int) -> UnitResult:
         mine = UnitInput(questions_of(curation.done["screen"], every, span), _context(gates, ids, span))
         run = run_unit_async(stage, curation.job.out, span, mine, lambda given: synthesize_unit(synthesis, given))
-        return curation.driver.wait(run)
+        return curation.executor.wait(run)
 
     return Work(len(every), unit)
 

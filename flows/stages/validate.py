@@ -16,6 +16,9 @@ from flows.curation import Curation, Work, kept_ids, questions_of
 from flows.stages.common import gather_all, persistent, trajectory_outcome
 from flows.stages.observations import observation_facts
 from pipeline.dialects import by_name
+from pipeline.engine.running import run_unit_async
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.identity import digest
 from pipeline.records import (
     Decision,
@@ -27,7 +30,6 @@ from pipeline.records import (
     TrajectoryKey,
 )
 from pipeline.rollout.replay import replay_trajectory
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_unit_async
 from pipeline.store.blobs import BlobStore
 from pipeline.store.shards import read_columns
 from pipeline.students.tokens import TokenCounter, loss_tokens
@@ -60,22 +62,23 @@ class _Validated:
 
 def work(curation: Curation, stage: Stage) -> Work:
     """Check what the teachers wrote."""
-    recipe, driver, tried = curation.job.recipe, curation.driver, curation.done["synthesize"]
+    recipe, executor, tried = curation.job.recipe, curation.executor, curation.done["synthesize"]
+    blobs = curation.store.blobs
     ids = kept_ids(tried)
     validation = Validation(
         settings=recipe.validate_,
         texts=recipe.long_cot,
         tokens=curation.inputs.tokens,
         room=recipe.student.cutoff_len,
-        blobs=driver.blobs,
+        blobs=blobs,
         replay=partial(
             replay_trajectory,
             pool=curation.stock.replay,
-            blobs=driver.blobs,
+            blobs=blobs,
             rule=recipe.student.view_rule,
             seed=recipe.seed,
         ),
-        slots=asyncio.Semaphore(driver.workers),
+        slots=asyncio.Semaphore(executor.workers),
     )
 
     def unit(span: Range, _: int) -> UnitResult:
@@ -83,7 +86,7 @@ def work(curation: Curation, stage: Stage) -> Work:
         trajectories = tuple(made for made in tried.read("trajectories", Trajectory, span) if made.question_id in ids)
         mine = UnitInput(trajectories, questions_of(curation.done["screen"], ids, span))
         run = run_unit_async(stage, curation.job.out, span, mine, lambda given: validate_unit(validation, given))
-        return driver.wait(run)
+        return executor.wait(run)
 
     asked = read_columns(tried.paths("trajectories"), Trajectory, ["question_id"])["question_id"]
     return Work(sum(question in ids for question in asked.to_pylist()), unit)

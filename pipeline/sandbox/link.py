@@ -18,7 +18,7 @@ _PAUSES = (0.2, 1.0)
 """Seconds before a request is sent again whose connection was lost: a proxy or a network that hiccuped."""
 _CONNECT_SECONDS = 10.0
 _CONNECTIONS = 32
-"""Kept open: as many as cells are asked for at once by one run (`flows.driver.BLOCKING_CALLS`); more work as well."""
+"""Kept open: as many as cells are asked for at once by one run (`executor.BLOCKING_CALLS`); more work as well."""
 _READ = 1 << 20
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from pipeline.engine.commits import Manifest
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json
 from pipeline.records import (
@@ -29,7 +30,6 @@ from pipeline.records import (
     Trajectory,
     TrajectoryKey,
 )
-from pipeline.stage import Manifest
 from pipeline.store.shards import write_records
 
 if TYPE_CHECKING:

@@ -50,14 +50,17 @@ def raw(url: str, rows: int, out: Path) -> None:
 
 def ours(url: str, rows: int, out: Path) -> None:
     """Ask everything as a stage of a run."""
-    from flows.driver import Driver
     from flows.runners.local import local
     from flows.stages.common import decided, gather_all
+    from pipeline.engine.executor import Executor
+    from pipeline.engine.running import run_stage, run_unit_async
+    from pipeline.engine.stage import Stage
+    from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult, unit_count
     from pipeline.models.chat import ChatRequest, Message, Sampling, Text
     from pipeline.models.providers.openai import Server
     from pipeline.models.samples import Meter, Metered, Price, sample_once
     from pipeline.records import Decision, Outcome, Question
-    from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_stage, run_unit_async, unit_count
+    from pipeline.store import Store
 
     def question(number: int) -> Question:
         return Question.build(
@@ -88,9 +91,9 @@ def ours(url: str, rows: int, out: Path) -> None:
     numbers: dict[Range, list[int]] = {Range(number, units): [] for number in range(units)}
     for number in range(rows):
         numbers[Range.of(question(number).id, units)].append(number)
-    with Driver(out / "store", workers=2) as driver:
-        server = Server(url, "m", "openai/m", driver.blobs, in_flight=AT_ONCE)
-        driver.close_on_exit(server.aclose)
+    with Store(out / "store") as opened, Executor(2) as executor:
+        server = Server(url, "m", "openai/m", opened.blobs, in_flight=AT_ONCE)
+        executor.close_on_exit(server.aclose)
         model = Metered(server, Meter(), Price())
 
         async def ask(asked: Question) -> Outcome:
@@ -100,7 +103,7 @@ def ours(url: str, rows: int, out: Path) -> None:
                 sampling=Sampling(max_tokens=64),
                 seed=0,
             )
-            response, _ = await sample_once(driver.calls, model, request, 0)
+            response, _ = await sample_once(opened.calls, model, request, 0)
             return decided("ask", asked, [decision(asked, response.text)])
 
         async def unit(given: UnitInput) -> UnitOutput:
@@ -111,7 +114,7 @@ def ours(url: str, rows: int, out: Path) -> None:
 
         def run(span: Range) -> UnitResult:
             questions = tuple(question(number) for number in numbers[span])
-            return driver.wait(run_unit_async(stage, out, span, UnitInput(questions), unit))
+            return executor.wait(run_unit_async(stage, out, span, UnitInput(questions), unit))
 
         run_stage(stage, out, run, units=units, expected=rows, runner=local)
 

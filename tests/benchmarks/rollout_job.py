@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from filters.answers import grade
-from flows.driver import Driver
 from pipeline.dialects import DEEPEYESV2
+from pipeline.engine.executor import Executor
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import Sampling
 from pipeline.models.providers.openai import Server
@@ -22,6 +22,7 @@ from pipeline.processes import cores
 from pipeline.records import ImageRef, Question
 from pipeline.rollout.loop import Limits, Setting, World, rollout
 from pipeline.sandbox import Policy, Pool
+from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
@@ -58,12 +59,12 @@ def question(number: int, image: ImageRef) -> Question:
 def run(url: str, out: Path, conversations: int, at_once: int) -> None:
     """Run so many conversations."""
     workers = cores()
-    with Driver(out / "store", workers=workers) as driver:
-        pool = driver.resources.enter_context(Pool(Policy(), workers))
-        server = Server(url, "m", "openai/m", driver.blobs, in_flight=min(at_once, IN_FLIGHT))
-        driver.close_on_exit(server.aclose)
-        python = PythonTool(pool, driver.calls, driver.blobs, RULE, 0)
-        world = World(driver.calls, driver.blobs, Views(driver.blobs, RULE), python, NoSearch())
+    with Store(out / "store") as opened, Executor(workers) as executor:
+        pool = executor.resources.enter_context(Pool(Policy(), workers))
+        server = Server(url, "m", "openai/m", opened.blobs, in_flight=min(at_once, IN_FLIGHT))
+        executor.close_on_exit(server.aclose)
+        python = PythonTool(pool, opened.calls, opened.blobs, RULE, 0)
+        world = World(opened.calls, opened.blobs, Views(opened.blobs, RULE), python, NoSearch())
         setting = Setting(
             purpose="synthesis",
             arm="tools",
@@ -78,7 +79,7 @@ def run(url: str, out: Path, conversations: int, at_once: int) -> None:
             prompts="{}",
             limits=Limits(),
         )
-        images = [picture(number, driver.blobs) for number in range(IMAGES)]
+        images = [picture(number, opened.blobs) for number in range(IMAGES)]
         numbers = iter(range(conversations))
 
         async def worker() -> None:
@@ -89,7 +90,7 @@ def run(url: str, out: Path, conversations: int, at_once: int) -> None:
         async def main() -> None:
             await asyncio.gather(*(worker() for _ in range(at_once)))
 
-        driver.wait(main())
+        executor.wait(main())
 
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.driver import Driver
 from flows.recipe import SynthesisUse
 from flows.stages.synthesize import Synthesis, synthesize_unit
 from pipeline.dialects import DEEPEYESV2
+from pipeline.engine.executor import Executor
+from pipeline.engine.units import UnitOutput
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, ChatResponse, Sampling
 from pipeline.models.views import Views
@@ -29,7 +30,7 @@ from pipeline.processes import cores
 from pipeline.records import Question
 from pipeline.rollout.loop import Limits, Setting, World
 from pipeline.sandbox import Policy, Pool
-from pipeline.stage import UnitOutput
+from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import PythonTool
@@ -81,9 +82,9 @@ def question(number: int, blobs: BlobStore) -> Question:
     )
 
 
-def stage_of(driver: Driver, pool: Pool, at_once: int, latency: float) -> Synthesis:
+def stage_of(opened: Store, pool: Pool, at_once: int, latency: float) -> Synthesis:
     """Return the stage with one teacher that is asked once."""
-    python = PythonTool(pool, driver.calls, driver.blobs, RULE, 0)
+    python = PythonTool(pool, opened.calls, opened.blobs, RULE, 0)
     setting = Setting(
         purpose="synthesis",
         arm="tools",
@@ -98,7 +99,7 @@ def stage_of(driver: Driver, pool: Pool, at_once: int, latency: float) -> Synthe
         prompts="{}",
         limits=Limits(),
     )
-    world = World(driver.calls, driver.blobs, Views(driver.blobs, RULE), python, NoSearch())
+    world = World(opened.calls, opened.blobs, Views(opened.blobs, RULE), python, NoSearch())
     use = SynthesisUse(attempts=1)
     return synthesis((setting,), world, use, at_once=at_once)
 
@@ -110,15 +111,15 @@ def peak_mb() -> float:
 
 def run(store: Path, conversations: int, at_once: int, latency: float) -> None:
     """Run so many conversations and print what they took."""
-    with Driver(store, workers=1) as driver, Pool(Policy(), cores()) as pool:
-        questions = tuple(question(number, driver.blobs) for number in range(conversations))
+    with Store(store) as opened, Executor(1) as executor, Pool(Policy(), cores()) as pool:
+        questions = tuple(question(number, opened.blobs) for number in range(conversations))
         before, began = peak_mb(), time.monotonic()
-        stage = stage_of(driver, pool, at_once, latency)
+        stage = stage_of(opened, pool, at_once, latency)
 
         async def unit() -> UnitOutput:
             return await synthesize_unit(stage, unsolved(*questions))
 
-        output = driver.wait(unit())
+        output = executor.wait(unit())
         wall = time.monotonic() - began
     finished = len(output.tables["trajectories"])
     assert finished == conversations, f"{conversations - finished} of {conversations} did not end with an answer"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.stage import MAX_UNITS, unit_count
+from pipeline.engine.units import MAX_UNITS, unit_count
 from tests.support.command import ROOT
 from tests.support.jobs.engine_job import ROWS, SAMPLES, run_job
 

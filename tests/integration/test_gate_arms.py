@@ -14,6 +14,7 @@ from filters.gates.rules import GateSettings
 from flows.stages.arms import Arms, Gate
 from flows.stages.gate import gate1_unit, gate2_unit
 from pipeline.dialects import DEEPEYESV2
+from pipeline.engine.units import UnitInput, UnitOutput
 from pipeline.errors import RowError
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Image, Sampling
@@ -21,7 +22,6 @@ from pipeline.models.views import Views
 from pipeline.records import Arm, ArmCount, GateCount, Mode, Outcome, Question, Trajectory
 from pipeline.rollout.loop import Limits, Setting, World
 from pipeline.sandbox import Pool
-from pipeline.stage import UnitInput, UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule

@@ -15,9 +15,9 @@ from flows.inputs import make_job
 from flows.progress import SilentProgress
 from flows.runners.local import local
 from flows.wiring import GROUPS
+from pipeline.engine.commits import StageResult
 from pipeline.images import HASH_RECIPE
 from pipeline.records import Outcome, Question, Trajectory
-from pipeline.stage import StageResult
 
 STEPS = " ".join(f"The first {n} odd numbers add up to {n * n}, since {2 * n - 1} is added." for n in range(2, 12))
 PROTECTED = "How many apples does the farmer have left in the barn after he sold half of them on Monday"

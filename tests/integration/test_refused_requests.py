@@ -13,6 +13,7 @@ from PIL import Image
 from flows.recipe import SynthesisUse
 from flows.stages.synthesize import synthesize_unit
 from pipeline.dialects import DEEPEYESV2
+from pipeline.engine.units import UnitOutput
 from pipeline.errors import RowError
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Sampling
@@ -20,7 +21,6 @@ from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
 from pipeline.rollout.loop import Limits, Setting, World, rollout
 from pipeline.sandbox import Pool, guest
-from pipeline.stage import UnitOutput
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import make_app
+from pipeline.engine.commits import Manifest, read_manifest
 from pipeline.records import ReplayResult
-from pipeline.stage import Manifest, read_manifest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.ledger import build_ledger, query, read_facts, record_replays
 from tests.support.runs import PIXELS, small_run

@@ -10,6 +10,10 @@ from pathlib import Path
 from PIL import Image
 
 from filters.gates.rules import GateSettings
+from pipeline.engine.commits import StageResult, read_manifest
+from pipeline.engine.running import run_stage, run_unit
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, unit_count
 from pipeline.identity import Json, canonical_json
 from pipeline.records import (
     Arm,
@@ -33,17 +37,6 @@ from pipeline.records import (
     Turn,
     Verdict,
     root_id,
-)
-from pipeline.stage import (
-    Range,
-    Stage,
-    StageResult,
-    UnitInput,
-    UnitOutput,
-    read_manifest,
-    run_stage,
-    run_unit,
-    unit_count,
 )
 from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
 from tests.support.counts import arm_count, count, key, suspicion, template, votes

@@ -13,9 +13,9 @@ from flows.stages.common import kept
 from flows.stages.synthesize import Synthesis
 from flows.world import PlainPrompt
 from pipeline.dialects import DEEPEYESV2
+from pipeline.engine.units import UnitInput
 from pipeline.records import Lane, Question
 from pipeline.rollout.loop import Setting, World
-from pipeline.stage import UnitInput
 from pipeline.students.tokens import TokenCounter
 
 PROMPT = PlainPrompt(

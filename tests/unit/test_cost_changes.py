@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flows.cost.changes import Made, changed_settings, may_ask_more, request_part
-from pipeline.stage import Stage
+from pipeline.engine.stage import Stage
 
 GATE: dict[str, Any] = {
     "settings": {"k": 8, "max_plain_right": 2},

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from flows.cost.measure import Measures, measure
+from pipeline.engine.commits import StageResult, read_manifest
 from pipeline.identity import canonical_json
 from pipeline.records import Arm, Mode, Outcome, Purpose, Record, Route, Trajectory
-from pipeline.stage import StageResult, read_manifest
 from pipeline.store.ledger import RunFacts, build_ledger, query
 from tests.support.runs import GATES, opened, outcome, row, stage, trajectory
 

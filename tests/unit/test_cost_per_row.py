@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.engine.commits import Manifest, read_manifest
 from pipeline.identity import canonical_json
-from pipeline.stage import Manifest, read_manifest
 from pipeline.store.ledger import build_ledger, query, read_facts
 from tests.support.runs import Given, opened, outcome, row, small_run, stage, trajectory
 

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows.driver import Driver
 from flows.inputs import Inputs, Job, find_inputs
 from flows.recipe import Recipe, Runtime
 from flows.wiring import ORDER, declare
 from flows.world import open_stock
+from pipeline.engine.executor import Executor
 from pipeline.identity import digest
 from pipeline.manifests import manifests_dir
+from pipeline.store import Store
 from tests.support.recipe_leaves import Leaf, at, leaves, other_values, replaced
 from tests.unit.test_inputs import write_source
 
@@ -263,14 +264,17 @@ def write_tokenizer(directory: Path) -> None:
 class Fingerprints:
     """Of all stages of a recipe; inputs are read once for recipes that name the same."""
 
-    def __init__(self, place: Path, driver: Driver) -> None:
+    def __init__(self, place: Path, store: Store, executor: Executor) -> None:
         self._place = place
-        self._driver = driver
+        self._store = store
+        self._executor = executor
         self._inputs: dict[str, Inputs] = {}
 
     def of(self, recipe: Recipe) -> Mapping[str, str]:
         # Where a run is carried out decides nothing, and no service is there to be connected to.
-        stock = open_stock(recipe.model_copy(update={"runtime": Runtime()}), self._found(recipe), self._driver)
+        stock = open_stock(
+            recipe.model_copy(update={"runtime": Runtime()}), self._found(recipe), self._store, self._executor
+        )
         stages = declare(recipe, self._found(recipe), stock)
         return {name: stage.fingerprint for name, stage in stages.items()}
 
@@ -278,15 +282,15 @@ class Fingerprints:
         content = recipe.model_dump(mode="json", include={"sources", "benchmarks", "prompts", "dialect", "search"})
         key = digest([content, str(recipe.student.tokenizer)])
         if key not in self._inputs:
-            job = Job(recipe, self._place / "recipe.yaml", self._place / "run", self._driver.store)
+            job = Job(recipe, self._place / "recipe.yaml", self._place / "run", self._store.directory)
             self._inputs[key] = find_inputs(job)
         return self._inputs[key]
 
 
 @pytest.fixture(scope="module")
 def fingerprints(place: Path) -> Iterator[Fingerprints]:
-    with Driver(place / "store", workers=1) as driver:
-        yield Fingerprints(place, driver)
+    with Store(place / "store") as opened, Executor(1) as executor:
+        yield Fingerprints(place, opened, executor)
 
 
 def with_paths(place: Path, content: dict[str, Any]) -> dict[str, Any]:

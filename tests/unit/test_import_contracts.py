@@ -19,7 +19,7 @@ VIOLATIONS = {
     "pipeline/bad.py": "import filters.base\nimport duckdb, datasets, prefect, ray, sympy\n",
     "pipeline/models/bad.py": "import vllm\nimport pipeline.demo.vocabulary\n",
     "filters/answers/bad.py": "import filters.screen.images\n",
-    "filters/bad.py": "from pipeline.stage import Stage\nimport os\n",
+    "filters/bad.py": "from pipeline.engine.stage import Stage\nimport os\n",
     "flows/bad.py": "def late() -> None:\n    import transformers\n",
 }
 

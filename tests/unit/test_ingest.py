@@ -16,11 +16,11 @@ from flows.inputs import make_job
 from flows.progress import SilentProgress
 from flows.runners.local import local
 from flows.stages.ingest import images_of
+from pipeline.engine.commits import StageResult
 from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png
 from pipeline.records import Question, SourceImage, SourceRow, root_id
-from pipeline.stage import StageResult
 from pipeline.store.ledger import StageCost
 
 ROWS = 12

@@ -5,20 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.engine.commits import Manifest, read_manifest, stage_directory
+from pipeline.engine.running import run_stage, run_unit
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import WHOLE, Range, UnitInput, UnitOutput
 from pipeline.errors import UsageError
 from pipeline.records import Question
-from pipeline.stage import (
-    WHOLE,
-    Manifest,
-    Range,
-    Stage,
-    UnitInput,
-    UnitOutput,
-    read_manifest,
-    run_stage,
-    run_unit,
-    stage_directory,
-)
 from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger, query
 from tests.support.jobs.engine_job import make_questions, outcome, source_rows
 

@@ -10,9 +10,9 @@ from PIL import Image
 from filters.screen.images import ImageSettings
 from filters.screen.questions import QuestionSettings
 from flows.stages.screen import screen_unit
+from pipeline.engine.units import UnitInput
 from pipeline.images import encode_png, put_image
 from pipeline.records import ImageFacts, Question
-from pipeline.stage import UnitInput
 from pipeline.store.blobs import BlobStore
 
 CITIES = ("Paris", "London", "Rome")

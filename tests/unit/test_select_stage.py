@@ -10,9 +10,9 @@ import pytest
 from filters.selection.choose import SelectionSettings
 from filters.selection.mix import Mix
 from flows.stages.selection import select_unit
+from pipeline.engine.units import UnitInput
 from pipeline.errors import UsageError
 from pipeline.records import ArmCount, Cluster, GateCount, Lane, QuestionKey, Record, TrajectoryKey
-from pipeline.stage import UnitInput
 
 KEEP_ALL = SelectionSettings(saturated="keep")
 

@@ -13,29 +13,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import InfrastructureError
-from pipeline.records import ImageRef, Outcome, Record, SourceRow, root_id
-from pipeline.stage import (
+from pipeline.engine.commits import (
+    StageResult,
+    check_conservation,
+    commit_unit,
+    load_stage,
+    read_manifest,
+    stage_directory,
+)
+from pipeline.engine.running import run_stage, run_unit, run_unit_async
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import (
     MAX_UNITS,
     MIN_UNITS,
     QUESTIONS_PER_UNIT,
     WHOLE,
     Range,
-    Stage,
-    StageResult,
     UnitInput,
     UnitOutput,
     UnitResult,
-    check_conservation,
-    commit_unit,
-    load_stage,
-    read_manifest,
-    run_stage,
-    run_unit,
-    run_unit_async,
-    stage_directory,
     unit_count,
 )
+from pipeline.errors import InfrastructureError
+from pipeline.records import ImageRef, Outcome, Record, SourceRow, root_id
 from tests.support.command import ROOT
 from tests.support.jobs.engine_job import outcome, source_rows
 

@@ -12,8 +12,8 @@ from filters.dedup.templates import TemplateRow, template_facts, template_of
 from flows.stages.dedup import dedup_unit
 from pipeline.demo import vocabulary
 from pipeline.demo.vocabulary import COLOURS
+from pipeline.engine.units import UnitInput
 from pipeline.records import AnswerType, Cluster, QuestionKey, TemplateFacts
-from pipeline.stage import UnitInput
 
 
 @pytest.mark.parametrize(

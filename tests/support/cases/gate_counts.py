@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from filters.gates.rules import GateSettings, gate1, gate2
+from pipeline.engine.commits import read_manifest
+from pipeline.engine.running import run_stage, run_unit
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import UnitInput, UnitOutput
 from pipeline.identity import Json
 from pipeline.records import ArmCount, GateCount, Outcome, Question, Record, Route
-from pipeline.stage import Stage, UnitInput, UnitOutput, read_manifest, run_stage, run_unit
 from pipeline.store.ledger import RunFacts, build_ledger
 from tests.support.runs import question
 

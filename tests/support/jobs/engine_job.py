@@ -9,24 +9,16 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from flows.driver import Driver
 from flows.runners.local import local
+from pipeline.engine.commits import StageResult
+from pipeline.engine.executor import Executor
+from pipeline.engine.running import run_stage, run_unit, run_unit_async
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import WHOLE, Range, UnitInput, UnitOutput, UnitResult, unit_count
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
 from pipeline.models.samples import sample_once
 from pipeline.records import Outcome, Question, SourceRow, root_id
-from pipeline.stage import (
-    WHOLE,
-    Range,
-    Stage,
-    StageResult,
-    UnitInput,
-    UnitOutput,
-    UnitResult,
-    run_stage,
-    run_unit,
-    run_unit_async,
-    unit_count,
-)
+from pipeline.store import Store
 from tests.support.fakes import ScriptedModel
 
 ROWS = 150
@@ -100,12 +92,12 @@ def run_job(run: Path, store: Path, log: Path) -> list[StageResult]:
     """Run two map stages and a global one; the second asks a scripted model."""
     model = ScriptedModel(lambda request, sample: f"{request.key(sample)[:4]}", log=log, latency=0.002)
     units = unit_count(ROWS)
-    with Driver(store, workers=2) as driver:
+    with Store(store) as opened, Executor(2) as executor:
         make = Stage("make", 1, "map", {}, "", {"questions": Question}, ())
         made = run_stage(
             make,
             run,
-            lambda span: driver.cpu(partial(make_unit, make, run, units), span),
+            lambda span: executor.cpu(partial(make_unit, make, run, units), span),
             units=units,
             expected=ROWS,
             runner=local,
@@ -121,7 +113,7 @@ def run_job(run: Path, store: Path, log: Path) -> list[StageResult]:
                     sampling=Sampling(),
                     seed=0,
                 )
-                texts = [(await sample_once(driver.calls, model, request, n)).response.text for n in range(SAMPLES)]
+                texts = [(await sample_once(opened.calls, model, request, n)).response.text for n in range(SAMPLES)]
                 outcomes.append(outcome("ask", question, kept=texts[0] > "4", reason="" if texts[0] > "4" else "low"))
             return UnitOutput(tuple(outcomes), {})
 
@@ -129,7 +121,7 @@ def run_job(run: Path, store: Path, log: Path) -> list[StageResult]:
 
         def ask_unit(span: Range) -> UnitResult:
             questions = tuple(made.read("questions", Question, span))
-            return driver.wait(run_unit_async(asking, run, span, UnitInput(questions), ask))
+            return executor.wait(run_unit_async(asking, run, span, UnitInput(questions), ask))
 
         asked = run_stage(asking, run, ask_unit, units=units, expected=made.counts["kept"], runner=local)
 

@@ -15,10 +15,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.driver import Driver
 from flows.runners.local import local
+from pipeline.engine.executor import Executor
+from pipeline.engine.running import run_stage, run_unit
+from pipeline.engine.stage import Stage
+from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult, unit_count
 from pipeline.records import SourceRow
-from pipeline.stage import Range, Stage, UnitInput, UnitOutput, UnitResult, run_stage, run_unit, unit_count
 from pipeline.store.shards import read_records
 from tests.support.jobs.engine_job import outcome
 
@@ -72,11 +74,11 @@ def main(rows: int, directory: Path) -> None:
     units = unit_count(rows)
     write_input(directory / "input", rows, units)
     began = time.monotonic()
-    with Driver(directory / "store", workers=2) as driver:
+    with Executor(2) as executor:
         result = run_stage(
             KEEP,
             directory,
-            partial(driver.cpu, keep_unit, directory),
+            partial(executor.cpu, keep_unit, directory),
             units=units,
             expected=rows,
             runner=local,

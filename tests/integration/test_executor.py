@@ -3,11 +3,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from pathlib import Path
 
 import pytest
 
-from flows.driver import Driver
+from pipeline.engine.executor import Executor
 from pipeline.errors import InfrastructureError, RowError
 
 
@@ -23,22 +22,22 @@ async def nothing() -> None:
     pass
 
 
-def test_a_row_error_comes_back_from_a_worker_as_it_was(tmp_path: Path) -> None:
-    with Driver(tmp_path, workers=1) as driver:
+def test_a_row_error_comes_back_from_a_worker_as_it_was() -> None:
+    with Executor(1) as executor:
         with pytest.raises(RowError) as caught:
-            driver.cpu(fail_with_row_error)
+            executor.cpu(fail_with_row_error)
         assert (caught.value.reason, caught.value.detail) == ("image_format", "not an image")
 
 
-def test_a_worker_that_dies_is_a_failure_of_infrastructure(tmp_path: Path) -> None:
-    with Driver(tmp_path, workers=1) as driver, pytest.raises(InfrastructureError, match="worker process died"):
-        driver.cpu(end_abruptly)
+def test_a_worker_that_dies_is_a_failure_of_infrastructure() -> None:
+    with Executor(1) as executor, pytest.raises(InfrastructureError, match="worker process died"):
+        executor.cpu(end_abruptly)
 
 
-def test_work_handed_over_while_closing_fails_instead_of_waiting_for_ever(tmp_path: Path) -> None:
+def test_work_handed_over_while_closing_fails_instead_of_waiting_for_ever() -> None:
     """A unit that a pool of threads starts late must not keep the process from ending."""
     failures: list[InfrastructureError] = []
-    with Driver(tmp_path, workers=1) as driver:
+    with Executor(1) as executor:
         begun = threading.Event()
 
         async def until_cancelled() -> None:
@@ -48,7 +47,7 @@ def test_work_handed_over_while_closing_fails_instead_of_waiting_for_ever(tmp_pa
         def unit() -> None:
             for work in (until_cancelled, nothing):
                 try:
-                    driver.wait(work())
+                    executor.wait(work())
                 except InfrastructureError as error:
                     failures.append(error)
 

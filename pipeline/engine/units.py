@@ -1,0 +1,93 @@
+"""Units of work: ranges of a hash over the roots of the input, what one reads, and what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pipeline.identity import digest
+from pipeline.records import Outcome, Record
+
+Kind = Literal["map", "global"]
+
+MIN_UNITS, MAX_UNITS = 4, 128
+"""At least one unit per core of a small machine; at most what a scheduler shows as tasks of one stage."""
+QUESTIONS_PER_UNIT = 32
+"""Work that a kill loses stays small, and a unit still outweighs what it costs to open."""
+
+
+class Range(NamedTuple):
+    """Part `number` of `total` equal ranges of the root hash; `total` is a power of two."""
+
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.number:03d}of{self.total:03d}"
+
+    @classmethod
+    def of(cls, root: str, total: int) -> Range:
+        """Return the range of a 64-digit hexadecimal root id."""
+        # 32 leading bits are far more than the 7 that 128 ranges need.
+        return cls(int(root[:8], 16) * total >> 32, total)
+
+
+WHOLE = Range(0, 1)
+
+
+def unit_count(rows: int) -> int:
+    """Return the number of units of a run: the smallest power of two with at most 32 rows per unit, within 4 to 128.
+
+    It depends on the input alone, never on the workers, so that any machine computes the same parts.
+    """
+    total = MIN_UNITS
+    while total < MAX_UNITS and rows > total * QUESTIONS_PER_UNIT:
+        total *= 2
+    return total
+
+
+@dataclass(frozen=True)
+class UnitInput:
+    """What one unit reads: `records` get one outcome each, `context` is evidence that comes with them."""
+
+    records: tuple[Record, ...]
+    context: tuple[Record, ...] = ()
+
+    def hash(self) -> str:
+        """Return the identity of the input: whole records, in no particular order."""
+        return digest([sorted(r.record_hash() for r in self.records), sorted(r.record_hash() for r in self.context)])
+
+
+@dataclass(frozen=True)
+class UnitOutput:
+    """What one unit made."""
+
+    outcomes: tuple[Outcome, ...]
+    tables: Mapping[str, tuple[Record, ...]]
+
+
+class Part(NamedTuple):
+    """One committed unit of a stage."""
+
+    range: Range
+    key: str
+
+    def path(self, directory: Path, table: str) -> Path:
+        """Return the file of one table."""
+        return directory / f"part-{self.range}-{self.key[:16]}.{table}.parquet"
+
+
+@dataclass(frozen=True)
+class UnitResult:
+    """A committed unit; small, so that any runner can carry it."""
+
+    part: Part
+    reused: bool
+    counts: Mapping[str, int]
+    """Outcome → records."""
+
+
+Runner = Callable[[Callable[[Range], UnitResult], Sequence[Range]], Iterable[UnitResult]]
+"""Runs one function over the units of a stage, in any order and anywhere, and yields the results."""
