@@ -27,11 +27,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.curate import RunSummary, open_curation, run_groups
-from flows.inputs import Job, make_job
-from flows.progress import Progress, SilentProgress
+from flows.recipe.inputs import Job, make_job
+from flows.run.curate import RunSummary, open_curation, run_groups
+from flows.run.progress import Progress, SilentProgress
 from flows.runners.local import OPEN_UNITS
-from flows.wiring import GROUPS
+from flows.stages.wiring import GROUPS
 from pipeline.engine.units import Range, UnitResult
 from pipeline.errors import InfrastructureError
 
@@ -69,7 +69,7 @@ def curate_with_prefect(job: Job, progress: Progress) -> RunSummary:
     """Run the flow `curate` in this process; what `coldforge run --runner prefect` does.
 
     Raises:
-        ColdforgeError: as `flows.curate.curate`.
+        ColdforgeError: as `flows.run.curate.curate`.
     """
 
     @flow(name="curate", task_runner=_threads(), persist_result=False)

@@ -10,7 +10,7 @@ from flows.cli.console import print_line
 from pipeline.errors import ColdforgeError, InfrastructureError
 
 if TYPE_CHECKING:
-    from flows.recipe import Runtime
+    from flows.recipe.recipe import Runtime
 
 Finding = Literal["ok", "note", "wrong"]
 
@@ -46,10 +46,10 @@ def tell_sandbox(runtime: Runtime) -> str:
     """Run one cell in a session of its own and tell what the sandbox is.
 
     Raises:
-        UsageError, InfrastructureError, IsolationError: there is no sandbox, as `flows.sandboxes.open_sandbox`.
+        UsageError, InfrastructureError, IsolationError: there is no sandbox, as `flows.run.world.open_sandbox`.
         InfrastructureError: a session started and did not answer rightly.
     """
-    from flows.sandboxes import open_sandbox
+    from flows.run.opening import open_sandbox
 
     with closing(open_sandbox(runtime, 1)) as pool, pool.session(images=[], seed=0) as session:
         result = session.run("6 * 7")

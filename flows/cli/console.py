@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from pipeline.report.tables import Table
+    from flows.report.tables import Table
 
 PIPED_WIDTH = 100
 """Columns where the width of the reader is not known: what tables are laid out for."""
@@ -40,7 +40,7 @@ def print_json(value: object) -> None:
 
 def print_table(table: Table, *, width: int = PIPED_WIDTH, short_ids: bool = True) -> None:
     """Print a table and its title to stdout, a blank line after it."""
-    from pipeline.report.tables import rich_table
+    from flows.report.tables import rich_table
 
     target = console(width=width)
     with target.capture() as drawn:
@@ -54,7 +54,7 @@ def print_table(table: Table, *, width: int = PIPED_WIDTH, short_ids: bool = Tru
 
 def print_line(text: str) -> None:
     """Print a line of text to stdout as it is: no markup, no wrapping, control characters shown."""
-    from pipeline.report.tables import visible
+    from flows.report.tables import visible
 
     sys.stdout.write(visible(text) + "\n")
 

@@ -43,7 +43,7 @@ def doctor(as_json: JsonFlag = False) -> None:
 
 def _checks() -> Iterator[Check]:
     from flows.cli.checks import Check, checked, tell_reader, tell_sandbox
-    from flows.recipe import Runtime
+    from flows.recipe.recipe import Runtime
 
     yield Check("python", "ok", f"{platform.python_version()} at {sys.executable}")
     yield _check_packages()

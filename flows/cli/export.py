@@ -13,7 +13,7 @@ from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
-    from flows.recipe import Recipe
+    from flows.recipe.recipe import Recipe
     from pipeline.engine.units import UnitInput
     from pipeline.export.layout import Manifest
     from pipeline.export.rows import ExportContext
@@ -39,7 +39,7 @@ def export(
     store: StoreDir = None,
 ) -> None:
     """Write the exports of RUN again; no model is asked. With --prompt-variants rows differ in what they are told."""
-    from flows.recipe_file import load_recipe
+    from flows.recipe.file import load_recipe
     from flows.stages.publish import write_exports
     from pipeline.errors import UsageError
     from pipeline.store.blobs import BlobStore
@@ -82,10 +82,10 @@ def _selected(run: Path) -> UnitInput:
     Raises:
         UsageError: a stage that is read has not finished, or its parts are gone.
     """
-    from flows.cli.lookup import finished_stages
+    from flows.report.lookup import finished_stages
+    from flows.report.tables import query_table
     from flows.stages.publish import selected_records
     from pipeline.errors import UsageError
-    from pipeline.report.tables import query_table
 
     stages = finished_stages(run)
     needed = ("screen", "dedup", "gate1", "gate2", "synthesize", "select")

@@ -10,7 +10,7 @@ from flows.cli.console import JsonFlag, print_json, print_line, print_table, req
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
-    from flows.thresholds import Regated, Thresholds
+    from flows.regate import Regated, Thresholds
 
 
 def gates(
@@ -37,7 +37,7 @@ def gates(
     No model is asked and nothing is changed. What is not given is as in the run.
     """
     require_ledger(run)
-    from flows.thresholds import Wanted, regate
+    from flows.regate import Wanted, regate
 
     told = regate(
         run,
@@ -64,7 +64,7 @@ def gates(
 
 
 def _print(told: Regated) -> None:
-    from pipeline.report.tables import Table
+    from flows.report.tables import Table
 
     print_line(f"thresholds of the run: {_words(told.own)}")
     print_line(f"thresholds given:      {_words(told.given)}\n")

@@ -49,7 +49,7 @@ class Commands(TyperGroup):
 
 def _say(message: str) -> None:
     """Print to stderr; what a file or a server wrote into a message must not drive the terminal."""
-    from pipeline.report.tables import visible
+    from flows.report.tables import visible
 
     sys.stdout.flush()
     sys.stderr.write(visible(message) + "\n")

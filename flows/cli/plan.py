@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from flows.cli.checks import Check
     from flows.cli.plan_report import Planned
     from flows.cost.estimate import Rows
-    from flows.hosted import HostedRole
-    from flows.inputs import Job
-    from flows.recipe import SourceUse
-    from flows.roles import Role, ServerRole
+    from flows.recipe.inputs import Job
+    from flows.recipe.recipe import SourceUse
+    from flows.recipe.roles import HostedRole, Role, ServerRole
     from pipeline.prompts.sets import Prompts
     from pipeline.sources import Source
 
@@ -51,7 +50,7 @@ def plan(
     from flows.cli.console import require_ledger
     from flows.cli.plan_report import Planned, print_planned
     from flows.cost.estimate import estimate
-    from flows.inputs import make_job
+    from flows.recipe.inputs import make_job
     from pipeline.errors import UsageError
 
     job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or ())
@@ -90,7 +89,7 @@ def _with_pilot(planned: Planned, job: Job, rows: int) -> Planned:
     """Run the pilot and put what it measured in place of assumptions."""
     from flows.cli.progress import shown_progress
     from flows.cost.estimate import estimate
-    from flows.cost.pilot import between, run_pilot
+    from flows.plan.pilot import between, run_pilot
 
     with shown_progress(console(stderr=True)) as progress:
         pilot = run_pilot(job, min(rows, planned.rows.total), progress)
@@ -99,7 +98,7 @@ def _with_pilot(planned: Planned, job: Job, rows: int) -> Planned:
 
 
 def _with_diff(planned: Planned, job: Job, run: Path) -> Planned:
-    from flows.cost.diff import diff
+    from flows.plan.diff import diff
 
     return replace(planned, run=str(run), again=diff(job, run))
 
@@ -134,7 +133,7 @@ def _tell_prompts(job: Job) -> str:
 
 
 def _tell_sources(job: Job) -> str:
-    from flows.inputs import manifest_files
+    from flows.recipe.inputs import manifest_files
 
     return ", ".join(manifest_files(job))
 
@@ -145,7 +144,7 @@ def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str:
     Raises:
         UsageError: the source cannot be opened, or none of its rows can be used.
     """
-    from flows.inputs import open_use
+    from flows.recipe.inputs import open_use
     from pipeline.errors import UsageError
     from pipeline.sources import read_source
     from pipeline.sources.questions import check_row
@@ -167,14 +166,14 @@ def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str:
 
 
 def _tell_search(job: Job, found: Mapping[Source, int]) -> str:
-    from flows.inputs import find_corpus
+    from flows.recipe.inputs import find_corpus
 
     corpus = find_corpus(job, found)
     return f"{corpus.key}: {corpus.directory}" if corpus else "none"
 
 
 def _tell_benchmark(job: Job, name: str) -> str:
-    from flows.inputs import load_benchmark
+    from flows.recipe.inputs import load_benchmark
 
     benchmark = load_benchmark(name, job.recipe_path)
     return f"{benchmark.key}: {len(benchmark.entries):,} protected questions"
@@ -200,7 +199,7 @@ def _tell_model(job: Job, role: Role) -> str:
 
 
 async def _ask_hosted(job: Job, role: HostedRole) -> None:
-    from flows.hosted import open_single
+    from flows.run.models import open_single
     from pipeline.store.blobs import BlobStore
 
     model = open_single(role, BlobStore(job.store / "blobs"))

@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 from flows.cli.checks import Check, print_checks
 from flows.cli.console import PIPED_WIDTH, print_line, print_table
-from flows.cost.assumed import assumptions
-from flows.cost.diff import Again
-from flows.cost.estimate import Expected, Rows, totals
-from flows.cost.limits import Reached, reached_limits
-from flows.cost.pilot import Between, Pilot, Rate, rates
+from flows.cost.asks import assumptions
+from flows.cost.estimate import Expected, Reached, Rows, reached_limits, totals
+from flows.plan.diff import Again
+from flows.plan.pilot import Between, Pilot, Rate, rates
+from flows.report.tables import Table, filled
 from pipeline.identity import Json
 from pipeline.models.samples import Budget
-from pipeline.report.tables import Table, filled
 
 _CALLS = ("stage", "model", "basis", "records", "calls", "calls_at_most", "cost", "hours")
 _TOKENS = ("stage", "model", "prompt_tokens", "cached_tokens", "completion_tokens", "batch")

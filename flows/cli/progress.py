@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flows.progress import Progress
+from flows.run.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console

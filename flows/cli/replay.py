@@ -16,7 +16,7 @@ from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
-    from flows.recipe import Recipe
+    from flows.recipe.recipe import Recipe
     from pipeline.records import ReplayResult, Trajectory
 
 
@@ -26,8 +26,8 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     The ledger's table `replays` is told.
     """
     from filters.validate.rules import replayed
-    from flows.cli.lookup import finished_stages
-    from flows.recipe_file import load_recipe
+    from flows.recipe.file import load_recipe
+    from flows.report.lookup import finished_stages
     from pipeline.errors import CheckError
     from pipeline.store.ledger import record_replays
 
@@ -69,10 +69,10 @@ def _valid_trajectories(run: Path) -> list[Trajectory]:
     Raises:
         UsageError: parts that the ledger was built from are gone.
     """
-    from flows.cli.lookup import finished_stages
+    from flows.report.lookup import finished_stages
+    from flows.report.tables import query_table
     from pipeline.errors import UsageError
     from pipeline.records import Trajectory
-    from pipeline.report.tables import query_table
     from pipeline.store.shards import read_records
 
     stages = finished_stages(run)
@@ -94,7 +94,7 @@ def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path)
     """Return what came out, in order, and the identity of the sandbox it came out of."""
     from rich.progress import Progress
 
-    from flows.sandboxes import open_sandbox
+    from flows.run.opening import open_sandbox
     from flows.stages.common import gather_all, persistent
     from pipeline.processes import cores
     from pipeline.rollout.replay import replay_trajectory
@@ -124,7 +124,7 @@ def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path)
 
 
 def _print_results(results: Sequence[ReplayResult]) -> None:
-    from pipeline.report.tables import Table
+    from flows.report.tables import Table
 
     groups = Counter((result.verdict, result.detail) for result in results)
     examples = {(result.verdict, result.detail): result.trajectory_id[:12] for result in results}

@@ -10,9 +10,9 @@ import typer
 from flows.cli.console import console, print_line, print_table
 
 if TYPE_CHECKING:
-    from flows.curate import RunSummary
-    from flows.inputs import Job
-    from flows.progress import Progress
+    from flows.recipe.inputs import Job
+    from flows.run.curate import RunSummary
+    from flows.run.progress import Progress
     from pipeline.models.samples import Spent
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe, such as manifests/recipes/demo.yaml.")]
@@ -43,7 +43,7 @@ def run(
 ) -> None:
     """Curate what RECIPE asks for. The same command again resumes, and pays for nothing twice."""
     from flows.cli.progress import shown_progress
-    from flows.inputs import make_job
+    from flows.recipe.inputs import make_job
 
     job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or (), runner=runner)
     with shown_progress(console(stderr=True)) as progress:
@@ -56,7 +56,7 @@ def _curate(job: Job, progress: Progress) -> RunSummary:
         from flows.prefect_flows import curate_with_prefect
 
         return curate_with_prefect(job, progress)
-    from flows.curate import curate
+    from flows.run.curate import curate
 
     return curate(job, progress)
 
@@ -73,7 +73,7 @@ ORDER BY position, n DESC, reason
 
 def print_summary(summary: RunSummary) -> None:
     """Print what a finished run made, what it could not work on, and what it cost."""
-    from pipeline.report.tables import funnel_table
+    from flows.report.tables import funnel_table
 
     print_table(funnel_table(summary.run))
     _print_quarantined(summary.run)
@@ -107,8 +107,8 @@ def _print_spent(spent: Spent) -> None:
 
 def _print_compared(run: Path) -> None:
     """Tell what was expected beside what came, and what each accepted row has cost."""
-    from flows.cost.compare import Compared, compare
-    from pipeline.report.tables import Table, cost_per_row_table, filled
+    from flows.cost.measure import Compared, compare
+    from flows.report.tables import Table, cost_per_row_table, filled
 
     print_line("")
     print_table(filled(Table("expected", "Expected, and what came of it", Compared._fields, compare(run))))
@@ -117,7 +117,7 @@ def _print_compared(run: Path) -> None:
 
 def _print_saved(run: Path) -> None:
     """Tell what early stopping of gate 1 has saved."""
-    from pipeline.report.tables import query_table
+    from flows.report.tables import query_table
 
     ((saved, full, stopped),) = query_table(
         run, "SELECT coalesce(sum(censored), 0), coalesce(sum(k), 0), count(*) FILTER (censored > 0) FROM gates"
@@ -129,7 +129,7 @@ def _print_saved(run: Path) -> None:
 
 
 def _print_quarantined(run: Path) -> None:
-    from pipeline.report.tables import query_table
+    from flows.report.tables import query_table
 
     rows = query_table(run, _QUARANTINED).rows
     for stage, reason, n, detail, example in rows:

@@ -31,7 +31,7 @@ def schema(
 
 
 def _schemas() -> dict[str, Json]:
-    from flows.recipe import Recipe
+    from flows.recipe.recipe import Recipe
     from pipeline import records
 
     # The defaults of a recipe hold paths and tuples; pydantic writes them as JSON.

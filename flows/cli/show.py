@@ -12,7 +12,7 @@ from flows.cli.console import console, print_line, print_table, require_ledger
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
-    from flows.cli.lookup import Life
+    from flows.report.lookup import Life
     from pipeline.records import Question
 
 
@@ -21,7 +21,7 @@ def show(
     identity: Annotated[str, typer.Argument(metavar="ID", help="A question or trajectory id, or how it begins.")],
 ) -> None:
     """Show the life of a question of RUN, or the transcript of a trajectory."""
-    from flows.cli.lookup import find, read_life
+    from flows.report.lookup import find, read_life
 
     found = find(require_ledger(run), identity)
     if found.kind == "trajectory":
@@ -31,8 +31,8 @@ def show(
 
 
 def _print_trajectory(run: Path, identity: str) -> None:
-    from flows.cli.lookup import Found, read_life, read_trajectory
-    from pipeline.report.transcript import render_transcript
+    from flows.report.lookup import Found, read_life, read_trajectory
+    from flows.report.transcript import render_transcript
 
     trajectory = read_trajectory(run, identity)
     question = read_life(run, Found(trajectory.question_id, "question")).screened
@@ -43,7 +43,7 @@ def _print_trajectory(run: Path, identity: str) -> None:
 
 def _print_parts(run: Path, parts: Sequence[tuple[str, str, str]], listed: str) -> None:
     """Print what the ledger knows under some ids; `listed` holds hexadecimal ids of our own, quoted."""
-    from pipeline.report.tables import query_table
+    from flows.report.tables import query_table
 
     for name, title, sql in parts:
         table = query_table(run, sql.format(ids=listed), name, title)

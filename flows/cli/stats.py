@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pipeline.report.tables import Table
+    from flows.report.tables import Table
 
 Format = Literal["table", "json", "csv", "markdown"]
 
@@ -38,8 +38,8 @@ def stats(
 
 
 def _print_all(run: Path, wanted: Format) -> None:
+    from flows.report.tables import filled, query_table, records, run_tables
     from pipeline.errors import UsageError
-    from pipeline.report.tables import filled, query_table, records, run_tables
 
     if wanted == "csv":
         raise UsageError('--format csv prints one table; choose it, such as --sql "select * from funnel"')
@@ -52,7 +52,7 @@ def _print_all(run: Path, wanted: Format) -> None:
 
 
 def _print_query(run: Path, sql: str, wanted: Format) -> None:
-    from pipeline.report.tables import csv_text, query_table, records
+    from flows.report.tables import csv_text, query_table, records
 
     table = query_table(run, sql)
     if wanted == "json":
@@ -64,7 +64,7 @@ def _print_query(run: Path, sql: str, wanted: Format) -> None:
 
 
 def _print_tables(tables: Sequence[Table], wanted: Format, width: int | None = None) -> None:
-    from pipeline.report.tables import markdown_text
+    from flows.report.tables import markdown_text
 
     for number, table in enumerate(tables):
         if wanted == "markdown":

@@ -31,13 +31,13 @@ class StageStatus(NamedTuple):
 def status(run: RunDir, as_json: JsonFlag = False) -> None:
     """Tell which stages of RUN are done, and what became of their records."""
     require_run(run)
-    from flows.wiring import ORDER
+    from flows.stages.wiring import ORDER
 
     stages = [stage_status(run, name) for name in ORDER]
     if as_json:
         print_json({"run": str(run), "stages": [stage._asdict() for stage in stages]})
         return
-    from pipeline.report.tables import Table
+    from flows.report.tables import Table
 
     columns = ("stage", "state", "units", "kept", "rejected", "quarantined")
     print_table(Table("status", "", columns, tuple(stage[: len(columns)] for stage in stages)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from filters.gates.rules import GateSettings
-from flows.cost.assumed import ASSUMED
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe, SynthesisUse
 from pipeline.prompts.sets import Role as Speaker
 from pipeline.records import Mode
 
@@ -81,3 +82,104 @@ def expected_plain(settings: GateSettings, hard: float) -> float:
     settled = min(settings.k, (settings.max_plain_right + 1) / ASSUMED.easy_right)
     early = (1 - hard) * (1 - settings.early_stop_exempt)
     return settings.k - early * (settings.k - settled)
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """Guesses, printed beside the numbers that rest on them."""
+
+    screened: float = 1.0
+    """Share of source rows that reach gate 1: on the safe side."""
+    hard: float = 0.5
+    """Share of those that pass gate 1."""
+    unsolved: float = 0.5
+    """Share of those that tools do not solve."""
+    easy_right: float = 0.9
+    """Share right among the rollouts of a question that gate 1 rejects; under early stopping."""
+    accepted: float = 0.5
+    """Share of a teacher's attempts."""
+    undecided: float = 0.05
+    """Share of answers that no rule decides, and a judge is asked about."""
+    judge_tokens: int = 500
+    """Of one question to a judge, its instructions included."""
+    verdict_tokens: int = 60
+    """Of a judge's verdict and its reason."""
+    turns: int = 3
+    """Assistant messages of a rollout with tools: look, look closer, answer."""
+    completion_tokens: int = 250
+    """Of one message: a short thought and a short program."""
+    thought_tokens: int = 1_000
+    """Of one message, besides, where thinking is native."""
+    question_tokens: int = 60
+    """Text of a question and its frame; each question has one image, as large as views get."""
+    observation_tokens: int = 80
+    """Text of what a call returns, beside one image."""
+    tokens_per_second: float = 40.0
+    """That one answer grows by, on a busy server."""
+    first_token_seconds: float = 1.0
+    batch_hours: float = 1.0
+    """Until a batch comes back; providers promise 24."""
+
+
+ASSUMED = Assumed()
+CHARACTERS_PER_TOKEN = 4
+"""English prose under a byte-pair vocabulary of 150,000 entries, rounded."""
+
+
+def assumptions() -> dict[str, float]:
+    """Return the assumptions by name."""
+    return {**asdict(ASSUMED), "characters_per_token": CHARACTERS_PER_TOKEN}
+
+
+def expected_attempts(use: SynthesisUse, acceptance: Sequence[float]) -> tuple[float, ...]:
+    """Return the expected attempts per question of each teacher, in the recipe's order.
+
+    What a teacher has left to do depends on who was asked before it and not on their order, so sets of teachers
+    are enough.
+
+    Args:
+        use: attempts per teacher, how many must be accepted, and who is asked first.
+        acceptance: per teacher, the chance that one attempt is accepted; attempts count as independent.
+    """
+    expected = [0.0] * len(acceptance)
+    reached: dict[frozenset[int], float] = {frozenset(): 1.0}
+    for _ in acceptance:
+        following: dict[frozenset[int], float] = defaultdict(float)
+        for before, chance in reached.items():
+            for teacher, share in _next(use, before, len(acceptance)):
+                tries = _attempts(use, [acceptance[other] for other in before], acceptance[teacher])
+                expected[teacher] += chance * share * tries
+                following[before | {teacher}] += chance * share
+        reached = following
+    return tuple(expected)
+
+
+def _next(use: SynthesisUse, before: frozenset[int], teachers: int) -> Iterator[tuple[int, float]]:
+    """Yield who may be asked after `before`, with the chance: one under `cascade`; by weight, of those left."""
+    if use.policy == "cascade":
+        yield len(before), 1.0
+        return
+    weights = use.weights or (1.0,) * teachers
+    left = [teacher for teacher in range(teachers) if teacher not in before]
+    total = sum(weights[teacher] for teacher in left)
+    for teacher in left:
+        yield teacher, weights[teacher] / total
+
+
+def _attempts(use: SynthesisUse, before: Sequence[float], own: float) -> float:
+    """Return a teacher's expected attempts, all of those `before` it having had theirs."""
+    # waiting[n]: the chance that a question goes on with n accepted attempts.
+    waiting = [1.0, *[0.0] * (use.accept - 1)]
+    for accepted in before:
+        for _ in range(use.attempts):
+            waiting = _after_attempt(waiting, accepted)
+    expected = 0.0
+    for _ in range(use.attempts):
+        expected += sum(waiting)
+        waiting = _after_attempt(waiting, own)
+    return expected
+
+
+def _after_attempt(waiting: Sequence[float], accepted: float) -> list[float]:
+    came = [0.0, *waiting[:-1]]
+    return [stayed * (1 - accepted) + up * accepted for stayed, up in zip(waiting, came, strict=True)]

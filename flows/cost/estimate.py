@@ -2,23 +2,23 @@
 
 The first gate is exact: every row that reaches it is asked k times. What comes after depends on answers that
 nobody has yet, so each stage has an expectation under the assumptions below and an upper limit. A pilot
-replaces assumptions by what it measured (`flows.cost.pilot`).
+replaces assumptions by what it measured (`flows.plan.pilot`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
-from flows.cost.asks import Ask, asks_of
-from flows.cost.assumed import ASSUMED, CHARACTERS_PER_TOKEN
+from flows.cost.asks import ASSUMED, CHARACTERS_PER_TOKEN, Ask, asks_of, expected_attempts
 from flows.cost.measure import ASKING, Measured, Measures
-from flows.cost.roles import Load, Pace, cost, hours, in_batches, thinks, view_tokens
-from flows.cost.teaching import expected_attempts
-from flows.inputs import Inputs
-from flows.recipe import Recipe
-from flows.roles import Role, calls_by_api
+from flows.cost.prices import Load, Pace, cost, hours, in_batches, thinks, view_tokens
+from flows.recipe.inputs import Inputs
+from flows.recipe.recipe import Recipe
+from flows.recipe.roles import Role, calls_by_api
+from pipeline.models.samples import Budget
 from pipeline.prompts.sets import Prompts
 
 
@@ -274,3 +274,34 @@ def _as_measured(seen: Measured, records: float) -> Load:
         completion_tokens=seen.completion_tokens * scale,
         waves=seen.turns_per_record,
     )
+
+
+class Reached(NamedTuple):
+    """A limit below what is expected."""
+
+    limit: str
+    """A field of `runtime.budget`."""
+    value: float
+    expected: float
+    stage: str
+    """Where the run would stop."""
+    share: float
+    """Of that stage's calls to that model, when it stops."""
+
+
+def reached_limits(budget: Budget, lines: Sequence[Expected]) -> tuple[Reached, ...]:
+    """Return the limits that a run is expected to reach, the one that stops it first."""
+    spent = {
+        "max_cost": [line.cost or 0.0 for line in lines],
+        "max_tokens": [float(line.prompt_tokens + line.completion_tokens) for line in lines],
+        "max_calls": [float(line.calls) for line in lines],
+    }
+    found = []
+    for limit, value in budget._asdict().items():
+        sums = list(accumulate(spent[limit]))
+        if value is None or sums[-1] < value:
+            continue
+        place = next(number for number, total in enumerate(sums) if total >= value)
+        share = 1 - (sums[place] - value) / spent[limit][place]
+        found.append((place, Reached(limit, value, sums[-1], lines[place].stage, round(share, 4))))
+    return tuple(reached for _, reached in sorted(found, key=lambda item: (item[0], item[1].share)))

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from filters.gates.lanes import LaneSettings
 from filters.gates.rules import GateSettings, arm_count
-from flows.curation import Curation
-from flows.judging import Judge
+from flows.asking.ask import gate_setting, open_judge
+from flows.asking.grading import judged
+from flows.asking.judge import Judge
 from flows.stages.common import gather_all, persistent
-from flows.stages.grading import judged
-from flows.world import gate_setting, open_judge
+from flows.stages.curation import Curation
 from pipeline.models.views import Views
 from pipeline.records import ArmCount, GateCount, JudgeVotes, Question, Trajectory
 from pipeline.rollout.loop import Setting, World, rollout

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filters.dedup.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
 from filters.validate.long_cot import SOLUTION_FIELD, solution_of
-from flows.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from flows.stages.common import decided
+from flows.stages.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from flows.stages.dedup import image_hashes
 from pipeline.engine.stage import Stage
 from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult

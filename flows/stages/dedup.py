@@ -9,8 +9,8 @@ from functools import partial
 
 from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow, cluster_questions, dedup_decisions
 from filters.dedup.templates import TemplateRow, template_facts
-from flows.curation import Curation, Work, question_keys, run_in_worker
 from flows.stages.common import decided
+from flows.stages.curation import Curation, Work, question_keys, run_in_worker
 from pipeline.engine.stage import Stage
 from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.records import ImageFacts, QuestionKey

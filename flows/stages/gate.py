@@ -14,7 +14,6 @@ from filters.answers.votes import question_decision
 from filters.gates.lanes import easy_route
 from filters.gates.rules import answerable_blind, easy_for_stronger, gate1, gate2, plain_count, tools_count, wanted
 from filters.validate.long_cot import has_solution
-from flows.curation import Curation, Work, kept_ids, questions_of
 from flows.stages.arms import (
     Asking,
     Gate,
@@ -28,6 +27,7 @@ from flows.stages.arms import (
     open_gate,
 )
 from flows.stages.common import decided, gather_all, kept, quarantined, rejected
+from flows.stages.curation import Curation, Work, kept_ids, questions_of
 from pipeline.engine.running import run_unit_async
 from pipeline.engine.stage import Stage
 from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
-from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import row_outcome
+from flows.stages.curation import Curation, Work, run_in_worker
 from pipeline.engine.stage import Stage
 from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import RowError

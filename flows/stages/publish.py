@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar, get_args
 
-from flows.curation import Curation, Work, kept_ids
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 from flows.stages.common import kept, trajectory_outcome
+from flows.stages.curation import Curation, Work, kept_ids
 from flows.stages.labels import Measured
 from pipeline.dialects import by_name
 from pipeline.engine.commits import begin_unit, commit_unit, stage_directory

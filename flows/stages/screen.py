@@ -7,8 +7,8 @@ from functools import partial
 from filters.screen.images import ImageBounds, image_intact
 from filters.screen.open_ended import to_open_ended
 from filters.screen.questions import QuestionSettings, not_guessable, verifiable
-from flows.curation import Curation, Work, run_in_worker
 from flows.stages.common import decided
+from flows.stages.curation import Curation, Work, run_in_worker
 from pipeline.engine.stage import Stage
 from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import InfrastructureError, RowError

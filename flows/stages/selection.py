@@ -7,8 +7,8 @@ from functools import partial
 
 from filters.selection.choose import RlCandidate, SelectionSettings, SftCandidate, select
 from filters.selection.mix import UnmetMixError
-from flows.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from flows.stages.common import decided, key_outcome
+from flows.stages.curation import Curation, Work, kept_ids, question_keys, run_in_worker
 from pipeline.engine.stage import Stage
 from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import UsageError

@@ -15,15 +15,15 @@ from typing import NamedTuple, get_args
 from filters.gates.gold import REASON
 from filters.gates.lanes import LANES
 from filters.validate.rules import ValidatorSettings, accept
-from flows.curation import Curation, Work, kept_ids, kept_outcomes, questions_of
-from flows.judging import Judge
-from flows.recipe import SynthesisUse
-from flows.stages.attempts import GoldCheck, facts_of
+from flows.asking.ask import PlainPrompt, TaughtLane, open_judge, plain_prompt, teacher_settings
+from flows.asking.gold import GoldCheck, facts_of
+from flows.asking.grading import judged
+from flows.asking.judge import Judge
+from flows.asking.observations import observation_facts
+from flows.recipe.recipe import SynthesisUse
 from flows.stages.common import gather_all, kept, persistent, quarantined, rejected
-from flows.stages.grading import judged
+from flows.stages.curation import Curation, Work, kept_ids, kept_outcomes, questions_of
 from flows.stages.long_cot import solution_trajectory
-from flows.stages.observations import observation_facts
-from flows.world import PlainPrompt, TaughtLane, open_judge, plain_prompt, teacher_settings
 from pipeline.engine.commits import StageResult
 from pipeline.engine.running import run_unit_async
 from pipeline.engine.stage import Stage

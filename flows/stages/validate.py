@@ -12,9 +12,9 @@ from filters.turns import argument
 from filters.validate.long_cot import LongCotSettings, Retagged, long_cot
 from filters.validate.rules import ValidatorSettings, accept, replayed
 from filters.validate.syntax import skeleton
-from flows.curation import Curation, Work, kept_ids, questions_of
+from flows.asking.observations import observation_facts
 from flows.stages.common import gather_all, persistent, trajectory_outcome
-from flows.stages.observations import observation_facts
+from flows.stages.curation import Curation, Work, kept_ids, questions_of
 from pipeline.dialects import by_name
 from pipeline.engine.running import run_unit_async
 from pipeline.engine.stage import Stage

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from filters.answers.votes import REFUSED, UNREADABLE_VOTE, JudgeSettings, answer_verdict, tally
-from flows.judging import Judge
+from flows.asking.judge import Judge
 from pipeline.math_worker import MathWorker
 from pipeline.models.chat import Sampling
 from pipeline.models.providers.openai import Server

@@ -18,7 +18,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.recipe import SynthesisUse
+from flows.recipe.recipe import SynthesisUse
 from flows.stages.synthesize import Synthesis, synthesize_unit
 from pipeline.dialects import DEEPEYESV2
 from pipeline.engine.executor import Executor

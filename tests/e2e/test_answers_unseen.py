@@ -14,9 +14,9 @@ import yaml
 import flows.stages.gate
 import flows.stages.synthesize
 from filters.gates.rules import GateSettings, Routing
-from flows.curate import curate
-from flows.inputs import make_job
-from flows.progress import SilentProgress
+from flows.recipe.inputs import make_job
+from flows.run.curate import curate
+from flows.run.progress import SilentProgress
 from pipeline.demo.corpus.build import generate_demo
 from pipeline.records import Decision, GateCount
 from tests.support.command import DEMO

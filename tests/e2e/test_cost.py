@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from flows.cost.compare import compare
-from flows.cost.diff import Again, diff
-from flows.inputs import make_job
+from flows.cost.measure import compare
+from flows.plan.diff import Again, diff
+from flows.recipe.inputs import make_job
 from pipeline.store.ledger import query
 from tests.support.command import DEMO, coldforge, invocations, stored_calls
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.curate import open_curation, run_groups
-from flows.inputs import make_job
-from flows.progress import SilentProgress
+from flows.recipe.inputs import make_job
+from flows.run.curate import open_curation, run_groups
+from flows.run.progress import SilentProgress
 from flows.runners.local import local
 from pipeline.errors import UsageError
 from tests.support.command import DEMO, ROOT, coldforge, invocations, paid, results, start, stored_calls

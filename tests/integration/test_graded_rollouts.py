@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from filters.answers.metrics import metric_of
-from flows.stages.grading import graded
+from flows.asking.grading import graded
 from pipeline.errors import UsageError
 from pipeline.records import AnswerType, Metric, Question, Trajectory
 from pipeline.sources import open_source, read_source

@@ -14,8 +14,8 @@ from PIL import Image
 
 from filters.answers.grader import MAX_ANSWER
 from filters.answers.votes import REFUSED, UNREADABLE_VOTE, UNSURE, VERDICTS, JudgeSettings, answer_verdict
-from flows.judging import Judge
-from flows.stages.grading import Judged, judged
+from flows.asking.grading import Judged, judged
+from flows.asking.judge import Judge
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.identity import digest
 from pipeline.images import encode_png, put_image

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from filters.dedup.contamination import Benchmark, benchmark_entry
-from flows.curate import open_curation, run_groups
-from flows.inputs import make_job
-from flows.progress import SilentProgress
+from flows.recipe.inputs import make_job
+from flows.run.curate import open_curation, run_groups
+from flows.run.progress import SilentProgress
 from flows.runners.local import local
-from flows.wiring import GROUPS
+from flows.stages.wiring import GROUPS
 from pipeline.engine.commits import StageResult
 from pipeline.images import HASH_RECIPE
 from pipeline.records import Outcome, Question, Trajectory

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 from PIL import Image
 
-from flows.recipe import SynthesisUse
+from flows.recipe.recipe import SynthesisUse
 from flows.stages.synthesize import synthesize_unit
 from pipeline.dialects import DEEPEYESV2
 from pipeline.engine.units import UnitOutput

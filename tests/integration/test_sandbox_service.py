@@ -23,7 +23,7 @@ from aiohttp import web
 from PIL import Image
 
 from flows.cli.checks import tell_sandbox
-from flows.recipe import Runtime, SandboxUse
+from flows.recipe.recipe import Runtime, SandboxUse
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.sandbox import Limits, Policy, Pool, Sandbox, guest, usage
 from pipeline.sandbox.link import Link, encode

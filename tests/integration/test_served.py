@@ -15,8 +15,8 @@ from typing import TypeVar
 import pytest
 from PIL import Image as Pillow
 
-from flows.roles import ServerRole
-from flows.served import Launches, OfflineRole
+from flows.recipe.roles import OfflineRole, ServerRole
+from flows.run.models import Launches
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.local.launch import Address, Serve, start_server
@@ -262,7 +262,7 @@ def test_a_role_has_one_server(fields: dict[str, object], problem: str) -> None:
 
 
 def test_where_a_model_is_served_is_no_part_of_its_identity() -> None:
-    from flows.roles import role_identity
+    from flows.recipe.roles import role_identity
 
     elsewhere = {"base_url": "http://h/v1", "served_name": "other"}
     ours = ServerRole.model_validate({"backend": "openai", "model": "m@1", "serve": SERVE})

@@ -12,7 +12,7 @@ import pytest
 
 from filters.turns import informed
 from filters.validate.rules import ValidatorSettings, accept
-from flows.stages.grading import graded
+from flows.asking.grading import graded
 from flows.stages.long_cot import solution_trajectory
 from pipeline.dialects import DEEPEYESV2
 from pipeline.export.rows import SftRow

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from filters.gates.rules import GateSettings
-from flows.thresholds import NOT_ASKED, GateRule, Thresholds, Wanted, regate, routed_sql
+from flows.regate import NOT_ASKED, GateRule, Thresholds, Wanted, regate, routed_sql
 from pipeline.errors import UsageError
 from pipeline.store.ledger import query
 from tests.support.cases.gate_counts import Asked, censored, drawn, gated_run, way

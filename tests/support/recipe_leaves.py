@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 
 
 class Leaf(NamedTuple):

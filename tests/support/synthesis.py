@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from filters.gates.gold import GoldSettings
 from filters.validate.rules import ValidatorSettings
-from flows.recipe import SynthesisUse
-from flows.stages.attempts import GoldCheck
+from flows.asking.ask import PlainPrompt
+from flows.asking.gold import GoldCheck
+from flows.recipe.recipe import SynthesisUse
 from flows.stages.common import kept
 from flows.stages.synthesize import Synthesis
-from flows.world import PlainPrompt
 from pipeline.dialects import DEEPEYESV2
 from pipeline.engine.units import UnitInput
 from pipeline.records import Lane, Question

@@ -19,15 +19,15 @@ from flows.cli.checks import Check, checked
 from flows.cli.main import Commands, make_app
 from flows.cli.progress import shown_progress
 from flows.cli.run import print_summary
-from flows.curate import RunSummary
-from flows.progress import Progress, SilentProgress
+from flows.report.tables import Table, csv_text, markdown_text, plain, rich_table, visible
+from flows.report.widths import GAP, column_widths
+from flows.run.curate import RunSummary
+from flows.run.progress import Progress, SilentProgress
 from pipeline.engine.commits import StageResult
 from pipeline.engine.stage import Stage
 from pipeline.engine.units import Part, Range, UnitResult
 from pipeline.errors import InfrastructureError
 from pipeline.models.samples import Spent
-from pipeline.report.tables import Table, csv_text, markdown_text, plain, rich_table, visible
-from pipeline.report.widths import GAP, column_widths
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCounts
 from pipeline.store.ledger import Shard

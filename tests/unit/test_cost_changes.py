@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.cost.changes import Made, changed_settings, may_ask_more, request_part
+from flows.plan.changes import Made, changed_settings, may_ask_more, request_part
 from pipeline.engine.stage import Stage
 
 GATE: dict[str, Any] = {

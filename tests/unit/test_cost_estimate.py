@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from filters.gates.rules import GateSettings
-from flows.cost.asks import expected_plain
-from flows.cost.estimate import Expected, Rows, estimate, totals
-from flows.cost.limits import reached_limits
+from flows.cost.asks import expected_attempts, expected_plain
+from flows.cost.estimate import Expected, Rows, estimate, reached_limits, totals
 from flows.cost.measure import Share
-from flows.cost.roles import image_rule, view_tokens
-from flows.cost.teaching import expected_attempts
-from flows.hosted import HostedRole, ProfileUse
-from flows.recipe import Recipe, SynthesisUse
+from flows.cost.prices import image_rule, view_tokens
+from flows.recipe.recipe import Recipe, SynthesisUse
+from flows.recipe.roles import HostedRole, ProfileUse
 from pipeline.models.providers.image_tokens import image_tokens
 from pipeline.models.samples import Budget
 from pipeline.prompts.sets import Prompts

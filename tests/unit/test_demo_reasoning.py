@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from filters.validate.long_cot import LongCotSettings, Retagged, long_cot, retag, solution_of
-from flows.stages.grading import graded
+from flows.asking.grading import graded
 from flows.stages.long_cot import solution_trajectory
 from pipeline.demo.corpus.reasoning import rows
 from pipeline.dialects import DEEPEYESV2

@@ -7,11 +7,12 @@ from typing import cast
 
 import pytest
 
-from flows.inputs import Inputs
-from flows.recipe import Recipe
-from flows.recipe_file import load_recipe
-from flows.roles import role_identity
-from flows.world import Stock, gate_setting, teacher_settings
+from flows.asking.ask import gate_setting, teacher_settings
+from flows.asking.resources import Stock
+from flows.recipe.file import load_recipe
+from flows.recipe.inputs import Inputs
+from flows.recipe.recipe import Recipe
+from flows.recipe.roles import role_identity
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, by_name
 from pipeline.errors import UsageError
 from pipeline.prompts.sets import load_prompts

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows.inputs import Inputs, Job, find_inputs
-from flows.recipe import Recipe, Runtime
-from flows.wiring import ORDER, declare
-from flows.world import open_stock
+from flows.recipe.inputs import Inputs, Job, find_inputs
+from flows.recipe.recipe import Recipe, Runtime
+from flows.run.opening import open_stock
+from flows.stages.wiring import ORDER, declare
 from pipeline.engine.executor import Executor
 from pipeline.identity import digest
 from pipeline.manifests import manifests_dir
@@ -248,7 +248,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "guidance.md").write_text("Look twice.\n")
     write_tokenizer(root / "tokenizer")
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("pipeline.prompts.sets", "pipeline.sources.manifest", "flows.inputs"):
+        for module in ("pipeline.prompts.sets", "pipeline.sources.manifest", "flows.recipe.inputs"):
             patch.setattr(f"{module}.manifests_dir", lambda: root / "manifests")
         yield root
 

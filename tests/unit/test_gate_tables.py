@@ -11,8 +11,8 @@ import pytest
 from filters.gates.benefit import net_benefit, question_benefit
 from filters.gates.rules import GateSettings, placebo
 from filters.intervals import wilson
+from flows.report.tables import Table, run_tables
 from pipeline.engine.commits import read_manifest
-from pipeline.report.tables import Table, run_tables
 from pipeline.store.ledger import build_ledger, query, read_facts
 from tests.support.cases.gate_counts import Asked, censored, drawn, gated_run, way
 from tests.support.runs import DEPLOY_PIXELS, outcome, small_run, stage, trajectory

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows.hosted import HostedRole, open_hosted, open_openai_batches
-from flows.roles import role_identity
+from flows.recipe.roles import HostedRole, role_identity
+from flows.run.models import open_hosted, open_openai_batches
 from pipeline.errors import UsageError
 from pipeline.models.batch.waves import Batched
 from pipeline.models.providers.hosted import HostedModel

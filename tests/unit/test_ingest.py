@@ -11,9 +11,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from flows.curate import open_curation, run_groups
-from flows.inputs import make_job
-from flows.progress import SilentProgress
+from flows.recipe.inputs import make_job
+from flows.run.curate import open_curation, run_groups
+from flows.run.progress import SilentProgress
 from flows.runners.local import local
 from flows.stages.ingest import images_of
 from pipeline.engine.commits import StageResult

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from filters.selection.mix import PRESETS
-from flows.recipe import Recipe
-from flows.recipe_file import load_recipe
-from flows.roles import family_of
+from flows.recipe.file import load_recipe
+from flows.recipe.recipe import Recipe
+from flows.recipe.roles import family_of
 from pipeline.errors import UsageError
 from pipeline.manifests import manifests_dir
 

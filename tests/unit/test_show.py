@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli.lookup import Found, find, read_life, read_trajectory
 from flows.cli.main import make_app
+from flows.report.lookup import Found, find, read_life, read_trajectory
 from pipeline.errors import UsageError
 from tests.support.runs import opened, question, row, small_run, trajectory, unfinished
 
@@ -75,7 +75,7 @@ def test_ids_may_be_in_capitals(run: Path) -> None:
 
 
 def test_a_prefix_of_several_ids_lists_them(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flows.cli.lookup.SHORTEST_PREFIX", 1)
+    monkeypatch.setattr("flows.report.lookup.SHORTEST_PREFIX", 1)
     ids = sorted(one.id for n in range(12) for one in (row(n), question(n)))
     shared = next(first[0] for first, second in pairwise(ids) if first[0] == second[0])
     with pytest.raises(UsageError, match="several ids") as caught:

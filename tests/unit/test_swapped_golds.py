@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from filters.answers import grade
-from flows.inputs import make_job, open_use
+from flows.recipe.inputs import make_job, open_use
 from pipeline.demo.corpus import airport_tables, charts, dots, elements, maps, outlines, regions
 from pipeline.demo.corpus.build import generate_demo
 from pipeline.demo.corpus.sheets import DemoRow

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from flows.recipe import SynthesisUse
-from flows.recipe_file import load_recipe
+from flows.recipe.file import load_recipe
+from flows.recipe.recipe import SynthesisUse
 from flows.stages.synthesize import ordered
 from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import UsageError

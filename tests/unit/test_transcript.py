@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from flows.report.transcript import render_transcript
 from pipeline.identity import canonical_json
 from pipeline.records import Trajectory
-from pipeline.report.transcript import render_transcript
 from tests.support.export_rows import context, sft_rows
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.report.tables import query_table
+from flows.report.tables import query_table
 from tests.support.command import coldforge, invocations, paid
 from tests.vllm.conftest import FLAGS
 

@@ -23,8 +23,7 @@ from filters.screen.questions import QuestionSettings
 from filters.selection.choose import SelectionSettings
 from filters.validate.long_cot import LongCotSettings
 from filters.validate.rules import ValidatorSettings
-from flows.budget import BudgetUse
-from flows.roles import ReaderRole, Role, calls_by_api, role_identity
+from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_by_api, role_identity
 from pipeline.dialects import DialectName, by_name
 from pipeline.identity import digest
 from pipeline.rollout.loop import Limits

@@ -9,7 +9,7 @@ from filters.answers import grade
 from filters.answers.expressions import expression_pairs, settle
 from filters.answers.metrics import grade_by, metric_of
 from filters.answers.votes import answer_verdict
-from flows.judging import Judge
+from flows.asking.judge import Judge
 from pipeline.math_worker import math_worker
 from pipeline.records import GradeResult, JudgeVotes, Question, Trajectory, Verdict
 

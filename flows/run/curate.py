@@ -11,15 +11,15 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from flows.curation import Curation, Work
-from flows.inputs import Job, find_inputs
-from flows.journal import Journal
-from flows.progress import Progress
-from flows.recipe import Runtime
+from flows.recipe.inputs import Job, find_inputs
+from flows.recipe.recipe import Runtime
+from flows.run.journal import Journal
+from flows.run.opening import open_stock
+from flows.run.progress import Progress
 from flows.runners.local import local
 from flows.stages import decontaminate, dedup, gate, ingest, publish, screen, selection, synthesize, validate
-from flows.wiring import GROUPS, ORDER, declare
-from flows.world import open_stock
+from flows.stages.curation import Curation, Work
+from flows.stages.wiring import GROUPS, ORDER, declare
 from pipeline.engine.commits import StageResult, load_stage
 from pipeline.engine.executor import Executor
 from pipeline.engine.running import run_stage

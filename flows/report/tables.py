@@ -16,10 +16,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from flows.report.queries import COST_PER_ROW, FUNNEL, REPORTS, Report
 from pipeline.errors import UsageError
 from pipeline.identity import Json
-from pipeline.report.queries import COST_PER_ROW, FUNNEL, REPORTS
-from pipeline.report.report import Report
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -189,7 +188,7 @@ def rich_table(table: Table, *, width: int, short_ids: bool) -> RichTable:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from pipeline.report.widths import GAP, column_widths
+    from flows.report.widths import GAP, column_widths
 
     # One space of padding and rich's one between columns: GAP.
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))

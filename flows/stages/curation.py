@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from filters.answers.choices import answer_texts
-from flows.inputs import Inputs, Job
-from flows.journal import Journal
-from flows.progress import Progress
-from flows.world import Stock
+from flows.asking.resources import Stock
+from flows.recipe.inputs import Inputs, Job
+from flows.run.journal import Journal
+from flows.run.progress import Progress
 from pipeline.engine.commits import StageResult, begin_unit, stage_directory
 from pipeline.engine.executor import Executor
 from pipeline.engine.running import run_unit

@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from flows.hosted import HostedRole
-from flows.recipe import Recipe
-from flows.roles import ReaderRole, Role, ServerRole
-from flows.served import OfflineRole
-from flows.world import role_price
+from flows.recipe.recipe import Recipe
+from flows.recipe.roles import HostedRole, OfflineRole, ReaderRole, Role, ServerRole, role_price
 from pipeline.models.providers.image_tokens import ImageRule, image_tokens
 from pipeline.models.samples import Price
 from pipeline.students.family import FAMILIES, Size

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flows.report.tables import visible
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import IMAGE_MARK, ImageRef, Question, Trajectory, Turn
-from pipeline.report.tables import visible
 
 if TYPE_CHECKING:
     from rich.text import Text

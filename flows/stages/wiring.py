@@ -16,10 +16,11 @@ from filters.screen import images, questions
 from filters.selection import choose as selection
 from filters.validate import long_cot
 from filters.validate import rules as validators
-from flows.inputs import Inputs
-from flows.recipe import Recipe
-from flows.roles import role_identity
-from flows.world import TAUGHT, Stock, open_judge
+from flows.asking.ask import TAUGHT, open_judge
+from flows.asking.resources import Stock
+from flows.recipe.inputs import Inputs
+from flows.recipe.recipe import Recipe
+from flows.recipe.roles import role_identity
 from pipeline.engine.stage import Stage
 from pipeline.engine.units import Kind
 from pipeline.identity import Json

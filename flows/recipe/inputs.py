@@ -13,8 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from filters.dedup.contamination import Benchmark
-from flows.recipe import DemoSize, Recipe, SourceUse
-from flows.recipe_file import load_recipe
+from flows.recipe.file import load_recipe
+from flows.recipe.recipe import DemoSize, Recipe, SourceUse
 from pipeline.dialects import by_name
 from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE

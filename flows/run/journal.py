@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
+from flows.asking.resources import Stock
 from flows.cost.estimate import estimate, rows_of
-from flows.inputs import Inputs, Job
-from flows.world import Stock
+from flows.recipe.inputs import Inputs, Job
 from pipeline.engine.commits import StageResult, read_manifest
 from pipeline.errors import UsageError
 from pipeline.identity import canonical_json, parse_json

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
+from flows.report.tables import Table, query_table
 from pipeline.engine.commits import Manifest, read_manifest
 from pipeline.engine.units import Range
 from pipeline.errors import UsageError
 from pipeline.records import Question, Record, Trajectory
-from pipeline.report.tables import Table, query_table
 from pipeline.store.ledger import TRAJECTORY_TABLES
 
 R = TypeVar("R", bound=Record)

@@ -15,15 +15,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from filters.gates.lanes import LaneSettings, easy_route
 from filters.gates.rules import GateSettings, gate1, gate2
-from flows.cost.asks import asks_of
-from flows.cost.changes import Made, changed_settings, made_stages, may_ask_more, request_part, screens_alike
+from flows.cost.asks import asks_of, expected_attempts
 from flows.cost.estimate import Expected, estimate, rows_of
 from flows.cost.measure import ASKING, Measures, Share, measure
-from flows.cost.teaching import expected_attempts
-from flows.inputs import Inputs, Job, find_inputs
-from flows.recipe import Recipe, SynthesisUse
-from flows.wiring import ORDER, declare
-from flows.world import open_stock
+from flows.plan.changes import Made, changed_settings, made_stages, may_ask_more, request_part, screens_alike
+from flows.recipe.inputs import Inputs, Job, find_inputs
+from flows.recipe.recipe import Recipe, SynthesisUse
+from flows.run.opening import open_stock
+from flows.stages.wiring import ORDER, declare
 from pipeline.engine.commits import read_manifest
 from pipeline.engine.executor import Executor
 from pipeline.engine.stage import Stage

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from flows.cost.estimate import Expected, Rows, estimate
 from flows.cost.measure import Measures, measure
-from flows.curate import curate
-from flows.inputs import Job
-from flows.progress import Progress
-from flows.recipe import Recipe
+from flows.recipe.inputs import Job
+from flows.recipe.recipe import Recipe
+from flows.run.curate import curate
+from flows.run.progress import Progress
 from pipeline.models.samples import Spent
 from pipeline.prompts.sets import Prompts
 

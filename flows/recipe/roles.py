@@ -1,0 +1,243 @@
+"""Models of a recipe: how each is described, and what of that is its identity."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.identity import Json
+from pipeline.models.chat import Sampling
+from pipeline.models.local.launch import Serve
+from pipeline.models.providers.hosted import PROVIDERS
+from pipeline.models.providers.turns import Profile, Thinking
+from pipeline.models.samples import Budget, Price
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PriceUse(_Part):
+    """Of a model, per million tokens, in whatever currency `runtime.budget.max_cost` is in."""
+
+    prompt: float = Field(ge=0)
+    cached: float | None = Field(default=None, ge=0)
+    """Of the prompt's tokens that the provider had in its cache; None: as the others."""
+    completion: float = Field(ge=0)
+    batch_discount: float = Field(default=0.5, ge=0, lt=1)
+    """Share that calls in a provider's batches are cheaper by: half, at all three that have them."""
+
+    def price(self, *, batch: bool) -> Price:
+        """Return the price of a model that is asked in batches, or one by one."""
+        share = 1.0 - self.batch_discount if batch else 1.0
+        cached = self.prompt if self.cached is None else self.cached
+        return Price(self.prompt * share, cached * share, self.completion * share)
+
+
+class BudgetUse(_Part):
+    """Limits of a run, over all its invocations; at each, the calls in flight are still paid for."""
+
+    max_cost: float | None = Field(default=None, gt=0)
+    """Needs the `price` of every model that is not embedded."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Of prompts and completions together, those from a provider's cache included."""
+    max_calls: int | None = Field(default=None, ge=1)
+    """Model calls that are paid for; what the store answers is none."""
+
+    @property
+    def budget(self) -> Budget:
+        """Return the limits for `pipeline.models.samples`."""
+        return Budget(self.max_cost, self.max_tokens, self.max_calls)
+
+
+class ProfileUse(_Part):
+    """What a model takes where it differs from what its provider's models take by now."""
+
+    max_images: int | None = Field(default=None, ge=1)
+    max_image_bytes: int | None = Field(default=None, ge=1)
+    max_side: int | None = Field(default=None, ge=1)
+    max_request_bytes: int | None = Field(default=None, ge=1)
+    takes_sampling: bool | None = None
+    """Whether temperature and top_p may be other than 1 (Claude up to 4.6)."""
+    thinking: Literal["level", "budget"] | None = None
+    """`budget` for Claude up to 4.5 and Gemini 2.5."""
+    native_thinking_tokens: int | None = Field(default=None, ge=1_024)
+    """Room for thought in each message, beside `sampling.max_tokens`."""
+
+
+class BatchUse(_Part):
+    """Ask by the provider's batch API: half the price, answers within a day. Never part of an identity."""
+
+    max_wait_seconds: float = Field(default=60.0, gt=0)
+    """How long a wave's first request waits for company; little beside the hours of a batch."""
+    max_requests: int = Field(default=10_000, ge=1)
+    """Per wave. `runtime.rollouts` bounds it too: only a conversation in flight asks for anything."""
+
+
+class HostedRole(_Part):
+    """A model of Anthropic or Gemini."""
+
+    backend: Literal["anthropic", "gemini"]
+    model: str
+    """As the provider calls it; a dated name stays the same model."""
+    api_key_env: str | None = None
+    """Name of the environment variable with the key, never the key; None: the provider's usual one."""
+    base_url: str | None = None
+    """Of a gateway that speaks the provider's protocol; not identity."""
+    thinking: Thinking = "minimal"
+    in_flight: int = Field(default=32, ge=1)
+    rpm: int | None = Field(default=None, ge=1)
+    tpm: int | None = Field(default=None, ge=1)
+    """Requests and tokens per minute of the account; None: no limit but the provider's own."""
+    tools_api: Literal["text", "native"] = "text"
+    """How tools are called: in the text that the model writes, or by the API, where the dialect can."""
+    sampling: Sampling = Sampling()
+    profile: ProfileUse = ProfileUse()
+    batch: BatchUse | None = None
+    """None: every request on its own, answered at once."""
+    price: PriceUse | None = None
+    """Before the discount of batches; None: not known."""
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        """Refuse what the provider would refuse for every row."""
+        if self.backend == "gemini" and self.thinking == "off" and self.limits.thinking == "level":
+            raise ValueError("Gemini from 3 on cannot be kept from thinking: set thinking: minimal")
+        if not self.limits.takes_sampling and (self.sampling.temperature, self.sampling.top_p) != (1.0, 1.0):
+            raise ValueError(
+                f"{self.model} takes no temperature and no top_p: leave sampling.{{temperature,top_p}} at 1"
+            )
+        return self
+
+    @property
+    def limits(self) -> Profile:
+        """Return what the model takes."""
+        return replace(PROVIDERS[self.backend].profile, **self.profile.model_dump(exclude_none=True))
+
+    @property
+    def key_variable(self) -> str:
+        """Return the name of the variable with the key."""
+        return self.api_key_env or {"anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}[self.backend]
+
+
+class OfflineRole(_Part):
+    """A model in vLLM's offline engine, which a stage starts when it needs it and stops afterwards."""
+
+    backend: Literal["vllm_offline"]
+    model: str
+    """Identity of the weights, such as `Qwen/Qwen2.5-VL-7B-Instruct@cc594898`; decides what is paid again."""
+    family: str = ""
+    """Of the model, where its name does not begin with it."""
+    serve: Serve
+    in_flight: int = Field(default=256, ge=1)
+    """Requests handed over at once; the engine batches what fits and queues the rest."""
+    price: PriceUse | None = None
+    """None: nothing."""
+    tools_api: Literal["text"] = "text"
+    """The engine has no API for calls; they are in the text that the model writes."""
+    sampling: Sampling = Sampling()
+
+    @model_validator(mode="after")
+    def _one_copy(self) -> Self:
+        if self.serve.dp != 1:
+            raise ValueError("serve.dp: the offline engine is one copy; take backend: openai for several")
+        return self
+
+
+class ReaderRole(_Part):
+    """The embedded vision model."""
+
+    backend: Literal["reader"]
+    policy: Literal["naive", "careful"]
+    sampling: Sampling = Sampling()
+
+
+class ServerRole(_Part):
+    """A model behind a server of the OpenAI protocol, such as vLLM."""
+
+    backend: Literal["openai"]
+    model: str
+    """Identity of the weights, such as `Qwen/Qwen2.5-VL-7B-Instruct@cc594898`; decides what is paid again."""
+    family: str = ""
+    """Of the model, where its name does not begin with it; see `family_of`."""
+    served_name: str = ""
+    base_url: str | tuple[str, ...] = ()
+    """Such as `http://127.0.0.1:8000/v1`, or a list of them that serve the same; not identity."""
+    serve: Serve | None = None
+    """In place of both: vLLM is started when a stage needs the model, and stopped afterwards; not identity."""
+    api_key_env: str | None = None
+    """Name of the environment variable with the key; never the key."""
+    in_flight: int = Field(default=64, ge=1)
+    """Requests open at once, over all URLs."""
+    rpm: int | None = Field(default=None, ge=1)
+    """Requests per minute that the service allows."""
+    tpm: int | None = Field(default=None, ge=1)
+    """Tokens per minute that the service allows."""
+    timeout_seconds: float = Field(default=600.0, gt=0)
+    """For one try of one answer."""
+    patience_seconds: float = Field(default=300.0, ge=0)
+    """How long servers may be down, or a request keep failing, before the run stops."""
+    fingerprint: Literal["strict", "ignore"] = "strict"
+    """Whether another `system_fingerprint` is another model version, which stops a run; `ignore` for services that
+    run several configurations at once, as OpenAI's does."""
+    price: PriceUse | None = None
+    """None: nothing, such as for a server of one's own."""
+    tools_api: Literal["text", "native"] = "text"
+    """How tools are called: in the text that the model writes, or by the API, where the dialect can."""
+    sampling: Sampling = Sampling()
+    batch: BatchUse | None = None
+    """None: every request on its own. Batches are OpenAI's, and of services that copy its API; vLLM has none."""
+
+    @model_validator(mode="after")
+    def _has_a_server(self) -> Self:
+        if bool(self.base_url and self.served_name) == (self.serve is not None):
+            raise ValueError("give base_url and served_name of a server that runs, or serve: {model} to start one")
+        if self.serve is not None and (self.batch is not None or self.api_key_env is not None):
+            raise ValueError("serve: a server of our own takes no batch and no api_key_env")
+        for url in (self.base_url,) if isinstance(self.base_url, str) else self.base_url:
+            if url and not url.startswith(("http://", "https://")):
+                raise ValueError(f"base_url {url}: write the address as http://HOST:PORT/v1")
+        return self
+
+
+Role = Annotated[ReaderRole | ServerRole | OfflineRole | HostedRole, Field(discriminator="backend")]
+
+
+def calls_by_api(role: Role) -> bool:
+    """Return whether a model is given its tools as structure and not in the system text."""
+    return not isinstance(role, ReaderRole) and role.tools_api == "native"
+
+
+def role_identity(role: Role) -> Json:
+    """Return a role without its address."""
+    runtime = {
+        *("served_name", "base_url", "serve", "api_key_env", "in_flight", "batch"),
+        *("family", "rpm", "tpm", "timeout_seconds", "patience_seconds", "fingerprint", "price"),
+    }
+    content: Json = role.model_dump(mode="json", exclude=runtime)
+    return content
+
+
+def family_of(role: Role) -> str:
+    """Return the family of a role's model, such as `qwen` or `claude`: models of one family share blind spots.
+
+    A server's is what its model's name begins with, up to a digit or a dash, after the owner: `Qwen/Qwen2.5-VL-7B`.
+    """
+    match role:
+        case ReaderRole():
+            return "reader"
+        case HostedRole():
+            return "claude" if role.backend == "anthropic" else "gemini"
+        case _:
+            name = role.model.partition("@")[0].rpartition("/")[2].lower()
+            return role.family or re.split(r"[^a-z]", name, maxsplit=1)[0] or name
+
+
+def role_price(role: Role) -> Price:
+    """Return what a role's calls cost."""
+    if isinstance(role, ReaderRole) or role.price is None:
+        return Price()
+    return role.price.price(batch=not isinstance(role, OfflineRole) and role.batch is not None)

@@ -1,0 +1,173 @@
+"""The queries behind the tables of `coldforge stats`.
+
+A table about an arm that was not asked has no rows.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Report(NamedTuple):
+    """One table about a run."""
+
+    name: str
+    title: str
+    sql: str
+
+
+_FUNNEL_SQL = """
+WITH seen AS (
+  SELECT s.position, o.question_id,
+         bool_or(o.unit = 'question' AND o.outcome = 'kept' AND o.route <> 'next') AS elsewhere
+  FROM outcomes o JOIN stages s USING (stage) GROUP BY ALL
+), latest AS (
+  SELECT s.position, e.question_id, max(e.position) AS before
+  FROM stages s JOIN seen e ON e.position < s.position GROUP BY ALL
+), past AS (
+  SELECT l.position, count(*) AS n
+  FROM latest l
+  JOIN seen e ON e.question_id = l.question_id AND e.position = l.before AND e.elsewhere
+  ANTI JOIN seen here ON here.question_id = l.question_id AND here.position = l.position
+  GROUP BY ALL
+), spent AS (
+  SELECT stage, sum(cpu_seconds) AS cpu FROM cost GROUP BY stage
+), counted AS (
+  SELECT stage, o.unit, count(*) AS n_in,
+         count(*) FILTER (outcome = 'kept') AS kept,
+         count(*) FILTER (outcome = 'rejected') AS rejected,
+         count(*) FILTER (outcome = 'quarantined') AS quarantined,
+         row_number() OVER (PARTITION BY stage ORDER BY o.unit) AS line
+  FROM outcomes o GROUP BY stage, o.unit
+)
+SELECT s.stage, c.unit, c.n_in, c.kept, c.rejected, c.quarantined,
+       CASE WHEN c.line = 1 THEN coalesce(p.n, 0) END AS past,
+       round(c.kept / c.n_in, 4) AS pass_rate,
+       CASE WHEN c.line = 1 THEN round(x.cpu, 1) END AS cpu_seconds
+FROM stages s JOIN counted c USING (stage) LEFT JOIN past p USING (position) LEFT JOIN spent x USING (stage)
+ORDER BY s.position, c.unit
+"""
+"""What was routed past a stage: questions that were last kept under a route of their own (rl, sft) and that the
+stage did not see. Past and CPU seconds belong to the stage, so they stand in its first line only."""
+
+FUNNEL = Report("funnel", "Funnel: in = kept + rejected + quarantined; past = routed elsewhere", _FUNNEL_SQL)
+
+_COST = """
+SELECT s.stage, round(sum(c.wall_seconds), 1) AS wall_seconds, round(sum(c.cpu_seconds), 1) AS cpu_seconds,
+       sum(c.model_calls)::BIGINT AS model_calls, sum(c.search_calls)::BIGINT AS search_calls,
+       sum(c.cells)::BIGINT AS cells, sum(c.cached_calls)::BIGINT AS cached_calls
+FROM cost c JOIN stages s USING (stage)
+GROUP BY s.stage, s.position ORDER BY s.position
+"""
+
+_MIX = """
+SELECT CASE WHEN k.lane = 'tools' THEN k.category ELSE k.lane END AS teaches, count(*) AS n_rows,
+       round(count(*) / sum(count(*)) OVER (), 4) AS share, sum(k.loss_tokens)::BIGINT AS loss_tokens,
+       round(sum(k.loss_tokens) / nullif(sum(sum(k.loss_tokens)) OVER (), 0), 4) AS token_share
+FROM keys k JOIN outcomes o ON o.stage = 'select' AND o.record_id = k.trajectory_id AND o.outcome = 'kept'
+GROUP BY ALL ORDER BY n_rows DESC, teaches
+"""
+
+_REPLAYS = """
+SELECT made_by, verdict, count(*) AS trajectories, count(*) FILTER (cells > 0) AS executed,
+       round(count(*) FILTER (cells > 0) / count(*), 4) AS executed_share
+FROM replays GROUP BY ALL ORDER BY ALL
+"""
+
+_COST_TITLE = (
+    "Cost over all invocations: calls paid for, and calls answered from the store. "
+    "An invocation that was killed is not counted, though calls it paid for are in the store"
+)
+
+_COST_PER_ROW_TITLE = (
+    "Cost per accepted row: tokens and list price of all rollouts of a group, whoever paid for them. "
+    "The gates of a question count for each teacher that was asked it"
+)
+
+COST_PER_ROW = Report("cost_per_row", _COST_PER_ROW_TITLE, "SELECT * FROM cost_per_row")
+
+_ROUTES = """
+SELECT stage, outcome, CASE WHEN outcome = 'kept' THEN route ELSE reason END AS "route or reason", count(*) AS n,
+       round(count(*) / sum(count(*)) OVER (PARTITION BY stage), 4) AS share
+FROM outcomes JOIN stages USING (stage)
+WHERE stage IN ('gate1', 'gate2')
+GROUP BY stage, position, outcome, "route or reason" ORDER BY position, outcome, n DESC, "route or reason"
+"""
+
+_GATES = """
+SELECT r AS "right",
+       (SELECT count(*) FROM gates WHERE plain_right = r) AS gate1,
+       (SELECT nullif(count(*), 0) FROM gates WHERE plain_right = r AND censored > 0) AS stopped_early,
+       (SELECT count(*) FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
+        WHERE tools_right = r) AS gate2
+FROM (SELECT unnest(range((SELECT max(greatest(plain_right, tools_right)) FROM gates) + 1)) AS r)
+ORDER BY r
+"""
+"""Who was stopped early has at least so many right, and might have had more; null where early stopping is off."""
+
+_ARMS = """
+SELECT stage, arm, max_pixels, model, count(*) AS questions,
+       round(sum(n_right) / nullif(sum(n_valid), 0), 4) AS right_share,
+       round(count(*) FILTER (above) / count(*), 4) AS solved_share,
+       round(wilson_low(count(*) FILTER (above), count(*)), 4) AS low,
+       round(wilson_high(count(*) FILTER (above), count(*)), 4) AS high
+FROM (
+  SELECT a.*, CASE WHEN arm = 'blind' THEN coalesce(answerable_blind, false) ELSE n_right > max_plain_right END AS above
+  FROM arms a CROSS JOIN gate_settings LEFT JOIN labels USING (question_id)
+)
+GROUP BY ALL ORDER BY stage, arm, max_pixels, model
+"""
+"""What is above the threshold is no longer hard; of the blind arm, it is what was rejected as answerable blind."""
+
+_PLACEBO = """
+WITH asked AS (
+  SELECT g.*, f.n_right AS fresh_right, f.n_valid AS fresh_valid
+  FROM gates g JOIN arms f ON f.question_id = g.question_id AND f.arm = 'fresh'
+), compared AS (
+  SELECT 1 AS line, 'placebo: again without tools, right' AS counted, fresh_right AS hits, fresh_valid AS valid,
+         plain_right, plain_valid, guess_floor FROM asked
+  UNION ALL
+  SELECT 2, 'tools: right after a call', tools_right, tools_valid, plain_right, plain_valid, guess_floor FROM asked
+  UNION ALL
+  SELECT 3, 'tools: right, call or no call', tools_right + tools_right_without_call, tools_valid,
+         plain_right, plain_valid, guess_floor FROM asked
+), judged AS (
+  SELECT line, counted, hits >= guess_floor AND hits * plain_valid > plain_right * valid AS passes FROM compared
+)
+SELECT counted, count(*) AS questions, count(*) FILTER (passes) AS passed,
+       round(count(*) FILTER (passes) / count(*), 4) AS share,
+       round(wilson_low(count(*) FILTER (passes), count(*)), 4) AS low,
+       round(wilson_high(count(*) FILTER (passes), count(*)), 4) AS high
+FROM judged GROUP BY line, counted ORDER BY line
+"""
+"""Gate 2's comparison of counts, on the same questions; the comparison itself is `filters.gates.rules.placebo`."""
+
+_BENEFIT = """
+SELECT count(*) AS questions, round(avg(benefit), 4) AS net_benefit,
+       round(greatest(-1, avg(benefit) - student95(count(*) - 1) * stddev_samp(benefit) / sqrt(count(*))), 4) AS low,
+       round(least(1, avg(benefit) + student95(count(*) - 1) * stddev_samp(benefit) / sqrt(count(*))), 4) AS high
+FROM labels WHERE benefit IS NOT NULL HAVING count(*) > 0
+"""
+"""`filters.gates.benefit.net_benefit`; a single question has no interval."""
+
+GATE_REPORTS = (
+    Report("routes", "Routes of the gates", _ROUTES),
+    Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
+    Report("placebo", "What the comparison of counts sends to rl, on the same questions (95 %, Wilson)", _PLACEBO),
+    Report("benefit", "Net benefit: right with tools minus right in the fresh arm (95 %, by question)", _BENEFIT),
+    Report("arms", "Asked beside the gates, and the share of questions above the threshold (95 %, Wilson)", _ARMS),
+)
+
+REPORTS = (
+    FUNNEL,
+    Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
+    *GATE_REPORTS,
+    Report("yield_by_teacher", "Yield by teacher and lane", "SELECT * FROM yield_by_teacher"),
+    Report("mix", "What select kept for SFT: tool rows by category, other lanes by name", _MIX),
+    Report("tool_mix", "Tool calls", "SELECT * FROM tool_mix"),
+    Report("execution", "Rollouts with tools: those that executed at least one cell", "SELECT * FROM execution"),
+    Report("replays", "Trajectories executed again, and those of them with at least one cell", _REPLAYS),
+    Report("cost", _COST_TITLE, _COST),
+    COST_PER_ROW,
+    Report("shards", "Exports", "SELECT * FROM shards ORDER BY ALL"),
+)
