@@ -1,22 +1,14 @@
-"""What all filters share: frozen settings, and a rule that signs its decisions with name and version."""
+"""What all filters share: a rule that signs its decisions with name and version."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from pipeline.records import Decision
 
 Reason = TypeVar("Reason", bound=str)
 """The closed `Literal` of a filter's reasons; mypy refuses any other."""
-
-
-class Settings(BaseModel):
-    """Base of every filter's settings: frozen and closed, so that a misspelt key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.recipe.inputs import Job, make_job
-from flows.run.curate import RunSummary, open_curation, run_groups
+from flows.run.curate import RunSummary, open_run, run_groups
 from flows.run.progress import Progress, SilentProgress
 from flows.runners.local import OPEN_UNITS
-from flows.stages.wiring import GROUPS
+from flows.stages.order import GROUPS
 from pipeline.engine.units import Range, UnitResult
 from pipeline.errors import InfrastructureError
 
@@ -117,5 +117,5 @@ publish = _flow_of("publish", ("publish",))
 
 
 def _run(job: Job, groups: Sequence[str], progress: Progress) -> RunSummary:
-    with open_curation(job, progress, with_prefect) as curation:
-        return run_groups(curation, groups)
+    with open_run(job, progress, with_prefect) as run:
+        return run_groups(run, groups)

@@ -15,11 +15,27 @@ import json
 import math
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+T = TypeVar("T")
+
+
+class _Place:
+    """The mark of `Place`."""
+
+
+class _Revision:
+    """The mark of `Revision`."""
+
+
+Place = Annotated[T, _Place()]
+"""A field that says where something is, how fast, or for how much: it is carried along and is part of no identity."""
+Revision = Annotated[T, _Revision()]
+"""A field that only identifies, such as a version of code: it decides what comes out, though nobody reads it."""
 
 
 class IdentityError(TypeError):
@@ -121,3 +137,65 @@ def uniform(*parts: object) -> float:
     """Return a number in [0, 1) that depends on the digest of `parts` alone (seeded sampling by id)."""
     # 52 bits fill a double's mantissa exactly.
     return int(digest(list(parts))[:13], 16) / 16**13
+
+
+class Identity(BaseModel):
+    """Base of settings: frozen and closed, so that a misspelt key is an error; a fingerprint covers its identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    VERSION: ClassVar[int] = 0
+    """Of the code that acts by these settings; it rises whenever an equal input may come out otherwise."""
+
+    def identity(self) -> dict[str, Json]:
+        """Return the fields, recursively, without places, and the version."""
+        own = {
+            name: _identity(getattr(self, name)) for name in type(self).model_fields if not is_place(type(self), name)
+        }
+        return {**own, "VERSION": self.VERSION} if self.VERSION else own
+
+    @classmethod
+    def restored(cls, content: Json) -> Self:
+        """Return the settings with this identity, places at their defaults.
+
+        Raises:
+            ValueError: they are those of another version of the code.
+        """
+        return cls.model_validate(_without_versions(content))
+
+
+def _without_versions(content: Json) -> Json:
+    match content:
+        case dict():
+            return {name: _without_versions(part) for name, part in content.items() if name != "VERSION"}
+        case list():
+            return [_without_versions(part) for part in content]
+        case _:
+            return content
+
+
+def is_place(kind: type[BaseModel], field: str) -> bool:
+    """Return whether a field is marked as `Place`."""
+    return any(isinstance(mark, _Place) for mark in kind.model_fields[field].metadata)
+
+
+def is_revision(kind: type[BaseModel], field: str) -> bool:
+    """Return whether a field is marked as `Revision`."""
+    return any(isinstance(mark, _Revision) for mark in kind.model_fields[field].metadata)
+
+
+def _identity(value: Any) -> Json:
+    match value:
+        case Identity():
+            return value.identity()
+        case BaseModel():
+            content: Json = value.model_dump(mode="json")
+            return content
+        case Mapping():
+            return {str(key): _identity(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_identity(part) for part in value]
+        case _ if is_dataclass(value):
+            return {field.name: _identity(getattr(value, field.name)) for field in fields(value)}
+        case _:
+            return _plain(value, type(value).__name__)

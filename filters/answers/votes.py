@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator
 
-from filters.base import Rule, Settings
-from pipeline.identity import canonical_json, parse_json
+from filters.base import Rule
+from pipeline.identity import Identity, canonical_json, parse_json
 from pipeline.records import Decision, JudgeVotes, Verdict
 
 VERSION = 1
@@ -40,8 +40,10 @@ _RULE: Rule[QuestionReason] = Rule("question_judge", VERSION)
 _THOUGHT = ("<think>", "</think>")
 
 
-class JudgeSettings(Settings):
+class JudgeSettings(Identity):
     """How a judge is asked."""
+
+    VERSION: ClassVar[int] = VERSION
 
     votes: int = Field(default=3, ge=1)
     """Samples of each request; odd, so that two verdicts cannot tie. One vote is noise where a judge is in doubt,

@@ -13,14 +13,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
-from filters.base import Rule, Settings
+from filters.base import Rule
 from filters.dedup.hamming import near_pairs
-from pipeline.identity import digest, normalise_question
-from pipeline.records import Cluster, Decision
+from pipeline.identity import Identity, digest, normalise_question
+from pipeline.records import Cluster, Decision, ImageFacts, QuestionKey
 
 __all__ = [
     "DedupSettings",
@@ -43,8 +43,10 @@ _RULE: Rule[Reason] = Rule("dedup", VERSION)
 Node = TypeVar("Node", bound=Hashable)
 
 
-class DedupSettings(Settings):
+class DedupSettings(Identity):
     """When two images count as one. A phash alone merges pictures that share only their layout."""
+
+    VERSION: ClassVar[int] = VERSION
 
     radius: int = Field(default=8, ge=0, le=64)
     """Bits of phash. Almost all hashes have 32 bits set, so distances are even and 9 would add nothing."""
@@ -74,6 +76,24 @@ class QuestionRow(NamedTuple):
     """As stored; it is normalised here."""
     images: tuple[str, ...]
     """sha256 of each image, in order."""
+
+
+def hashes_of(facts: Iterable[ImageFacts]) -> dict[str, ImageHashes]:
+    """Return the hashes of images by sha256; what did not decode has none."""
+    return {
+        fact.sha256: ImageHashes(fact.phash, fact.dhash, fact.width, fact.height, fact.hash_recipe)
+        for fact in facts
+        if fact.phash is not None and fact.dhash is not None
+    }
+
+
+def compared(key: QuestionKey) -> str:
+    """Return what two questions have to share to be one: their text, and what is right where they give options.
+
+    "Which of these is shown?" is another question over other options. Only the right one is looked at: beside other
+    wrong ones the question teaches the same.
+    """
+    return "\n".join((key.text, *sorted(key.answers))) if key.answer_type == "choice" else key.text
 
 
 def confirmed(a: ImageHashes, b: ImageHashes, *, max_dhash: int, max_aspect_change: float) -> bool:

@@ -16,13 +16,13 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from filters.base import Rule, Settings
+from filters.base import Rule
 from filters.dedup.clusters import ImageHashes
-from pipeline.identity import normalise_question
+from pipeline.identity import Identity, normalise_question
 from pipeline.records import Decision
 
 VERSION = 2
@@ -39,8 +39,10 @@ _NGRAM_DIGITS = 16
 Hex64 = Field(default=None, pattern=r"^[0-9a-f]{16}$")
 
 
-class ContaminationSettings(Settings):
+class ContaminationSettings(Identity):
     """How near is too near. The radii are first guesses, to be tuned on real benchmarks."""
+
+    VERSION: ClassVar[int] = VERSION
 
     radius: int = Field(default=4, ge=0, le=64)
     """Bits of phash within which an image is a benchmark's, if dhash agrees. Half the radius of deduplication:
@@ -60,7 +62,7 @@ class ContaminationSettings(Settings):
     a fifth of them. Entries below `specific_tokens` are never looked for: a long text holds any short phrase."""
 
 
-class BenchmarkEntry(Settings):
+class BenchmarkEntry(Identity):
     """One question and image of a benchmark, as hashes."""
 
     text: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
@@ -78,7 +80,7 @@ class BenchmarkEntry(Settings):
         return self
 
 
-class Benchmark(Settings):
+class Benchmark(Identity):
     """What a manifest of `manifests/benchmarks` holds."""
 
     key: str

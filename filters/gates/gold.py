@@ -20,7 +20,7 @@ not share their errors are what makes a suspicion worth a person's time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ from filters.answers import grade
 from filters.answers.chance import chance, guess_floor
 from filters.answers.evasion import refuses
 from filters.answers.text import clean
-from filters.base import Settings
+from pipeline.identity import Identity
 from pipeline.records import Mode, Question, Verdict
 
 VERSION = 1
@@ -41,8 +41,10 @@ NEAR = 2
 the one that speaks against it may each be off by one."""
 
 
-class GoldSettings(Settings):
+class GoldSettings(Identity):
     """How much agreement makes a stored answer suspect."""
+
+    VERSION: ClassVar[int] = VERSION
 
     enabled: bool = True
     min_attempts: int = Field(default=3, ge=2)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from filters.base import Settings
-from pipeline.identity import uniform
+from pipeline.identity import Identity, uniform
 from pipeline.records import Lane, Route, Trajectory
 
 VERSION = 1
@@ -16,8 +15,10 @@ LANES: dict[Route, Lane] = {"sft": "tools", "no_call": "no_call", "plain_cot": "
 """The lane that each way out of the gates leads to."""
 
 
-class LaneSettings(Settings):
+class LaneSettings(Identity):
     """Shares of what gate 1 finds too easy, each drawn by id; the rest is rejected."""
+
+    VERSION: ClassVar[int] = VERSION
 
     no_call: float = Field(default=0.0, ge=0, le=1)
     """Answered without a call under the same tool prompt, so that the student learns when not to call. MMSearch-R1

@@ -16,15 +16,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from filters.answers.chance import guess_floor
-from filters.base import Rule, Settings
+from filters.base import Rule
 from filters.intervals import newcombe
 from filters.turns import informed
-from pipeline.identity import uniform
+from pipeline.identity import Identity, uniform
 from pipeline.records import Arm, ArmCount, Decision, Finish, GateCount, Mode, Route, Trajectory
 
 VERSION = 2
@@ -40,15 +40,40 @@ _GATE2: Rule[Gate2Reason] = Rule("gate2", VERSION)
 _LIMITS_AFTER_A_TURN: frozenset[Finish] = frozenset({"max_turns", "max_tokens", "max_time"})
 
 
-class GateSettings(Settings):
-    """What the gates ask, and their thresholds. k = 8 and at most 2 right are those of DeepEyesV2 (App. A.1)."""
+class _Gate(Identity):
+    """What both gates go by."""
+
+    VERSION: ClassVar[int] = VERSION
 
     k: int = Field(default=8, ge=1)
     """Rollouts per question and arm."""
-    max_plain_right: int = Field(default=2, ge=0)
-    """Gate 1 keeps a question with at most this many right without tools."""
     min_valid: int | None = Field(default=None, ge=1)
     """Fewer rollouts than this that could be graded decide nothing; None: half of k."""
+
+    @property
+    def enough(self) -> int:
+        """Return the smallest number of graded rollouts that decides."""
+        return -(-self.k // 2) if self.min_valid is None else self.min_valid
+
+
+class PlainGate(_Gate):
+    """What gate 1 asks and goes by. k = 8 and at most 2 right are those of DeepEyesV2 (App. A.1)."""
+
+    max_plain_right: int = Field(default=2, ge=0)
+    """Gate 1 keeps a question with at most this many right without tools."""
+    max_blind_right: int = Field(default=2, ge=0)
+    """More right than this without an image, and more than guessing explains, is `answerable_blind`."""
+    judge_questions: bool = False
+    """Ask `models.judge` whether a survivor is sound before more is spent on it."""
+    early_stop: bool = False
+    """Ask gate 1's rollouts in sample order and no further once its rejection is settled."""
+    early_stop_exempt: float = Field(default=0.1, ge=0, le=1)
+    """Share of questions, drawn by id, that are asked all k times all the same: an unbiased histogram."""
+
+
+class ToolsGate(_Gate):
+    """What gate 2 asks and goes by."""
+
     max_right_without_call: int = Field(default=2, ge=0)
     """Gate 2 rejects a question solved more often than this under the tool prompt without using a tool."""
     rule: Literal["count", "interval"] = "count"
@@ -56,18 +81,19 @@ class GateSettings(Settings):
     fresh arm, which every survivor then gets."""
     fresh_share: float = Field(default=0.1, ge=0, le=1)
     """Share of gate 1's survivors, drawn by id, that are asked k times more without tools: the placebo arm."""
+
+    def asks_fresh(self, question_id: str) -> bool:
+        """Return whether a survivor of gate 1 gets the fresh arm."""
+        return self.rule == "interval" or uniform("fresh", question_id) < self.fresh_share
+
+
+class GateSettings(PlainGate, ToolsGate):
+    """What a recipe says of both gates."""
+
     blind: bool = False
     """Ask every question k times without its images first, and reject what is answered all the same."""
-    max_blind_right: int = Field(default=2, ge=0)
-    """More right than this without an image, and more than guessing explains, is `answerable_blind`."""
     sweep: tuple[int, ...] = ()
     """Pixel budgets at which survivors are asked once more without tools, for their labels."""
-    judge_questions: bool = False
-    """Ask `models.judge` whether a survivor is sound before more is spent on it."""
-    early_stop: bool = False
-    """Ask gate 1's rollouts in sample order and no further once its rejection is settled."""
-    early_stop_exempt: float = Field(default=0.1, ge=0, le=1)
-    """Share of questions, drawn by id, that are asked all k times all the same: an unbiased histogram."""
 
     @model_validator(mode="after")
     def _gate_can_reject(self) -> Self:
@@ -78,13 +104,14 @@ class GateSettings(Settings):
         return self
 
     @property
-    def enough(self) -> int:
-        """Return the smallest number of graded rollouts that decides."""
-        return -(-self.k // 2) if self.min_valid is None else self.min_valid
+    def plain(self) -> PlainGate:
+        """Return what gate 1 goes by."""
+        return PlainGate(**{name: getattr(self, name) for name in PlainGate.model_fields})
 
-    def asks_fresh(self, question_id: str) -> bool:
-        """Return whether a survivor of gate 1 gets the fresh arm."""
-        return self.rule == "interval" or uniform("fresh", question_id) < self.fresh_share
+    @property
+    def tools(self) -> ToolsGate:
+        """Return what gate 2 goes by."""
+        return ToolsGate(**{name: getattr(self, name) for name in ToolsGate.model_fields})
 
 
 @dataclass(frozen=True)
@@ -114,7 +141,7 @@ def kind(rollout: Trajectory) -> Kind:
             return "malformed" if stuck and rollout.finish in _LIMITS_AFTER_A_TURN else "limit"
 
 
-def wanted(question_id: str, rollouts: Sequence[Trajectory], settings: GateSettings) -> int:
+def wanted(question_id: str, rollouts: Sequence[Trajectory], settings: PlainGate) -> int:
     """Return how many plain rollouts to ask for next, after those in sample order that are there; 0 is the end.
 
     Under `early_stop` these are as many as could settle a rejection, so that none is asked for too much. It
@@ -129,7 +156,7 @@ def wanted(question_id: str, rollouts: Sequence[Trajectory], settings: GateSetti
 
 
 def plain_count(
-    question_id: str, settings: GateSettings, rollouts: Sequence[Trajectory], chance: float = 0.0
+    question_id: str, settings: PlainGate, rollouts: Sequence[Trajectory], chance: float = 0.0
 ) -> GateCount:
     """Count the rollouts without tools; the fields of gate 2 are 0. `chance` is that of a guess.
 
@@ -202,7 +229,7 @@ def arm_count(rollouts: Sequence[Trajectory], *, max_pixels: int) -> ArmCount:
     )
 
 
-def answerable_blind(blind: ArmCount, chance: float, settings: GateSettings) -> Decision:
+def answerable_blind(blind: ArmCount, chance: float, settings: PlainGate) -> Decision:
     """Reject what is answered without its image more often than by guessing; the score is the share right."""
     score = blind.right / blind.valid if blind.valid else None
     if blind.right > settings.max_blind_right and blind.right >= guess_floor(blind.asked, chance):
@@ -210,7 +237,7 @@ def answerable_blind(blind: ArmCount, chance: float, settings: GateSettings) -> 
     return _GATE1.keep(blind.question_id, score)
 
 
-def gate1(count: GateCount, settings: GateSettings) -> Decision:
+def gate1(count: GateCount, settings: PlainGate) -> Decision:
     """Keep what is hard even if every invalid rollout had been right; the score is the share right."""
     record, right, valid = count.question_id, count.plain_right, count.plain_valid
     score = right / valid if valid else None
@@ -221,7 +248,7 @@ def gate1(count: GateCount, settings: GateSettings) -> Decision:
     return _GATE1.unknown(record, "too_few_valid", score)
 
 
-def easy_for_stronger(stronger: ArmCount, settings: GateSettings) -> Decision:
+def easy_for_stronger(stronger: ArmCount, settings: PlainGate) -> Decision:
     """Reject what a stronger model always answers without tools (Metis): hard for its size, not for want of tools."""
     score = stronger.right / stronger.valid if stronger.valid else None
     if stronger.valid >= settings.enough and stronger.right == stronger.valid:
@@ -229,7 +256,7 @@ def easy_for_stronger(stronger: ArmCount, settings: GateSettings) -> Decision:
     return _GATE1.keep(stronger.question_id, score)
 
 
-def gate2(count: GateCount, settings: GateSettings, fresh: ArmCount | None = None) -> Routing:
+def gate2(count: GateCount, settings: ToolsGate, fresh: ArmCount | None = None) -> Routing:
     """Route by what tools brought: `rl` if they raise the rate of success, `sft` if it stays unsolved.
 
     The score is the success rate with tools minus the rate without.
@@ -261,7 +288,7 @@ def credited_from(count: GateCount) -> int:
     return max(1, guess_floor(count.k, count.chance))
 
 
-def _raised(count: GateCount, settings: GateSettings, fresh: ArmCount | None) -> bool:
+def _raised(count: GateCount, settings: ToolsGate, fresh: ArmCount | None) -> bool:
     if settings.rule == "count":
         return _more_often(count.tools_right, count.tools_valid, count.plain_right, count.plain_valid)
     if fresh is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from filters.base import Rule, Settings
+from filters.base import Rule
+from pipeline.identity import Identity
 from pipeline.records import Decision, ImageFacts
 
 VERSION = 1
@@ -19,7 +20,7 @@ _UNREADABLE: dict[str, Unreadable] = {code: code for code in get_args(Unreadable
 _RULE: Rule[Reason] = Rule("image_intact", VERSION)
 
 
-class ImageSettings(Settings):
+class ImageSettings(Identity):
     """Bounds of a usable image."""
 
     min_side: int | None = Field(default=None, ge=1)
@@ -36,8 +37,10 @@ class ImageSettings(Settings):
         )
 
 
-class ImageBounds(Settings):
+class ImageBounds(Identity):
     """Sizes of a usable image, as in `ImageSettings`."""
+
+    VERSION: ClassVar[int] = VERSION
 
     min_side: int
     max_aspect: int

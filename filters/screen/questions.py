@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,8 @@ from filters.answers import grade
 from filters.answers.chance import chance
 from filters.answers.metrics import grade_by, metric_of
 from filters.answers.text import abstains, clean, tokens
-from filters.base import Rule, Settings
+from filters.base import Rule
+from pipeline.identity import Identity
 from pipeline.records import Decision, Question
 
 VERSION = 2
@@ -24,8 +25,10 @@ _VERIFIABLE: Rule[VerifiableReason] = Rule("verifiable", VERSION)
 _CHANCE: Rule[ChanceReason] = Rule("guess_chance", VERSION)
 
 
-class QuestionSettings(Settings):
+class QuestionSettings(Identity):
     """Which answers can be checked by comparing them, and which can be guessed."""
+
+    VERSION: ClassVar[int] = VERSION
 
     max_text: int = Field(default=80, ge=1)
     """Characters of a text answer. A longer one is a sentence, which two people do not word alike; the

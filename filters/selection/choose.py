@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
-from filters.base import Rule, Settings
+from filters.base import Rule
 from filters.selection.mix import Mix, MixGroup, MixUnit, exact, group_of, kept_rows
+from pipeline.identity import Identity
 from pipeline.records import Category, Decision, Lane
 
 VERSION = 2
@@ -27,8 +28,10 @@ _RL: Rule[RlReason] = Rule("select_rl", VERSION)
 _SFT: Rule[SftReason] = Rule("select_sft", VERSION)
 
 
-class SelectionSettings(Settings):
+class SelectionSettings(Identity):
     """How much is published, and how it is balanced."""
+
+    VERSION: ClassVar[int] = VERSION
 
     max_rl: int | None = Field(default=None, ge=0)
     """Exactly so many questions, if there are as many; None keeps all."""

@@ -17,7 +17,7 @@ from pydantic import Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from filters.base import Settings
+from pipeline.identity import Identity
 from pipeline.records import Category, Lane
 
 MixGroup = Literal["perception", "reasoning", "search", "no_call", "plain_cot", "long_cot"]
@@ -42,7 +42,7 @@ _REMEDY: Mapping[MixGroup, str] = {
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Mix(Settings):
+class Mix(Identity):
     """The share of each group; a group that is not named gets none. A preset may stand in place of the shares."""
 
     perception: _Share = 0.0

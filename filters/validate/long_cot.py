@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from filters.base import Rule, Settings
+from filters.base import Rule
 from filters.validate.repetition import repeated_lines, repeated_words
-from pipeline.identity import parse_json
+from pipeline.identity import Identity, parse_json
 from pipeline.records import Decision, Question
 
 VERSION = 1
@@ -47,8 +47,10 @@ class Unreadable(NamedTuple):
     """For people: what is wrong, and where."""
 
 
-class LongCotSettings(Settings):
+class LongCotSettings(Identity):
     """Which reasoning is worth learning."""
+
+    VERSION: ClassVar[int] = VERSION
 
     min_characters: int = Field(default=200, ge=1)
     """Of the thought: two or three sentences. Below, a solution states its result."""

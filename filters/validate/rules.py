@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from filters.answers.evasion import copied
-from filters.base import Rule, Settings
+from filters.base import Rule
 from filters.turns import ARGUMENT, CALLS, argument, informed, showed_something
 from filters.validate.syntax import UnparsableCodeError, no_ops, skeleton
+from pipeline.identity import Identity
 from pipeline.records import IMAGE_MARK, Decision, ObservationFacts, Question, ReplayResult, Trajectory, Turn
 
 VERSION = 2
@@ -57,8 +58,10 @@ _PATHS: Rule[PathReason] = Rule("path_leak", VERSION)
 _REPLAY: Rule[ReplayReason] = Rule("replay", VERSION)
 
 
-class ValidatorSettings(Settings):
+class ValidatorSettings(Identity):
     """What a valid trajectory is."""
+
+    VERSION: ClassVar[int] = VERSION
 
     require_tool: bool = True
     """At least one call that ran and showed something, in the lane `tools`; the other lanes allow none."""

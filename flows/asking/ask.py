@@ -1,45 +1,29 @@
-"""How models are asked in each arm of the gates and in each lane of synthesis."""
+"""How models are asked in the arms of the gates and the lanes of synthesis, and what comes back: graded rollouts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeVar
 
+from flows.asking.grading import Judged, judged
 from flows.asking.judge import Judge
-from flows.asking.resources import Stock
-from flows.recipe.inputs import Inputs
+from flows.asking.resources import Resources, Revisions
 from flows.recipe.recipe import Recipe
-from flows.recipe.roles import Role, calls_by_api
-from pipeline.dialects import Dialect, by_name
-from pipeline.identity import canonical_json
-from pipeline.models.chat import ChatModel
-from pipeline.prompts.judge_prompts import load_judge_prompts
+from flows.recipe.roles import calls_by_api
+from pipeline.dialects import DialectName, by_name
+from pipeline.errors import InfrastructureError
+from pipeline.identity import Identity, Revision, canonical_json
 from pipeline.prompts.sets import Prompts
 from pipeline.prompts.sets import Role as Speaker
-from pipeline.records import Arm, Mode, Purpose
-from pipeline.rollout.loop import Setting
+from pipeline.records import Arm, Mode, Purpose, Question
+from pipeline.rollout.loop import Ask, rollout
+from pipeline.students.family import ViewRule
 
+T = TypeVar("T")
 
-class _Asked(NamedTuple):
-    """Which model is asked, as whom and for what."""
-
-    model: ChatModel
-    role: Role
-    speaker: Speaker
-    purpose: Purpose
-    arm: Arm
-    mode: Mode
-
-
-def gate_setting(recipe: Recipe, inputs: Inputs, stock: Stock, arm: Arm, mode: Mode) -> Setting:
-    """Return how the base model is asked in an arm of a gate; in `stronger`, how that model is."""
-    model, role = stock.base, recipe.models.base
-    if arm == "stronger":
-        if stock.stronger is None or recipe.models.stronger is None:
-            raise AssertionError("there is no stronger model to ask")
-        model, role = stock.stronger, recipe.models.stronger
-    return _setting(recipe, inputs.prompts, _Asked(model, role, "base", "gate", arm, mode))
-
+TRIES = 3
+"""Of one rollout when a sandbox or a search fails; what it already paid for is cached, so a try is cheap."""
 
 TaughtLane = Literal["tools", "no_call", "plain_cot"]
 """Lanes in which teachers are asked; the texts of `long_cot` bring their solution along."""
@@ -52,77 +36,125 @@ TAUGHT: Mapping[TaughtLane, tuple[Speaker, Mode]] = {
 """Under which prompts teachers are asked."""
 
 
-def teacher_settings(recipe: Recipe, inputs: Inputs, stock: Stock, lane: TaughtLane) -> tuple[Setting, ...]:
+async def persistent(make: Callable[[], Awaitable[T]]) -> T:
+    """Await `make()`, trying again when infrastructure fails.
+
+    Raises:
+        InfrastructureError: it failed `TRIES` times in a row.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return await make()
+        except InfrastructureError:
+            continue
+    return await make()
+
+
+@dataclass(frozen=True)
+class Asker:
+    """One way to ask, with what it takes to do so."""
+
+    ask: Ask
+    resources: Resources
+    judge: Judge | None
+
+    async def graded(self, question: Question, sample: int) -> Judged:
+        """Return a rollout with its verdict, and the votes on it where a judge was asked.
+
+        A lost sandbox is no reason to stop a run: a rollout that fails as infrastructure is tried again.
+
+        Raises:
+            RowError: the model or the student's processor refuses the question.
+            InfrastructureError: it failed `TRIES` times in a row, or the judge did.
+        """
+        model = self.resources.models[self.ask.role]
+        done = await persistent(lambda: rollout(question, sample, self.ask, model, self.resources.tools))
+        return await judged(done, question, self.judge)
+
+
+def gate_ask(
+    recipe: Recipe, prompts: Prompts, revisions: Revisions, arm: Arm, mode: Mode, *, pixels: int | None = None
+) -> Ask:
+    """Return how the base model is asked in an arm of a gate (in `stronger`, that model), at a budget of pixels."""
+    role = "stronger" if arm == "stronger" else "base"
+    view = recipe.student.view_at(recipe.student.max_pixels if pixels is None else pixels)
+    return _ask(recipe, prompts, revisions, _Whom(role, "base", "gate", arm, mode, view))
+
+
+def teacher_asks(recipe: Recipe, prompts: Prompts, revisions: Revisions, lane: TaughtLane) -> tuple[Ask, ...]:
     """Return how each teacher is asked in a lane, in the recipe's order."""
     speaker, mode = TAUGHT[lane]
-    pairs = zip(stock.teachers, recipe.models.teachers, strict=True)
-    asked = (_Asked(model, role, speaker, "synthesis", lane, mode) for model, role in pairs)
-    return tuple(_setting(recipe, inputs.prompts, one) for one in asked)
+    roles = [f"teachers.{number}" for number in range(len(recipe.models.teachers))]
+    view = recipe.student.view_rule
+    return tuple(
+        _ask(recipe, prompts, revisions, _Whom(role, speaker, "synthesis", lane, mode, view)) for role in roles
+    )
 
 
-class PlainPrompt(NamedTuple):
+class PlainPrompt(Identity):
     """Under which prompts a student is trained on a text that has its solution."""
 
     system: str
     user_template: str
     prompts: str
     """Canonical JSON: role → sha256."""
-    dialect: Dialect
-    view: str
-    """Canonical JSON, as of any rollout."""
+    dialect: DialectName
+    view: ViewRule
+    """As of any rollout."""
     seed: int
-    count: Callable[[str], int]
-    """Returns the tokens of a text."""
+    tokens: Revision[str]
+    """What counts the tokens of a text."""
+
+    @classmethod
+    def of(cls, recipe: Recipe, prompts: Prompts, tokens: str) -> PlainPrompt:
+        """Return what a student without tools is told."""
+        return cls(
+            system=prompts.system("export", "plain"),
+            user_template=prompts.user("export", "plain"),
+            prompts=canonical_json({"export/plain": prompts.hash("export", "plain")}),
+            dialect=recipe.dialect,
+            view=recipe.student.view_rule,
+            seed=recipe.seed,
+            tokens=tokens,
+        )
 
 
-def plain_prompt(recipe: Recipe, inputs: Inputs) -> PlainPrompt:
-    """Return what a student without tools is told."""
-    prompts, rule = inputs.prompts, recipe.student.view_rule
-    return PlainPrompt(
-        system=prompts.system("export", "plain"),
-        user_template=prompts.user("export", "plain"),
-        prompts=canonical_json({"export/plain": prompts.hash("export", "plain")}),
-        dialect=by_name(recipe.dialect),
-        view=canonical_json({"family": rule.family, "max_pixels": rule.max_pixels, "policy": rule.policy, "seen": []}),
-        seed=recipe.seed,
-        count=inputs.tokens.count,
-    )
+class _Whom(NamedTuple):
+    """Which model is asked, as whom, for what and at which size."""
+
+    role: str
+    speaker: Speaker
+    purpose: Purpose
+    arm: Arm
+    mode: Mode
+    view: ViewRule
 
 
-def open_judge(recipe: Recipe, stock: Stock) -> Judge | None:
-    """Return the judge of a recipe, None where it names none.
-
-    Raises:
-        UsageError: its prompts or its sampling are wrong.
-    """
-    role = recipe.models.judge
-    if role is None or stock.judge is None:
-        return None
-    return Judge(
-        model=stock.judge,
+def _ask(recipe: Recipe, prompts: Prompts, revisions: Revisions, whom: _Whom) -> Ask:
+    role, dialect = recipe.models.roles()[whom.role], by_name(recipe.dialect)
+    native, tools = calls_by_api(role), whom.mode == "tools"
+    text_hash = prompts.hash(whom.speaker, whom.mode, native=native)
+    return Ask(
+        purpose=whom.purpose,
+        arm=whom.arm,
+        mode=whom.mode,
+        role=whom.role,
+        model=revisions.models[whom.role],
+        asked=role.identity(),
         sampling=role.sampling,
         seed=recipe.seed,
-        calls=stock.world.calls,
-        views=stock.world.views,
-        prompts=load_judge_prompts(),
-        settings=recipe.judge,
+        dialect=recipe.dialect,
+        tools=dialect.tools if native and tools else "",
+        system=prompts.system(whom.speaker, whom.mode, native=native),
+        user_template=prompts.user(whom.speaker, whom.mode),
+        prompts=canonical_json({f"{whom.speaker}/{whom.mode}": text_hash}),
+        limits=recipe.rollout,
+        view=whom.view,
+        sandbox=revisions.sandbox if tools else "",
+        search=revisions.search if tools else "",
     )
 
 
-def _setting(recipe: Recipe, prompts: Prompts, asked: _Asked) -> Setting:
-    dialect, native = by_name(recipe.dialect), calls_by_api(asked.role)
-    text_hash = prompts.hash(asked.speaker, asked.mode, native=native)
-    return Setting(
-        purpose=asked.purpose,
-        arm=asked.arm,
-        mode=asked.mode,
-        dialect=dialect,
-        tools=dialect.tools if native and asked.mode == "tools" else "",
-        model=asked.model,
-        sampling=asked.role.sampling,
-        seed=recipe.seed,
-        system=prompts.system(asked.speaker, asked.mode, native=native),
-        user_template=prompts.user(asked.speaker, asked.mode),
-        prompts=canonical_json({f"{asked.speaker}/{asked.mode}": text_hash}),
-        limits=recipe.rollout.limits,
-    )
+def models_of(asks: Sequence[Ask]) -> str:
+    """Return the revisions of the models that are asked, each once, in order."""
+    return " ".join(dict.fromkeys(ask.model for ask in asks))

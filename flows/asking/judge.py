@@ -3,48 +3,80 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from filters.answers.grader import MAX_ANSWER
 from filters.answers.votes import (
     REFUSED,
     UNREADABLE_VOTE,
-    VERSION,
     Asked,
     JudgeSettings,
     answer_schema,
     read_vote,
     tally,
 )
+from flows.recipe.recipe import Recipe
 from pipeline.errors import RowError, UsageError
-from pipeline.identity import Json
+from pipeline.identity import Identity, Revision
 from pipeline.models.chat import ChatModel, ChatRequest, Image, Message, Sampling, Text
 from pipeline.models.samples import sample_once
 from pipeline.models.views import Views
-from pipeline.prompts.judge_prompts import JudgePrompt, JudgePrompts
+from pipeline.prompts.judge_prompts import JudgePrompt, JudgePrompts, load_judge_prompts
 from pipeline.records import IMAGE_MARK, JudgeVotes, Question
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
+
+
+class JudgeAsk(Identity):
+    """How a judge is asked: all that decides its votes."""
+
+    model: str
+    """Revision."""
+    asked: Revision[Mapping[str, Any]]
+    """Identity of the role; what a hosted model takes decides which votes are refusals."""
+    sampling: Sampling
+    seed: int
+    """Vote `i` runs under `seed + i`."""
+    prompts: JudgePrompts
+    view: ViewRule
+    settings: JudgeSettings
+
+    @classmethod
+    def of(cls, recipe: Recipe, model: str) -> Self | None:
+        """Return how the judge of a recipe is asked, None where it names none; `model` is its revision.
+
+        Raises:
+            UsageError: its prompts or its sampling are wrong.
+        """
+        role, settings = recipe.models.judge, recipe.judge
+        if role is None:
+            return None
+        if role.sampling.temperature == 0 and settings.votes > 1:
+            raise UsageError(
+                f"models.judge.sampling.temperature is 0: its {settings.votes} votes would be one vote that is "
+                "paid several times; set judge.votes: 1, or a temperature above 0"
+            )
+        return cls(
+            model=model,
+            asked=role.identity(),
+            sampling=role.sampling,
+            seed=recipe.seed,
+            prompts=load_judge_prompts(),
+            view=recipe.student.view_rule,
+            settings=settings,
+        )
 
 
 @dataclass(frozen=True)
 class Judge:
     """A model that gives verdicts. It takes no place among the conversations in flight: who asks holds one."""
 
+    ask: JudgeAsk
     model: ChatModel
-    sampling: Sampling
-    seed: int
-    """Vote `i` runs under `seed + i`."""
     calls: CallCache
     views: Views
-    prompts: JudgePrompts
-    settings: JudgeSettings
-
-    def __post_init__(self) -> None:
-        if self.sampling.temperature == 0 and self.settings.votes > 1:
-            raise UsageError(
-                f"models.judge.sampling.temperature is 0: its {self.settings.votes} votes would be one vote that is "
-                "paid several times; set judge.votes: 1, or a temperature above 0"
-            )
 
     async def answer(self, question: Question, said: str, record_id: str) -> JudgeVotes:
         """Ask whether `said` is one of the stored answers; for what the deterministic grader left undecided only.
@@ -62,7 +94,7 @@ class Judge:
         """
         if len(said) >= MAX_ANSWER:
             return self._votes("answer", record_id, question, ())
-        text = self.prompts.answer_text(question, said)
+        text = self.ask.prompts.answer_text(question, said)
         return self._votes("answer", record_id, question, await self._ask("answer", (Text(text=text),)))
 
     async def question(self, question: Question) -> JudgeVotes:
@@ -73,41 +105,30 @@ class Judge:
             RowError: the rule of the views refuses a picture.
         """
         parts: list[Text | Image] = []
-        pieces = self.prompts.question_text(question).split(IMAGE_MARK)
-        views = [await self.views.of(image) for image in question.images]
+        pieces = self.ask.prompts.question_text(question).split(IMAGE_MARK)
+        views = [await self.views.of(image, self.ask.view) for image in question.images]
         for piece, view in zip(pieces[:-1], views, strict=True):
             parts += [Text(text=piece), Image(view=view)]
         parts.append(Text(text=pieces[-1]))
         shown = tuple(part for part in parts if isinstance(part, Image) or part.text)
         return self._votes("question", question.id, question, await self._ask("question", shown))
 
-    def identity(self) -> dict[str, Json]:
-        """Return what decides the votes, for the fingerprint of a stage that asks."""
-        rule = self.views.rule
-        return {
-            "model": self.model.revision,
-            "sampling": self.sampling.model_dump(mode="json"),
-            "seed": self.seed,
-            "prompts": {"answer": self.prompts.answer.hash, "question": self.prompts.question.hash},
-            "view": [rule.family, rule.max_pixels, rule.policy],
-            "settings": self.settings.model_dump(mode="json"),
-            "version": VERSION,
-        }
-
     async def _ask(self, asked: Asked, parts: tuple[Text | Image, ...]) -> tuple[str, ...]:
         request = ChatRequest(
-            model=self.model.revision,
+            model=self.ask.model,
             messages=(
                 Message(role="system", parts=(Text(text=self._prompt(asked).system),)),
                 Message(role="user", parts=parts),
             ),
-            sampling=self.sampling,
+            sampling=self.ask.sampling,
             answer_schema=answer_schema(asked),
-            seed=self.seed,
+            seed=self.ask.seed,
         )
         try:
             async with asyncio.TaskGroup() as group:
-                votes = [group.create_task(self._vote(request, asked, sample)) for sample in range(self.settings.votes)]
+                votes = [
+                    group.create_task(self._vote(request, asked, sample)) for sample in range(self.ask.settings.votes)
+                ]
         except ExceptionGroup as failed:
             # Callers tell failures apart by their class, and know no groups.
             raise failed.exceptions[0] from failed
@@ -131,11 +152,11 @@ class Judge:
             record_id=record_id,
             question_id=question.id,
             asked=asked,
-            model=self.model.revision,
+            model=self.ask.model,
             prompt=self._prompt(asked).hash,
             votes=votes,
-            verdict=tally(votes, self.settings),
+            verdict=tally(votes, self.ask.settings),
         )
 
     def _prompt(self, asked: Asked) -> JudgePrompt:
-        return self.prompts.answer if asked == "answer" else self.prompts.question
+        return self.ask.prompts.answer if asked == "answer" else self.ask.prompts.question

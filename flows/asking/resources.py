@@ -1,62 +1,97 @@
-"""What the model stages of a run act with: models by role, tools, views; opened by `flows.run.opening`."""
+"""What the model stages of a run act with: models by role, tools, a judge; opened by `flows.run.opening`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from pipeline.models.batch.waves import Batched
-from pipeline.models.local.offline import Offline
-from pipeline.models.local.served import Served
-from pipeline.models.providers.hosted import HostedModel
-from pipeline.models.providers.openai import Server
+from flows.asking.judge import Judge, JudgeAsk
+from pipeline.models.chat import ChatModel
 from pipeline.models.samples import Meter, Metered
-from pipeline.rollout.loop import World
+from pipeline.rollout.loop import Tools
 from pipeline.sandbox import Sandbox
+from pipeline.store import Store
+from pipeline.students.tokens import TokenCounter
+
+
+class Backend(ChatModel, Protocol):
+    """An opened model: beside answering it can be looked at, and stopped."""
+
+    @property
+    def process(self) -> object | None:
+        """What it runs in, if we start that ourselves; models that share it are stopped together."""
+        ...
+
+    async def check(self) -> None:
+        """Ask whether it is there, before any work.
+
+        Raises:
+            UsageError: it does not serve the model, or refuses the key.
+            InfrastructureError: it cannot be reached.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections, and stop what we started; whoever asks again starts it again."""
+        ...
+
+
+class Revisions(NamedTuple):
+    """Identities of what a run acts with: what stages are fingerprinted by."""
+
+    models: Mapping[str, str]
+    """By role, such as `base` or `teachers.1`."""
+    sandbox: str
+    search: str
 
 
 @dataclass(frozen=True)
-class Stock:
+class Resources:
     """Everything that is opened once per invocation."""
 
-    world: World
-    base: Metered
-    teachers: tuple[Metered, ...]
-    stronger: Metered | None
-    judge: Metered | None
-    families: Mapping[str, str]
-    """Of each model's revision that attempts questions."""
+    store: Store
+    tools: Tools
+    models: Mapping[str, Metered]
+    """By role."""
+    backends: Mapping[str, Backend]
+    """The same, unmetered."""
     meter: Meter
     """Counts what all models cost."""
+    tokens: TokenCounter
     replay: Sandbox
     """Zygotes that no rollout used; they start with the first replay. A service's sessions are fresh ones."""
     slots: asyncio.Semaphore
     """Conversations in flight, over all stages."""
+    replays: asyncio.Semaphore
+    """Trajectories that are validated at once."""
+
+    @property
+    def revisions(self) -> Revisions:
+        """Return the identities of all that is opened."""
+        models = {role: model.revision for role, model in self.models.items()}
+        return Revisions(models, self.tools.python.pool.identity, self.tools.search.revision)
+
+    def judge(self, ask: JudgeAsk | None) -> Judge | None:
+        """Return the judge of a stage, None where it has none."""
+        return None if ask is None else Judge(ask, self.models["judge"], self.store.calls, self.tools.views)
 
     async def check(self) -> None:
-        """Ask every model server whether it is there, before any work.
+        """Ask every model server whether it is there.
 
         Raises:
-            UsageError: a server does not serve the model, or refuses the key.
-            InfrastructureError: a server cannot be reached.
+            UsageError, InfrastructureError: as `Backend.check`.
         """
-        models = (metered.model for metered in self._models())
-        servers = (model for model in models if isinstance(model, Server | HostedModel | Batched | Served | Offline))
-        await asyncio.gather(*(server.check() for server in servers))
+        await asyncio.gather(*(backend.check() for backend in self.backends.values()))
 
-    async def stop_unasked(self, stage: str) -> None:
-        """Stop the model servers of ours that a stage does not ask: others may need their GPUs."""
-        by_stage: Mapping[str, tuple[Metered | None, ...]] = {
-            "gate1": (self.base, self.stronger, self.judge),
-            "gate2": (self.base, self.judge),
-            "synthesize": (*self.teachers, self.judge),
-        }
-        asked = [of for of in by_stage.get(stage, ()) if of is not None]
-        needed = {of.model.launch for of in asked if isinstance(of.model, Served | Offline)}
-        for of in self._models():
-            if isinstance(of.model, Served | Offline) and of.model.launch not in needed:
-                await of.model.aclose()
+    async def stop_unasked(self, asked: Iterable[str]) -> None:
+        """Stop the models of ours that no role in `asked` needs: others may need their GPUs.
 
-    def _models(self) -> tuple[Metered, ...]:
-        return tuple(of for of in (self.base, *self.teachers, self.stronger, self.judge) if of is not None)
+        A role of several models, such as `teachers`, stands for all of them.
+        """
+        wanted = set(asked)
+        needed = {b.process for role, b in self.backends.items() if role.partition(".")[0] in wanted}
+        for backend in self.backends.values():
+            if backend.process is not None and backend.process not in needed:
+                await backend.aclose()

@@ -40,7 +40,8 @@ def export(
 ) -> None:
     """Write the exports of RUN again; no model is asked. With --prompt-variants rows differ in what they are told."""
     from flows.recipe.file import load_recipe
-    from flows.stages.publish import write_exports
+    from flows.stages.labels import Measured
+    from flows.stages.publish import Formats, write_exports
     from pipeline.errors import UsageError
     from pipeline.store.blobs import BlobStore
 
@@ -52,7 +53,10 @@ def export(
     context = _context(recipe, _written(run), blobs, prompt_variants)
     if out is None:
         out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")
-    for shard in write_exports(out, _selected(run), recipe, context):
+    unit = _selected(run)
+    measured = Measured.of(unit.context, recipe.student.deploy_pixels, recipe.gate.max_plain_right)
+    formats = Formats(sft=recipe.export.sft, rl=recipe.rl_formats)
+    for shard in write_exports(out, unit, formats, measured, context):
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
     prompts = "1 prompt set" if len(context.told) == 1 else f"{len(context.told)} prompt sets"
     print_line(f"{prompts}; next: coldforge verify {out}")
@@ -85,6 +89,7 @@ def _selected(run: Path) -> UnitInput:
     from flows.report.lookup import finished_stages
     from flows.report.tables import query_table
     from flows.stages.publish import selected_records
+    from pipeline.engine.done import Done
     from pipeline.errors import UsageError
 
     stages = finished_stages(run)
@@ -94,7 +99,7 @@ def _selected(run: Path) -> UnitInput:
         raise UsageError(f"{run}: {', '.join(missing)} not finished or gone; run `coldforge run` again")
     sql = "SELECT record_id FROM outcomes WHERE stage = 'select' AND outcome = 'kept'"
     selected = frozenset(str(row[0]) for row in query_table(run, sql).rows)
-    unit = selected_records(stages, selected)
+    unit = selected_records(Done(run, stages), selected)
     if len(unit.records) != len(selected):
         raise UsageError(
             f"{run}/stages holds {len(unit.records)} of {len(selected)} selected records; run `coldforge run` again"

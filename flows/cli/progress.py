@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from pipeline.engine.commits import StageResult
+    from pipeline.engine.done import Finished
     from pipeline.engine.units import UnitResult
 
 NAME_WIDTH = 14
@@ -77,7 +77,7 @@ class LineProgress:
             if time.monotonic() - self._last > QUIET_SECONDS and stage.done < stage.total:
                 self._print(f"{name:<{NAME_WIDTH}}{stage.done} of {_many(stage.total, 'unit')}: {_told(stage.counts)}")
 
-    def stage_done(self, name: str, result: StageResult, seconds: float) -> None:
+    def stage_done(self, name: str, result: Finished, seconds: float) -> None:
         """Print what became of the records."""
         with self._lock:
             self._stages.pop(name, None)
@@ -116,7 +116,7 @@ class BarProgress:
             stage.add(result)
             self._bars.update(task, completed=stage.done, counts=_told(stage.counts))
 
-    def stage_done(self, name: str, result: StageResult, seconds: float) -> None:
+    def stage_done(self, name: str, result: Finished, seconds: float) -> None:
         """Replace the bar by what became of the records."""
         with self._lock:
             if name in self._stages:
@@ -128,7 +128,7 @@ class BarProgress:
         self._bars.console.print(text, markup=False, soft_wrap=True)
 
 
-def finished_line(name: str, result: StageResult, seconds: float) -> str:
+def finished_line(name: str, result: Finished, seconds: float) -> str:
     """Return the one line that a finished stage leaves."""
     reused = f" ({result.reused} of {_many(len(result.parts), 'unit')} reused)" if result.reused else ""
     return f"{name:<{NAME_WIDTH}}{_told(result.counts)} in {seconds:.1f} s{reused}"

@@ -94,8 +94,9 @@ def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path)
     """Return what came out, in order, and the identity of the sandbox it came out of."""
     from rich.progress import Progress
 
+    from flows.asking.ask import persistent
     from flows.run.opening import open_sandbox
-    from flows.stages.common import gather_all, persistent
+    from flows.stages.outcomes import gather_all
     from pipeline.processes import cores
     from pipeline.rollout.replay import replay_trajectory
     from pipeline.store.blobs import BlobStore

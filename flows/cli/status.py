@@ -31,9 +31,9 @@ class StageStatus(NamedTuple):
 def status(run: RunDir, as_json: JsonFlag = False) -> None:
     """Tell which stages of RUN are done, and what became of their records."""
     require_run(run)
-    from flows.stages.wiring import ORDER
+    from flows.stages.order import STAGES
 
-    stages = [stage_status(run, name) for name in ORDER]
+    stages = [stage_status(run, name) for name in STAGES]
     if as_json:
         print_json({"run": str(run), "stages": [stage._asdict() for stage in stages]})
         return
@@ -47,12 +47,12 @@ def status(run: RunDir, as_json: JsonFlag = False) -> None:
 
 def stage_status(run: Path, name: str) -> StageStatus:
     """Return the status of one stage under the fingerprint that was worked on last."""
-    from pipeline.engine.commits import read_manifest
+    from pipeline.engine.done import read_finished
 
     directory = max(_directories(run / "stages" / name), key=_last_change, default=None)
     if directory is None:
         return StageStatus(name, "not started", 0, None, None, None, None)
-    manifest = read_manifest(directory)
+    manifest = read_finished(directory)
     if manifest is None:
         units = sum(1 for _ in directory.glob("part-*.outcomes.parquet"))
         return StageStatus(name, "unfinished", units, None, None, None, directory.name)

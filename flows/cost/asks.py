@@ -13,7 +13,7 @@ from pipeline.prompts.sets import Role as Speaker
 from pipeline.records import Mode
 
 
-class Ask(NamedTuple):
+class Conversations(NamedTuple):
     """Conversations of one kind that a record of a stage takes."""
 
     rollouts: float
@@ -24,7 +24,7 @@ class Ask(NamedTuple):
     """Budget of the view; 0 shows no image."""
 
 
-def asks_of(stage: str, recipe: Recipe, hard: float, attempts: float) -> Sequence[Ask]:
+def asks_of(stage: str, recipe: Recipe, hard: float, attempts: float) -> Sequence[Conversations]:
     """Return what a record of a stage takes.
 
     Args:
@@ -42,32 +42,32 @@ def asks_of(stage: str, recipe: Recipe, hard: float, attempts: float) -> Sequenc
             return _teacher(recipe, hard, attempts)
 
 
-def _gate1(recipe: Recipe, hard: float) -> Sequence[Ask]:
+def _gate1(recipe: Recipe, hard: float) -> Sequence[Conversations]:
     """Return the plain arm, the blind one, and the survivors' arms at other pixel budgets."""
     gate, student = recipe.gate, recipe.student
     return [
-        Ask(expected_plain(gate, hard), "base", "plain", student.max_pixels),
-        *([Ask(gate.k, "base", "plain", 0)] if gate.blind else []),
-        *(Ask(gate.k * hard, "base", "plain", pixels) for pixels in recipe.other_budgets),
+        Conversations(expected_plain(gate, hard), "base", "plain", student.max_pixels),
+        *([Conversations(gate.k, "base", "plain", 0)] if gate.blind else []),
+        *(Conversations(gate.k * hard, "base", "plain", pixels) for pixels in recipe.other_budgets),
     ]
 
 
-def _gate2(recipe: Recipe) -> Sequence[Ask]:
+def _gate2(recipe: Recipe) -> Sequence[Conversations]:
     """Return the arm with tools, and the fresh one without that a share of the survivors gets, or all."""
     gate, pixels = recipe.gate, recipe.student.max_pixels
     share = 1.0 if gate.rule == "interval" else gate.fresh_share
-    return [Ask(gate.k, "base", "tools", pixels), Ask(gate.k * share, "base", "plain", pixels)]
+    return [Conversations(gate.k, "base", "tools", pixels), Conversations(gate.k * share, "base", "plain", pixels)]
 
 
-def _teacher(recipe: Recipe, hard: float, attempts: float) -> Sequence[Ask]:
+def _teacher(recipe: Recipe, hard: float, attempts: float) -> Sequence[Conversations]:
     """Return the attempts of a teacher by lane, so many for each question."""
     lanes, pixels = recipe.lanes, recipe.student.max_pixels
     parts = (hard * ASSUMED.unsolved, (1 - hard) * lanes.no_call, (1 - hard) * lanes.plain_cot)
     tools, no_call, plain_cot = (attempts * part / (sum(parts) or 1.0) for part in parts)
     return [
-        Ask(tools, "teacher", "tools", pixels),
-        Ask(no_call, "no_call", "tools", pixels),
-        Ask(plain_cot, "teacher", "plain", pixels),
+        Conversations(tools, "teacher", "tools", pixels),
+        Conversations(no_call, "no_call", "tools", pixels),
+        Conversations(plain_cot, "teacher", "plain", pixels),
     ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from flows.cost.asks import ASSUMED, CHARACTERS_PER_TOKEN, Ask, asks_of, expected_attempts
+from flows.cost.asks import ASSUMED, CHARACTERS_PER_TOKEN, Conversations, asks_of, expected_attempts
 from flows.cost.measure import ASKING, Measured, Measures
 from flows.cost.prices import Load, Pace, cost, hours, in_batches, thinks, view_tokens
 from flows.recipe.inputs import Inputs
@@ -87,7 +87,7 @@ def estimate(recipe: Recipe, prompts: Prompts, rows: Rows, measured: Measures | 
         plan.line("gate2", "base", models.base, reached["gate2"], plan.asks("gate2", 0)),
     ]
     if models.stronger is not None:
-        k = Ask(recipe.gate.k, "base", "plain", recipe.student.max_pixels)
+        k = Conversations(recipe.gate.k, "base", "plain", recipe.student.max_pixels)
         lines.insert(1, plan.line("gate1", "stronger", models.stronger, reached["gate1"] * plan.hard(), [k]))
     attempts = expected_attempts(recipe.synthesize, plan.acceptance())
     for number, (teacher, tries) in enumerate(zip(models.teachers, attempts, strict=True)):
@@ -155,11 +155,11 @@ class _Plan:
         names = [f"teachers.{number}" for number in range(len(self.recipe.models.teachers))]
         return tuple(seen[name].value if name in seen else ASSUMED.accepted for name in names)
 
-    def asks(self, stage: str, attempts: float) -> Sequence[Ask]:
+    def asks(self, stage: str, attempts: float) -> Sequence[Conversations]:
         """Return what a record of a stage takes; `attempts` are those of whoever is asked in synthesis."""
         return asks_of(stage, self.recipe, self.hard(), attempts)
 
-    def line(self, stage: str, name: str, role: Role, records: float, asks: Sequence[Ask]) -> Expected:
+    def line(self, stage: str, name: str, role: Role, records: float, asks: Sequence[Conversations]) -> Expected:
         seen = None if self.measured is None else self.measured.of(stage, name)
         load = self._assumed(stage, role, records, asks) if seen is None else _as_measured(seen, records)
         if in_batches(role):
@@ -207,7 +207,7 @@ class _Plan:
             case _:
                 return self.rows.asked * recipe.synthesize.attempts * turns
 
-    def _assumed(self, stage: str, role: Role, records: float, asks: Sequence[Ask]) -> Load:
+    def _assumed(self, stage: str, role: Role, records: float, asks: Sequence[Conversations]) -> Load:
         loads = [self._assumed_of(stage, role, records, ask) for ask in asks if ask.rollouts]
         return Load(
             calls=sum(load.calls for load in loads),
@@ -217,7 +217,7 @@ class _Plan:
             waves=max((load.waves for load in loads), default=0.0),
         )
 
-    def _assumed_of(self, stage: str, role: Role, records: float, ask: Ask) -> Load:
+    def _assumed_of(self, stage: str, role: Role, records: float, ask: Conversations) -> Load:
         """Return the load of `records` questions with conversations of one kind."""
         # Who shows that no call is needed makes none.
         talks = ask.mode == "tools" and ask.speaker != "no_call"

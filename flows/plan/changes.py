@@ -3,59 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from pipeline.engine.stage import Stage
-from pipeline.identity import Json, canonical_json, parse_json
+from pipeline.engine.done import Finished, read_finished
+from pipeline.engine.stage import Declared
+from pipeline.identity import Json, canonical_json
 from pipeline.store.ledger import query
 
 SHOWN = 40
 """Characters of a value in a message."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 
-_NAMES: Sequence[tuple[str, str, str]] = (
-    ("gate", "settings", "gate"),
-    ("gate", "model", "models.base"),
-    ("gate1", "stronger", "models.stronger"),
-    ("gate1", "lanes.settings", "lanes"),
-    ("", "deploy_pixels", "student.deploy_pixels"),
-    ("", "gold.settings", "gold"),
-    ("", "judge.settings", "judge"),
-    ("", "judge", "models.judge"),
-    ("validate", "long_cot.settings", "long_cot"),
-    ("validate", "cutoff_len", "student.cutoff_len"),
-    ("", "tokens", "student.tokenizer"),
-    ("synthesize", "teaching", "synthesize"),
-    ("synthesize", "teachers", "models.teachers"),
-    ("synthesize", "validators.settings", "validate"),
-    ("screen", "images.settings", "images"),
-    ("screen", "questions.settings", "questions"),
-    ("decontaminate", "rule.settings", "decontaminate"),
-    ("dedup", "settings", "dedup"),
-    ("validate", "settings", "validate"),
-    ("select", "settings", "select"),
-    ("", "rollout.seed", "seed"),
-    ("", "rollout.dialect", "dialect"),
-    ("", "rollout.view", "student"),
-    ("", "rollout.limits", "rollout"),
-    ("", "rollout.sandbox", "sandbox"),
-    ("", "rollout.search", "search"),
-)
-"""Beginning of a stage's name, a part of its settings, and the recipe's field that it comes from."""
+_NAMES: Mapping[str, str] = {
+    "limits": "rollout",
+    "view": "student",
+    "tokens": "student.tokenizer",
+    "cutoff_len": "student.cutoff_len",
+    "deploy_pixels": "student.deploy_pixels",
+    "max_plain_right": "gate.max_plain_right",
+    "validate_": "validate",
+    "model": "revision",
+    **{name: name for name in ("seed", "dialect", "prompts", "sandbox", "search")},
+}
+"""Fields that stand in a recipe under another name, or at another place than within the settings that hold them."""
+_TEXTS = frozenset({"system", "user_template", "user"})
+"""Told by the hashes of `prompts`."""
+_ROLES: Mapping[str, str] = {
+    **dict.fromkeys(("plain", "tools", "fresh", "blind", "pixels"), "base"),
+    "stronger": "stronger",
+    "judge": "judge",
+}
+"""Ways to ask, and the model of the recipe that is asked so."""
 
 
-class Made(NamedTuple):
-    """A stage as a run made it."""
-
-    fingerprint: str
-    version: int
-    model: str
-    settings: Json
-
-
-def made_stages(run: Path) -> Mapping[str, Made]:
+def made_stages(run: Path) -> Mapping[str, Finished]:
     """Return the finished stages that a run's ledger was built from.
 
     Raises:
@@ -63,32 +46,32 @@ def made_stages(run: Path) -> Mapping[str, Made]:
     """
     found = {}
     for row in query(run, "SELECT stage, fingerprint FROM stages ORDER BY position").to_pylist():
-        path = run / "stages" / row["stage"] / row["fingerprint"][:16] / "stage.json"
-        content = parse_json(path.read_text())
-        found[row["stage"]] = Made(row["fingerprint"], content["version"], content["model"], content["settings"])
+        finished = read_finished(run / "stages" / row["stage"] / row["fingerprint"][:16])
+        if finished is not None:
+            found[row["stage"]] = finished
     return found
 
 
-def changed_settings(stage: Stage, made: Made) -> tuple[str, ...]:
+def changed_settings(stage: Declared[Any, Any], made: Finished) -> tuple[str, ...]:
     """Return what differs, each as `field: before → after` in the recipe's words."""
     found = [
-        f"{_recipe_name(stage.name, place)}: {told}" for place, told in _differences("", made.settings, stage.settings)
+        f"{name}: {told}"
+        for place, told in _differences((), made.settings, stage.settings.identity())
+        if (name := recipe_name(place))
     ]
-    if stage.model != made.model:
-        found.append(f"revision: {_short(made.model)} → {_short(stage.model)}")
-    if stage.version != made.version:
-        found.append(f"version of the stage: {made.version} → {stage.version}")
-    return tuple(found)
+    if stage.stage.version != made.version:
+        found.append(f"version of the stage: {made.version} → {stage.stage.version}")
+    return tuple(dict.fromkeys(found))
 
 
-def _differences(place: str, before: Json, after: Json) -> Iterator[tuple[str, str]]:
+def _differences(place: tuple[str, ...], before: Json, after: Json) -> Iterator[tuple[tuple[str, ...], str]]:
     match before, after:
         case dict(), dict():
             for name in sorted(before.keys() | after.keys()):
-                yield from _differences(f"{place}.{name}".lstrip("."), before.get(name), after.get(name))
+                yield from _differences((*place, name), before.get(name), after.get(name))
         case list(), list() if len(before) == len(after):
             for number, (old, new) in enumerate(zip(before, after, strict=True)):
-                yield from _differences(f"{place}.{number}", old, new)
+                yield from _differences((*place, str(number)), old, new)
         case _ if before != after:
             yield place, f"{_short(before)} → {_short(after)}"
 
@@ -99,36 +82,63 @@ def _short(value: Json) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
-def _recipe_name(stage: str, place: str) -> str:
-    for beginning, part, name in _NAMES:
-        if stage.startswith(beginning) and (place == part or place.startswith(f"{part}.")):
-            return name + place.removeprefix(part)
-    return place
+def recipe_name(place: tuple[str, ...]) -> str:
+    """Return where a setting of a stage stands in a recipe; nothing for texts, which their hashes tell."""
+    if place[:2] == ("judge", "settings"):
+        return ".".join(("judge", *place[2:]))
+    role = f"teachers.{place[2]}" if place[0] == "teachers" and len(place) > 2 else _ROLES.get(place[0])  # noqa: PLR2004 - lane, number
+    for number, part in enumerate(place):
+        if part in _TEXTS:
+            return ""
+        if role is not None and part in {"sampling", "asked"}:
+            rest = place[number + 1 :] if part == "asked" else place[number:]
+            return ".".join(("models", role, *rest))
+        if part in _NAMES:
+            return ".".join((_NAMES[part], *place[number + 1 :]))
+    if role is not None and len(place) == 1:
+        return f"models.{role}"
+    return ".".join(place)
 
 
-def request_part(settings: Any) -> Json:
-    """Return what of a stage's settings is in every request to its models; other settings only judge answers."""
-    rollout = settings["rollout"]
-    part: dict[str, Json] = {name: rollout[name] for name in ("seed", "dialect", "view")}
-    part["prompts"] = settings["prompts"]
-    part["model"] = settings.get("model")
-    return part
+_IN_REQUESTS = ("seed", "dialect", "view", "system", "user_template", "tools")
+_OF_MODEL = ("model", "sampling", "asked")
 
 
-SCREENS = ("blind", "max_blind_right", "judge_questions")
-"""Of the gates' settings: what stops a question beside the counts of its plain rollouts."""
+def _asks(stage: str, settings: Any) -> list[Any]:
+    """Return how the models of a stage are asked, in the arms that every question takes."""
+    match stage:
+        case "gate1":
+            return [settings["plain"]]
+        case "gate2":
+            return [settings["tools"], settings["fresh"]]
+        case _:
+            return [asks[0] for _, asks in sorted(settings["teachers"].items())]
+
+
+def request_part(stage: str, settings: Any) -> Json:
+    """Return what of a stage's settings is in every request to its models; other settings only judge answers.
+
+    Of teachers, which are told apart one by one, only what they are all told.
+    """
+    fields = _IN_REQUESTS if stage == "synthesize" else (*_IN_REQUESTS, *_OF_MODEL)
+    return [[ask[field] for field in fields] for ask in _asks(stage, settings)]
+
+
+def teachers_of(settings: Any) -> list[Json]:
+    """Return each teacher as requests tell it: its model and how it is sampled."""
+    return [[ask[field] for field in _OF_MODEL] for ask in settings["teachers"]["tools"]]
 
 
 def screens_alike(before: Any, after: Any) -> bool:
     """Return whether gate 1 stops questions for the same reasons, thresholds of its counts apart."""
-    same = all(before["settings"].get(name) == after["settings"].get(name) for name in SCREENS)
-    return same and all(before.get(name) == after.get(name) for name in ("stronger", "judge", "lanes"))
+    thresholds = all(before["gate"][name] == after["gate"][name] for name in ("max_blind_right", "judge_questions"))
+    return thresholds and all(before[name] == after[name] for name in ("blind", "stronger", "judge", "lanes"))
 
 
 def may_ask_more(stage: str, before: Any, after: Any) -> bool:
     """Return whether a change may lengthen conversations, or add some, although what was asked stays asked."""
-    names = ["limits", "sandbox", "search"] if stage != "gate1" else []
-    if any(before["rollout"][name] != after["rollout"][name] for name in names):
+    pairs = list(zip(_asks(stage, before), _asks(stage, after), strict=True)) if stage != "gate1" else []
+    if any(old[name] != new[name] for old, new in pairs for name in ("limits", "sandbox", "search")):
         return True
-    judged = ("teaching", "validators", "grader", "teachers", "gold", "judge")
-    return stage == "synthesize" and any(before.get(name) != after.get(name) for name in judged)
+    judged = ("synthesize", "validate_", "grader", "teachers", "gold", "judge")
+    return stage == "synthesize" and any(before[name] != after[name] for name in judged)

@@ -11,25 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from filters.gates.lanes import LaneSettings, easy_route
 from filters.gates.rules import GateSettings, gate1, gate2
 from flows.cost.asks import asks_of, expected_attempts
 from flows.cost.estimate import Expected, estimate, rows_of
 from flows.cost.measure import ASKING, Measures, Share, measure
-from flows.plan.changes import Made, changed_settings, made_stages, may_ask_more, request_part, screens_alike
+from flows.plan.changes import changed_settings, made_stages, may_ask_more, request_part, screens_alike, teachers_of
 from flows.recipe.inputs import Inputs, Job, find_inputs
 from flows.recipe.recipe import Recipe, SynthesisUse
-from flows.run.opening import open_stock
-from flows.stages.wiring import ORDER, declare
-from pipeline.engine.commits import read_manifest
+from flows.run.opening import open_resources
+from flows.stages.order import STAGES, declare
+from pipeline.engine.done import Finished
 from pipeline.engine.executor import Executor
-from pipeline.engine.stage import Stage
-from pipeline.records import ArmCount, GateCount, Record
+from pipeline.engine.stage import Declared
+from pipeline.records import ArmCount, GateCount
 from pipeline.store import Store
 from pipeline.store.ledger import query
-from pipeline.store.shards import read_records
 
 
 class Again(NamedTuple):
@@ -58,7 +57,7 @@ def diff(job: Job, run: Path) -> tuple[Again, ...]:
     """
     inputs = find_inputs(job)
     with Store(job.store) as store, Executor(1) as executor:
-        stages = declare(job.recipe, inputs, open_stock(job.recipe, inputs, store, executor))
+        stages = declare(job, inputs, open_resources(job.recipe, inputs, store, executor).revisions)
     made = made_stages(run)
     new_rows = len({row.id for row in inputs.rows} - _row_ids(run))
     return _Diff(job.recipe, inputs, stages, made, measure(run), run, new_rows).stages_again()
@@ -79,8 +78,8 @@ class _Records(NamedTuple):
 class _Diff:
     recipe: Recipe
     inputs: Inputs
-    stages: Mapping[str, Stage]
-    made: Mapping[str, Made]
+    stages: Mapping[str, Declared[Any, Any]]
+    made: Mapping[str, Finished]
     measures: Measures
     run: Path
     new_rows: int
@@ -88,7 +87,7 @@ class _Diff:
     def stages_again(self) -> tuple[Again, ...]:
         found: list[Again] = []
         upstream = ""
-        for name in ORDER:
+        for name in STAGES:
             why = self._why(name, upstream)
             if why and not upstream:
                 upstream = name
@@ -128,7 +127,7 @@ class _Diff:
             # What comes here may be another selection of the questions that reached gate 1, or of all rows.
             before = 1.0 if line.stage == "gate1" else self.measures.reach["gate1"]
             most = max(most, rows * before - (everyone - new) + more)
-        if may_ask_more(line.stage, made.settings, stage.settings):
+        if may_ask_more(line.stage, made.settings, stage.settings.identity()):
             most = max(most, everyone)
         return _Records(new + more, most)
 
@@ -137,31 +136,26 @@ class _Diff:
         if upstream not in {"gate1", "gate2"}:
             return False
         before: Any = self.made[upstream].settings
-        after: Any = self.stages[upstream].settings
-        same_model = self.stages[upstream].model == self.made[upstream].model
-        same_samples = _k(before) == _k(after) and not self._left_open()
+        after: Any = self.stages[upstream].settings.identity()
+        same_samples = before["gate"]["k"] == after["gate"]["k"] and not self._left_open()
         same_questions = upstream == "gate2" or screens_alike(before, after)
-        return same_model and same_samples and same_questions and request_part(before) == request_part(after)
+        return same_samples and same_questions and request_part(upstream, before) == request_part(upstream, after)
 
-    def _asks_anew(self, line: Expected, made: Made) -> bool:
-        stage = self.stages[line.stage]
+    def _asks_anew(self, line: Expected, made: Finished) -> bool:
         before: Any = made.settings
-        after: Any = stage.settings
-        if request_part(before) != request_part(after):
+        after: Any = self.stages[line.stage].settings.identity()
+        if request_part(line.stage, before) != request_part(line.stage, after):
             return True
         if line.model in {"judge", "stronger"}:
             return bool(before.get(line.model) != after.get(line.model))
-        if line.stage != "synthesize":
-            return stage.model.split(" ")[0] != made.model.split(" ")[0]
-        return self._known_teacher(int(line.model.removeprefix("teachers."))) is None
+        return line.stage == "synthesize" and self._known_teacher(int(line.model.removeprefix("teachers."))) is None
 
     def _known_teacher(self, number: int) -> int | None:
         """Return where a teacher stood in the run's recipe, None if it is new or another model or sampling."""
         if "synthesize" not in self.made:
             return None
-        after, before = self.stages["synthesize"], self.made["synthesize"]
-        mine = _teachers(after.settings, after.model)[number]
-        theirs = _teachers(before.settings, before.model)
+        mine = teachers_of(self.stages["synthesize"].settings.identity())[number]
+        theirs = teachers_of(self.made["synthesize"].settings)
         return theirs.index(mine) if mine in theirs else None
 
     def _measures_by_identity(self) -> Measures:
@@ -179,7 +173,7 @@ class _Diff:
                 accepted[f"teachers.{number}"] = self.measures.accepted[f"teachers.{was}"]
         return replace(self.measures, asked=tuple(asked), accepted=accepted)
 
-    def _more(self, line: Expected, made: Made) -> float:
+    def _more(self, line: Expected, made: Finished) -> float:
         """Return the questions, asked in full, that answers of the run tell will be asked besides."""
         before: Any = made.settings
         if line.stage == "synthesize":
@@ -192,11 +186,16 @@ class _Diff:
 
     def _more_arms(self, stage: str, before: Any) -> float:
         """Return how many rollouts a question gets besides, as a share of those that it got."""
-        old, new = GateSettings.model_validate(before["settings"]), self.recipe.gate
-        student = self.recipe.student.model_copy(update={"deploy_pixels": before.get("deploy_pixels")})
+        settings, student = self.recipe.gate, self.recipe.student.model_copy(update={"deploy_pixels": None})
+        old = {name: value for name, value in before["gate"].items() if name in GateSettings.model_fields}
+        if stage == "gate1":
+            budgets = tuple(ask["view"]["max_pixels"] for ask in before["pixels"])
+            old |= {"blind": before["blind"] is not None, "sweep": budgets}
         # What early stopping leaves out is counted from the run's own answers.
-        then = self.recipe.model_copy(update={"gate": old.model_copy(update={"early_stop": False}), "student": student})
-        now = self.recipe.model_copy(update={"gate": new.model_copy(update={"early_stop": False})})
+        whole = {"early_stop": False}
+        before_gate, now_gate = settings.model_copy(update={**old, **whole}), settings.model_copy(update=whole)
+        then = self.recipe.model_copy(update={"gate": before_gate, "student": student})
+        now = self.recipe.model_copy(update={"gate": now_gate})
         asked, wanted = (
             sum(ask.rollouts for ask in asks_of(stage, recipe, self.measures.hard, 1)) for recipe in (then, now)
         )
@@ -214,7 +213,7 @@ class _Diff:
         if "gate1" not in self.made:
             return 0.0
         before: Any = self.made["gate1"].settings
-        old = LaneSettings.model_validate(before["lanes"]["settings"])
+        old = LaneSettings.restored(before["lanes"])
         easy = [
             count.question_id for count in self._counts("gate1") if gate1(count, self.recipe.gate).reason == "too_easy"
         ]
@@ -262,24 +261,23 @@ class _Diff:
         return gate2(count, self.recipe.gate, fresh).route
 
     def _fresh(self) -> Mapping[str, ArmCount]:
-        made = self.made["gate2"]
-        arms = _read(self.run, "gate2", made.fingerprint, "arms", ArmCount)
+        arms = self.made["gate2"].records("arms", ArmCount)
         return {arm.question_id: arm for arm in arms if arm.arm == "fresh"}
 
     def _more_attempts(self, line: Expected, before: Any) -> float:
         """Return the questions' worth of attempts that other teachers, or another number to accept, add."""
-        after: Any = self.stages["synthesize"].settings
-        if all(before[name] == after[name] for name in ("teaching", "teachers")):
+        after: Any = self.stages["synthesize"].settings.identity()
+        if all(before[name] == after[name] for name in ("synthesize", "teachers")):
             return 0.0
         number = int(line.model.removeprefix("teachers."))
         old = self._known_teacher(number)
         if old is None:
             return 0.0
         named = self.measures.accepted
-        then = [named.get(f"teachers.{place}", Share(0, 0)).value for place in range(len(before["teachers"]))]
+        then = [named.get(f"teachers.{place}", Share(0, 0)).value for place in range(len(teachers_of(before)))]
         mine = self._measures_by_identity().accepted
-        now = [mine.get(f"teachers.{place}", Share(0, 0)).value for place in range(len(after["teachers"]))]
-        asked = expected_attempts(SynthesisUse.model_validate(before["teaching"]), then)[old]
+        now = [mine.get(f"teachers.{place}", Share(0, 0)).value for place in range(len(teachers_of(after)))]
+        asked = expected_attempts(SynthesisUse.restored(before["synthesize"]), then)[old]
         wanted = expected_attempts(self.recipe.synthesize, now)[number]
         return max(0.0, wanted / asked - 1) * self.measures.reached.get("synthesize", 0) if asked else 0.0
 
@@ -289,7 +287,7 @@ class _Diff:
     def _counts(self, stage: str) -> Sequence[GateCount]:
         if stage not in self.made:
             return ()
-        return _read(self.run, stage, self.made[stage].fingerprint, "counts", GateCount)
+        return tuple(self.made[stage].records("counts", GateCount))
 
 
 def _free(name: str, why: str) -> Again:
@@ -310,24 +308,3 @@ def _paid(line: Expected, why: str, records: _Records, everyone: float) -> Again
         completion_tokens=round(line.completion_tokens * share),
         cost=None if line.cost is None else round(line.cost * share, 4),
     )
-
-
-def _k(settings: Any) -> int:
-    return int(settings["settings"]["k"])
-
-
-def _teachers(settings: Any, model: str) -> list[tuple[str, Any]]:
-    """Return revision and role of each teacher; a stage's `model` is their revisions, joined by spaces."""
-    revisions = model.split(" ")
-    if len(revisions) != len(settings["teachers"]):  # a name with a space in it: none is told from another then
-        revisions = [model] * len(settings["teachers"])
-    return list(zip(revisions, settings["teachers"], strict=True))
-
-
-R = TypeVar("R", bound=Record)
-
-
-def _read(run: Path, stage: str, fingerprint: str, table: str, kind: type[R]) -> Sequence[R]:
-    manifest = read_manifest(run / "stages" / stage / fingerprint[:16])
-    paths = () if manifest is None else manifest.paths(table)
-    return [record for path in paths for record in read_records(path, kind)]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from filters.answers.votes import JudgeSettings
 from filters.dedup.clusters import DedupSettings
@@ -23,9 +23,9 @@ from filters.screen.questions import QuestionSettings
 from filters.selection.choose import SelectionSettings
 from filters.validate.long_cot import LongCotSettings
 from filters.validate.rules import ValidatorSettings
-from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_by_api, role_identity
+from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_by_api
 from pipeline.dialects import DialectName, by_name
-from pipeline.identity import digest
+from pipeline.identity import Identity, Place, digest
 from pipeline.rollout.loop import Limits
 from pipeline.students.family import FAMILIES, Student
 
@@ -36,11 +36,7 @@ StageName = Literal[
 ]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DemoSize(_Part):
+class DemoSize(Identity):
     """How much of the demo corpus to generate."""
 
     questions: int = Field(default=100, ge=20)
@@ -50,7 +46,7 @@ class DemoSize(_Part):
     """Share of regular questions whose stored answer is swapped for another's: to measure what finds them."""
 
 
-class SourceUse(_Part):
+class SourceUse(Identity):
     """One source of questions."""
 
     source: str
@@ -59,7 +55,7 @@ class SourceUse(_Part):
     """For the source `demo` only."""
 
 
-class SearchUse(_Part):
+class SearchUse(Identity):
     """Where the search tools look."""
 
     kind: Literal["local"] = "local"
@@ -68,7 +64,7 @@ class SearchUse(_Part):
     path as there."""
 
 
-class Models(_Part):
+class Models(Identity):
     """Who answers."""
 
     base: Role
@@ -81,7 +77,7 @@ class Models(_Part):
     @model_validator(mode="after")
     def _teachers_differ(self) -> Self:
         """Refuse the same teacher twice: equal requests have equal answers, so it would add nothing."""
-        identities = [digest(role_identity(teacher)) for teacher in self.teachers]
+        identities = [digest(teacher.identity()) for teacher in self.teachers]
         twice = [number for number, identity in enumerate(identities) if identity in identities[:number]]
         if twice:
             raise ValueError(f"teachers.{twice[0]} is the same model under the same sampling as one before it")
@@ -89,7 +85,7 @@ class Models(_Part):
 
     @model_validator(mode="after")
     def _stronger_differs(self) -> Self:
-        if self.stronger is not None and role_identity(self.stronger) == role_identity(self.base):
+        if self.stronger is not None and self.stronger.identity() == self.base.identity():
             raise ValueError("stronger is the base model itself; name another, or remove it")
         return self
 
@@ -107,7 +103,7 @@ class Models(_Part):
         return {**named, **{name: role for name, role in extra.items() if role is not None}}
 
 
-class PromptUse(_Part):
+class PromptUse(Identity):
     """Prompts by role; a path replaces the guidance that comes with the set."""
 
     name: str | None = None
@@ -116,20 +112,7 @@ class PromptUse(_Part):
     """A text file; relative paths start at the recipe."""
 
 
-class RolloutUse(_Part):
-    """Limits of every rollout."""
-
-    max_turns: int = Field(default=9, ge=1)
-    max_completion_tokens: int = Field(default=16_384, ge=1)
-    max_seconds: float = Field(default=1_800.0, gt=0)
-
-    @property
-    def limits(self) -> Limits:
-        """Return the limits for `pipeline.rollout.loop`."""
-        return Limits(self.max_turns, self.max_completion_tokens, self.max_seconds)
-
-
-class SynthesisUse(_Part):
+class SynthesisUse(Identity):
     """How teachers are asked."""
 
     attempts: int = Field(default=4, ge=1)
@@ -144,7 +127,7 @@ class SynthesisUse(_Part):
     """One per teacher, under `policy: weighted`; empty: all equal."""
 
 
-class ExportUse(_Part):
+class ExportUse(Identity):
     """Which formats are written for each shard."""
 
     sft: tuple[Literal["llamafactory", "huggingface"], ...] = ("llamafactory", "huggingface")
@@ -152,7 +135,7 @@ class ExportUse(_Part):
     """None: every format that can be trained on in the dialect; the environment `deepeyesv2` acts in its own only."""
 
 
-class SandboxUse(_Part):
+class SandboxUse(Identity):
     """The service that sandbox sessions run on, in place of this machine: `coldforge sandbox serve` starts one."""
 
     url: str
@@ -161,7 +144,7 @@ class SandboxUse(_Part):
     """Name of the environment variable with the service's token; never the token."""
 
 
-class Runtime(_Part):
+class Runtime(Identity):
     """Where and how fast; never part of an identity."""
 
     workers: int | None = Field(default=None, ge=1)
@@ -178,10 +161,10 @@ class Runtime(_Part):
     """Records of a stage before its share means anything: at 200 its standard error is below 4 points."""
 
 
-class Recipe(_Part):
+class Recipe(Identity):
     """A curation run."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: Place[str] = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     seed: int = 0
     sources: tuple[SourceUse, ...] = Field(min_length=1)
     benchmarks: tuple[str, ...] = ()
@@ -190,10 +173,10 @@ class Recipe(_Part):
     models: Models
     dialect: DialectName = "deepeyesv2"
     """How models write their calls, and the student will."""
-    prompts: PromptUse = PromptUse()
+    prompts: Place[PromptUse] = PromptUse()
     search: SearchUse | None = None
     """None: there is no search, and models are told that nothing was found."""
-    rollout: RolloutUse = RolloutUse()
+    rollout: Limits = Limits()
     images: ImageSettings = ImageSettings()
     questions: QuestionSettings = QuestionSettings()
     dedup: DedupSettings = DedupSettings()
@@ -207,7 +190,7 @@ class Recipe(_Part):
     validate_: ValidatorSettings = Field(default=ValidatorSettings(), alias="validate")
     select: SelectionSettings = SelectionSettings()
     export: ExportUse = ExportUse()
-    runtime: Runtime = Runtime()
+    runtime: Place[Runtime] = Runtime()
 
     @model_validator(mode="after")
     def _weights_match_teachers(self) -> Self:
@@ -284,13 +267,9 @@ class Recipe(_Part):
             return self.export.rl
         return ("huggingface", "deepeyesv2", "verl") if self.dialect == "deepeyesv2" else ("huggingface", "verl")
 
-    def identity(self, prompts: Mapping[str, str]) -> str:
-        """Return the sha256 of what the run is asked to do, without where and how fast.
+    def sha256(self, prompts: Mapping[str, str]) -> str:
+        """Return the identity of what the run is asked to do, without where, how fast and under which name.
 
         `prompts` are the hashes of the prompt texts: a path says nothing about what is in the file.
         """
-        content = self.model_dump(mode="json", by_alias=True, exclude={"name", "runtime", "prompts"})
-        content["prompts"] = dict(prompts)
-        content["student"] = self.student.facts()
-        content["models"] = {name: role_identity(role) for name, role in self.models.roles().items()}
-        return digest(content)
+        return digest({**self.identity(), "prompts": dict(prompts)})

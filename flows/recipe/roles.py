@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from pipeline.identity import Json
+from pipeline.identity import Identity, Place
 from pipeline.models.chat import Sampling
 from pipeline.models.local.launch import Serve
 from pipeline.models.providers.hosted import PROVIDERS
@@ -16,11 +16,7 @@ from pipeline.models.providers.turns import Profile, Thinking
 from pipeline.models.samples import Budget, Price
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PriceUse(_Part):
+class PriceUse(Identity):
     """Of a model, per million tokens, in whatever currency `runtime.budget.max_cost` is in."""
 
     prompt: float = Field(ge=0)
@@ -37,7 +33,7 @@ class PriceUse(_Part):
         return Price(self.prompt * share, cached * share, self.completion * share)
 
 
-class BudgetUse(_Part):
+class BudgetUse(Identity):
     """Limits of a run, over all its invocations; at each, the calls in flight are still paid for."""
 
     max_cost: float | None = Field(default=None, gt=0)
@@ -53,7 +49,7 @@ class BudgetUse(_Part):
         return Budget(self.max_cost, self.max_tokens, self.max_calls)
 
 
-class ProfileUse(_Part):
+class ProfileUse(Identity):
     """What a model takes where it differs from what its provider's models take by now."""
 
     max_images: int | None = Field(default=None, ge=1)
@@ -68,7 +64,7 @@ class ProfileUse(_Part):
     """Room for thought in each message, beside `sampling.max_tokens`."""
 
 
-class BatchUse(_Part):
+class BatchUse(Identity):
     """Ask by the provider's batch API: half the price, answers within a day. Never part of an identity."""
 
     max_wait_seconds: float = Field(default=60.0, gt=0)
@@ -77,28 +73,28 @@ class BatchUse(_Part):
     """Per wave. `runtime.rollouts` bounds it too: only a conversation in flight asks for anything."""
 
 
-class HostedRole(_Part):
+class HostedRole(Identity):
     """A model of Anthropic or Gemini."""
 
     backend: Literal["anthropic", "gemini"]
     model: str
     """As the provider calls it; a dated name stays the same model."""
-    api_key_env: str | None = None
+    api_key_env: Place[str | None] = None
     """Name of the environment variable with the key, never the key; None: the provider's usual one."""
-    base_url: str | None = None
+    base_url: Place[str | None] = None
     """Of a gateway that speaks the provider's protocol; not identity."""
     thinking: Thinking = "minimal"
-    in_flight: int = Field(default=32, ge=1)
-    rpm: int | None = Field(default=None, ge=1)
-    tpm: int | None = Field(default=None, ge=1)
+    in_flight: Place[int] = Field(default=32, ge=1)
+    rpm: Place[int | None] = Field(default=None, ge=1)
+    tpm: Place[int | None] = Field(default=None, ge=1)
     """Requests and tokens per minute of the account; None: no limit but the provider's own."""
     tools_api: Literal["text", "native"] = "text"
     """How tools are called: in the text that the model writes, or by the API, where the dialect can."""
     sampling: Sampling = Sampling()
     profile: ProfileUse = ProfileUse()
-    batch: BatchUse | None = None
+    batch: Place[BatchUse | None] = None
     """None: every request on its own, answered at once."""
-    price: PriceUse | None = None
+    price: Place[PriceUse | None] = None
     """Before the discount of batches; None: not known."""
 
     @model_validator(mode="after")
@@ -123,18 +119,18 @@ class HostedRole(_Part):
         return self.api_key_env or {"anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}[self.backend]
 
 
-class OfflineRole(_Part):
+class OfflineRole(Identity):
     """A model in vLLM's offline engine, which a stage starts when it needs it and stops afterwards."""
 
     backend: Literal["vllm_offline"]
     model: str
     """Identity of the weights, such as `Qwen/Qwen2.5-VL-7B-Instruct@cc594898`; decides what is paid again."""
-    family: str = ""
+    family: Place[str] = ""
     """Of the model, where its name does not begin with it."""
-    serve: Serve
-    in_flight: int = Field(default=256, ge=1)
+    serve: Place[Serve]
+    in_flight: Place[int] = Field(default=256, ge=1)
     """Requests handed over at once; the engine batches what fits and queues the rest."""
-    price: PriceUse | None = None
+    price: Place[PriceUse | None] = None
     """None: nothing."""
     tools_api: Literal["text"] = "text"
     """The engine has no API for calls; they are in the text that the model writes."""
@@ -147,7 +143,7 @@ class OfflineRole(_Part):
         return self
 
 
-class ReaderRole(_Part):
+class ReaderRole(Identity):
     """The embedded vision model."""
 
     backend: Literal["reader"]
@@ -155,40 +151,40 @@ class ReaderRole(_Part):
     sampling: Sampling = Sampling()
 
 
-class ServerRole(_Part):
+class ServerRole(Identity):
     """A model behind a server of the OpenAI protocol, such as vLLM."""
 
     backend: Literal["openai"]
     model: str
     """Identity of the weights, such as `Qwen/Qwen2.5-VL-7B-Instruct@cc594898`; decides what is paid again."""
-    family: str = ""
+    family: Place[str] = ""
     """Of the model, where its name does not begin with it; see `family_of`."""
-    served_name: str = ""
-    base_url: str | tuple[str, ...] = ()
+    served_name: Place[str] = ""
+    base_url: Place[str | tuple[str, ...]] = ()
     """Such as `http://127.0.0.1:8000/v1`, or a list of them that serve the same; not identity."""
-    serve: Serve | None = None
+    serve: Place[Serve | None] = None
     """In place of both: vLLM is started when a stage needs the model, and stopped afterwards; not identity."""
-    api_key_env: str | None = None
+    api_key_env: Place[str | None] = None
     """Name of the environment variable with the key; never the key."""
-    in_flight: int = Field(default=64, ge=1)
+    in_flight: Place[int] = Field(default=64, ge=1)
     """Requests open at once, over all URLs."""
-    rpm: int | None = Field(default=None, ge=1)
+    rpm: Place[int | None] = Field(default=None, ge=1)
     """Requests per minute that the service allows."""
-    tpm: int | None = Field(default=None, ge=1)
+    tpm: Place[int | None] = Field(default=None, ge=1)
     """Tokens per minute that the service allows."""
-    timeout_seconds: float = Field(default=600.0, gt=0)
+    timeout_seconds: Place[float] = Field(default=600.0, gt=0)
     """For one try of one answer."""
-    patience_seconds: float = Field(default=300.0, ge=0)
+    patience_seconds: Place[float] = Field(default=300.0, ge=0)
     """How long servers may be down, or a request keep failing, before the run stops."""
-    fingerprint: Literal["strict", "ignore"] = "strict"
+    fingerprint: Place[Literal["strict", "ignore"]] = "strict"
     """Whether another `system_fingerprint` is another model version, which stops a run; `ignore` for services that
     run several configurations at once, as OpenAI's does."""
-    price: PriceUse | None = None
+    price: Place[PriceUse | None] = None
     """None: nothing, such as for a server of one's own."""
     tools_api: Literal["text", "native"] = "text"
     """How tools are called: in the text that the model writes, or by the API, where the dialect can."""
     sampling: Sampling = Sampling()
-    batch: BatchUse | None = None
+    batch: Place[BatchUse | None] = None
     """None: every request on its own. Batches are OpenAI's, and of services that copy its API; vLLM has none."""
 
     @model_validator(mode="after")
@@ -209,16 +205,6 @@ Role = Annotated[ReaderRole | ServerRole | OfflineRole | HostedRole, Field(discr
 def calls_by_api(role: Role) -> bool:
     """Return whether a model is given its tools as structure and not in the system text."""
     return not isinstance(role, ReaderRole) and role.tools_api == "native"
-
-
-def role_identity(role: Role) -> Json:
-    """Return a role without its address."""
-    runtime = {
-        *("served_name", "base_url", "serve", "api_key_env", "in_flight", "batch"),
-        *("family", "rpm", "tpm", "timeout_seconds", "patience_seconds", "fingerprint", "price"),
-    }
-    content: Json = role.model_dump(mode="json", exclude=runtime)
-    return content
 
 
 def family_of(role: Role) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from flows.report.tables import Table, query_table
-from pipeline.engine.commits import Manifest, read_manifest
+from pipeline.engine.done import Finished, read_finished
 from pipeline.engine.units import Range
 from pipeline.errors import UsageError
 from pipeline.records import Question, Record, Trajectory
@@ -77,10 +78,10 @@ def find(run: Path, prefix: str) -> Found:
     raise UsageError(f"no question or trajectory of {run} has the id {prefix}; nearest:\n{_listed(near)}")
 
 
-def finished_stages(run: Path) -> Mapping[str, Manifest]:
+def finished_stages(run: Path) -> Mapping[str, Finished]:
     """Return the stages that the run's ledger was built from, by name."""
     rows = query_table(run, "SELECT stage, fingerprint FROM stages ORDER BY position").rows
-    read = ((str(stage), read_manifest(run / "stages" / str(stage) / str(key)[:16])) for stage, key in rows)
+    read = ((str(stage), read_finished(run / "stages" / str(stage) / str(key)[:16])) for stage, key in rows)
     return {stage: manifest for stage, manifest in read if manifest is not None}
 
 
@@ -109,26 +110,26 @@ def read_life(run: Path, found: Found) -> Life:
     return Life(question.root_id, ingested, _first(stages, "screen", key))
 
 
-def _question(stages: Mapping[str, Manifest], identity: str) -> Question | None:
+def _question(stages: Mapping[str, Finished], identity: str) -> Question | None:
     return _first(stages, "screen", {"id": identity}) or _first(stages, "ingest", {"id": identity})
 
 
-def _row_question(stages: Mapping[str, Manifest], row: str) -> Question | None:
+def _row_question(stages: Mapping[str, Finished], row: str) -> Question | None:
     """Return the question made of a source row: it is in the row's own part of ingest."""
     stage = stages.get("ingest")
     if stage is None:
         return None
     total = len(stage.parts)
-    own = stage._replace(parts=tuple(part for part in stage.parts if part.range == Range.of(row, total)))
+    own = replace(stage, parts=tuple(part for part in stage.parts if part.range == Range.of(row, total)))
     return next((question for question in _read(own, "questions", Question, {}) if question.root_id == row), None)
 
 
-def _first(stages: Mapping[str, Manifest], stage: str, key: Mapping[str, str]) -> Question | None:
+def _first(stages: Mapping[str, Finished], stage: str, key: Mapping[str, str]) -> Question | None:
     manifest = stages.get(stage)
     return next(iter(_read(manifest, "questions", Question, key)), None) if manifest is not None else None
 
 
-def _read(stage: Manifest, table: str, kind: type[R], key: Mapping[str, str]) -> list[R]:
+def _read(stage: Finished, table: str, kind: type[R], key: Mapping[str, str]) -> list[R]:
     """Return the records of one table whose fields equal `key`; Arrow filters, so few rows become records."""
     import pyarrow.parquet as pq
 

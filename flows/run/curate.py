@@ -6,25 +6,26 @@ import fcntl
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from flows.asking.resources import Resources
+from flows.cost.estimate import estimate, rows_of
 from flows.recipe.inputs import Job, find_inputs
 from flows.recipe.recipe import Runtime
 from flows.run.journal import Journal
-from flows.run.opening import open_stock
+from flows.run.opening import open_resources
 from flows.run.progress import Progress
 from flows.runners.local import local
-from flows.stages import decontaminate, dedup, gate, ingest, publish, screen, selection, synthesize, validate
-from flows.stages.curation import Curation, Work
-from flows.stages.wiring import GROUPS, ORDER, declare
-from pipeline.engine.commits import StageResult, load_stage
+from flows.stages.order import GROUPS, announce, declare, work_unit
+from pipeline.engine.commits import find_finished
+from pipeline.engine.done import Done, Finished, write_rows
 from pipeline.engine.executor import Executor
-from pipeline.engine.running import run_stage
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import Runner, UnitResult, unit_count
+from pipeline.engine.running import reused_units, run_stage, run_unit
+from pipeline.engine.stage import Declared
+from pipeline.engine.units import Range, Reader, Runner, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import InfrastructureError, LimitError, UsageError
 from pipeline.models.samples import Spent
 from pipeline.processes import cores, tree_cpu_seconds
@@ -32,33 +33,38 @@ from pipeline.store import Store
 from pipeline.store.calls import CallCounts
 from pipeline.store.ledger import Shard, StageCost
 
-__all__ = ["Job", "RunSummary", "curate", "open_curation", "run_groups"]
-
-WORK: Mapping[str, Callable[[Curation, Stage], Work]] = {
-    "ingest": ingest.work,
-    "screen": screen.work,
-    "dedup": dedup.work,
-    "decontaminate": decontaminate.work,
-    "gate1": gate.gate1_work,
-    "gate2": gate.gate2_work,
-    "synthesize": synthesize.work,
-    "validate": validate.work,
-    "select": selection.work,
-    "publish": publish.work,
-}
-
 
 @dataclass(frozen=True)
 class RunSummary:
     """What one invocation did."""
 
     run: Path
-    stages: tuple[StageResult, ...]
+    stages: tuple[Finished, ...]
     shards: tuple[Shard, ...]
     seconds: float
     calls: CallCounts
     spent: Spent
     """What the model calls cost."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One invocation: what stages are run with, and what is done so far. No stage sees it."""
+
+    job: Job
+    resources: Resources
+    executor: Executor
+    declared: Mapping[str, Declared[Any, Any]]
+    progress: Progress
+    journal: Journal
+    runner: Runner
+    finished: dict[str, Finished] = field(default_factory=dict)
+    """Stages by name, in order."""
+
+    @property
+    def done(self) -> Done:
+        """Return what the next stage reads."""
+        return Done(self.job.out, dict(self.finished))
 
 
 def curate(job: Job, progress: Progress, runner: Runner = local) -> RunSummary:
@@ -68,86 +74,107 @@ def curate(job: Job, progress: Progress, runner: Runner = local) -> RunSummary:
         UsageError: the recipe or something it names is wrong; nothing was done.
         InfrastructureError: something failed that may work when `run` is called again.
     """
-    with open_curation(job, progress, runner) as curation:
-        return run_groups(curation, tuple(GROUPS))
+    with open_run(job, progress, runner) as run:
+        return run_groups(run, tuple(GROUPS))
 
 
 @contextmanager
-def open_curation(job: Job, progress: Progress, runner: Runner) -> Iterator[Curation]:
+def open_run(job: Job, progress: Progress, runner: Runner) -> Iterator[Run]:
     """Check the recipe's references, lock the run directory and open models and tools."""
     inputs = find_inputs(job)
     workers = job.recipe.runtime.workers or cores()
     with Store(job.store) as store, Executor(workers) as executor:
-        stock = open_stock(job.recipe, inputs, store, executor)
-        executor.wait(stock.check())
+        resources = open_resources(job.recipe, inputs, store, executor)
+        executor.wait(resources.check())
         with _locked(job.out):
-            stages = declare(job.recipe, inputs, stock)
-            journal = Journal.begin(job, inputs, stock)
-            yield Curation(job, inputs, store, executor, stock, stages, progress, journal, runner)
+            declared = declare(job, inputs, resources.revisions)
+            expected = estimate(job.recipe, inputs.prompts, rows_of(inputs))
+            journal = Journal.begin(job, inputs, resources, [line._asdict() for line in expected])
+            write_rows(job.out, inputs.rows)
+            yield Run(job, resources, executor, declared, progress, journal, runner)
 
 
-def run_groups(curation: Curation, groups: Sequence[str]) -> RunSummary:
+def run_groups(run: Run, groups: Sequence[str]) -> RunSummary:
     """Run some groups of stages, in order; the groups before them must have finished in this run directory.
 
     Raises:
-        UsageError: a group before them has not finished.
+        UsageError: a group before them has not finished on the rows and the stages that there are now.
     """
-    began, before = monotonic(), curation.stock.meter.spent
+    began, before = monotonic(), run.resources.meter.spent
     first = tuple(GROUPS).index(groups[0])
     for name in (stage for group in tuple(GROUPS)[:first] for stage in GROUPS[group]):
-        curation.done[name] = _load(curation, name)
+        run.finished[name] = _found(run, name)
     try:
         for name in (stage for group in groups for stage in GROUPS[group]):
-            curation.done[name] = _run(curation, name)
+            run.finished[name] = _run(run, name)
     finally:
         # Also after a failure: what was committed can be looked at.
-        curation.journal.write_ledger(list(curation.done.values()))
+        run.journal.write_ledger(list(run.finished.values()))
     return RunSummary(
-        run=curation.job.out,
-        stages=tuple(curation.done.values()),
-        shards=tuple(curation.journal.shards()),
+        run=run.job.out,
+        stages=tuple(run.finished.values()),
+        shards=tuple(run.journal.shards()),
         seconds=monotonic() - began,
-        calls=curation.store.calls.counts,
-        spent=curation.stock.meter.spent.since(before),
+        calls=run.resources.store.calls.counts,
+        spent=run.resources.meter.spent.since(before),
     )
 
 
-def _load(curation: Curation, name: str) -> StageResult:
-    result = load_stage(curation.stages[name], curation.job.out)
-    if result is None:
+def _found(run: Run, name: str) -> Finished:
+    finished = find_finished(run.declared[name], run.done)
+    if finished is None:
         group = next(group for group, stages in GROUPS.items() if name in stages)
-        raise UsageError(f"{curation.job.out}: stage {name} has not finished for this recipe; run `{group}` first")
-    return result
+        raise UsageError(
+            f"{run.job.out}: stage {name} has not finished for this recipe and these rows; run `{group}` first"
+        )
+    return finished
 
 
-def _run(curation: Curation, name: str) -> StageResult:
-    stage = curation.stages[name]
-    curation.executor.wait(curation.stock.stop_unasked(name))
-    work = WORK[name](curation, stage)
-    total = unit_count(work.expected) if name == ORDER[0] else len(curation.done[ORDER[0]].parts)
-    began, before, units = monotonic(), _Used.until_now(curation), list[UnitResult]()
-    curation.progress.stage_started(name, 1 if stage.kind == "global" else total, work.expected)
+def _run(run: Run, name: str) -> Finished:
+    declared, done = run.declared[name], run.done
+    run.executor.wait(run.resources.stop_unasked(declared.stage.asks))
+    reader = declared.stage.read(done, declared.settings)
+    began, before, units = monotonic(), _Used.until_now(run), list[UnitResult]()
+    run.progress.stage_started(name, 1 if declared.stage.kind == "global" else done.units, reader.expected)
 
     def on_unit(unit: UnitResult) -> None:
         units.append(unit)
-        curation.progress.unit_done(name, unit)
-        _stop_losses(name, units, curation.job.recipe.runtime)
+        run.progress.unit_done(name, unit)
+        _stop_losses(name, units, run.job.recipe.runtime)
 
+    reused = {unit.part.range: unit for unit in reused_units(declared, done)}
     try:
         result = run_stage(
-            stage,
-            curation.job.out,
-            lambda span: work.unit(span, total),
-            units=total,
-            expected=work.expected,
-            runner=curation.runner,
+            declared,
+            done,
+            reused.__getitem__ if reused else _unit_function(run, declared, reader),
+            expected=reader.expected,
+            runner=run.runner,
             on_unit=on_unit,
         )
     finally:
         # A stage that stopped has spent, too.
-        curation.journal.record(_cost(curation, name, units, monotonic() - began, before))
-    curation.progress.stage_done(name, result, monotonic() - began)
+        run.journal.record(_cost(run, name, units, monotonic() - began, before))
+    run.progress.stage_done(name, result, monotonic() - began)
     return result
+
+
+def _unit_function(run: Run, declared: Declared[Any, Any], reader: Reader) -> Callable[[Range], UnitResult]:
+    """Return what runs a unit of a stage: in a worker process that finds all it needs by name, or on the loop here."""
+    stage = declared.stage
+    if stage.resource == "cpu":
+        announce(declared, run.done, run.job.store)
+        return lambda span: run.executor.cpu(work_unit, run.job.out, stage.name, span)
+
+    def work(unit: UnitInput) -> UnitOutput:
+        return run.executor.wait(_awaited(stage.run(unit, declared.settings, run.resources)))
+
+    return lambda span: run_unit(declared, reader, span, work)
+
+
+async def _awaited(work: Any) -> UnitOutput:
+    output: UnitOutput = await work
+    return output
 
 
 def _stop_losses(name: str, units: Sequence[UnitResult], runtime: Runtime) -> None:
@@ -170,15 +197,15 @@ class _Used(NamedTuple):
     models: Spent
 
     @classmethod
-    def until_now(cls, curation: Curation) -> _Used:
-        return cls(tree_cpu_seconds(), curation.store.calls.counts.copy(), curation.stock.meter.spent)
+    def until_now(cls, run: Run) -> _Used:
+        return cls(tree_cpu_seconds(), run.resources.store.calls.counts.copy(), run.resources.meter.spent)
 
 
-def _cost(curation: Curation, name: str, units: Sequence[UnitResult], seconds: float, before: _Used) -> StageCost:
-    calls = curation.store.calls.counts.since(before.calls)
-    spent = curation.stock.meter.spent.since(before.models)
+def _cost(run: Run, name: str, units: Sequence[UnitResult], seconds: float, before: _Used) -> StageCost:
+    calls = run.resources.store.calls.counts.since(before.calls)
+    spent = run.resources.meter.spent.since(before.models)
     return StageCost(
-        invocation=curation.journal.invocation,
+        invocation=run.journal.invocation,
         stage=name,
         wall_seconds=round(seconds, 3),
         cpu_seconds=round(tree_cpu_seconds() - before.cpu_seconds, 3),

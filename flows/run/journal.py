@@ -14,15 +14,15 @@ from typing import Any
 
 import yaml
 
-from flows.asking.resources import Stock
-from flows.cost.estimate import estimate, rows_of
+from filters.gates.rules import GateSettings
+from flows.asking.resources import Resources
 from flows.recipe.inputs import Inputs, Job
-from pipeline.engine.commits import StageResult, read_manifest
+from pipeline.engine.done import Finished
 from pipeline.errors import UsageError
 from pipeline.identity import canonical_json, parse_json
-from pipeline.models.samples import Meter, Spent
+from pipeline.models.samples import Meter, Metered, Spent
 from pipeline.store.blobs import write_atomic
-from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
+from pipeline.store.ledger import GateFacts, RunFacts, Shard, StageCost, build_ledger
 
 
 @dataclass(frozen=True)
@@ -33,32 +33,34 @@ class Journal:
     invocation: int
     content: dict[str, Any]
     meter: Meter
+    gate: GateFacts
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Stages end on the caller's thread, the meter saves from the loop's."""
 
     @classmethod
-    def begin(cls, job: Job, inputs: Inputs, stock: Stock) -> Journal:
-        """Open the run's journal and add this invocation."""
+    def begin(cls, job: Job, inputs: Inputs, resources: Resources, expected: Sequence[Mapping[str, Any]]) -> Journal:
+        """Open the run's journal and add this invocation; `expected` is its estimate."""
         path = job.out / "run.json"
         known = parse_json(path.read_text()) if path.exists() else {"invocations": []}
-        before, meter = known["invocations"], stock.meter
+        before, meter = known["invocations"], resources.meter
+        revisions = resources.revisions
         meter.spent = Spent(**known.get("spent", {}))
         meter.versions.update(known.get("models", {}))
         _require_no_smaller_run(job, before)
         content = {
             "name": job.recipe.name,
-            "recipe": job.recipe.identity(inputs.prompts.hashes()),
+            "recipe": job.recipe.sha256(inputs.prompts.hashes()),
             "version": importlib.metadata.version("coldforge"),
             "environment": {
                 "python": platform.python_version(),
                 "machine": platform.machine(),
-                "sandbox": stock.world.python.pool.facts(),
-                "base": stock.base.revision,
-                "teachers": [teacher.revision for teacher in stock.teachers],
-                "stronger": stock.stronger.revision if stock.stronger is not None else None,
-                "judge": stock.judge.revision if stock.judge is not None else None,
-                "search": stock.world.search.revision,
-                "prices": _prices(stock),
+                "sandbox": resources.tools.python.pool.facts(),
+                "base": revisions.models["base"],
+                "teachers": [model for role, model in revisions.models.items() if role.startswith("teachers.")],
+                "stronger": revisions.models.get("stronger"),
+                "judge": revisions.models.get("judge"),
+                "search": revisions.search,
+                "prices": _prices(resources.models),
             },
             "invocations": [
                 *before,
@@ -66,14 +68,16 @@ class Journal:
                     "started": datetime.now(UTC).isoformat(timespec="seconds"),
                     "runner": job.runner,
                     "limit": job.limit,
-                    "estimate": [line._asdict() for line in estimate(job.recipe, inputs.prompts, rows_of(inputs))],
+                    "estimate": list(expected),
                     "stages": [],
                 },
             ],
         }
         recipe = yaml.safe_dump(job.recipe.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
         write_atomic(job.out / "recipe.yaml", recipe.encode())
-        journal = cls(job.out, len(before), content, meter)
+        journal = cls(
+            job.out, len(before), content, meter, gate_facts(job.recipe.gate, job.recipe.student.deploy_pixels)
+        )
         journal._write()
         meter.save = journal._write
         return journal
@@ -99,7 +103,7 @@ class Journal:
             )
         return found
 
-    def write_ledger(self, results: Sequence[StageResult]) -> None:
+    def write_ledger(self, stages: Sequence[Finished]) -> None:
         """Rebuild the ledger from the finished stages."""
         costs = [StageCost(**stage) for entry in self.content["invocations"] for stage in entry["stages"]]
         facts = RunFacts(
@@ -109,9 +113,9 @@ class Journal:
             environment=canonical_json(self.content["environment"]),
             costs=costs,
             shards=self.shards(),
+            gate=self.gate,
         )
-        manifests = [manifest for result in results if (manifest := read_manifest(result.directory)) is not None]
-        build_ledger(self.run, manifests, facts)
+        build_ledger(self.run, stages, facts)
 
     def _write(self) -> None:
         with self.lock:
@@ -121,12 +125,27 @@ class Journal:
             write_atomic(self.run / "run.json", (text + "\n").encode())
 
 
-def _prices(stock: Stock) -> list[dict[str, str | float]]:
+def gate_facts(gate: GateSettings, deploy_pixels: int | None) -> GateFacts:
+    """Return what the ledger tells of the gates' settings; a threshold left to its default is worked out."""
+    return GateFacts(
+        k=gate.k,
+        max_plain_right=gate.max_plain_right,
+        min_valid=gate.enough,
+        max_right_without_call=gate.max_right_without_call,
+        rule=gate.rule,
+        fresh_share=gate.fresh_share,
+        early_stop=gate.early_stop,
+        deploy_pixels=deploy_pixels,
+    )
+
+
+def _prices(models: Mapping[str, Metered]) -> list[dict[str, str | float]]:
     """Return what each model costs per million tokens: the ledger counts by it, and no record holds it."""
+    purposes = {"base": "gate", "stronger": "gate", "teachers": "synthesis"}
     by_model = {
-        ("gate", stock.base.revision): stock.base.price,
-        **({("gate", stock.stronger.revision): stock.stronger.price} if stock.stronger is not None else {}),
-        **{("synthesis", teacher.revision): teacher.price for teacher in stock.teachers},
+        (purposes[kind], model.revision): model.price
+        for role, model in models.items()
+        if (kind := role.partition(".")[0]) in purposes
     }
     # A price of nothing is none: a model of one's own.
     return [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from flows.asking.resources import Backend
 from flows.recipe.roles import BatchUse, HostedRole, OfflineRole, ReaderRole, Role, ServerRole
 from pipeline.demo.reader.model import Reader
 from pipeline.demo.reader.perceiver import Perceiver
@@ -15,7 +16,6 @@ from pipeline.models.batch.apis import AnthropicBatches, GeminiBatches, OpenAIBa
 from pipeline.models.batch.interface import BatchApi, SingleModel
 from pipeline.models.batch.open_waves import OpenWaves
 from pipeline.models.batch.waves import Batched
-from pipeline.models.chat import ChatModel
 from pipeline.models.limits import Limiter
 from pipeline.models.local.launch import OnDemand, Running, Serve
 from pipeline.models.local.offline import Engine, Offline, engine_on_demand
@@ -26,7 +26,7 @@ from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 
 
-def open_model(role: Role, store: Store, executor: Executor, perceiver: Perceiver, launches: Launches) -> ChatModel:
+def open_model(role: Role, store: Store, executor: Executor, perceiver: Perceiver, launches: Launches) -> Backend:
     """Return a role's model; nothing is sent and nothing heavy starts."""
     if isinstance(role, ReaderRole):
         return Reader(role.policy, perceiver)

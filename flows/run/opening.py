@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from flows.asking.resources import Stock
+from flows.asking.resources import Resources
 from flows.recipe.inputs import Inputs
 from flows.recipe.recipe import Recipe, Runtime
-from flows.recipe.roles import Role, family_of, role_price
+from flows.recipe.roles import role_price
 from flows.run.models import Launches, open_model
 from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.engine.executor import Executor
 from pipeline.models.samples import Meter, Metered
 from pipeline.models.views import Views
-from pipeline.rollout.loop import World
+from pipeline.rollout.loop import Tools
 from pipeline.sandbox import Sandbox
 from pipeline.store import Store
 from pipeline.tools.python import PythonTool
@@ -21,43 +21,34 @@ from pipeline.tools.search.hits import NoSearch, SearchProvider
 from pipeline.tools.search.local import LocalSearch
 
 
-def open_stock(recipe: Recipe, inputs: Inputs, store: Store, executor: Executor) -> Stock:
+def open_resources(recipe: Recipe, inputs: Inputs, store: Store, executor: Executor) -> Resources:
     """Open models and tools. Nothing heavy starts here: zygotes, recognisers and connections start when first used.
 
     Raises:
         UsageError, InfrastructureError, IsolationError: there is no sandbox, as `open_sandbox`.
     """
-    rule = recipe.student.view_rule
     pool, replay = _open_sandbox(recipe, executor), _open_sandbox(recipe, executor)
-    world = World(
+    tools = Tools(
         calls=store.calls,
         blobs=store.blobs,
-        views=Views(store.blobs, rule),
-        python=PythonTool(pool, store.calls, store.blobs, rule, recipe.seed),
+        views=Views(store.blobs),
+        python=PythonTool(pool, store.calls, store.blobs, recipe.student.view_rule, recipe.seed),
         search=_open_search(inputs, store),
     )
     perceiver = Perceiver(store.directory / "perceptions", store.blobs, executor.workers)
     executor.resources.callback(perceiver.close)
-    meter = Meter(recipe.runtime.budget.budget)
-    launches = Launches()
-
-    def metered(role: Role) -> Metered:
-        return Metered(open_model(role, store, executor, perceiver, launches), meter, role_price(role))
-
-    models = recipe.models
-    base, teachers = metered(models.base), tuple(metered(role) for role in models.teachers)
-    families = {base.revision: family_of(models.base)}
-    families |= {of.revision: family_of(role) for of, role in zip(teachers, models.teachers, strict=True)}
-    return Stock(
-        world=world,
-        base=base,
-        teachers=teachers,
-        stronger=metered(models.stronger) if models.stronger is not None else None,
-        judge=metered(models.judge) if models.judge is not None else None,
-        families=families,
+    meter, launches, roles = Meter(recipe.runtime.budget.budget), Launches(), recipe.models.roles()
+    backends = {name: open_model(role, store, executor, perceiver, launches) for name, role in roles.items()}
+    return Resources(
+        store=store,
+        tools=tools,
+        models={name: Metered(backends[name], meter, role_price(role)) for name, role in roles.items()},
+        backends=backends,
         meter=meter,
+        tokens=inputs.tokens,
         replay=replay,
         slots=asyncio.Semaphore(recipe.runtime.rollouts),
+        replays=asyncio.Semaphore(executor.workers),
     )
 
 

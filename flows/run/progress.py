@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the engine loads Arrow; whoever shows progress does not need it
-    from pipeline.engine.commits import StageResult
+    from pipeline.engine.done import Finished
     from pipeline.engine.units import UnitResult
 
 
@@ -20,7 +20,7 @@ class Progress(Protocol):
         """One unit of the stage is committed, now or by an earlier run."""
         ...
 
-    def stage_done(self, name: str, result: StageResult, seconds: float) -> None:
+    def stage_done(self, name: str, result: Finished, seconds: float) -> None:
         """The stage is finished; `seconds` is its wall time in this run."""
         ...
 
@@ -38,7 +38,7 @@ class SilentProgress:
     def unit_done(self, name: str, result: UnitResult) -> None:
         """Show nothing."""
 
-    def stage_done(self, name: str, result: StageResult, seconds: float) -> None:
+    def stage_done(self, name: str, result: Finished, seconds: float) -> None:
         """Show nothing."""
 
     def note(self, text: str) -> None:

@@ -3,62 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
+from filters.dedup.clusters import hashes_of
 from filters.dedup.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
 from filters.validate.long_cot import SOLUTION_FIELD, solution_of
-from flows.stages.common import decided
-from flows.stages.curation import Curation, Work, kept_ids, question_keys, run_in_worker
-from flows.stages.dedup import image_hashes
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
+from flows.asking.resources import Revisions
+from flows.recipe.inputs import Inputs, Job
+from flows.stages.outcomes import decided
+from flows.stages.reading import question_keys
+from pipeline.engine.done import Done
+from pipeline.engine.stage import Stage, StageSettings
+from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.identity import digest
-from pipeline.records import ImageFacts, Outcome, Question, QuestionKey, Record
+from pipeline.records import ImageFacts, Outcome, Question, QuestionKey, SolutionKey
+from pipeline.store import Store
 from pipeline.store.shards import read_columns
 
 
-class SolutionKey(Record):
-    """That a question brought a solution along, and which; the text is read where it is needed."""
+class DecontaminateSettings(StageSettings):
+    """What decontamination sees of a recipe."""
 
-    question_id: str
-    meta: str
-    """sha256 of `Question.meta`, which holds the solution: another one is new input."""
+    decontaminate: ContaminationSettings
+    benchmarks: tuple[Benchmark, ...]
+
+    @classmethod
+    def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> DecontaminateSettings:
+        """Return the settings of a run."""
+        del revisions
+        recipe = job.recipe
+        return cls(decontaminate=recipe.decontaminate, benchmarks=inputs.benchmarks)
 
 
-def work(curation: Curation, stage: Stage) -> Work:
-    """Compare what dedup kept with every benchmark of the recipe, in a worker process."""
-    screened, benchmarks = curation.done["screen"], curation.inputs.benchmarks
-    ids = kept_ids(curation.done["dedup"])
-    paths = screened.paths("questions") if benchmarks else []
-    run = partial(
-        decontaminate_unit, benchmarks=benchmarks, settings=curation.job.recipe.decontaminate, questions=paths
-    )
+def read(done: Done, settings: DecontaminateSettings) -> Reader:
+    """Hand over what dedup kept, with the hashes of its images and which solutions were brought along."""
+    ids = done.kept("dedup")
+    paths = tuple(done.paths("screen", "questions")) if settings.benchmarks else ()
 
-    def unit(span: Range, _: int) -> UnitResult:
-        facts = tuple(fact for fact in screened.read("facts", ImageFacts) if fact.question_id in ids)
+    def unit(_: Range) -> UnitInput:
+        facts = (fact for fact in done.records("screen", "facts", ImageFacts) if fact.question_id in ids)
         brought = (SolutionKey(question_id=name, meta=digest(meta)) for name, meta in metas(paths) if name in ids)
-        whole = UnitInput(tuple(question_keys(screened, ids)), (*facts, *brought))
-        return run_in_worker(curation, stage, span, whole, run)
+        return UnitInput(tuple(question_keys(done, ids)), (*facts, *brought), paths)
 
-    return Work(len(ids), unit)
+    return Reader(len(ids), unit)
 
 
-def decontaminate_unit(
-    unit: UnitInput, benchmarks: Sequence[Benchmark], settings: ContaminationSettings, questions: Sequence[Path] = ()
-) -> UnitOutput:
-    """Decide on every question; `questions` are the parts to read solutions from, for those that have a key."""
-    index, hashes = index_benchmarks(benchmarks, settings), image_hashes(unit)
+def run(unit: UnitInput, settings: DecontaminateSettings, store: Store) -> UnitOutput:
+    """Compare every question, and the solution that it may have brought, with every benchmark."""
+    del store
+    rule = settings.decontaminate
+    index = index_benchmarks(settings.benchmarks, rule)
+    hashes = hashes_of(record for record in unit.context if isinstance(record, ImageFacts))
     keys = {record.id: record for record in unit.records if isinstance(record, QuestionKey)}
     brought = {record.question_id for record in unit.context if isinstance(record, SolutionKey)}
 
     def outcome(key: QuestionKey, solution: str = "") -> Outcome:
         images = [hashes[image] for image in key.images]
-        decision = contaminated(key.id, key.text, images, index, settings, solution=solution)
-        return decided("decontaminate", key, [decision])
+        return decided("decontaminate", key, [contaminated(key.id, key.text, images, index, rule, solution=solution)])
 
     # Solutions may be a hundred times as long as questions, so only those of one part are in memory at once.
-    with_solution = (outcome(keys[name], solution_of(meta) or "") for name, meta in metas(questions) if name in brought)
+    with_solution = (
+        outcome(keys[name], solution_of(meta) or "") for name, meta in metas(unit.files) if name in brought
+    )
     without = (outcome(key) for key in keys.values() if key.id not in brought)
     return UnitOutput((*with_solution, *without), {})
 
@@ -71,3 +77,15 @@ def metas(questions: Sequence[Path]) -> Iterator[tuple[str, str]]:
         table = read_columns([path], Question, ["id", "meta"])
         told = table.filter(pc.match_substring(table["meta"], SOLUTION_FIELD))
         yield from zip(told["id"].to_pylist(), told["meta"].to_pylist(), strict=True)
+
+
+DECONTAMINATE: Stage[DecontaminateSettings, Store] = Stage(
+    name="decontaminate",
+    version=1,
+    kind="global",
+    resource="cpu",
+    settings=DecontaminateSettings,
+    read=read,
+    run=run,
+    tables={},
+)

@@ -1,172 +1,289 @@
 """Gates 1 and 2: k rollouts of the base model without tools, then k with tools for what stayed hard.
 
-Beside these main arms there are others (`flows.stages.arms`). Every rollout is kept, so that other thresholds
-need no model.
+Beside these main arms there are others: without images (`blind`), at other pixel budgets (`pixels`), by a stronger
+model (`stronger`), and without tools once more (`fresh`). Every rollout is kept, so that other thresholds need no
+model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+from filters.answers import chance as guessing
+from filters.answers import grader as answers
 from filters.answers.chance import chance
 from filters.answers.votes import question_decision
-from filters.gates.lanes import easy_route
-from filters.gates.rules import answerable_blind, easy_for_stronger, gate1, gate2, plain_count, tools_count, wanted
+from filters.gates.lanes import LaneSettings, easy_route
+from filters.gates.rules import (
+    PlainGate,
+    ToolsGate,
+    answerable_blind,
+    arm_count,
+    easy_for_stronger,
+    gate1,
+    gate2,
+    plain_count,
+    tools_count,
+    wanted,
+)
 from filters.validate.long_cot import has_solution
-from flows.stages.arms import (
-    Asking,
-    Gate,
-    Written,
-    ask,
-    ask_at_pixels,
-    ask_blind,
-    ask_fresh,
-    ask_stronger,
-    merged,
-    open_gate,
-)
-from flows.stages.common import decided, gather_all, kept, quarantined, rejected
-from flows.stages.curation import Curation, Work, kept_ids, questions_of
-from pipeline.engine.running import run_unit_async
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
+from flows.asking.ask import Asker, gate_ask, models_of
+from flows.asking.judge import Judge, JudgeAsk
+from flows.asking.resources import Resources, Revisions
+from flows.recipe.inputs import Inputs, Job
+from flows.stages.outcomes import Found, decided, gather_all, gathered, kept, quarantined, rejected
+from flows.stages.reading import questions_of
+from pipeline.engine.done import Done
+from pipeline.engine.stage import Stage, StageSettings
+from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.errors import RowError
-from pipeline.records import (
-    Decision,
-    GateCount,
-    Outcome,
-    Question,
-    Trajectory,
-)
+from pipeline.identity import Revision
+from pipeline.records import ArmCount, Decision, GateCount, JudgeVotes, Outcome, Question, Record, Trajectory
+from pipeline.rollout.loop import Ask
+
+TABLES: Mapping[str, type[Record]] = {
+    "counts": GateCount,
+    "trajectories": Trajectory,
+    "arms": ArmCount,
+    "votes": JudgeVotes,
+}
 
 
-def gate1_work(curation: Curation, stage: Stage) -> Work:
-    """Ask the base model without tools."""
-    ids = kept_ids(curation.done["decontaminate"])
-    gate = open_gate(curation)
+class Gate1Settings(StageSettings):
+    """What gate 1 sees of a recipe."""
 
-    def unit(span: Range, _: int) -> UnitResult:
-        mine = UnitInput(questions_of(curation.done["screen"], ids, span))
-        run = run_unit_async(stage, curation.job.out, span, mine, lambda given: gate1_unit(gate, given))
-        return curation.executor.wait(run)
+    gate: PlainGate
+    lanes: LaneSettings
+    plain: Ask
+    blind: Ask | None
+    pixels: tuple[Ask, ...]
+    """At other budgets than the student's."""
+    stronger: Ask | None
+    judge: JudgeAsk | None
+    grader: Revision[int] = answers.VERSION
+    chance: Revision[int] = guessing.VERSION
 
-    return Work(len(ids), unit)
+    @classmethod
+    def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> Gate1Settings:
+        """Return the settings of a run."""
+        recipe = job.recipe
+        prompts = inputs.prompts
+        stronger = recipe.models.stronger is not None
+        return cls(
+            gate=recipe.gate.plain,
+            lanes=recipe.lanes,
+            plain=gate_ask(recipe, prompts, revisions, "main", "plain"),
+            blind=gate_ask(recipe, prompts, revisions, "blind", "plain") if recipe.gate.blind else None,
+            pixels=tuple(
+                gate_ask(recipe, prompts, revisions, "pixels", "plain", pixels=pixels)
+                for pixels in recipe.other_budgets
+            ),
+            stronger=gate_ask(recipe, prompts, revisions, "stronger", "plain") if stronger else None,
+            judge=JudgeAsk.of(recipe, revisions.models.get("judge", "")),
+        )
+
+    @property
+    def model(self) -> str:
+        """Return the revisions of the models that attempt questions."""
+        return models_of([self.plain, *([self.stronger] if self.stronger is not None else [])])
 
 
-def gate2_work(curation: Curation, stage: Stage) -> Work:
-    """Ask the base model with tools about what it failed without."""
-    hard = curation.done["gate1"]
-    ids = kept_ids(hard, "next")
-    gate = open_gate(curation)
+class Gate2Settings(StageSettings):
+    """What gate 2 sees of a recipe."""
 
-    def unit(span: Range, _: int) -> UnitResult:
-        questions = questions_of(curation.done["screen"], ids, span)
-        counts = tuple(count for count in hard.read("counts", GateCount, span) if count.question_id in ids)
-        mine = UnitInput(questions, counts)
-        run = run_unit_async(stage, curation.job.out, span, mine, lambda given: gate2_unit(gate, given))
-        return curation.executor.wait(run)
+    gate: ToolsGate
+    tools: Ask
+    fresh: Ask
+    judge: JudgeAsk | None
+    grader: Revision[int] = answers.VERSION
+    chance: Revision[int] = guessing.VERSION
 
-    return Work(len(ids), unit)
+    @classmethod
+    def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> Gate2Settings:
+        """Return the settings of a run."""
+        recipe = job.recipe
+        return cls(
+            gate=recipe.gate.tools,
+            tools=gate_ask(recipe, inputs.prompts, revisions, "main", "tools"),
+            fresh=gate_ask(recipe, inputs.prompts, revisions, "fresh", "plain"),
+            judge=JudgeAsk.of(recipe, revisions.models.get("judge", "")),
+        )
+
+    @property
+    def model(self) -> str:
+        """Return the revision of the model that attempts questions."""
+        return models_of([self.tools])
 
 
-async def gate1_unit(gate: Gate, unit: UnitInput) -> UnitOutput:
+def read_gate1(done: Done, settings: Gate1Settings) -> Reader:
+    """Hand over what stands in no benchmark."""
+    del settings
+    ids = done.kept("decontaminate")
+    return Reader(len(ids), lambda span: UnitInput(questions_of(done, ids, span)))
+
+
+def read_gate2(done: Done, settings: Gate2Settings) -> Reader:
+    """Hand over what the base model failed without tools, with how often it did."""
+    del settings
+    ids = done.kept("gate1", "next")
+
+    def unit(span: Range) -> UnitInput:
+        counts = (count for count in done.records("gate1", "counts", GateCount, span) if count.question_id in ids)
+        return UnitInput(questions_of(done, ids, span), tuple(counts))
+
+    return Reader(len(ids), unit)
+
+
+async def run_gate1(unit: UnitInput, settings: Gate1Settings, resources: Resources) -> UnitOutput:
     """Keep the questions that the base model fails without tools."""
+    gate = _Gate1(settings, resources, resources.judge(settings.judge))
     questions = [record for record in unit.records if isinstance(record, Question)]
-    return _output(
-        await gather_all(_gated("gate1", question, lambda q, w: _hard(gate, q, w)) for question in questions)
-    )
+    return gathered(TABLES, await gather_all(_gated("gate1", question, gate.decide) for question in questions))
 
 
-async def gate2_unit(gate: Gate, unit: UnitInput) -> UnitOutput:
+async def run_gate2(unit: UnitInput, settings: Gate2Settings, resources: Resources) -> UnitOutput:
     """Route the questions that stayed hard: solved with tools to RL, unsolved to synthesis."""
     plain = {count.question_id: count for count in unit.context if isinstance(count, GateCount)}
+    gate = _Gate2(settings, resources, resources.judge(settings.judge), plain)
     questions = [record for record in unit.records if isinstance(record, Question)]
-    return _output(
-        await gather_all(
-            _gated("gate2", question, lambda q, w: _helped(gate, q, plain[q.id], w)) for question in questions
-        )
-    )
+    return gathered(TABLES, await gather_all(_gated("gate2", question, gate.decide) for question in questions))
 
 
-class _Gated(NamedTuple):
-    outcome: Outcome
-    written: Written
-
-
-async def _gated(stage: str, question: Question, work: Callable[[Question, Written], Awaitable[Outcome]]) -> _Gated:
+async def _gated(
+    stage: str, question: Question, decide: Callable[[Question, Found], Awaitable[Outcome]]
+) -> tuple[Outcome, Found]:
     """Return what became of a question; one that cannot be asked leaves nothing but its payload."""
-    written = Written()
+    found = Found()
     try:
-        return _Gated(await work(question, written), written)
+        return await decide(question, found), found
     except RowError as error:
-        return _Gated(quarantined(stage, question, error), Written())
+        return quarantined(stage, question, error), Found()
 
 
-async def _hard(gate: Gate, question: Question, written: Written) -> Outcome:
-    if has_solution(question):
-        # Text with a solution of its own: no model has to fail it first (DeepEyesV2, App. A.1).
-        return kept("gate1", question, route="long_cot")
-    guess = chance(question)
-    if gate.settings.blind and question.images:
-        decision = answerable_blind(await ask_blind(gate, written, question), guess, gate.settings)
+async def _ask(asker: Asker, found: Found, question: Question, samples: Iterable[int]) -> tuple[Trajectory, ...]:
+    """Run and grade rollouts of one arm, and write them down."""
+
+    async def one(sample: int) -> Trajectory:
+        async with asker.resources.slots:
+            trajectory, votes = await asker.graded(question, sample)
+            found.add("votes", votes)
+            return trajectory
+
+    rollouts = tuple(await gather_all(one(sample) for sample in samples))
+    found.add("trajectories", *rollouts)
+    return rollouts
+
+
+async def _count(asker: Asker, found: Found, question: Question, samples: range) -> ArmCount:
+    """Ask in an arm beside the main one, and count."""
+    pixels = asker.ask.view.max_pixels if asker.ask.arm != "blind" else 0
+    count = arm_count(await _ask(asker, found, question, samples), max_pixels=pixels)
+    found.add("arms", count)
+    return count
+
+
+@dataclass(frozen=True)
+class _Gate1:
+    settings: Gate1Settings
+    resources: Resources
+    judge: Judge | None
+
+    async def decide(self, question: Question, found: Found) -> Outcome:
+        settings = self.settings
+        if has_solution(question):
+            # Text with a solution of its own: no model has to fail it first (DeepEyesV2, App. A.1).
+            return kept("gate1", question, route="long_cot")
+        guess = chance(question)
+        if settings.blind is not None and question.images:
+            # Without the images, which the question may or may not need.
+            unseen = question.model_copy(update={"images": ()})
+            decision = answerable_blind(await self._arm(settings.blind, found, unseen), guess, settings.gate)
+            if decision.outcome != "keep":
+                return decided("gate1", question, [decision])
+        decision = await self._plain(question, guess, found)
+        way = easy_route(question.id, settings.lanes) if decision.reason == "too_easy" else None
+        if way is not None:
+            return kept("gate1", question, route=way, score=decision.score)
         if decision.outcome != "keep":
             return decided("gate1", question, [decision])
-    decision = await _plain(gate, question, guess, written)
-    way = easy_route(question.id, gate.lanes) if decision.reason == "too_easy" else None
-    if way is not None:
-        return kept("gate1", question, route=way, score=decision.score)
-    if decision.outcome != "keep":
-        return decided("gate1", question, [decision])
-    return decided("gate1", question, [*await _survivor(gate, question, written), decision])
+        return decided("gate1", question, [*await self._survivor(question, found), decision])
+
+    async def _plain(self, question: Question, guess: float, found: Found) -> Decision:
+        asker = self._asker(self.settings.plain)
+        rollouts: tuple[Trajectory, ...] = ()
+        while more := wanted(question.id, rollouts, self.settings.gate):
+            rollouts += await _ask(asker, found, question, range(len(rollouts), len(rollouts) + more))
+        count = plain_count(question.id, self.settings.gate, rollouts, guess)
+        found.add("counts", count)
+        return gate1(count, self.settings.gate)
+
+    async def _survivor(self, question: Question, found: Found) -> Sequence[Decision]:
+        """Ask what else is wanted of a question that passed; the first decision against it ends it."""
+        settings = self.settings
+        if settings.stronger is not None:
+            decision = easy_for_stronger(await self._arm(settings.stronger, found, question), settings.gate)
+            if decision.outcome != "keep":
+                return (decision,)
+        if self.judge is not None and settings.gate.judge_questions:
+            votes = await self.judge.question(question)
+            found.add("votes", votes)
+            decision = question_decision(votes)
+            if decision.outcome != "keep":
+                return (decision,)
+        if question.images:
+            await gather_all(self._arm(ask, found, question) for ask in settings.pixels)
+        return ()
+
+    async def _arm(self, ask: Ask, found: Found, question: Question) -> ArmCount:
+        return await _count(self._asker(ask), found, question, range(self.settings.gate.k))
+
+    def _asker(self, ask: Ask) -> Asker:
+        return Asker(ask, self.resources, self.judge)
 
 
-async def _plain(gate: Gate, question: Question, guess: float, written: Written) -> Decision:
-    rollouts: tuple[Trajectory, ...] = ()
-    while more := wanted(question.id, rollouts, gate.settings):
-        asking = Asking(gate.arms.plain, range(len(rollouts), len(rollouts) + more), gate.world)
-        rollouts += await ask(gate, written, question, asking)
-    count = plain_count(question.id, gate.settings, rollouts, guess)
-    written.counts.append(count)
-    return gate1(count, gate.settings)
+@dataclass(frozen=True)
+class _Gate2:
+    settings: Gate2Settings
+    resources: Resources
+    judge: Judge | None
+    plain: dict[str, GateCount]
+    """Of gate 1, by question."""
+
+    async def decide(self, question: Question, found: Found) -> Outcome:
+        gate = self.settings.gate
+        tools, fresh = (Asker(ask, self.resources, self.judge) for ask in (self.settings.tools, self.settings.fresh))
+        rollouts = await _ask(tools, found, question, range(gate.k))
+        count = tools_count(self.plain[question.id], rollouts)
+        # The k samples after those that decided gate 1.
+        again = range(gate.k, 2 * gate.k)
+        placebo = await _count(fresh, found, question, again) if gate.asks_fresh(question.id) else None
+        routing = gate2(count, gate, placebo)
+        found.add("counts", count.model_copy(update={"route": routing.route}))
+        if routing.route is None:
+            return rejected("gate2", question, routing.decision.reason, "gate2", routing.decision.score)
+        return decided("gate2", question, [routing.decision], routing.route)
 
 
-async def _survivor(gate: Gate, question: Question, written: Written) -> Sequence[Decision]:
-    """Ask what else is wanted of a question that passed; the first decision against it ends it."""
-    if gate.arms.stronger is not None:
-        decision = easy_for_stronger(await ask_stronger(gate, written, question, gate.arms.stronger), gate.settings)
-        if decision.outcome != "keep":
-            return (decision,)
-    if gate.judge is not None and gate.settings.judge_questions:
-        votes = await gate.judge.question(question)
-        written.votes.append(votes)
-        decision = question_decision(votes)
-        if decision.outcome != "keep":
-            return (decision,)
-    if question.images:
-        await gather_all(ask_at_pixels(gate, written, question, pixels) for pixels in gate.at_pixels)
-    return ()
-
-
-async def _helped(gate: Gate, question: Question, plain: GateCount, written: Written) -> Outcome:
-    rollouts = await ask(gate, written, question, Asking(gate.arms.tools, range(gate.settings.k), gate.world))
-    count = tools_count(plain, rollouts)
-    fresh = await ask_fresh(gate, written, question) if gate.settings.asks_fresh(question.id) else None
-    routing = gate2(count, gate.settings, fresh)
-    written.counts.append(count.model_copy(update={"route": routing.route}))
-    if routing.route is None:
-        return rejected("gate2", question, routing.decision.reason, "gate2", routing.decision.score)
-    return decided("gate2", question, [routing.decision], routing.route)
-
-
-def _output(done: Sequence[_Gated]) -> UnitOutput:
-    written = merged(item.written for item in done)
-    return UnitOutput(
-        tuple(item.outcome for item in done),
-        {
-            "counts": tuple(written.counts),
-            "trajectories": tuple(written.trajectories),
-            "arms": tuple(written.arms),
-            "votes": tuple(written.votes),
-        },
-    )
+GATE1: Stage[Gate1Settings, Resources] = Stage(
+    name="gate1",
+    version=1,
+    kind="map",
+    resource="model",
+    settings=Gate1Settings,
+    read=read_gate1,
+    run=run_gate1,
+    tables=TABLES,
+    asks=frozenset({"base", "stronger", "judge"}),
+)
+GATE2: Stage[Gate2Settings, Resources] = Stage(
+    name="gate2",
+    version=1,
+    kind="map",
+    resource="model",
+    settings=Gate2Settings,
+    read=read_gate2,
+    run=run_gate2,
+    tables=TABLES,
+    asks=frozenset({"base", "judge"}),
+)

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from functools import cache, partial
 from pathlib import Path
 
-from flows.stages.common import row_outcome
-from flows.stages.curation import Curation, Work, run_in_worker
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
+from flows.asking.resources import Revisions
+from flows.recipe.inputs import Inputs, Job
+from flows.stages.outcomes import Found, gathered, row_outcome
+from pipeline.engine.done import Done
+from pipeline.engine.stage import Stage, StageSettings
+from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.errors import RowError
-from pipeline.records import SourceImage, SourceRow
+from pipeline.identity import Identity, Place, Revision
+from pipeline.records import Outcome, Question, SourceImage, SourceRow
 from pipeline.sources.questions import image_names, source_image, to_question
-from pipeline.store.blobs import BlobStore
+from pipeline.store import Store
 
 
-def work(curation: Curation, stage: Stage) -> Work:
-    """Hand each range of the rows to a worker process."""
-    rows = curation.inputs.rows
-    directories = {source.key: source.directory for source in curation.inputs.sources}
-    run = partial(ingest_unit, directories=directories, blobs=curation.store.blobs)
+class SourceRead(Identity):
+    """A source whose rows are read."""
 
-    @cache
-    def by_range(total: int) -> Mapping[Range, list[SourceRow]]:
-        ranges: dict[Range, list[SourceRow]] = defaultdict(list)
-        for row in rows:
-            ranges[Range.of(row.id, total)].append(row)
-        return ranges
+    key: str
+    revision: Revision[str]
+    directory: Place[Path] = Path()
+    """Where it keeps its images."""
 
-    def unit(span: Range, total: int) -> UnitResult:
-        mine = tuple(by_range(total).get(span, ()))
-        return run_in_worker(curation, stage, span, UnitInput(mine, images_of(mine, directories)), run)
 
-    return Work(len(rows), unit)
+class IngestSettings(StageSettings):
+    """What ingest sees of a recipe."""
+
+    sources: tuple[SourceRead, ...]
+
+    @classmethod
+    def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> IngestSettings:
+        """Return the settings of a run."""
+        del job, revisions
+        sources = (SourceRead(key=s.key, revision=s.revision, directory=s.directory) for s in inputs.sources)
+        return cls(sources=tuple(sources))
+
+    @property
+    def directories(self) -> Mapping[str, Path]:
+        """Return where each source keeps its images."""
+        return {source.key: source.directory for source in self.sources}
+
+
+def read(done: Done, settings: IngestSettings) -> Reader:
+    """Hand over each range of the rows, with the image files that they name."""
+    directories = settings.directories
+
+    def unit(span: Range) -> UnitInput:
+        rows = done.rows(span)
+        return UnitInput(rows, images_of(rows, directories))
+
+    return Reader(done.row_count, unit)
 
 
 def images_of(rows: Iterable[SourceRow], directories: Mapping[str, Path]) -> tuple[SourceImage, ...]:
@@ -43,16 +62,29 @@ def images_of(rows: Iterable[SourceRow], directories: Mapping[str, Path]) -> tup
     return tuple(source_image(source, directories[source], name) for source, name in sorted(named))
 
 
-def ingest_unit(unit: UnitInput, directories: Mapping[str, Path], blobs: BlobStore) -> UnitOutput:
-    """Turn rows into questions; `directories` is where each source keeps its images."""
-    outcomes, questions = [], []
-    for row in unit.records:
-        assert isinstance(row, SourceRow)  # noqa: S101 - tells mypy what the wiring guarantees
+def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
+    """Turn rows into questions."""
+    directories = settings.directories
+
+    def ingested(row: SourceRow) -> tuple[Outcome, Found]:
+        found = Found()
         try:
-            questions.append(to_question(row, directories[row.source], blobs))
+            found.add("questions", to_question(row, directories[row.source], store.blobs))
         except RowError as error:
-            outcomes.append(row_outcome("ingest", row, error))
-        else:
-            outcomes.append(row_outcome("ingest", row, None))
-    questions.sort(key=lambda question: question.id)
-    return UnitOutput(tuple(outcomes), {"questions": tuple(questions)})
+            return row_outcome("ingest", row, error), found
+        return row_outcome("ingest", row, None), found
+
+    return gathered(INGEST.tables, (ingested(row) for row in unit.records if isinstance(row, SourceRow)))
+
+
+INGEST: Stage[IngestSettings, Store] = Stage(
+    name="ingest",
+    version=1,
+    kind="map",
+    resource="cpu",
+    settings=IngestSettings,
+    read=read,
+    run=run,
+    tables={"questions": Question},
+    outside=True,
+)

@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from filters.validate.long_cot import Unreadable, retag, solution_of
-from pipeline.dialects import Dialect
+from flows.asking.ask import PlainPrompt
+from pipeline.dialects import by_name
 from pipeline.dialects.bad_calls import BadCall
 from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import RowError
-from pipeline.identity import canonical_json, parse_json
+from pipeline.identity import canonical_json
 from pipeline.records import Question, Tokens, Trajectory, Turn
 
 
-def solution_trajectory(
-    question: Question,
-    *,
-    system: str,
-    user: str,
-    prompts: str,
-    dialect: Dialect,
-    view: str,
-    seed: int,
-    count: Callable[[str], int],
-) -> Trajectory | RowError:
+def solution_trajectory(question: Question, told: PlainPrompt, count: Callable[[str], int]) -> Trajectory | RowError:
     """Return the solution as a trajectory of one turn, ungraded; or why it cannot be learnt from.
 
-    `system` and the template `user` (with the slots of `user_text`) are those of the export, of which `prompts` holds
-    the hashes; `view` is the canonical JSON of the view rule, as for a rollout; `count` returns the tokens of a text.
-    The reason of an error is that of `filters.validate.long_cot.retag`, or what the dialect says of the message.
+    `told` is what the export tells a student without tools; `count` returns the tokens of a text. The reason of an
+    error is that of `filters.validate.long_cot.retag`, or what the dialect says of the message.
 
     Raises:
         ValueError: the question has no solution.
@@ -40,6 +30,7 @@ def solution_trajectory(
     if isinstance(found, Unreadable):
         return RowError(found.reason, f"row {question.source_row!r}, `solution`: {found.detail}")
     arguments = canonical_json({"answer": found.answer})
+    dialect = by_name(told.dialect)
     message = dialect.render_turn(found.think, "answer", arguments)
     # The dialect knows every token that a trainer reads as an instruction; what it does not read back is not taught.
     read = dialect.parse(message, "plain")
@@ -57,7 +48,8 @@ def solution_trajectory(
         loss=True,
         labels=(),
     )
-    model = f"source/{question.source}"
+    model, rule = f"source/{question.source}", told.view
+    seen = {"family": rule.family, "max_pixels": rule.max_pixels, "policy": rule.policy, "seen": []}
     return Trajectory(
         id=Trajectory.make_id(
             question_id=question.id,
@@ -67,9 +59,9 @@ def solution_trajectory(
             sample=0,
             model=model,
             sampling="{}",
-            prompts=prompts,
-            view=view,
-            seed=seed,
+            prompts=told.prompts,
+            view=canonical_json(seen),
+            seed=told.seed,
         ),
         question_id=question.id,
         purpose="synthesis",
@@ -78,11 +70,11 @@ def solution_trajectory(
         sample=0,
         model=model,
         dialect=dialect.name,
-        prompts=prompts,
-        view=canonical_json({**parse_json(view), "seen": []}),
-        seed=seed,
-        system=system,
-        user=user_text(user, question_text(question), ()),
+        prompts=told.prompts,
+        view=canonical_json(seen),
+        seed=told.seed,
+        system=told.system,
+        user=user_text(told.user_template, question_text(question), ()),
         images=(),
         turns=(turn,),
         answer=found.answer,

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar, get_args
+from typing import Literal, get_args
 
-from flows.recipe.recipe import Recipe
-from flows.stages.common import kept, trajectory_outcome
-from flows.stages.curation import Curation, Work, kept_ids
+from flows.asking.resources import Revisions
+from flows.recipe.inputs import Inputs, Job
+from flows.recipe.recipe import RlFormat
 from flows.stages.labels import Measured
-from pipeline.dialects import by_name
-from pipeline.engine.commits import begin_unit, commit_unit, stage_directory
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import Part, Range, UnitInput, UnitOutput, UnitResult
+from flows.stages.outcomes import kept, trajectory_outcome
+from pipeline.dialects import DialectName, by_name
+from pipeline.engine.done import Done
+from pipeline.engine.stage import Stage, StageSettings
+from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput
+from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST, Manifest, Published, Shard, file_hash
 from pipeline.export.rows import ExportContext, RlRow, SftRow
-from pipeline.export.told import told_by
+from pipeline.export.told import ExportPrompt, Told, told_by
 from pipeline.export.verify.file_checks import check_files, read_manifest
 from pipeline.export.write import publish_rl, publish_sft
-from pipeline.identity import canonical_json, parse_json
+from pipeline.identity import Identity, Place
 from pipeline.records import (
     ArmCount,
     Cluster,
+    ExportWritten,
     GateCount,
     Outcome,
     Question,
@@ -32,71 +34,141 @@ from pipeline.records import (
     TemplateFacts,
     Trajectory,
 )
-from pipeline.store.blobs import write_atomic
+from pipeline.store import Store
 from pipeline.store.shards import read_records
-
-R = TypeVar("R", bound=Record)
+from pipeline.students.family import Student
+from pipeline.students.tokens import TokenCounter
 
 GATES = ("gate1", "gate2")
 
 
-def work(curation: Curation, stage: Stage) -> Work:
-    """Write every export, unless what was written from the same input still stands."""
-    selected = kept_ids(curation.done["select"])
-    unit_input = selected_records(curation.done, selected)
-    return Work(len(selected), partial(_unit, curation, stage, unit_input))
+class Formats(Identity):
+    """Which formats are written for each shard."""
+
+    sft: tuple[Literal["llamafactory", "huggingface"], ...]
+    rl: tuple[RlFormat, ...]
 
 
-class Finished(Protocol):
-    """A finished stage: its result in this run, or its manifest of an earlier one."""
+class PublishSettings(StageSettings):
+    """What publishing sees of a recipe."""
 
-    def paths(self, table: str) -> list[Path]:
-        """Return the files of one table."""
-        ...
+    name: Place[str] = ""
+    """Of the data set: exports that were written under another name do not stand."""
+    exports: Place[Path] = Path()
+    """Where they are written."""
+    export: Formats
+    student: Student
+    dialect: DialectName
+    told: tuple[ExportPrompt, ...]
+    """What the student is told: with tools, and without."""
+    prompts: Mapping[str, str]
+    """Role → sha256 of every prompt text of the run."""
+    sources: Mapping[str, str]
+    """From where each source is and under which terms, by key."""
+    corpus: str | None
+    tokens: str
+    """What counts tokens."""
+    max_plain_right: int
+
+    @classmethod
+    def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> PublishSettings:
+        """Return the settings of a run."""
+        del revisions
+        recipe = job.recipe
+        return cls(
+            name=recipe.name,
+            exports=job.out / "export",
+            export=Formats(sft=recipe.export.sft, rl=recipe.rl_formats),
+            student=recipe.student,
+            dialect=recipe.dialect,
+            told=tuple(told_by(inputs.prompts)),
+            prompts=inputs.prompts.hashes(),
+            sources=inputs.terms,
+            corpus=inputs.search.key if inputs.search else None,
+            tokens=inputs.tokens.name,
+            max_plain_right=recipe.gate.max_plain_right,
+        )
 
 
-def selected_records(done: Mapping[str, Finished], selected: frozenset[str]) -> UnitInput:
+def read(done: Done, settings: PublishSettings) -> Reader:
+    """Hand over what was selected, and what the rows say of it."""
+    del settings
+    selected = done.kept("select")
+    return Reader(len(selected), lambda _: selected_records(done, selected))
+
+
+def selected_records(done: Done, selected: frozenset[str]) -> UnitInput:
     """Return what is published of a run: the selected trajectories and questions, and what their rows say of them."""
-
-    def read(stage: str, table: str, kind: type[R]) -> Iterator[R]:
-        return (record for path in done[stage].paths(table) for record in read_records(path, kind))
-
-    trajectories = [t for t in read("synthesize", "trajectories", Trajectory) if t.id in selected]
+    trajectories = [t for t in done.records("synthesize", "trajectories", Trajectory) if t.id in selected]
     needed = {trajectory.question_id for trajectory in trajectories} | selected
-    questions = [question for question in read("screen", "questions", Question) if question.id in needed]
+    questions = [question for question in done.records("screen", "questions", Question) if question.id in needed]
     records: list[Record] = [*trajectories, *(question for question in questions if question.id in selected)]
     context: list[Record] = [question for question in questions if question.id not in selected]
-    context += [cluster for cluster in read("dedup", "clusters", Cluster) if cluster.question_id in needed]
-    context += [facts for facts in read("dedup", "templates", TemplateFacts) if facts.question_id in needed]
+    context += [cluster for cluster in done.records("dedup", "clusters", Cluster) if cluster.question_id in needed]
+    context += [facts for facts in done.records("dedup", "templates", TemplateFacts) if facts.question_id in needed]
     # Gate 2 counts further what gate 1 had counted; what needs no tool never got there.
-    counts = {c.question_id: c for gate in GATES for c in read(gate, "counts", GateCount) if c.question_id in needed}
+    counts = {
+        c.question_id: c for gate in GATES for c in done.records(gate, "counts", GateCount) if c.question_id in needed
+    }
     context += counts.values()
-    context += [arm for gate in GATES for arm in read(gate, "arms", ArmCount) if arm.question_id in needed]
+    context += [arm for gate in GATES for arm in done.records(gate, "arms", ArmCount) if arm.question_id in needed]
     return UnitInput(tuple(records), tuple(context))
 
 
-def _unit(curation: Curation, stage: Stage, unit: UnitInput, span: Range, _: int) -> UnitResult:
-    exports, directory = curation.job.out / "export", stage_directory(curation.job.out, stage)
-    part, before = begin_unit(stage, directory, span, unit)
-    record = _record(directory, part)
-    if before is not None and _stands(exports, record):
-        return UnitResult(part, reused=True, counts=before)
-    published = write_exports(exports, unit, curation.job.recipe, _context(curation))
-    hashes = {f"{p.shard}/{p.format}": file_hash(p.directory / MANIFEST) for p in published}
-    write_atomic(record, canonical_json(hashes).encode())
-    outcomes = tuple(_outcome(outcome, published) for outcome in _outcomes(unit))
-    return commit_unit(stage, directory, part, unit, UnitOutput(outcomes, {}))
+def run(unit: UnitInput, settings: PublishSettings, store: Store) -> UnitOutput:
+    """Write every export.
+
+    Raises:
+        InfrastructureError: an image is missing from the store or damaged.
+    """
+    measured = Measured.of(unit.context, settings.student.deploy_pixels, settings.max_plain_right)
+    published = write_exports(settings.exports, unit, settings.export, measured, context_of(settings, store))
+    written = (
+        ExportWritten(shard=p.shard, format=p.format, manifest=file_hash(p.directory / MANIFEST)) for p in published
+    )
+    return UnitOutput(tuple(_outcome(outcome, published) for outcome in _outcomes(unit)), {"exports": tuple(written)})
 
 
-def write_exports(exports: Path, unit: UnitInput, recipe: Recipe, context: ExportContext) -> tuple[Published, ...]:
-    """Write `exports/<shard>/<format>` for each format of the recipe, and remove others that stand there.
+def stands(directory: Path, part: Part, settings: PublishSettings) -> bool:
+    """Return whether the exports of a committed unit are on disk, every file with its recorded bytes."""
+    written = read_records(part.path(directory, "exports"), ExportWritten)
+    return all(_intact(settings.exports / made.shard / made.format, made.manifest, settings.name) for made in written)
+
+
+def context_of(settings: PublishSettings, store: Store) -> ExportContext:
+    """Return what all exports share.
+
+    Raises:
+        UsageError: the student's tokenizer is another one by now.
+    """
+    counter = TokenCounter.open(settings.student.tokenizer)
+    if counter.name != settings.tokens:
+        raise UsageError(
+            f"student.tokenizer: tokens were counted by {settings.tokens}, and would be by {counter.name}; run again"
+        )
+    return ExportContext(
+        name=settings.name,
+        blobs=store.blobs,
+        dialect=by_name(settings.dialect),
+        told=(Told(*settings.told),),
+        prompts=settings.prompts,
+        student=settings.student,
+        counter=counter,
+        sources=settings.sources,
+        corpus=settings.corpus,
+    )
+
+
+def write_exports(
+    exports: Path, unit: UnitInput, formats: Formats, measured: Measured, context: ExportContext
+) -> tuple[Published, ...]:
+    """Write `exports/<shard>/<format>` for each format, and remove others that stand there.
 
     Raises:
         InfrastructureError: an image is missing from the store or damaged.
     """
     questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, Question)}
     clusters = {r.question_id: r.cluster_id for r in unit.context if isinstance(r, Cluster)}
-    measured = Measured.of(unit.context, recipe.student.deploy_pixels, recipe.gate.max_plain_right)
     sft = [
         SftRow(
             trajectory=record,
@@ -118,26 +190,11 @@ def write_exports(exports: Path, unit: UnitInput, recipe: Recipe, context: Expor
         if isinstance(record, Question)
     ]
     published = (
-        *publish_sft(exports / "sft", sft, recipe.export.sft, context),
-        *publish_rl(exports / "rl", rl, recipe.rl_formats, context),
+        *publish_sft(exports / "sft", sft, formats.sft, context),
+        *publish_rl(exports / "rl", rl, formats.rl, context),
     )
     _remove_others(exports, published)
     return published
-
-
-def _context(curation: Curation) -> ExportContext:
-    recipe, prompts = curation.job.recipe, curation.inputs.prompts
-    return ExportContext(
-        name=recipe.name,
-        blobs=curation.store.blobs,
-        dialect=by_name(recipe.dialect),
-        told=(told_by(prompts),),
-        prompts=prompts.hashes(),
-        student=recipe.student,
-        counter=curation.inputs.tokens,
-        sources=curation.inputs.terms,
-        corpus=curation.inputs.search.key if curation.inputs.search else None,
-    )
 
 
 def _outcomes(unit: UnitInput) -> tuple[Outcome, ...]:
@@ -162,24 +219,12 @@ def _outcome(outcome: Outcome, published: Sequence[Published]) -> Outcome:
     return outcome.model_copy(update=update)
 
 
-def _record(directory: Path, part: Part) -> Path:
-    """Return the file that says which exports were written from this input."""
-    return directory / f"exports-{part.key[:16]}.json"
-
-
-def _stands(exports: Path, record: Path) -> bool:
-    """Return whether the exports of this input are on disk, every file with its recorded bytes."""
-    if not record.exists():
-        return False
-    return all(_intact(exports / name, sha256) for name, sha256 in parse_json(record.read_text()).items())
-
-
-def _intact(export: Path, sha256: str) -> bool:
+def _intact(export: Path, sha256: str, name: str) -> bool:
     manifest = export / MANIFEST
     if not manifest.exists() or file_hash(manifest) != sha256:
         return False
     content = read_manifest(export)
-    return isinstance(content, Manifest) and not any(check_files(export, content))
+    return isinstance(content, Manifest) and content.name == name and not any(check_files(export, content))
 
 
 def _remove_others(exports: Path, published: Sequence[Published]) -> None:
@@ -188,3 +233,16 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
     for manifest in (path for shard in get_args(Shard) for path in exports.glob(f"{shard}/*/{MANIFEST}")):
         if manifest.parent not in current:
             shutil.rmtree(manifest.parent)
+
+
+PUBLISH: Stage[PublishSettings, Store] = Stage(
+    name="publish",
+    version=2,
+    kind="global",
+    resource="cpu",
+    settings=PublishSettings,
+    read=read,
+    run=run,
+    tables={"exports": ExportWritten},
+    stands=stands,
+)

@@ -2,56 +2,70 @@
 
 from __future__ import annotations
 
-from functools import partial
-
+from filters.answers import chance
+from filters.answers import grader as answers
 from filters.screen.images import ImageBounds, image_intact
 from filters.screen.open_ended import to_open_ended
 from filters.screen.questions import QuestionSettings, not_guessable, verifiable
-from flows.stages.common import decided
-from flows.stages.curation import Curation, Work, run_in_worker
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
+from flows.asking.resources import Revisions
+from flows.recipe.inputs import Inputs, Job
+from flows.stages.outcomes import Found, decided, gathered
+from pipeline.engine.done import Done
+from pipeline.engine.stage import Stage, StageSettings
+from pipeline.engine.units import Reader, UnitInput, UnitOutput
 from pipeline.errors import InfrastructureError, RowError
+from pipeline.identity import Revision
 from pipeline.images import HASH_RECIPE, PerceptualHashes, decode, perceptual_hashes
 from pipeline.records import ImageFacts, ImageRef, Outcome, Question
+from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 
 
-def work(curation: Curation, stage: Stage) -> Work:
-    """Screen each range of what ingest made in a worker process."""
-    recipe, ingested = curation.job.recipe, curation.done["ingest"]
-    run = partial(screen_unit, images=recipe.image_bounds, questions=recipe.questions, blobs=curation.store.blobs)
+class ScreenSettings(StageSettings):
+    """What the screen sees of a recipe."""
 
-    def unit(span: Range, _: int) -> UnitResult:
-        mine = UnitInput(tuple(ingested.read("questions", Question, span)))
-        return run_in_worker(curation, stage, span, mine, run)
+    images: ImageBounds
+    questions: QuestionSettings
+    grader: Revision[int] = answers.VERSION
+    chance: Revision[int] = chance.VERSION
+    hashes: Revision[str] = HASH_RECIPE
 
-    return Work(ingested.counts["kept"], unit)
+    @classmethod
+    def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> ScreenSettings:
+        """Return the settings of a run."""
+        del inputs, revisions
+        recipe = job.recipe
+        return cls(images=recipe.image_bounds, questions=recipe.questions)
 
 
-def screen_unit(unit: UnitInput, images: ImageBounds, questions: QuestionSettings, blobs: BlobStore) -> UnitOutput:
+def read(done: Done, settings: ScreenSettings) -> Reader:
+    """Hand over what ingest made."""
+    del settings
+    return Reader(
+        done.stages["ingest"].counts.get("kept", 0),
+        lambda span: UnitInput(tuple(done.records("ingest", "questions", Question, span))),
+    )
+
+
+def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
     """Measure every image, then let the filters decide; what is kept leaves as it will be asked."""
-    outcomes: list[Outcome] = []
-    kept: list[Question] = []
-    facts: list[ImageFacts] = []
     shown: dict[str, PerceptualHashes | RowError] = {}  # several questions share an image
-    for question in unit.records:
-        assert isinstance(question, Question)  # noqa: S101 - tells mypy what the wiring guarantees
-        measured = [image_facts(question, image, shown, blobs) for image in question.images]
-        asked, decision = to_open_ended(question, questions)
-        decisions = [*(image_intact(fact, images) for fact in measured), decision]
+
+    def screened(question: Question) -> tuple[Outcome, Found]:
+        measured = [image_facts(question, image, shown, store.blobs) for image in question.images]
+        asked, decision = to_open_ended(question, settings.questions)
+        decisions = [*(image_intact(fact, settings.images) for fact in measured), decision]
         if asked is not None:
-            decisions += [verifiable(asked, questions), not_guessable(asked, questions)]
-        outcome = decided("screen", question, decisions)
-        outcomes.append(outcome)
+            decisions += [verifiable(asked, settings.questions), not_guessable(asked, settings.questions)]
+        outcome, found = decided("screen", question, decisions), Found()
         if outcome.outcome == "kept":
             if asked is None:
                 raise InfrastructureError(f"screen kept question {question.id} without a form to ask it in")
-            kept.append(asked)
-            facts += [fact.model_copy(update={"question_id": asked.id}) for fact in measured]
-    kept.sort(key=lambda question: question.id)
-    facts.sort(key=lambda fact: (fact.question_id, fact.sha256))
-    return UnitOutput(tuple(outcomes), {"questions": tuple(kept), "facts": tuple(facts)})
+            found.add("questions", asked)
+            found.add("facts", *(fact.model_copy(update={"question_id": asked.id}) for fact in measured))
+        return outcome, found
+
+    return gathered(SCREEN.tables, (screened(question) for question in unit.records if isinstance(question, Question)))
 
 
 def image_facts(
@@ -79,3 +93,15 @@ def _measure(content: bytes) -> PerceptualHashes | RowError:
         return perceptual_hashes(decode(content))
     except RowError as error:
         return error
+
+
+SCREEN: Stage[ScreenSettings, Store] = Stage(
+    name="screen",
+    version=1,
+    kind="map",
+    resource="cpu",
+    settings=ScreenSettings,
+    read=read,
+    run=run,
+    tables={"questions": Question, "facts": ImageFacts},
+)

@@ -2,61 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-
 from filters.selection.choose import RlCandidate, SelectionSettings, SftCandidate, select
 from filters.selection.mix import UnmetMixError
-from flows.stages.common import decided, key_outcome
-from flows.stages.curation import Curation, Work, kept_ids, question_keys, run_in_worker
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult
+from flows.asking.resources import Revisions
+from flows.recipe.inputs import Inputs, Job
+from flows.stages.outcomes import decided, key_outcome
+from flows.stages.reading import question_keys
+from pipeline.engine.done import Done
+from pipeline.engine.stage import Stage, StageSettings
+from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.errors import UsageError
 from pipeline.identity import digest
 from pipeline.records import ArmCount, Cluster, GateCount, QuestionKey, Record, TrajectoryKey
+from pipeline.store import Store
 
 
-def work(curation: Curation, stage: Stage) -> Work:
-    """Choose among all valid trajectories and all questions that gate 2 sent to RL, in a worker process."""
-    done, recipe = curation.done, curation.job.recipe
-    valid, rl = kept_ids(done["validate"]), kept_ids(done["gate2"], "rl")
-    run = partial(select_unit, settings=recipe.select, max_plain_right=recipe.gate.max_plain_right)
+class SelectSettings(StageSettings):
+    """What selection sees of a recipe."""
 
-    def unit(span: Range, _: int) -> UnitResult:
-        keys = tuple(done["validate"].read("keys", TrajectoryKey))
+    select: SelectionSettings
+    deploy_pixels: int | None
+    """A question is hard by our resizing alone if gate 1, asked at this size, would call it too easy."""
+    max_plain_right: int
+
+    @classmethod
+    def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> SelectSettings:
+        """Return the settings of a run."""
+        del inputs, revisions
+        recipe = job.recipe
+        return cls(
+            select=recipe.select,
+            deploy_pixels=recipe.student.deploy_pixels,
+            max_plain_right=recipe.gate.max_plain_right,
+        )
+
+
+def read(done: Done, settings: SelectSettings) -> Reader:
+    """Hand over the keys of all valid trajectories, and the questions that gate 2 sent to RL."""
+    valid, rl = done.kept("validate"), done.kept("gate2", "rl")
+
+    def unit(_: Range) -> UnitInput:
+        keys = tuple(done.records("validate", "keys", TrajectoryKey))
         involved = rl | {key.question_id for key in keys}
-        questions = {key.id: key for key in question_keys(done["screen"], involved)}
-        records: list[Record] = [*keys, *(question for question in questions.values() if question.id in rl)]
-        context: list[Record] = [question for question in questions.values() if question.id not in rl]
-        context += [cluster for cluster in done["dedup"].read("clusters", Cluster) if cluster.question_id in involved]
-        context += [count for count in done["gate2"].read("counts", GateCount) if count.question_id in rl]
-        context += _as_deployed(curation, involved)
-        whole = UnitInput(tuple(records), tuple(context))
-        return run_in_worker(curation, stage, span, whole, run)
+        questions = list(question_keys(done, involved))
+        records: list[Record] = [*keys, *(question for question in questions if question.id in rl)]
+        context: list[Record] = [question for question in questions if question.id not in rl]
+        context += [c for c in done.records("dedup", "clusters", Cluster) if c.question_id in involved]
+        context += [count for count in done.records("gate2", "counts", GateCount) if count.question_id in rl]
+        context += [
+            count
+            for count in done.records("gate1", "arms", ArmCount)
+            if (count.arm, count.max_pixels) == ("pixels", settings.deploy_pixels) and count.question_id in involved
+        ]
+        return UnitInput(tuple(records), tuple(context))
 
-    return Work(len(valid) + len(rl), unit)
-
-
-def _as_deployed(curation: Curation, questions: frozenset[str]) -> Iterator[ArmCount]:
-    """Yield what the student did without tools at the size it is deployed with; nothing if the recipe has none."""
-    budget = curation.job.recipe.student.deploy_pixels
-    for count in curation.done["gate1"].read("arms", ArmCount):
-        if count.arm == "pixels" and count.max_pixels == budget and count.question_id in questions:
-            yield count
+    return Reader(len(valid) + len(rl), unit)
 
 
-def select_unit(unit: UnitInput, settings: SelectionSettings, max_plain_right: int) -> UnitOutput:
+def run(unit: UnitInput, settings: SelectSettings, store: Store) -> UnitOutput:
     """Decide on every trajectory and every RL question.
-
-    A question is hard by our resizing alone if gate 1, asked at the size of deployment, would call it too easy.
 
     Raises:
         UsageError: the mix asks for a group that has no trajectory.
     """
+    del store
     questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, QuestionKey)}
     clusters = {r.question_id: r.cluster_id for r in unit.context if isinstance(r, Cluster)}
     saturated = {r.question_id: r.saturated for r in unit.context if isinstance(r, GateCount)}
-    artifacts = {r.question_id for r in unit.context if isinstance(r, ArmCount) and r.right > max_plain_right}
+    artifacts = {r.question_id for r in unit.context if isinstance(r, ArmCount) and r.right > settings.max_plain_right}
     trajectories = {r.id: r for r in unit.records if isinstance(r, TrajectoryKey)}
     rl = [
         RlCandidate(r.id, clusters[r.id], r.category, saturated[r.id], r.id in artifacts)
@@ -68,7 +81,7 @@ def select_unit(unit: UnitInput, settings: SelectionSettings, max_plain_right: i
         for key in trajectories.values()
     ]
     try:
-        chosen = select(rl, sft, settings)
+        chosen = select(rl, sft, settings.select)
     except UnmetMixError as error:
         raise UsageError(str(error)) from error
     outcomes = [decided("select", questions[d.record_id], [d], route="rl") for d in chosen.rl]
@@ -92,3 +105,15 @@ def _sft_candidate(key: TrajectoryKey, question: QuestionKey, cluster_id: str, a
         loss_tokens=key.loss_tokens,
         resolution_artifact=artifact,
     )
+
+
+SELECT: Stage[SelectSettings, Store] = Stage(
+    name="select",
+    version=2,
+    kind="global",
+    resource="cpu",
+    settings=SelectSettings,
+    read=read,
+    run=run,
+    tables={},
+)

@@ -1,4 +1,4 @@
-"""What a stage has committed: parts, renamed into place, and `stage.json`, which lists those of a finished stage.
+"""Committing a unit and a stage: parts renamed into place, and `stage.json`, which lists those of a finished stage.
 
 The part `outcomes` is renamed into place last: it is the commit mark, and what has no commit mark never happened.
 Conservation: every input record has exactly one outcome. It is asserted per unit before the commit and over all units
@@ -9,48 +9,26 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any
 
 import pyarrow.compute as pc
 
-from pipeline.engine.stage import Stage
+from pipeline.engine.done import Done, Finished, read_finished
+from pipeline.engine.stage import Declared
 from pipeline.engine.units import Part, Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import InfrastructureError
-from pipeline.identity import canonical_json, digest, parse_json
+from pipeline.identity import canonical_json, digest
 from pipeline.records import Outcome, Record
 from pipeline.store.blobs import write_atomic
-from pipeline.store.shards import read_columns, read_records, write_records
-
-R = TypeVar("R", bound=Record)
+from pipeline.store.shards import read_columns, write_records
 
 
-@dataclass(frozen=True)
-class StageResult:
-    """A finished stage: the parts of this run, in range order."""
-
-    stage: Stage
-    directory: Path
-    parts: tuple[Part, ...]
-    counts: Mapping[str, int]
-    reused: int
-
-    def paths(self, table: str) -> list[Path]:
-        """Return the files of one table, in range order."""
-        return [part.path(self.directory, table) for part in self.parts]
-
-    def read(self, table: str, kind: type[R], only: Range | None = None) -> Iterator[R]:
-        """Yield the records of one table, of all parts or of one range."""
-        for part in self.parts:
-            if only is None or part.range == only:
-                yield from read_records(part.path(self.directory, table), kind)
-
-
-def stage_directory(run: Path, stage: Stage) -> Path:
-    """Return where the stage's parts are; another fingerprint has another directory."""
-    return run / "stages" / stage.name / stage.fingerprint[:16]
+def begin_unit(stage: Declared[Any, Any], span: Range, unit: UnitInput) -> tuple[Part, Mapping[str, int] | None]:
+    """Return the unit's part and, when it was committed before, its counts."""
+    part = Part(span, digest({"fingerprint": stage.fingerprint, "input": unit.hash()}))
+    return part, committed(stage.directory, part)
 
 
 def committed(directory: Path, part: Part) -> Mapping[str, int] | None:
@@ -62,24 +40,18 @@ def committed(directory: Path, part: Part) -> Mapping[str, int] | None:
     return {count["values"]: count["counts"] for count in pc.value_counts(column).to_pylist()}
 
 
-def begin_unit(stage: Stage, directory: Path, span: Range, unit: UnitInput) -> tuple[Part, Mapping[str, int] | None]:
-    """Return the unit's part and, when it was committed before, its counts."""
-    part = Part(span, digest({"fingerprint": stage.fingerprint, "input": unit.hash()}))
-    return part, committed(directory, part)
-
-
-def commit_unit(stage: Stage, directory: Path, part: Part, unit: UnitInput, output: UnitOutput) -> UnitResult:
+def commit_unit(stage: Declared[Any, Any], part: Part, unit: UnitInput, output: UnitOutput) -> UnitResult:
     """Check conservation, then write every table of the unit, the outcomes last.
 
     Raises:
         InfrastructureError: the outcomes do not match the input; nothing is written.
     """
+    tables, directory = stage.stage.tables, stage.directory
     check_conservation(stage.name, [record_id(r) for r in unit.records], output.outcomes)
-    if set(output.tables) != set(stage.tables):
-        raise InfrastructureError(
-            f"stage {stage.name} made tables {sorted(output.tables)}, declared {sorted(stage.tables)}"
-        )
-    for name, kind in stage.tables.items():
+    if set(output.tables) != set(tables):
+        raise InfrastructureError(f"stage {stage.name} made tables {sorted(output.tables)}, declared {sorted(tables)}")
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, kind in tables.items():
         write_records(part.path(directory, name), kind, output.tables[name])
     ordered = sorted(output.outcomes, key=lambda outcome: outcome.record_id)
     write_records(part.path(directory, "outcomes"), Outcome, ordered)
@@ -118,59 +90,45 @@ def check_conservation(stage: str, inputs: Sequence[str], outcomes: Iterable[Out
         )
 
 
-def write_manifest(result: StageResult) -> None:
-    """Write `stage.json` of a finished stage."""
-    stage = result.stage
+def commit_stage(stage: Declared[Any, Any], done: Done, units: Sequence[UnitResult]) -> Finished:
+    """Write `stage.json` of a stage whose units are all committed, in range order, and return what it says."""
+    counts = sum((Counter(unit.counts) for unit in units), Counter[str]())
+    parts = tuple(unit.part for unit in units)
     manifest = {
         "stage": stage.name,
-        "version": stage.version,
-        "kind": stage.kind,
+        "version": stage.stage.version,
+        "kind": stage.stage.kind,
         "fingerprint": stage.fingerprint,
-        "model": stage.model,
-        "settings": stage.settings,
+        "input": done.input,
+        "model": stage.settings.model,
+        "settings": stage.settings.identity(),
         "upstream": stage.upstream,
-        "counts": dict(result.counts),
-        "parts": [{"range": str(part.range), "key": part.key} for part in result.parts],
+        "counts": dict(counts),
+        "parts": [{"range": str(part.range), "key": part.key} for part in parts],
     }
     # Indented for people; key order is fixed by canonical_json.
     text = json.dumps(json.loads(canonical_json(manifest)), indent=1, ensure_ascii=False)
-    write_atomic(result.directory / "stage.json", (text + "\n").encode())
-
-
-class Manifest(NamedTuple):
-    """A finished stage as its `stage.json` tells it."""
-
-    name: str
-    fingerprint: str
-    model: str
-    counts: Mapping[str, int]
-    directory: Path
-    parts: tuple[Part, ...]
-
-    def paths(self, table: str) -> list[Path]:
-        """Return the files of one table, in range order; a stage without that table gives none."""
-        return [path for part in self.parts if (path := part.path(self.directory, table)).exists()]
-
-
-def read_manifest(directory: Path) -> Manifest | None:
-    """Return what `stage.json` says, None while the stage is unfinished."""
-    path = directory / "stage.json"
-    if not path.exists():
-        return None
-    content = parse_json(path.read_text())
-    parts = []
-    for entry in content["parts"]:
-        number, total = entry["range"].split("of")
-        parts.append(Part(Range(int(number), int(total)), entry["key"]))
-    return Manifest(
-        content["stage"], content["fingerprint"], content["model"], content["counts"], directory, tuple(parts)
+    write_atomic(stage.directory / "stage.json", (text + "\n").encode())
+    return Finished(
+        name=stage.name,
+        version=stage.stage.version,
+        fingerprint=stage.fingerprint,
+        input=done.input,
+        settings=stage.settings.identity(),
+        model=stage.settings.model,
+        counts=counts,
+        directory=stage.directory,
+        parts=parts,
+        reused=sum(unit.reused for unit in units),
     )
 
 
-def load_stage(stage: Stage, run: Path) -> StageResult | None:
-    """Return a stage that finished in this run directory before, None if it did not."""
-    directory = stage_directory(run, stage)
-    manifest = read_manifest(directory)
-    if manifest is None:
+def find_finished(stage: Declared[Any, Any], done: Done) -> Finished | None:
+    """Return a stage that finished in this run directory on exactly what is done before it now, None if none did."""
+    finished = read_finished(stage.directory)
+    if finished is None or finished.input != done.input:
         return None
-    return StageResult(stage, directory, manifest.parts, manifest.counts, reused=len(manifest.parts))
+    if len(finished.paths("outcomes")) < len(finished.parts):
+        return None
+    whole = all(stage.stage.stands(stage.directory, part, stage.settings) for part in finished.parts)
+    return finished if whole else None

@@ -8,61 +8,71 @@ twice, whoever runs it and wherever.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from pipeline.engine.commits import StageResult, begin_unit, commit_unit, stage_directory, write_manifest
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import WHOLE, Range, Runner, UnitInput, UnitOutput, UnitResult
+from pipeline.engine.commits import begin_unit, commit_stage, commit_unit, committed, find_finished
+from pipeline.engine.done import Done, Finished
+from pipeline.engine.stage import Declared
+from pipeline.engine.units import WHOLE, Range, Reader, Runner, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import InfrastructureError
 from pipeline.records import Outcome
+from pipeline.store.shards import read_records
+
+FEW_RECORDS = 20
+"""Below this many records all of them may well be bad; at it and above, what is bad is what they have in common."""
 
 
 def run_unit(
-    stage: Stage, run: Path, span: Range, unit: UnitInput, work: Callable[[UnitInput], UnitOutput]
+    stage: Declared[Any, Any], reader: Reader, span: Range, work: Callable[[UnitInput], UnitOutput]
 ) -> UnitResult:
-    """Run and commit one unit, or return what was committed before."""
-    directory = stage_directory(run, stage)
-    part, before = begin_unit(stage, directory, span, unit)
-    if before is not None:
+    """Read, run and commit one unit; what was committed before is returned as it is. There is no other way to run one.
+
+    Args:
+        stage: what is run.
+        reader: of the stage in this run.
+        span: which unit.
+        work: the stage's `run` on its settings and resources, to its end.
+    """
+    unit = reader.unit(span)
+    part, before = begin_unit(stage, span, unit)
+    if before is not None and stage.stage.stands(stage.directory, part, stage.settings):
         return UnitResult(part, reused=True, counts=before)
-    return commit_unit(stage, directory, part, unit, work(unit))
+    return commit_unit(stage, part, unit, work(unit))
 
 
-async def run_unit_async(
-    stage: Stage, run: Path, span: Range, unit: UnitInput, work: Callable[[UnitInput], Awaitable[UnitOutput]]
-) -> UnitResult:
-    """Do as `run_unit` for work that waits on models and tools."""
-    directory = stage_directory(run, stage)
-    part, before = begin_unit(stage, directory, span, unit)
-    if before is not None:
-        return UnitResult(part, reused=True, counts=before)
-    return commit_unit(stage, directory, part, unit, await work(unit))
+def reused_units(stage: Declared[Any, Any], done: Done) -> list[UnitResult]:
+    """Return the units of a stage that finished on exactly what is done before it now; none if it has to run.
+
+    What stands outside the run directory is not looked at, so a stage that reads there always runs.
+    """
+    finished = None if stage.stage.outside else find_finished(stage, done)
+    parts = () if finished is None else finished.parts
+    return [UnitResult(part, reused=True, counts=committed(stage.directory, part) or {}) for part in parts]
 
 
 def run_stage(
-    stage: Stage,
-    run: Path,
+    stage: Declared[Any, Any],
+    done: Done,
     unit_fn: Callable[[Range], UnitResult],
     *,
-    units: int,
     expected: int,
     runner: Runner,
     on_unit: Callable[[UnitResult], None] = lambda _: None,
-) -> StageResult:
+) -> Finished:
     """Run every unit of a stage that is not committed, then write `stage.json`.
 
-    `unit_fn` reads, runs and commits one range (`begin_unit`, `commit_unit`); `units` is ignored by
-    global stages, which have one; `expected` is the number of records that were routed to the stage.
-    `on_unit` sees each result as it arrives.
+    `unit_fn` runs one range (`run_unit`), here or elsewhere; `expected` is the number of records that were routed to
+    the stage. `on_unit` sees each result as it arrives.
 
     Raises:
         InfrastructureError: a unit failed; the others that finished stay committed and `run` resumes. Or every
             record was quarantined; then nothing of the stage stays committed.
     """
-    directory = stage_directory(run, stage)
-    directory.mkdir(parents=True, exist_ok=True)
-    spans = [WHOLE] if stage.kind == "global" else [Range(number, units) for number in range(units)]
+    # An earlier invocation's would go on telling of other rows if this one stops half-way.
+    (stage.directory / "stage.json").unlink(missing_ok=True)
+    units = done.units
+    spans = [WHOLE] if stage.stage.kind == "global" else [Range(number, units) for number in range(units)]
     results = []
     for result in runner(unit_fn, spans):
         on_unit(result)
@@ -73,29 +83,22 @@ def run_stage(
     counts = sum((Counter(result.counts) for result in results), Counter[str]())
     if counts.total() != expected:
         raise InfrastructureError(f"stage {stage.name}: {expected} records in, {counts.total()} outcomes; run again")
-    finished = StageResult(
-        stage=stage,
-        directory=directory,
-        parts=tuple(result.part for result in results),
-        counts=counts,
-        reused=sum(result.reused for result in results),
-    )
-    if expected and counts["quarantined"] == expected:
-        _refuse_total_quarantine(finished, expected)
-    write_manifest(finished)
-    return finished
+    if counts["quarantined"] == expected >= FEW_RECORDS:
+        _refuse_total_quarantine(stage, results)
+    return commit_stage(stage, done, results)
 
 
-def _refuse_total_quarantine(result: StageResult, expected: int) -> None:
+def _refuse_total_quarantine(stage: Declared[Any, Any], results: Sequence[UnitResult]) -> None:
     """Take back a stage in which no record could be worked on: that is no property of the records.
 
     A source in another layout, or a server that refuses whatever it is asked, would else end as a finished
     run without a row, and stay so after it was put right.
     """
-    example = next(iter(result.read("outcomes", Outcome)))
-    for path in result.paths("outcomes"):
+    paths = [result.part.path(stage.directory, "outcomes") for result in results]
+    outcomes = [outcome for path in paths for outcome in read_records(path, Outcome)]
+    for path in paths:
         path.unlink()
     raise InfrastructureError(
-        f"stage {result.stage.name}: none of its {expected} records could be worked on; such as "
-        f"{example.record_id[:12]}: {example.reason}: {example.detail[:500]}; put that right and run again"
+        f"stage {stage.name}: none of its {len(outcomes)} records could be worked on; such as "
+        f"{outcomes[0].record_id[:12]}: {outcomes[0].reason}: {outcomes[0].detail[:500]}; put that right and run again"
     )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple, Self
 
 from pipeline.identity import digest
 from pipeline.records import Outcome, Record
-
-Kind = Literal["map", "global"]
 
 MIN_UNITS, MAX_UNITS = 4, 128
 """At least one unit per core of a small machine; at most what a scheduler shows as tasks of one stage."""
@@ -28,10 +26,16 @@ class Range(NamedTuple):
         return f"{self.number:03d}of{self.total:03d}"
 
     @classmethod
-    def of(cls, root: str, total: int) -> Range:
+    def of(cls, root: str, total: int) -> Self:
         """Return the range of a 64-digit hexadecimal root id."""
         # 32 leading bits are far more than the 7 that 128 ranges need.
         return cls(int(root[:8], 16) * total >> 32, total)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the range that `str` wrote."""
+        number, total = text.split("of")
+        return cls(int(number), int(total))
 
 
 WHOLE = Range(0, 1)
@@ -54,6 +58,8 @@ class UnitInput:
 
     records: tuple[Record, ...]
     context: tuple[Record, ...] = ()
+    files: tuple[Path, ...] = ()
+    """Parts that are too much to hold at once, for the work to read one by one; what of them counts is in `context`."""
 
     def hash(self) -> str:
         """Return the identity of the input: whole records, in no particular order."""
@@ -66,6 +72,15 @@ class UnitOutput:
 
     outcomes: tuple[Outcome, ...]
     tables: Mapping[str, tuple[Record, ...]]
+
+
+class Reader(NamedTuple):
+    """What a stage has to do in a run."""
+
+    expected: int
+    """Records that were routed to it: what conservation is asserted against."""
+    unit: Callable[[Range], UnitInput]
+    """Reads the records and the evidence of one range; no work, no model."""
 
 
 class Part(NamedTuple):

@@ -111,7 +111,7 @@ def render_card(
         *(["## Mix\n\n" + _mix(facts, mix)] if mix else []),
         f"## Labels\n\nIn {_LABELS_AT[facts.format]}.\n\n{_LABELS}",
         "## Sources\n\n" + _sources(facts, samples, context),
-        "## Student\n\n" + _table(("field", "value"), [(k, str(v)) for k, v in facts.student.facts().items()]),
+        "## Student\n\n" + _table(("field", "value"), [(k, str(v)) for k, v in facts.student.identity().items()]),
         "## Prompts\n\n" + _table(("role", "sha256"), sorted(facts.prompts.items())),
     ]
     if facts.refused:

@@ -91,7 +91,7 @@ class Manifest(BaseModel):
 
     @field_serializer("student")
     def _without_places(self, student: Student) -> dict[str, Any]:
-        return student.facts()
+        return student.identity()
 
     sources: dict[str, str]
     """Source → from where, under which terms; of each that a row or a picture may come from."""

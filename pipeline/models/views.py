@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -21,39 +22,44 @@ those of the conversations in flight are the ones that are asked for again."""
 class Views:
     """Makes each view once as long as it is in use; use from one event loop."""
 
-    def __init__(self, blobs: BlobStore, rule: ViewRule) -> None:
+    def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self.rule = rule
-        self._made: OrderedDict[str, View] = OrderedDict()
-        self._making: dict[str, asyncio.Task[View]] = {}
+        self._made: OrderedDict[_Key, View] = OrderedDict()
+        self._making: dict[_Key, asyncio.Task[View]] = {}
 
-    async def of(self, image: ImageRef) -> View:
+    async def of(self, image: ImageRef, rule: ViewRule) -> View:
         """Return the view of an image.
 
         Raises:
             RowError: the student's processor would refuse it.
         """
-        view = self._made.get(image.sha256)
+        key = _Key(image.sha256, rule)
+        view = self._made.get(key)
         if view is not None:
-            self._made.move_to_end(image.sha256)
+            self._made.move_to_end(key)
             return view
-        task = self._making.get(image.sha256)
+        task = self._making.get(key)
         if task is None:
-            task = self._making[image.sha256] = asyncio.create_task(asyncio.to_thread(self._make, image))
-            task.add_done_callback(lambda done: self._keep(image, done))
+            task = self._making[key] = asyncio.create_task(asyncio.to_thread(self._make, key))
+            task.add_done_callback(lambda done: self._keep(key, done))
         # Shielded: whoever else waits for this view still wants it when one rollout is cancelled.
         return await asyncio.shield(task)
 
-    def _keep(self, image: ImageRef, done: asyncio.Task[View]) -> None:
+    def _keep(self, key: _Key, done: asyncio.Task[View]) -> None:
         """Remember a view; after a failure let the next who asks try again."""
-        del self._making[image.sha256]
+        del self._making[key]
         if not done.cancelled() and done.exception() is None:
-            self._made[image.sha256] = done.result()
+            self._made[key] = done.result()
             if len(self._made) > KEPT:
                 self._made.popitem(last=False)
 
-    def _make(self, image: ImageRef) -> View:
-        return make_view(self._blobs.get(image.sha256), self.rule, self._blobs)
+    def _make(self, key: _Key) -> View:
+        return make_view(self._blobs.get(key.sha256), key.rule, self._blobs)
+
+
+class _Key(NamedTuple):
+    sha256: str
+    rule: ViewRule
 
 
 def make_view(content: bytes, rule: ViewRule, blobs: BlobStore) -> View:

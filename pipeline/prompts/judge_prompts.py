@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.dialects.defuse import contains_control, defuse
 from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import UsageError
-from pipeline.identity import digest
+from pipeline.identity import Identity, digest
 from pipeline.manifests import manifests_dir
 from pipeline.records import Question
 
@@ -19,8 +18,7 @@ _ANSWER_SLOTS = ("{question}", "{answers}", "{answer}")
 _QUESTION_SLOTS = ("{images}", "{question}")
 
 
-@dataclass(frozen=True)
-class JudgePrompt:
+class JudgePrompt(Identity):
     """What a judge is told about one kind of record."""
 
     system: str
@@ -33,8 +31,7 @@ class JudgePrompt:
         return digest({"system": self.system, "user": self.user})
 
 
-@dataclass(frozen=True)
-class JudgePrompts:
+class JudgePrompts(Identity):
     """The texts of a judge. `load_judge_prompts` reads and checks them."""
 
     answer: JudgePrompt
@@ -91,7 +88,7 @@ def quoted(text: str) -> str:
 
 def _load(folder: Path, name: str, slots: Sequence[str]) -> JudgePrompt:
     user = folder / f"{name}_user.md"
-    prompt = JudgePrompt(_read(folder / f"{name}.md"), _read(user))
+    prompt = JudgePrompt(system=_read(folder / f"{name}.md"), user=_read(user))
     for slot in slots:
         if prompt.user.count(slot) != 1:
             raise UsageError(f"judge prompt {user} has {prompt.user.count(slot)} slots {slot}; it needs exactly one")

@@ -18,10 +18,11 @@ from pipeline.records.evidence import (
     JudgeVotes,
     ObservationFacts,
     ReplayResult,
+    SolutionKey,
     Suspicion,
     TemplateFacts,
 )
-from pipeline.records.outcomes import Decision, Outcome
+from pipeline.records.outcomes import Decision, ExportWritten, Outcome
 from pipeline.records.questions import ImageRef, Question, QuestionKey, SourceImage, SourceRow, root_id
 from pipeline.records.trajectories import Tokens, Trajectory, TrajectoryKey, Turn
 from pipeline.records.words import (
@@ -52,6 +53,7 @@ __all__ = [
     "CellStatus",
     "Cluster",
     "Decision",
+    "ExportWritten",
     "Finish",
     "GateCount",
     "GradeResult",
@@ -70,6 +72,7 @@ __all__ = [
     "Record",
     "ReplayResult",
     "Route",
+    "SolutionKey",
     "SourceImage",
     "SourceRow",
     "Suspicion",

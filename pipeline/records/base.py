@@ -31,6 +31,8 @@ class Record(BaseModel):
 
     SCHEMA: ClassVar[int] = 1
     """Version of the fields; stored in each row as the column `schema`."""
+    KEY: ClassVar[tuple[str, ...]] = ("id",)
+    """Fields by which the rows of a table are ordered, and of which no two rows share all values."""
     ARROW: ClassVar[pa.Schema]
     """The column `schema`, then one per field, in the order of the class."""
 

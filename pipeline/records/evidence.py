@@ -19,6 +19,8 @@ class GradeResult(Record):
 class ImageFacts(Record):
     """What the screen measured on one image of a question."""
 
+    KEY: ClassVar[tuple[str, ...]] = ("question_id", "sha256")
+
     question_id: str
     sha256: str
     width: Int32
@@ -35,6 +37,8 @@ class ImageFacts(Record):
 class Cluster(Record):
     """Which questions are one for training: the same image up to re-encoding, and the same normalised question."""
 
+    KEY: ClassVar[tuple[str, ...]] = ("question_id",)
+
     question_id: str
     cluster_id: str
     """Of (image star cluster, normalised question); equal for all members. SFT and RL never share one."""
@@ -44,6 +48,8 @@ class Cluster(Record):
 
 class GateCount(Record):
     """Counts of one question's gate rollouts. Valid = right + wrong; all else is counted apart."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("question_id",)
 
     question_id: str
     k: Int32
@@ -71,6 +77,8 @@ class GateCount(Record):
 class ArmCount(Record):
     """Counts of one question's rollouts in an arm beside the main one. Valid = right + wrong."""
 
+    KEY: ClassVar[tuple[str, ...]] = ("question_id", "arm", "max_pixels")
+
     question_id: str
     arm: Arm
     model: str
@@ -85,6 +93,8 @@ class ArmCount(Record):
 class AttemptFact(Record):
     """What one rollout said: all that agreement between attempts is decided by."""
 
+    KEY: ClassVar[tuple[str, ...]] = ("trajectory_id",)
+
     trajectory_id: str
     question_id: str
     model: str
@@ -97,6 +107,8 @@ class AttemptFact(Record):
 
 class Suspicion(Record):
     """Several attempts agree on another answer than the stored one: a person should look before more is spent."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("question_id",)
 
     question_id: str
     answer: str
@@ -114,6 +126,8 @@ class Suspicion(Record):
 class JudgeVotes(Record):
     """What a judge model said about one record, vote by vote."""
 
+    KEY: ClassVar[tuple[str, ...]] = ("record_id", "asked")
+
     record_id: str
     """A trajectory's, whose answer is judged, or a question's."""
     question_id: str
@@ -129,6 +143,8 @@ class JudgeVotes(Record):
 
 class TemplateFacts(Record):
     """How predictable a question's answer is from its wording alone."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("question_id",)
 
     question_id: str
     template: str
@@ -146,6 +162,8 @@ class TemplateFacts(Record):
 class ObservationFacts(Record):
     """What was measured on one image that a Python cell gave back."""
 
+    KEY: ClassVar[tuple[str, ...]] = ("trajectory_id", "turn", "image")
+
     trajectory_id: str
     turn: Int32
     image: Int32
@@ -159,7 +177,19 @@ class ObservationFacts(Record):
 class ReplayResult(Record):
     """Re-execution of one trajectory's cells in a fresh session on another zygote."""
 
+    KEY: ClassVar[tuple[str, ...]] = ("trajectory_id",)
+
     trajectory_id: str
     verdict: Literal["identical", "soft", "nondeterministic", "failed"]
     cells: Int32
     detail: str
+
+
+class SolutionKey(Record):
+    """That a question brought a solution along, and which; the text is read where it is needed."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("question_id",)
+
+    question_id: str
+    meta: str
+    """sha256 of `Question.meta`, which holds the solution: another one is new input."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pipeline.records.base import Int32, Record
 from pipeline.records.words import Route
@@ -10,6 +10,8 @@ from pipeline.records.words import Route
 
 class Decision(Record):
     """What one filter says about one record; `reason` is from the filter's closed set."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("record_id", "filter")
 
     record_id: str
     filter: str
@@ -21,6 +23,8 @@ class Decision(Record):
 
 class Outcome(Record):
     """What a stage did with one input record. Exactly one per input record and stage."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("record_id",)
 
     stage: str
     unit: Literal["row", "question", "trajectory"]
@@ -38,3 +42,14 @@ class Outcome(Record):
     payload: str
     """The whole record as canonical JSON when quarantined; empty otherwise."""
     score: float | None
+
+
+class ExportWritten(Record):
+    """An export that publishing wrote."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("shard", "format")
+
+    shard: str
+    format: str
+    manifest: str
+    """sha256 of its `manifest.json`, which has those of all other files."""

@@ -7,10 +7,13 @@ a rollout that is resumed ends where it ended before.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pipeline.dialects import Dialect
+from pydantic import Field
+
+from pipeline.dialects import DialectName, by_name
 from pipeline.dialects.bad_calls import BadCall, image_search_refused
 from pipeline.dialects.deepeyesv2_observations import (
     WebResult,
@@ -20,7 +23,7 @@ from pipeline.dialects.deepeyesv2_observations import (
 )
 from pipeline.dialects.turns import question_text, user_text
 from pipeline.errors import RowError
-from pipeline.identity import canonical_json, parse_json
+from pipeline.identity import Identity, Place, Revision, canonical_json, parse_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
 from pipeline.models.samples import sample_once
 from pipeline.models.views import Views
@@ -28,46 +31,56 @@ from pipeline.records import IMAGE_MARK, Arm, Finish, ImageRef, Mode, Purpose, Q
 from pipeline.rollout.exchange import UNPARSED, Said, Shown, as_history, to_turn
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.students.family import ViewRule
 from pipeline.tools.python import Cell, PythonSession, PythonTool
 from pipeline.tools.search.asked import image_search, text_search
 from pipeline.tools.search.hits import SearchProvider
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Identity):
     """When a rollout ends without an answer."""
 
-    max_turns: int = 9
+    max_turns: int = Field(default=9, ge=1)
     """Assistant turns; a call in the last of them is not carried out (DeepEyesV2 environment, `max_turns=9`)."""
-    max_completion_tokens: int = 16_384
+    max_completion_tokens: int = Field(default=16_384, ge=1)
     """Over the whole rollout, as the backend counts (DeepEyesV2 `max_response_length`)."""
-    max_seconds: float = 1_800.0
+    max_seconds: float = Field(default=1_800.0, gt=0)
     """Of model calls, cells and searches together, each as it took when it was paid for. What depends on
     how much runs at once does not count: queues, pauses and failed tries, sessions brought up to date."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Everything that is equal for all rollouts of one stage and model."""
+class Ask(Identity):
+    """How a model is asked: everything that is equal for all rollouts of one arm or lane, and no live object."""
 
     purpose: Purpose
     arm: Arm
     mode: Mode
-    dialect: Dialect
-    tools: str
-    """Schemas for a backend that takes calls as structure; empty where they are text, and in plain mode."""
-    model: ChatModel
+    role: Place[str] = ""
+    """Of the recipe's models, such as `base` or `teachers.1`: who is asked."""
+    model: str
+    """Revision of that model."""
+    asked: Revision[Mapping[str, Any]]
+    """Identity of the role: what else of it decides an answer, such as what a provider's model takes."""
     sampling: Sampling
     seed: int
+    dialect: DialectName
+    tools: str
+    """Schemas for a backend that takes calls as structure; empty where they are text, and in plain mode."""
     system: str
     user_template: str
     prompts: str
     """Canonical JSON: role → sha256."""
     limits: Limits
+    view: ViewRule
+    """How every image is resized before the model sees it."""
+    sandbox: Revision[str] = ""
+    """Of the sandbox that cells run in; empty in plain mode, as is `search`."""
+    search: Revision[str] = ""
+    """Of what is searched."""
 
 
-class World(NamedTuple):
-    """What a rollout acts on."""
+class Tools(NamedTuple):
+    """What a rollout acts with beside its model."""
 
     calls: CallCache
     blobs: BlobStore
@@ -76,7 +89,7 @@ class World(NamedTuple):
     search: SearchProvider
 
 
-async def rollout(question: Question, sample: int, setting: Setting, world: World) -> Trajectory:
+async def rollout(question: Question, sample: int, ask: Ask, model: ChatModel, tools: Tools) -> Trajectory:
     """Run one rollout to its end. Its verdict is `unknown`: grading is the caller's.
 
     Raises:
@@ -85,10 +98,10 @@ async def rollout(question: Question, sample: int, setting: Setting, world: Worl
             refuses a later message only ends the rollout, as `length`.
     """
     sizes = [(image.width, image.height) for image in question.images]
-    user = user_text(setting.user_template, question_text(question), sizes)
-    async with world.python.session(question.images) as session:
-        conversation = _Conversation(question, sample, setting, world, session)
-        conversation.messages.append(Message(role="system", parts=(Text(text=setting.system),)))
+    user = user_text(ask.user_template, question_text(question), sizes)
+    async with tools.python.session(question.images) as session:
+        conversation = _Conversation(question, sample, ask, model, tools, session)
+        conversation.messages.append(Message(role="system", parts=(Text(text=ask.system),)))
         await conversation.show(user, question.images)
         finish = await conversation.run()
     return conversation.trajectory(user, finish)
@@ -113,8 +126,9 @@ class _Conversation:
 
     question: Question
     sample: int
-    setting: Setting
-    world: World
+    ask: Ask
+    model: ChatModel
+    tools: Tools
     session: PythonSession
     messages: list[Message] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
@@ -124,8 +138,11 @@ class _Conversation:
     completion_tokens: int = 0
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.dialect = by_name(self.ask.dialect)
+
     async def run(self) -> Finish:
-        limits = self.setting.limits
+        limits = self.ask.limits
         for number in range(limits.max_turns):
             finish = await self._take_turn(last=number == limits.max_turns - 1)
             if finish is not None:
@@ -148,8 +165,8 @@ class _Conversation:
         if response.finish != "stop":
             self.turns.append(to_turn(UNPARSED, response.text, Shown(None, status="bad_call", finish=response.finish)))
             return response.finish
-        dialect = self.setting.dialect
-        parsed = dialect.parse(response.text, self.setting.mode)
+        dialect = self.dialect
+        parsed = dialect.parse(response.text, self.ask.mode)
         if isinstance(parsed, BadCall):
             said, shown = UNPARSED, self._refuse(parsed)
         else:
@@ -166,14 +183,14 @@ class _Conversation:
 
     async def _ask(self) -> ChatResponse:
         request = ChatRequest(
-            model=self.setting.model.revision,
+            model=self.ask.model,
             messages=tuple(self.messages),
-            sampling=self.setting.sampling,
-            stop=self.setting.dialect.stop,
-            tools=self.setting.tools,
-            seed=self.setting.seed,
+            sampling=self.ask.sampling,
+            stop=self.dialect.stop,
+            tools=self.ask.tools,
+            seed=self.ask.seed,
         )
-        asking = sample_once(self.world.calls, self.setting.model, request, self.sample)
+        asking = sample_once(self.tools.calls, self.model, request, self.sample)
         response, seconds = await self.session.idle_during(asking)
         self.seconds += seconds
         self.prompt_tokens += response.prompt_tokens
@@ -182,7 +199,7 @@ class _Conversation:
 
     def _refuse(self, bad: BadCall) -> Shown:
         # Without tools there is nothing to try again, so a malformed message ends the rollout.
-        finish: Finish | None = "bad_call" if self.setting.mode == "plain" else None
+        finish: Finish | None = "bad_call" if self.ask.mode == "plain" else None
         return Shown(bad.observation, status="bad_call", finish=finish, labels=(bad.reason,))
 
     async def _act(self, said: Said, *, last: bool) -> Shown:
@@ -209,7 +226,7 @@ class _Conversation:
         return Shown(cell_text(cell), cell.images, cell.status)
 
     async def _search_text(self, query: str) -> Shown:
-        hits, seconds = await text_search(self.world.calls, self.world.search, query)
+        hits, seconds = await text_search(self.tools.calls, self.tools.search, query)
         self.seconds += seconds
         results = [WebResult(hit.title, hit.url, hit.date, hit.snippet) for hit in hits]
         return Shown(text_search_observation(query, results))
@@ -217,10 +234,10 @@ class _Conversation:
     async def _search_image(self) -> Shown:
         if not self.question.images or any(turn.action == "image_search" for turn in self.turns):
             return self._refuse(image_search_refused(images=len(self.question.images)))
-        found = await image_search(self.world.calls, self.world.search, self.world.blobs, self.question.images[0])
+        found = await image_search(self.tools.calls, self.tools.search, self.tools.blobs, self.question.images[0])
         self.seconds += found.seconds
         # A picture that the student could not be shown is left out with its title, as one that did not load is.
-        hits = [hit for hit in found.hits if self.world.views.rule.takes(hit.thumbnail)]
+        hits = [hit for hit in found.hits if self.ask.view.takes(hit.thumbnail)]
         titles = [hit.title for hit in hits]
         return Shown(image_search_observation(titles), tuple(hit.thumbnail for hit in hits))
 
@@ -230,7 +247,7 @@ class _Conversation:
         Raises:
             RowError: the student's processor refuses an image.
         """
-        views = [await self.world.views.of(image) for image in images]
+        views = [await self.tools.views.of(image, self.ask.view) for image in images]
         pieces = text.split(IMAGE_MARK)
         if len(pieces) != len(views) + 1:
             raise AssertionError(f"{len(pieces) - 1} image marks for {len(views)} images")
@@ -243,34 +260,34 @@ class _Conversation:
 
     def trajectory(self, user: str, finish: Finish) -> Trajectory:
         """Return the finished rollout as a record, ungraded."""
-        setting, rule = self.setting, self.world.views.rule
+        ask, rule = self.ask, self.ask.view
         view = {"family": rule.family, "max_pixels": rule.max_pixels, "policy": rule.policy}
         identity = Trajectory.make_id(
             question_id=self.question.id,
-            purpose=setting.purpose,
-            arm=setting.arm,
-            mode=setting.mode,
+            purpose=ask.purpose,
+            arm=ask.arm,
+            mode=ask.mode,
             sample=self.sample,
-            model=setting.model.revision,
-            sampling=canonical_json(setting.sampling),
-            prompts=setting.prompts,
+            model=ask.model,
+            sampling=canonical_json(ask.sampling),
+            prompts=ask.prompts,
             view=canonical_json(view),
-            seed=setting.seed,
+            seed=ask.seed,
         )
         answer = parse_json(self.turns[-1].arguments)["answer"] if finish == "answer" else None
         return Trajectory(
             id=identity,
             question_id=self.question.id,
-            purpose=setting.purpose,
-            arm=setting.arm,
-            mode=setting.mode,
+            purpose=ask.purpose,
+            arm=ask.arm,
+            mode=ask.mode,
             sample=self.sample,
-            model=setting.model.revision,
-            dialect=setting.dialect.name,
-            prompts=setting.prompts,
+            model=ask.model,
+            dialect=ask.dialect,
+            prompts=ask.prompts,
             view=canonical_json({**view, "seen": self.seen}),
-            seed=setting.seed,
-            system=setting.system,
+            seed=ask.seed,
+            system=ask.system,
             user=user,
             images=self.question.images,
             turns=tuple(self.turns),
@@ -278,5 +295,5 @@ class _Conversation:
             verdict="unknown",
             finish=finish,
             tokens=Tokens(prompt=self.prompt_tokens, completion=self.completion_tokens),
-            sandbox=self.world.python.pool.identity if setting.mode == "tools" else "",
+            sandbox=self.tools.python.pool.identity if ask.mode == "tools" else "",
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
-from pipeline.engine.commits import Manifest
+from pipeline.engine.done import Finished
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json
 from pipeline.records import (
@@ -75,6 +75,19 @@ class Shard(NamedTuple):
     nbytes: int
 
 
+class GateFacts(NamedTuple):
+    """What the gates of a run go by."""
+
+    k: int
+    max_plain_right: int
+    min_valid: int
+    max_right_without_call: int
+    rule: str
+    fresh_share: float
+    early_stop: bool
+    deploy_pixels: int | None
+
+
 class RunFacts(NamedTuple):
     """What the ledger tells about a run beside its parts."""
 
@@ -87,6 +100,7 @@ class RunFacts(NamedTuple):
     """Canonical JSON of `run.json`'s facts about machine, sandbox, backends and `prices`."""
     costs: Sequence[StageCost]
     shards: Sequence[Shard]
+    gate: GateFacts
 
 
 TRAJECTORY_TABLES = ("trajectories", "unfinished")
@@ -156,7 +170,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def build_ledger(run: Path, stages: Sequence[Manifest], facts: RunFacts) -> Path:
+def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path:
     """Rebuild `run/ledger.duckdb` from the finished `stages`, in their order, and return its path.
 
     Stages that did not run leave their tables empty.
@@ -212,7 +226,7 @@ def query(run: Path, sql: str) -> pa.Table:
         return relation.to_arrow_table()
 
 
-def record_replays(run: Path, stages: Sequence[Manifest], results: Sequence[ReplayResult]) -> None:
+def record_replays(run: Path, stages: Sequence[Finished], results: Sequence[ReplayResult]) -> None:
     """Put into the ledger what `coldforge replay` found, in place of what it found before.
 
     Args:
@@ -228,7 +242,7 @@ def record_replays(run: Path, stages: Sequence[Manifest], results: Sequence[Repl
     build_ledger(run, stages, read_facts(run))
 
 
-def _repeated(run: Path, stages: Sequence[Manifest]) -> Path | None:
+def _repeated(run: Path, stages: Sequence[Finished]) -> Path | None:
     """Return where the results of `coldforge replay` for these stages' trajectories are or would be."""
     keys = [stage.fingerprint for stage in stages if stage.name == "synthesize"]
     return run / "replay" / f"{keys[0]}.parquet" if keys else None
@@ -239,7 +253,8 @@ def read_facts(run: Path) -> RunFacts:
     (about,) = query(run, "SELECT name, recipe, version, environment FROM runs").to_pylist()
     costs = [StageCost(**row) for row in query(run, "SELECT * FROM cost").to_pylist()]
     shards = [Shard(**row) for row in query(run, "SELECT * FROM shards").to_pylist()]
-    return RunFacts(**about, costs=costs, shards=shards)
+    (gate,) = query(run, "SELECT * FROM gate_settings").to_pylist()
+    return RunFacts(**about, costs=costs, shards=shards, gate=GateFacts(**gate))
 
 
 def _view_parts(db: duckdb.DuckDBPyConnection, view: str, kind: type[Record], paths: Sequence[Path]) -> None:
@@ -250,7 +265,7 @@ def _view_parts(db: duckdb.DuckDBPyConnection, view: str, kind: type[Record], pa
         _view_table(db, view, kind.ARROW.empty_table())
 
 
-def _view_facts(db: duckdb.DuckDBPyConnection, stages: Sequence[Manifest], facts: RunFacts) -> None:
+def _view_facts(db: duckdb.DuckDBPyConnection, stages: Sequence[Finished], facts: RunFacts) -> None:
     names = [
         {"position": position, "stage": stage.name, "fingerprint": stage.fingerprint, "model": stage.model}
         for position, stage in enumerate(stages)
@@ -262,20 +277,11 @@ def _view_facts(db: duckdb.DuckDBPyConnection, stages: Sequence[Manifest], facts
         "cost": ([cost._asdict() for cost in facts.costs], _COST),
         "prices": (parse_json(facts.environment).get("prices", []), _PRICES),
         "shards": ([shard._asdict() for shard in facts.shards], _SHARDS),
-        "gate_settings": ([_gate_settings(stage) for stage in stages if stage.name == "gate1"], _GATE_SETTINGS),
+        # Nothing is to be told of gates that have not asked yet.
+        "gate_settings": ([facts.gate._asdict() for stage in stages if stage.name == "gate1"], _GATE_SETTINGS),
     }
     for name, (values, schema) in rows.items():
         _view_table(db, name, pa.Table.from_pylist(values, schema=schema))
-
-
-def _gate_settings(gate1: Manifest) -> Mapping[str, object]:
-    """Return what the gates of the run went by; a threshold that the recipe left to its default is worked out."""
-    about = parse_json((gate1.directory / "stage.json").read_text())["settings"]
-    given = about["settings"]
-    row = {name: given[name] for name in _GATE_SETTINGS.names if name != "deploy_pixels"}
-    # Half of k, rounded up: `filters.gates.rules.GateSettings.enough`.
-    enough = -(-given["k"] // 2) if given["min_valid"] is None else given["min_valid"]
-    return {**row, "min_valid": enough, "deploy_pixels": about.get("deploy_pixels")}
 
 
 def _view_table(db: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

@@ -9,11 +9,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.errors import RowError
+from pipeline.identity import Identity, Place
 from pipeline.records import ImageRef
 
 FamilyName = Literal["qwen2_5_vl"]
@@ -101,10 +102,8 @@ class ViewRule:
         return True
 
 
-class Student(BaseModel):
+class Student(Identity):
     """The model that the data is for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: FamilyName
     revision: str
@@ -117,7 +116,7 @@ class Student(BaseModel):
     view: Policy = "student"
     """`native` shows models what the student will not see; every row says so."""
     cutoff_len: int = Field(default=20_480, ge=1)
-    tokenizer: Path | None = None
+    tokenizer: Place[Path | None] = None
     """A directory with its `tokenizer.json`, to count what it learns of a row; relative paths start at the recipe.
     None: 4 characters per token. Where it is does not count, what it holds does."""
     template: str = "qwen2_vl"
@@ -154,7 +153,3 @@ class Student(BaseModel):
     def view_at(self, pixels: int) -> ViewRule:
         """Return the same for another budget."""
         return ViewRule(self.family, pixels, self.view)
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the data says of its student: all but where things are on this machine."""
-        return self.model_dump(mode="json", exclude={"tokenizer"})

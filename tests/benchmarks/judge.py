@@ -30,11 +30,9 @@ from pipeline.math_worker import MathWorker
 from pipeline.models.chat import Sampling
 from pipeline.models.providers.openai import Server
 from pipeline.models.views import Views
-from pipeline.prompts.judge_prompts import load_judge_prompts
 from pipeline.records import JudgeVotes
-from pipeline.store.blobs import BlobStore
-from pipeline.store.calls import CallCache
-from pipeline.students.family import ViewRule
+from pipeline.store import Store
+from tests.support.builders import judge_ask
 from tests.support.cases.grading_cases import clopper_pearson, verdict
 from tests.support.cases.judge_cases import JudgeCase, load_asked, load_bare
 from tests.support.servers.llama_server import MODEL, llama_server
@@ -88,24 +86,21 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _ask(use: argparse.Namespace, store: Path, cases: Sequence[JudgeCase]) -> list[JudgeVotes]:
-    blobs = BlobStore(store / "blobs")
-    client = Server(use.url, use.served_name, f"openai/{use.model}", blobs, api_key_env=use.key_env)
-    try:
-        await client.check()
-        with CallCache(store / "calls.sqlite") as calls:
-            judge = Judge(
-                model=client,
-                sampling=Sampling(temperature=use.temperature, max_tokens=use.max_tokens),
-                seed=use.seed,
-                calls=calls,
-                views=Views(blobs, ViewRule("qwen2_5_vl", 262_144)),
-                prompts=load_judge_prompts(),
-                settings=JudgeSettings(votes=use.votes),
-            )
+    ask = judge_ask(
+        model=f"openai/{use.model}",
+        sampling=Sampling(temperature=use.temperature, max_tokens=use.max_tokens),
+        seed=use.seed,
+        settings=JudgeSettings(votes=use.votes),
+    )
+    with Store(store) as opened:
+        client = Server(use.url, use.served_name, ask.model, opened.blobs, api_key_env=use.key_env)
+        try:
+            await client.check()
+            judge = Judge(ask, client, opened.calls, Views(opened.blobs))
             asking = (judge.answer(case.as_question(), case.prediction or "", str(n)) for n, case in enumerate(cases))
             return await asyncio.gather(*asking)
-    finally:
-        await client.aclose()
+        finally:
+            await client.aclose()
 
 
 def _say_rules(cases: Sequence[JudgeCase], said: Sequence[str]) -> None:

@@ -51,16 +51,25 @@ def raw(url: str, rows: int, out: Path) -> None:
 def ours(url: str, rows: int, out: Path) -> None:
     """Ask everything as a stage of a run."""
     from flows.runners.local import local
-    from flows.stages.common import decided, gather_all
+    from flows.stages.outcomes import decided, gather_all
     from pipeline.engine.executor import Executor
-    from pipeline.engine.running import run_stage, run_unit_async
-    from pipeline.engine.stage import Stage
-    from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult, unit_count
+    from pipeline.engine.units import Range, UnitInput, UnitOutput
     from pipeline.models.chat import ChatRequest, Message, Sampling, Text
     from pipeline.models.providers.openai import Server
     from pipeline.models.samples import Meter, Metered, Price, sample_once
-    from pipeline.records import Decision, Outcome, Question
+    from pipeline.records import Decision, Outcome, Question, SourceRow, root_id
     from pipeline.store import Store
+    from tests.support.staged import begun, declared, run_given
+
+    def row(number: int) -> SourceRow:
+        return SourceRow(
+            id=root_id("prompts", "1", str(number)),
+            source="prompts",
+            source_revision="1",
+            source_row=str(number),
+            category="reasoning",
+            payload="{}",
+        )
 
     def question(number: int) -> Question:
         return Question.build(
@@ -86,11 +95,11 @@ def ours(url: str, rows: int, out: Path) -> None:
             score=None,
         )
 
-    units = unit_count(rows)
-    # A run reads a unit's questions from Parquet when the unit is opened; here only their numbers are kept.
-    numbers: dict[Range, list[int]] = {Range(number, units): [] for number in range(units)}
-    for number in range(rows):
-        numbers[Range.of(question(number).id, units)].append(number)
+    done = begun(out, map(row, range(rows)))
+
+    def read(span: Range) -> UnitInput:
+        return UnitInput(tuple(question(int(one.source_row)) for one in done.rows(span)))
+
     with Store(out / "store") as opened, Executor(2) as executor:
         server = Server(url, "m", "openai/m", opened.blobs, in_flight=AT_ONCE)
         executor.close_on_exit(server.aclose)
@@ -110,13 +119,8 @@ def ours(url: str, rows: int, out: Path) -> None:
             questions = [record for record in given.records if isinstance(record, Question)]
             return UnitOutput(tuple(await gather_all(map(ask, questions))), {})
 
-        stage = Stage("ask", 1, "map", {}, model.revision, {}, ())
-
-        def run(span: Range) -> UnitResult:
-            questions = tuple(question(number) for number in numbers[span])
-            return executor.wait(run_unit_async(stage, out, span, UnitInput(questions), unit))
-
-        run_stage(stage, out, run, units=units, expected=rows, runner=local)
+        stage = declared(out, "ask", model=model.revision)
+        run_given(stage, done, read, lambda given: executor.wait(unit(given)), expected=rows, runner=local)
 
 
 def proportional_mb() -> float:

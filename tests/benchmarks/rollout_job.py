@@ -11,24 +11,18 @@ import time
 from pathlib import Path
 
 from filters.answers import grade
-from pipeline.dialects import DEEPEYESV2
 from pipeline.engine.executor import Executor
 from pipeline.images import encode_png, put_image
-from pipeline.models.chat import Sampling
 from pipeline.models.providers.openai import Server
 from pipeline.models.samples import Meter, Metered, Price
-from pipeline.models.views import Views
 from pipeline.processes import cores
 from pipeline.records import ImageRef, Question
-from pipeline.rollout.loop import Limits, Setting, World, rollout
+from pipeline.rollout.loop import rollout
 from pipeline.sandbox import Policy, Pool
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from pipeline.students.family import ViewRule
-from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch
+from tests.support.builders import teacher_ask, tools
 
-RULE = ViewRule("qwen2_5_vl", 262_144)
 IMAGES = 64
 IN_FLIGHT = 1_024
 """Requests: several replicas' worth. Each holds its body, images included, until it is answered."""
@@ -63,28 +57,14 @@ def run(url: str, out: Path, conversations: int, at_once: int) -> None:
         pool = executor.resources.enter_context(Pool(Policy(), workers))
         server = Server(url, "m", "openai/m", opened.blobs, in_flight=min(at_once, IN_FLIGHT))
         executor.close_on_exit(server.aclose)
-        python = PythonTool(pool, opened.calls, opened.blobs, RULE, 0)
-        world = World(opened.calls, opened.blobs, Views(opened.blobs, RULE), python, NoSearch())
-        setting = Setting(
-            purpose="synthesis",
-            arm="tools",
-            mode="tools",
-            dialect=DEEPEYESV2,
-            tools="",
-            model=Metered(server, Meter(), Price()),
-            sampling=Sampling(),
-            seed=0,
-            system="You have tools.",
-            user_template="{images}\n{question}",
-            prompts="{}",
-            limits=Limits(),
-        )
+        model, acting = Metered(server, Meter(), Price()), tools(opened, pool)
+        ask = teacher_ask(model=model.revision)
         images = [picture(number, opened.blobs) for number in range(IMAGES)]
         numbers = iter(range(conversations))
 
         async def worker() -> None:
             for number in numbers:
-                done = await rollout(question(number, images[number % IMAGES]), 0, setting, world)
+                done = await rollout(question(number, images[number % IMAGES]), 0, ask, model, acting)
                 assert grade(done.answer, ("4",), "number").verdict == "right"
 
         async def main() -> None:

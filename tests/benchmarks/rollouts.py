@@ -19,25 +19,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.recipe.recipe import SynthesisUse
-from flows.stages.synthesize import Synthesis, synthesize_unit
-from pipeline.dialects import DEEPEYESV2
+from flows.stages import synthesize
 from pipeline.engine.executor import Executor
-from pipeline.engine.units import UnitOutput
 from pipeline.images import encode_png, put_image
-from pipeline.models.chat import ChatRequest, ChatResponse, Sampling
-from pipeline.models.views import Views
+from pipeline.models.chat import ChatRequest, ChatResponse
 from pipeline.processes import cores
 from pipeline.records import Question
-from pipeline.rollout.loop import Limits, Setting, World
 from pipeline.sandbox import Policy, Pool
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from pipeline.students.family import ViewRule
-from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch
+from tests.support.builders import resources, teacher_ask, tools
 from tests.support.synthesis import synthesis, unsolved
 
-RULE = ViewRule("qwen2_5_vl", 262_144)
 SIDE = 168, 112
 """Multiples of 28: some 20 KB as PNG."""
 LIMIT_MB = 1_536
@@ -82,26 +75,11 @@ def question(number: int, blobs: BlobStore) -> Question:
     )
 
 
-def stage_of(opened: Store, pool: Pool, at_once: int, latency: float) -> Synthesis:
-    """Return the stage with one teacher that is asked once."""
-    python = PythonTool(pool, opened.calls, opened.blobs, RULE, 0)
-    setting = Setting(
-        purpose="synthesis",
-        arm="tools",
-        mode="tools",
-        dialect=DEEPEYESV2,
-        tools="",
-        model=Slow(latency),
-        sampling=Sampling(),
-        seed=0,
-        system="You have tools.",
-        user_template="{images}\n{question}",
-        prompts="{}",
-        limits=Limits(),
-    )
-    world = World(opened.calls, opened.blobs, Views(opened.blobs, RULE), python, NoSearch())
-    use = SynthesisUse(attempts=1)
-    return synthesis((setting,), world, use, at_once=at_once)
+def stage_of(latency: float) -> tuple[synthesize.SynthesizeSettings, dict[str, Slow]]:
+    """Return the stage with one teacher that is asked once, and that teacher by its role."""
+    model = Slow(latency)
+    ask = teacher_ask(model=model.revision)
+    return synthesis((ask,), SynthesisUse(attempts=1)), {ask.role: model}
 
 
 def peak_mb() -> float:
@@ -114,12 +92,9 @@ def run(store: Path, conversations: int, at_once: int, latency: float) -> None:
     with Store(store) as opened, Executor(1) as executor, Pool(Policy(), cores()) as pool:
         questions = tuple(question(number, opened.blobs) for number in range(conversations))
         before, began = peak_mb(), time.monotonic()
-        stage = stage_of(opened, pool, at_once, latency)
-
-        async def unit() -> UnitOutput:
-            return await synthesize_unit(stage, unsolved(*questions))
-
-        output = executor.wait(unit())
+        settings, models = stage_of(latency)
+        acting = resources(tools(opened, pool), opened, models, at_once=at_once)
+        output = executor.wait(synthesize.run(unsolved(*questions), settings, acting))
         wall = time.monotonic() - began
     finished = len(output.tables["trajectories"])
     assert finished == conversations, f"{conversations - finished} of {conversations} did not end with an answer"

@@ -42,13 +42,13 @@ def every_attempt_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(*_: object) -> bool:
         return False
 
-    def undoubted(*_: object) -> bool:
-        return False
+    def undoubted(*_: object) -> None:
+        return None
 
     monkeypatch.setattr(flows.stages.gate, "gate1", keep)
     monkeypatch.setattr(flows.stages.gate, "gate2", to_synthesis)
-    monkeypatch.setattr(flows.stages.synthesize, "_accepted", never)
-    monkeypatch.setattr(flows.stages.synthesize, "_doubted", undoubted)
+    monkeypatch.setattr(flows.stages.synthesize._Synthesis, "_accepted", never)
+    monkeypatch.setattr(flows.stages.synthesize._Synthesis, "_doubt", undoubted)
 
 
 def corpus(directory: Path, made: Path, *, exchanged: bool) -> Path:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows.recipe.inputs import make_job
-from flows.run.curate import open_curation, run_groups
+from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
 from flows.runners.local import local
 from pipeline.errors import UsageError
@@ -152,7 +152,7 @@ def test_groups_of_stages_as_flows_of_their_own_give_the_same_bytes(undisturbed:
 def test_a_group_whose_inputs_are_not_there_is_refused(undisturbed: Path, tmp_path: Path) -> None:
     job = make_job(DEMO, out=tmp_path / "new", store=undisturbed / "store", limit=int(LIMIT))
     with (
-        open_curation(job, SilentProgress(), local) as curation,
+        open_run(job, SilentProgress(), local) as new,
         pytest.raises(UsageError, match="run `gather` first"),
     ):
-        run_groups(curation, ["gate"])
+        run_groups(new, ["gate"])

@@ -5,32 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image as Picture
 
 from filters.gates.lanes import LaneSettings
 from filters.gates.rules import GateSettings
-from flows.stages.arms import Arms, Gate
-from flows.stages.gate import gate1_unit, gate2_unit
-from pipeline.dialects import DEEPEYESV2
+from flows.asking.resources import Resources
+from flows.stages.gate import Gate1Settings, Gate2Settings, run_gate1, run_gate2
 from pipeline.engine.units import UnitInput, UnitOutput
 from pipeline.errors import RowError
 from pipeline.images import encode_png, put_image
-from pipeline.models.chat import ChatRequest, Image, Sampling
-from pipeline.models.views import Views
-from pipeline.records import Arm, ArmCount, GateCount, Mode, Outcome, Question, Trajectory
-from pipeline.rollout.loop import Limits, Setting, World
+from pipeline.models.chat import ChatRequest, Image
+from pipeline.records import Arm, ArmCount, GateCount, Outcome, Question, Trajectory
+from pipeline.rollout.loop import Ask, Limits
 from pipeline.sandbox import Pool
+from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule
-from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch
+from tests.support.builders import ask, resources, tools
 from tests.support.fakes import ScriptedModel
 
 RULE = ViewRule("qwen2_5_vl", 65_536)
-SHARP = 262_144
+SHARP = ViewRule("qwen2_5_vl", 262_144)
 SEARCHED = '<think>I look it up.</think>\n<tool_call>\n{"name": "search", "arguments": {"query": "x"}}\n</tool_call>'
 
 
@@ -76,21 +74,26 @@ class Base(ScriptedModel):
         self.asked: list[tuple[int, int]] = []
 
 
-def setting(model: ScriptedModel, arm: Arm, mode: Mode = "plain") -> Setting:
-    return Setting(
-        purpose="gate",
-        arm=arm,
-        mode=mode,
-        dialect=DEEPEYESV2,
-        tools="",
-        model=model,
-        sampling=Sampling(),
-        seed=0,
-        system="You see images." if mode == "plain" else "You see images and have tools.",
-        user_template="{images}\n{question}",
-        prompts="{}",
-        limits=Limits(max_turns=3),
+def asked(arm: Arm, role: str = "base", **changes: Any) -> Ask:
+    usual: dict[str, Any] = {"view": RULE, "limits": Limits(max_turns=3)}
+    return ask(arm=arm, role=role, model=f"scripted/{role}", **{**usual, **changes})
+
+
+def gate1_settings(settings: GateSettings, lanes: LaneSettings, *, sharp: bool, stronger: bool) -> Gate1Settings:
+    return Gate1Settings(
+        gate=settings.plain,
+        lanes=lanes,
+        plain=asked("main"),
+        blind=asked("blind") if settings.blind else None,
+        pixels=(asked("pixels", view=SHARP),) if sharp else (),
+        stronger=asked("stronger", "stronger") if stronger else None,
+        judge=None,
     )
+
+
+def gate2_settings(settings: GateSettings) -> Gate2Settings:
+    with_tools = asked("main", mode="tools", system="You see images and have tools.")
+    return Gate2Settings(gate=settings.tools, tools=with_tools, fresh=asked("fresh"), judge=None)
 
 
 def run(
@@ -105,33 +108,17 @@ def run(
     plain: UnitOutput | None = None,
 ) -> UnitOutput:
     """Run gate 1, or gate 2 after the output of gate 1."""
+    models = {"base": base, **({} if stronger is None else {"stronger": stronger})}
 
-    async def main(world: World) -> UnitOutput:
-        at_sharp = world._replace(views=Views(world.blobs, ViewRule("qwen2_5_vl", SHARP)))
-        gate = Gate(
-            arms=Arms(
-                plain=setting(base, "main"),
-                tools=setting(base, "main", "tools"),
-                fresh=setting(base, "fresh"),
-                blind=setting(base, "blind"),
-                pixels=setting(base, "pixels"),
-                stronger=None if stronger is None else setting(stronger, "stronger"),
-            ),
-            world=world,
-            at_pixels={SHARP: at_sharp} if sharp else {},
-            settings=settings,
-            lanes=lanes or LaneSettings(),
-            judge=None,
-            slots=asyncio.Semaphore(16),
-        )
-        if plain is None:
-            return await gate1_unit(gate, UnitInput(tuple(questions)))
-        return await gate2_unit(gate, UnitInput(tuple(questions), plain.tables["counts"]))
+    async def main(acting: Resources) -> UnitOutput:
+        if plain is not None:
+            unit = UnitInput(tuple(questions), plain.tables["counts"])
+            return await run_gate2(unit, gate2_settings(settings), acting)
+        first = gate1_settings(settings, lanes or LaneSettings(), sharp=sharp, stronger=stronger is not None)
+        return await run_gate1(UnitInput(tuple(questions)), first, acting)
 
-    blobs = BlobStore(store / "blobs")
-    with CallCache(store / "calls.sqlite") as calls, Pool(workers=1) as pool:
-        python = PythonTool(pool, calls, blobs, RULE, 0)
-        return asyncio.run(main(World(calls, blobs, Views(blobs, RULE), python, NoSearch())))
+    with Store(store) as opened, Pool(workers=1) as pool:
+        return asyncio.run(main(resources(tools(opened, pool, rule=RULE), opened, models)))
 
 
 def rollouts(output: UnitOutput) -> list[Trajectory]:
@@ -170,7 +157,7 @@ def test_only_survivors_are_asked_at_another_budget_and_none_is_stopped_by_it(tm
         tmp_path / "hard", [ask_question(tmp_path / "hard")], Base("wrong", sharp="HARBOUR"), settings, sharp=True
     )
     assert only(hard).route == "next"
-    assert (arms(hard)["pixels"].right, arms(hard)["pixels"].max_pixels) == (4, SHARP)
+    assert (arms(hard)["pixels"].right, arms(hard)["pixels"].max_pixels) == (4, SHARP.max_pixels)
     easy = run(tmp_path / "easy", [ask_question(tmp_path / "easy")], Base("HARBOUR"), settings, sharp=True)
     assert (only(easy).reason, arms(easy)) == ("too_easy", {})
 

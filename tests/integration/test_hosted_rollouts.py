@@ -15,24 +15,20 @@ from pipeline.images import encode_png, put_image
 from pipeline.models.batch.apis import AnthropicBatches
 from pipeline.models.batch.open_waves import OpenWaves
 from pipeline.models.batch.waves import Batched
-from pipeline.models.chat import ChatModel, Sampling
+from pipeline.models.chat import ChatModel
 from pipeline.models.providers import anthropic, gemini
 from pipeline.models.providers.hosted import HostedModel, encoder, open_api
-from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
-from pipeline.rollout.loop import Limits, Setting, World, rollout
+from pipeline.rollout.loop import Limits, Tools, rollout
 from pipeline.sandbox import Pool, guest
+from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from pipeline.store.calls import CallCache
-from pipeline.students.family import ViewRule
-from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch
+from tests.support.builders import teacher_ask, tools
 from tests.support.servers import anthropic_server, gemini_server
 from tests.support.servers.anthropic_server import AnthropicServer, message, redacted, text, thinking
 from tests.support.servers.batch_server import BatchServer
 from tests.support.servers.gemini_server import GeminiServer, answer
 
-RULE = ViewRule("qwen2_5_vl", 262_144)
 CODE = "image_1.crop((0, 0, 300, 300))"
 STEPS = (CODE, "print(6 * 7)")
 
@@ -103,43 +99,25 @@ def gemini_says(body: dict[str, Any]) -> dict[str, Any]:
 
 def roll(pool: Pool, store: Path, kind: Literal["anthropic", "gemini"], url: str, dialect: DialectName) -> Trajectory:
     """Run one rollout of a fresh process: nothing is left of an earlier one but the store."""
-    blobs = BlobStore(store / "blobs")
 
-    async def main() -> Trajectory:
+    async def main(opened: Store) -> Trajectory:
         variable, profile = ("CLAUDE_KEY", anthropic.PROFILE) if kind == "anthropic" else ("GEMINI_KEY", gemini.PROFILE)
         api = open_api(kind, api_key_env=variable, base_url=url, in_flight=4)
         model = HostedModel(kind, "claude-test" if kind == "anthropic" else gemini_server.MODEL, "native", profile, api,
-                            encoder(blobs))  # fmt: skip
+                            encoder(opened.blobs))  # fmt: skip
         try:
-            return await rolled(a_world(pool, blobs, calls), model, dialect)
+            return await rolled(tools(opened, pool), model, dialect)
         finally:
             await model.aclose()
 
-    with CallCache(store / "calls.sqlite") as calls:
-        return asyncio.run(main())
+    with Store(store) as opened:
+        return asyncio.run(main(opened))
 
 
-async def rolled(world: World, model: ChatModel, dialect: DialectName, sample: int = 0) -> Trajectory:
-    spoken = by_name(dialect)
-    setting = Setting(
-        purpose="synthesis",
-        arm="tools",
-        mode="tools",
-        dialect=spoken,
-        tools=spoken.tools,
-        model=model,
-        sampling=Sampling(),
-        seed=0,
-        system="You have tools.",
-        user_template="{images}\n{question}",
-        prompts="{}",
-        limits=Limits(max_turns=5),
-    )
-    return await rollout(a_question(world.blobs), sample, setting, world)
-
-
-def a_world(pool: Pool, blobs: BlobStore, calls: CallCache) -> World:
-    return World(calls, blobs, Views(blobs, RULE), PythonTool(pool, calls, blobs, RULE, 0), NoSearch())
+async def rolled(acting: Tools, model: ChatModel, dialect: DialectName, sample: int = 0) -> Trajectory:
+    schemas = by_name(dialect).tools
+    ask = teacher_ask(model=model.revision, dialect=dialect, tools=schemas, limits=Limits(max_turns=5))
+    return await rollout(a_question(acting.blobs), sample, ask, model, acting)
 
 
 def check_course(trajectory: Trajectory) -> None:
@@ -200,24 +178,23 @@ def test_a_rollout_that_is_resumed_sends_nothing_again(pool: Pool, tmp_path: Pat
 
 def test_rollouts_that_run_at_once_share_one_batch_per_turn(pool: Pool, tmp_path: Path) -> None:
     server = BatchServer(script=checked_claude)
-    blobs = BlobStore(tmp_path / "blobs")
 
-    async def main() -> list[Trajectory]:
+    async def main(store: Store) -> list[Trajectory]:
         async with server.serving() as root:
             api = open_api("anthropic", api_key_env="CLAUDE_KEY", base_url=f"{root}/v1", in_flight=4)
-            single = HostedModel("anthropic", "claude-test", "native", anthropic.PROFILE, api, encoder(blobs))
+            single = HostedModel("anthropic", "claude-test", "native", anthropic.PROFILE, api, encoder(store.blobs))
             journal = OpenWaves(tmp_path / "batches.sqlite", single.revision)
             # A wave is full when all three conversations wait; the time is for a machine that is slow.
             model = Batched(single, AnthropicBatches(api), journal, 30.0, 3, first_poll_seconds=0.02)
             try:
-                world = a_world(pool, blobs, calls)
-                runs = (rolled(world, model, "deepeyesv2", sample) for sample in range(3))
+                acting = tools(store, pool)
+                runs = (rolled(acting, model, "deepeyesv2", sample) for sample in range(3))
                 return list(await asyncio.gather(*runs))
             finally:
                 await model.aclose()
 
-    with CallCache(tmp_path / "calls.sqlite") as calls:
-        trajectories = asyncio.run(main())
+    with Store(tmp_path) as store:
+        trajectories = asyncio.run(main(store))
     for trajectory in trajectories:
         check_course(trajectory)
     assert [len(batch.bodies) for batch in server.batches.values()] == [3, 3, 3]

@@ -11,11 +11,11 @@ import yaml
 
 from filters.dedup.contamination import Benchmark, benchmark_entry
 from flows.recipe.inputs import make_job
-from flows.run.curate import open_curation, run_groups
+from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
 from flows.runners.local import local
-from flows.stages.wiring import GROUPS
-from pipeline.engine.commits import StageResult
+from flows.stages.order import GROUPS
+from pipeline.engine.done import Finished
 from pipeline.images import HASH_RECIPE
 from pipeline.records import Outcome, Question, Trajectory
 
@@ -76,30 +76,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def run(place: Path, *groups: str) -> Mapping[str, StageResult]:
+def run(place: Path, *groups: str) -> Mapping[str, Finished]:
     job = make_job(place / "recipe.yaml", out=place / "run", store=place / "store")
-    with open_curation(job, SilentProgress(), local) as curation:
-        run_groups(curation, groups)
-        return dict(curation.done)
+    with open_run(job, SilentProgress(), local) as opened:
+        run_groups(opened, groups)
+        return dict(opened.finished)
 
 
 @pytest.fixture(scope="module")
-def done(place: Path) -> Mapping[str, StageResult]:
+def done(place: Path) -> Mapping[str, Finished]:
     return run(place, *GROUPS)
 
 
-def names(done: Mapping[str, StageResult]) -> Mapping[str, str]:
+def names(done: Mapping[str, Finished]) -> Mapping[str, str]:
     """Row key by every id under which an outcome may speak of it."""
-    asked = {question.id: question.source_row for question in done["ingest"].read("questions", Question)}
+    asked = {question.id: question.source_row for question in done["ingest"].records("questions", Question)}
     rows = {outcome.record_id: json.loads(outcome.payload)["row"] for outcome in outcomes(done, "ingest")}
     return {**asked, **rows}
 
 
-def outcomes(done: Mapping[str, StageResult], stage: str) -> list[Outcome]:
-    return [outcome for outcome in done[stage].read("outcomes", Outcome) if outcome.outcome != "kept"]
+def outcomes(done: Mapping[str, Finished], stage: str) -> list[Outcome]:
+    return [outcome for outcome in done[stage].records("outcomes", Outcome) if outcome.outcome != "kept"]
 
 
-def test_every_row_ends_where_it_should_and_says_why(done: Mapping[str, StageResult]) -> None:
+def test_every_row_ends_where_it_should_and_says_why(done: Mapping[str, Finished]) -> None:
     named = names(done)
     found = {named[one.question_id]: (stage, one.reason) for stage in done for one in outcomes(done, stage)}
     # Which of two equal questions stays is decided by their ids.
@@ -107,13 +107,13 @@ def test_every_row_ends_where_it_should_and_says_why(done: Mapping[str, StageRes
     assert found == {twin if row == "twin" else row: end for row, end in ENDS.items()}
 
 
-def test_no_model_is_asked_about_them(done: Mapping[str, StageResult]) -> None:
-    assert not list(done["gate1"].read("trajectories", Trajectory))
-    assert not list(done["gate2"].read("trajectories", Trajectory))
-    assert {made.model for made in done["synthesize"].read("trajectories", Trajectory)} == {"source/own"}
+def test_no_model_is_asked_about_them(done: Mapping[str, Finished]) -> None:
+    assert not list(done["gate1"].records("trajectories", Trajectory))
+    assert not list(done["gate2"].records("trajectories", Trajectory))
+    assert {made.model for made in done["synthesize"].records("trajectories", Trajectory)} == {"source/own"}
 
 
-def test_what_is_left_is_exported_under_the_prompt_without_tools(done: Mapping[str, StageResult], place: Path) -> None:
+def test_what_is_left_is_exported_under_the_prompt_without_tools(done: Mapping[str, Finished], place: Path) -> None:
     assert done["publish"].counts["kept"] == 1
     (file,) = (place / "run").glob("export/sft/llamafactory/sft-*.json")
     (row,) = json.loads(file.read_text("utf-8"))
@@ -125,7 +125,7 @@ def test_what_is_left_is_exported_under_the_prompt_without_tools(done: Mapping[s
 
 
 def test_another_solution_is_new_input_though_the_question_is_the_same(
-    done: Mapping[str, StageResult], place: Path
+    done: Mapping[str, Finished], place: Path
 ) -> None:
     before = done["decontaminate"].parts
     assert [part.key for part in run(place, "gather")["decontaminate"].parts] == [part.key for part in before]

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from flows.recipe.recipe import SynthesisUse
-from flows.stages.synthesize import synthesize_unit
-from pipeline.dialects import DEEPEYESV2
+from flows.stages.synthesize import run
 from pipeline.engine.units import UnitOutput
 from pipeline.errors import RowError
 from pipeline.images import encode_png, put_image
-from pipeline.models.chat import ChatRequest, Sampling
-from pipeline.models.views import Views
+from pipeline.models.chat import ChatRequest
 from pipeline.records import Question, Trajectory
-from pipeline.rollout.loop import Limits, Setting, World, rollout
+from pipeline.rollout.loop import Ask, Limits, rollout
 from pipeline.sandbox import Pool, guest
+from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from pipeline.store.calls import CallCache
-from pipeline.students.family import ViewRule
-from pipeline.tools.python import PythonTool
 from pipeline.tools.search.hits import ImageHit, SearchProvider, TextHit
+from tests.support.builders import resources, teacher_ask, tools
 from tests.support.fakes import ScriptedModel
 from tests.support.synthesis import synthesis, unsolved
 
-T = TypeVar("T")
 Script = Callable[[ChatRequest, int], str]
 
-RULE = ViewRule("qwen2_5_vl", 262_144)
 QUESTION = Question.build(
     source="hand",
     source_revision="1",
@@ -68,31 +63,16 @@ def pool() -> Iterator[Pool]:
         yield pool
 
 
-def act(pool: Pool, store: Path, work: Callable[[World], Awaitable[T]], search: SearchProvider | None = None) -> T:
-    async def main() -> T:
-        python = PythonTool(pool, calls, blobs, RULE, 0)
-        return await work(World(calls, blobs, Views(blobs, RULE), python, search or NoSearch()))
-
-    blobs = BlobStore(store / "blobs")
-    with CallCache(store / "calls.sqlite") as calls:
-        return asyncio.run(main())
+def asked(**changes: Any) -> Ask:
+    return teacher_ask(limits=Limits(max_turns=3), **changes)
 
 
-def asked(script: Script, name: str = "one") -> Setting:
-    return Setting(
-        purpose="synthesis",
-        arm="tools",
-        mode="tools",
-        dialect=DEEPEYESV2,
-        tools="",
-        model=ScriptedModel(script, revision=f"scripted/{name}"),
-        sampling=Sampling(),
-        seed=0,
-        system="You have tools.",
-        user_template="{images}\n{question}",
-        prompts="{}",
-        limits=Limits(max_turns=3),
-    )
+def rolled(
+    pool: Pool, store: Path, script: Script, *, question: Question = QUESTION, search: SearchProvider | None = None
+) -> Trajectory:
+    with Store(store) as opened:
+        acting = tools(opened, pool, search=search or NoSearch())
+        return asyncio.run(rollout(question, 0, asked(), ScriptedModel(script), acting))
 
 
 def refused(_: ChatRequest, __: int) -> str:
@@ -120,12 +100,12 @@ def by_sample(*texts: str | None) -> Script:
 
 
 def synthesized(pool: Pool, store: Path, *teachers: Script) -> UnitOutput:
-    settings = tuple(asked(script, str(number)) for number, script in enumerate(teachers))
-
-    async def work(world: World) -> UnitOutput:
-        return await synthesize_unit(synthesis(settings, world, SynthesisUse(attempts=2)), unsolved(QUESTION))
-
-    return act(pool, store, work)
+    names = [str(number) for number in range(len(teachers))]
+    asks = [asked(role=f"teachers.{name}", model=f"scripted/{name}") for name in names]
+    models = {ask.role: ScriptedModel(script, revision=ask.model) for ask, script in zip(asks, teachers, strict=True)}
+    with Store(store) as opened:
+        acting = resources(tools(opened, pool, search=NoSearch()), opened, models)
+        return asyncio.run(run(unsolved(QUESTION), synthesis(asks, SynthesisUse(attempts=2)), acting))
 
 
 def ends(output: UnitOutput, table: str) -> list[tuple[str, int, str]]:
@@ -135,8 +115,7 @@ def ends(output: UnitOutput, table: str) -> list[tuple[str, int, str]]:
 
 
 def test_a_conversation_that_no_longer_fits_ends_at_a_limit_with_what_was_said(pool: Pool, tmp_path: Path) -> None:
-    setting = asked(too_long_after(2, CODE))
-    done = act(pool, tmp_path, lambda world: rollout(QUESTION, 0, setting, world))
+    done = rolled(pool, tmp_path, too_long_after(2, CODE))
     assert (done.finish, done.answer) == ("length", None)
     assert [turn.action for turn in done.turns] == ["python", "python"]
     assert "42" in (done.turns[-1].observation or "")
@@ -144,7 +123,7 @@ def test_a_conversation_that_no_longer_fits_ends_at_a_limit_with_what_was_said(p
 
 def test_a_question_that_is_refused_at_once_is_the_rows_error(pool: Pool, tmp_path: Path) -> None:
     with pytest.raises(RowError, match="request_refused: at most 4096 tokens"):
-        act(pool, tmp_path, lambda world: rollout(QUESTION, 0, asked(refused), world))
+        rolled(pool, tmp_path, refused)
 
 
 def test_a_later_refusal_takes_no_finished_attempt_away(pool: Pool, tmp_path: Path) -> None:
@@ -204,8 +183,11 @@ def test_a_thumbnail_that_the_student_cannot_be_shown_is_left_out_and_the_rollou
     image = put_image(blobs, encode_png(Image.new("RGB", (64, 64), "red")))
     question = QUESTION.model_copy(update={"images": (image,)})
     call = '<think>Who is it?</think>\n<tool_call>\n{"name": "image_search"}\n</tool_call>'
-    setting = asked(lambda request, _: RIGHT if len(request.messages) > 2 else call)
-    done = act(pool, tmp_path, lambda world: rollout(question, 0, setting, world), TwoPictures(blobs))
+
+    def script(request: ChatRequest, _: int) -> str:
+        return RIGHT if len(request.messages) > 2 else call
+
+    done = rolled(pool, tmp_path, script, question=question, search=TwoPictures(blobs))
     assert done.finish == "answer"
     assert len(done.turns[0].images) == 1
     assert "picture 0" in (done.turns[0].observation or "")

@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import make_app
-from pipeline.engine.commits import Manifest, read_manifest
+from flows.report.lookup import finished_stages
+from pipeline.engine.done import Finished
 from pipeline.records import ReplayResult
 from pipeline.store.blobs import BlobStore
 from pipeline.store.ledger import build_ledger, query, read_facts, record_replays
@@ -47,10 +48,8 @@ def rows(run: Path, sql: str) -> list[dict[str, Any]]:
     return found
 
 
-def manifests(run: Path) -> list[Manifest]:
-    order = rows(run, "SELECT stage, fingerprint FROM stages ORDER BY position")
-    found = [read_manifest(run / "stages" / row["stage"] / row["fingerprint"][:16]) for row in order]
-    return [manifest for manifest in found if manifest is not None]
+def stages(run: Path) -> list[Finished]:
+    return list(finished_stages(run).values())
 
 
 def test_the_command_executes_all_valid_trajectories_and_tells_the_ledger(run: Path) -> None:
@@ -70,16 +69,16 @@ def test_the_command_executes_all_valid_trajectories_and_tells_the_ledger(run: P
 def test_the_rest_of_the_ledger_stays_and_a_rebuild_keeps_what_replay_found(run: Path) -> None:
     before = {name: rows(run, f"FROM {name} ORDER BY ALL") for name in ("runs", "cost", "shards", "outcomes", "turns")}
     results = [ReplayResult(trajectory_id="a", verdict="soft", cells=2, detail="d")]
-    record_replays(run, manifests(run), results)
+    record_replays(run, stages(run), results)
     assert {name: rows(run, f"FROM {name} ORDER BY ALL") for name in before} == before
-    build_ledger(run, manifests(run), read_facts(run))
+    build_ledger(run, stages(run), read_facts(run))
     told = {"trajectory_id": "a", "made_by": "replay", "verdict": "soft", "cells": 2, "detail": "d"}
     assert rows(run, "FROM replays") == [told]
 
 
 def test_what_replay_found_of_other_trajectories_is_not_told(run: Path) -> None:
-    record_replays(run, manifests(run), [ReplayResult(trajectory_id="a", verdict="soft", cells=2, detail="d")])
-    without = [manifest for manifest in manifests(run) if manifest.name != "synthesize"]
+    record_replays(run, stages(run), [ReplayResult(trajectory_id="a", verdict="soft", cells=2, detail="d")])
+    without = [stage for stage in stages(run) if stage.name != "synthesize"]
     build_ledger(run, without, read_facts(run))
     assert rows(run, "FROM replays") == []
 
@@ -87,7 +86,7 @@ def test_what_replay_found_of_other_trajectories_is_not_told(run: Path) -> None:
 def test_stats_tells_the_share_that_executed_a_cell(run: Path) -> None:
     record_replays(
         run,
-        manifests(run),
+        stages(run),
         [
             ReplayResult(trajectory_id=name, verdict="identical", cells=cells, detail="")
             for name, cells in (("a", 2), ("b", 0), ("c", 1), ("d", 1))

@@ -262,10 +262,8 @@ def test_a_role_has_one_server(fields: dict[str, object], problem: str) -> None:
 
 
 def test_where_a_model_is_served_is_no_part_of_its_identity() -> None:
-    from flows.recipe.roles import role_identity
-
     elsewhere = {"base_url": "http://h/v1", "served_name": "other"}
     ours = ServerRole.model_validate({"backend": "openai", "model": "m@1", "serve": SERVE})
     theirs = ServerRole.model_validate({"backend": "openai", "model": "m@1", **elsewhere})
-    assert role_identity(ours) == role_identity(theirs)
-    assert os.environ["COLDFORGE_VLLM_PYTHON"] not in str(role_identity(ours))
+    assert ours.identity() == theirs.identity()
+    assert os.environ["COLDFORGE_VLLM_PYTHON"] not in str(ours.identity())

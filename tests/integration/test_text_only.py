@@ -19,23 +19,19 @@ from pipeline.export.rows import SftRow
 from pipeline.export.verify.exports import verify_exports
 from pipeline.export.write import publish_rl, publish_sft
 from pipeline.identity import canonical_json
-from pipeline.models.chat import ChatRequest, Image, Sampling
-from pipeline.models.views import Views
+from pipeline.models.chat import ChatRequest, Image
 from pipeline.prompts.sets import load_prompts
 from pipeline.records import Question, Trajectory
-from pipeline.rollout.loop import Limits, Setting, World, rollout
+from pipeline.rollout.loop import rollout
 from pipeline.rollout.replay import replay_trajectory
 from pipeline.sandbox import Pool, guest
+from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from pipeline.store.calls import CallCache
-from pipeline.students.family import ViewRule
-from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch
+from tests.support.builders import RULE, teacher_ask, tools
 from tests.support.export_rows import LABELS, RL, SFT, context, rl_row
 from tests.support.fakes import ScriptedModel
+from tests.support.synthesis import PROMPT
 
-RULE = ViewRule("qwen2_5_vl", 262_144)
-VIEW = canonical_json({"family": "qwen2_5_vl", "max_pixels": 262_144, "policy": "student"})
 PROMPTS = load_prompts("deepeyesv2", DEEPEYESV2)
 COMPUTES = (
     DEEPEYESV2.render_turn(
@@ -78,7 +74,6 @@ Asked = Callable[[Sequence[str]], tuple[Trajectory, list[ChatRequest]]]
 @pytest.fixture(scope="module")
 def ask(pool: Pool, place: Path) -> Asked:
     """Ask the question with tools of a model that says the given messages."""
-    blobs = context(place).blobs
 
     def asked(said: Sequence[str]) -> tuple[Trajectory, list[ChatRequest]]:
         requests: list[ChatRequest] = []
@@ -87,27 +82,18 @@ def ask(pool: Pool, place: Path) -> Asked:
             requests.append(request)
             return said[sum(message.role == "assistant" for message in request.messages)]
 
-        setting = Setting(
-            purpose="synthesis",
-            arm="tools",
-            mode="tools",
-            dialect=DEEPEYESV2,
-            tools="",
-            model=ScriptedModel(script, revision=f"scripted/{len(said)}"),
-            sampling=Sampling(),
-            seed=0,
+        model = ScriptedModel(script, revision=f"scripted/{len(said)}")
+        told = teacher_ask(
+            model=model.revision,
             system=PROMPTS.system("teacher", "tools"),
             user_template=PROMPTS.user("teacher", "tools"),
-            prompts="{}",
-            limits=Limits(),
         )
 
-        async def main() -> Trajectory:
-            world = World(calls, blobs, Views(blobs, RULE), PythonTool(pool, calls, blobs, RULE, 0), NoSearch())
-            return await graded(await rollout(question(1), 0, setting, world), question(1))
+        async def main(store: Store) -> Trajectory:
+            return await graded(await rollout(question(1), 0, told, model, tools(store, pool)), question(1))
 
-        with CallCache(place / "calls.sqlite") as calls:
-            return asyncio.run(main()), requests
+        with Store(place) as store:
+            return asyncio.run(main(store)), requests
 
     return asked
 
@@ -157,16 +143,8 @@ def exported(computed: Trajectory, place: Path) -> Path:
     """Both shards: the computed answer and a long chain of thought; the question."""
     reasoned = question(2, solution="<think>I know the formula: 100 · 101 · 201 / 6.</think>So \\boxed{338350}.")
     told = context(place).told[0].plain
-    thought = solution_trajectory(
-        reasoned,
-        system=told.system,
-        user=told.user,
-        prompts="{}",
-        dialect=DEEPEYESV2,
-        view=VIEW,
-        seed=0,
-        count=len,
-    )
+    prompt = PROMPT.model_copy(update={"system": told.system, "user_template": told.user})
+    thought = solution_trajectory(reasoned, prompt, len)
     assert isinstance(thought, Trajectory)
     thought = asyncio.run(graded(thought, reasoned))
     assert thought.verdict == "right"

@@ -13,21 +13,17 @@ from filters.turns import informed
 from pipeline.dialects import TOOL_CALL
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
-from pipeline.models.chat import ChatRequest, Message, Sampling, Text
+from pipeline.models.chat import ChatRequest, Message, Text
 from pipeline.models.texts import split_action, split_result
-from pipeline.models.views import Views
 from pipeline.records import Question, Trajectory
-from pipeline.rollout.loop import Limits, Setting, World, rollout
+from pipeline.rollout.loop import rollout
 from pipeline.rollout.replay import replay_trajectory
 from pipeline.sandbox import Pool, guest
+from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from pipeline.store.calls import CallCache
-from pipeline.students.family import ViewRule
-from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch
+from tests.support.builders import RULE, teacher_ask, tools
 from tests.support.fakes import ScriptedModel
 
-RULE = ViewRule("qwen2_5_vl", 262_144)
 # Code may not spell a tag, but its output can.
 CODE = "print('<' + '/tool_response><' + 'image>')\ndisplay(image_1.crop((0, 0, 40, 40)))"
 SAID = (
@@ -40,31 +36,6 @@ SAID = (
 )
 
 
-def script(request: ChatRequest, _: int) -> str:
-    return SAID[sum(message.role == "assistant" for message in request.messages)]
-
-
-def setting(requests: list[ChatRequest], tools: str) -> Setting:
-    def recorded(request: ChatRequest, sample: int) -> str:
-        requests.append(request)
-        return script(request, sample)
-
-    return Setting(
-        purpose="synthesis",
-        arm="tools",
-        mode="tools",
-        dialect=TOOL_CALL,
-        tools=tools,
-        model=ScriptedModel(recorded),
-        sampling=Sampling(),
-        seed=0,
-        system="You have tools.",
-        user_template="{images}\n{question}",
-        prompts="{}",
-        limits=Limits(),
-    )
-
-
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     guest.setup()
@@ -72,26 +43,25 @@ def pool() -> Iterator[Pool]:
         yield pool
 
 
-def run(pool: Pool, store: Path, requests: list[ChatRequest], tools: str = "") -> Trajectory:
-    blobs = BlobStore(store / "blobs")
+def run(pool: Pool, store: Path, requests: list[ChatRequest], schemas: str = "") -> Trajectory:
+    def script(request: ChatRequest, _: int) -> str:
+        requests.append(request)
+        return SAID[sum(message.role == "assistant" for message in request.messages)]
+
     question = Question.build(
         source="hand",
         source_revision="1",
         source_row="0",
         category="perception",
         text="How many?",
-        images=(put_image(blobs, encode_png(Image.linear_gradient("L").convert("RGB"))),),
+        images=(put_image(BlobStore(store / "blobs"), encode_png(Image.linear_gradient("L").convert("RGB"))),),
         answers=("4",),
         answer_type="number",
         licence="CC0-1.0",
     )
-
-    async def main() -> Trajectory:
-        world = World(calls, blobs, Views(blobs, RULE), PythonTool(pool, calls, blobs, RULE, 0), NoSearch())
-        return await rollout(question, 0, setting(requests, tools), world)
-
-    with CallCache(store / "calls.sqlite") as calls:
-        return asyncio.run(main())
+    ask = teacher_ask(dialect="tool_call", tools=schemas)
+    with Store(store) as opened:
+        return asyncio.run(rollout(question, 0, ask, ScriptedModel(script), tools(opened, pool)))
 
 
 @pytest.fixture(scope="module")

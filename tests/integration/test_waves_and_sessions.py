@@ -10,19 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dialects import DEEPEYESV2
-from pipeline.models.chat import ChatRequest, ChatResponse, Sampling
-from pipeline.models.views import Views
+from pipeline.models.chat import ChatRequest, ChatResponse
 from pipeline.records import Question, Trajectory
-from pipeline.rollout.loop import Limits, Setting, World, rollout
+from pipeline.rollout.loop import rollout
 from pipeline.sandbox import Policy, Pool, guest
-from pipeline.store.blobs import BlobStore
-from pipeline.store.calls import CallCache
-from pipeline.students.family import ViewRule
-from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch
+from pipeline.store import Store
+from tests.support.builders import teacher_ask, tools
 
-RULE = ViewRule("qwen2_5_vl", 262_144)
 CONVERSATIONS = 6
 SESSIONS = 2
 
@@ -63,21 +57,8 @@ def pool() -> Iterator[Pool]:
 def test_conversations_that_wait_for_a_batch_keep_no_session_from_those_that_need_one(
     pool: Pool, tmp_path: Path
 ) -> None:
-    model, blobs = Waves(), BlobStore(tmp_path / "blobs")
-    setting = Setting(
-        purpose="synthesis",
-        arm="tools",
-        mode="tools",
-        dialect=DEEPEYESV2,
-        tools="",
-        model=model,
-        sampling=Sampling(),
-        seed=0,
-        system="You have tools.",
-        user_template="{images}\n{question}",
-        prompts="{}",
-        limits=Limits(),
-    )
+    model = Waves()
+    ask = teacher_ask(model=model.revision)
     question = Question.build(
         source="hand",
         source_revision="1",
@@ -90,14 +71,13 @@ def test_conversations_that_wait_for_a_batch_keep_no_session_from_those_that_nee
         licence="CC0-1.0",
     )
 
-    async def main(calls: CallCache) -> list[Trajectory]:
-        python = PythonTool(pool, calls, blobs, RULE, 0, idle_seconds=0.05)
-        world = World(calls, blobs, Views(blobs, RULE), python, NoSearch())
-        runs = (rollout(question, sample, setting, world) for sample in range(CONVERSATIONS))
+    async def main(store: Store) -> list[Trajectory]:
+        acting = tools(store, pool, idle_seconds=0.05)
+        runs = (rollout(question, sample, ask, model, acting) for sample in range(CONVERSATIONS))
         return list(await asyncio.wait_for(asyncio.gather(*runs), timeout=60))
 
-    with CallCache(tmp_path / "calls.sqlite") as calls:
-        done = asyncio.run(main(calls))
+    with Store(tmp_path) as store:
+        done = asyncio.run(main(store))
     assert model.waves == 3
     for sample, trajectory in enumerate(done):
         assert trajectory.finish == "answer"

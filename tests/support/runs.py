@@ -10,11 +10,10 @@ from pathlib import Path
 from PIL import Image
 
 from filters.gates.rules import GateSettings
-from pipeline.engine.commits import StageResult, read_manifest
-from pipeline.engine.running import run_stage, run_unit
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import Range, UnitInput, UnitOutput, unit_count
-from pipeline.identity import Json, canonical_json
+from flows.run.journal import gate_facts
+from pipeline.engine.done import Done, Finished
+from pipeline.engine.units import Range, UnitInput, UnitOutput
+from pipeline.identity import canonical_json
 from pipeline.records import (
     Arm,
     ArmCount,
@@ -40,13 +39,13 @@ from pipeline.records import (
 )
 from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
 from tests.support.counts import arm_count, count, key, suspicion, template, votes
+from tests.support.staged import after, begun, declared, run_given
 
 ROWS = 12
 HOSTILE = "\x1b[2J\x1b]0;owned\x07 Springfield [red]not markup[/red]"
 """What a model may write: terminal escapes, and markup that rich would obey."""
 
 DEPLOY_PIXELS = 1_048_576
-GATES: Json = {"settings": GateSettings().model_dump(mode="json"), "deploy_pixels": DEPLOY_PIXELS}
 
 VIEW = canonical_json({"family": "qwen2_5_vl", "max_pixels": 262_144, "policy": "student", "seen": [[588, 420]]})
 PIXELS = io.BytesIO()
@@ -178,39 +177,45 @@ Make = Callable[[str], Sequence[tuple[str, Record]]]
 
 
 def stage(
-    run: Path,
+    done: Done,
     name: str,
     *,
-    upstream: Sequence[StageResult],
     inputs: Iterable[Given],
     tables: Made,
     made: Make = lambda _: (),
-    settings: Json = None,
-) -> StageResult:
+) -> Finished:
     """Commit a stage whose inputs (root, record, outcome) are known; `made` gives the rows that a root makes."""
     given = list(inputs)
-    kind = Stage(name, 1, "map", settings or {}, "m/1", tables, tuple(result.stage.fingerprint for result in upstream))
-    units = unit_count(ROWS)
+    last = tuple(finished.fingerprint for finished in done.stages.values())[-1:]
+    kind = declared(done.run, name, model="m/1", tables=tables, upstream=last)
 
     def unit(span: Range) -> UnitInput:
-        return UnitInput(tuple(record for root, record, _ in given if Range.of(root, units) == span))
+        return UnitInput(tuple(record for root, record, _ in given if Range.of(root, done.units) == span))
 
-    def output(span: Range) -> UnitOutput:
-        own = [(root, result) for root, _, result in given if Range.of(root, units) == span]
-        roots = sorted({root for root, _ in own})
-        rows = [item for root in roots for item in made(root)]
+    def output(unit: UnitInput) -> UnitOutput:
+        ids = {record.id for record in unit.records}  # type: ignore[attr-defined] # inputs have ids
+        own = [(root, result) for root, record, result in given if record.id in ids]  # type: ignore[attr-defined]
+        rows = [item for root in sorted({root for root, _ in own}) for item in made(root)]
         return UnitOutput(
             tuple(result for _, result in own),
             {table: tuple(record for where, record in rows if where == table) for table in tables},
         )
 
-    return run_stage(
-        kind,
-        run,
-        lambda span: run_unit(kind, run, span, unit(span), lambda _: output(span)),
-        units=units,
-        expected=len(given),
-        runner=lambda work, spans: (work(span) for span in spans),
+    return run_given(kind, done, unit, output, expected=len(given))
+
+
+def facts(
+    name: str,
+    *,
+    environment: str = "{}",
+    costs: Sequence[StageCost] = (),
+    shards: Sequence[Shard] = (),
+    gate: GateSettings | None = None,
+    deploy_pixels: int | None = None,
+) -> RunFacts:
+    """What a ledger tells of a run of ours beside its parts."""
+    return RunFacts(
+        name, "0" * 64, "0.1.0", environment, costs, shards, gate_facts(gate or GateSettings(), deploy_pixels)
     )
 
 
@@ -224,11 +229,11 @@ def small_run(run: Path) -> Path:
     """
     roots = {row(number).id: number for number in range(ROWS)}
     of = {number: root for root, number in roots.items()}
-    results: list[StageResult] = []
+    done = begun(run, map(row, range(ROWS)))
 
-    def add(name: str, inputs: Iterable[Given], tables: Made, made: Make = lambda _: (), settings: Json = None) -> None:
-        upstream = results[-1:]
-        results.append(stage(run, name, upstream=upstream, inputs=inputs, tables=tables, made=made, settings=settings))
+    def add(name: str, inputs: Iterable[Given], tables: Made, made: Make = lambda _: ()) -> None:
+        nonlocal done
+        done = after(done, stage(done, name, inputs=inputs, tables=tables, made=made))
 
     def asks(stage_name: str, numbers: Iterable[int], decide: Callable[[int], tuple[Route | None, str]]) -> list[Given]:
         return [(of[n], opened(n), outcome(stage_name, opened(n), *decide(n))) for n in numbers]
@@ -277,7 +282,6 @@ def small_run(run: Path) -> Path:
             *([("votes", votes(opened(roots[root]).id))] if roots[root] == 8 else []),
             *(("trajectories", trajectory(roots[root], "gate", "plain", n, "wrong")) for n in range(2)),
         ],
-        GATES,
     )
     hard = [2, *range(4, ROWS)]
     add(
@@ -293,7 +297,6 @@ def small_run(run: Path) -> Path:
             ),
             ("arms", arm_count(opened(roots[root]).id, "fresh", 262_144, right=2)),
         ],
-        GATES,
     )
     unsolved = [2, *range(7, ROWS)]
     verdicts: tuple[Verdict, Verdict] = ("wrong", "right")
@@ -320,9 +323,8 @@ def small_run(run: Path) -> Path:
         {"keys": TrajectoryKey},
         lambda root: [("keys", key(one)) for one in tried.get(roots[root], ()) if one.verdict == "right"],
     )
-    manifests = [manifest for result in results if (manifest := read_manifest(result.directory)) is not None]
-    costs = [StageCost(0, manifest.name, 1.25, 2.5, 4, 0, 96, 3, 12, 5) for manifest in manifests]
-    build_ledger(
-        run, manifests, RunFacts("small", "0" * 64, "0.1.0", "{}", costs, [Shard("sft", "huggingface", 6, 123_456)])
-    )
+    stages = list(done.stages.values())
+    costs = [StageCost(0, finished.name, 1.25, 2.5, 4, 0, 96, 3, 12, 5) for finished in stages]
+    shards = [Shard("sft", "huggingface", 6, 123_456)]
+    build_ledger(run, stages, facts("small", costs=costs, shards=shards, deploy_pixels=DEPLOY_PIXELS))
     return run

@@ -23,8 +23,7 @@ from flows.report.tables import Table, csv_text, markdown_text, plain, rich_tabl
 from flows.report.widths import GAP, column_widths
 from flows.run.curate import RunSummary
 from flows.run.progress import Progress, SilentProgress
-from pipeline.engine.commits import StageResult
-from pipeline.engine.stage import Stage
+from pipeline.engine.done import Finished
 from pipeline.engine.units import Part, Range, UnitResult
 from pipeline.errors import InfrastructureError
 from pipeline.models.samples import Spent
@@ -446,15 +445,24 @@ def test_values_that_json_has_no_word_for_become_plain() -> None:
     assert plain({"a": (b"\x01", None)}) == {"a": ["01", None]}
 
 
-def stage_result(units: int) -> StageResult:
-    parts = tuple(Part(Range(number, units), "0" * 64) for number in range(units))
-    stage = Stage("ingest", 1, "map", {}, "", {}, ())
-    return StageResult(stage, Path(), parts, {"kept": 2 * units, "rejected": 1}, reused=1)
+def finished(units: int) -> Finished:
+    return Finished(
+        name="ingest",
+        version=1,
+        fingerprint="0" * 64,
+        input="0" * 64,
+        settings={},
+        model="",
+        counts={"kept": 2 * units, "rejected": 1},
+        directory=Path(),
+        parts=tuple(Part(Range(number, units), "0" * 64) for number in range(units)),
+        reused=1,
+    )
 
 
 def drive(progress: Progress) -> None:
     """A stage of eight units that finish on several threads."""
-    result = stage_result(8)
+    result = finished(8)
     progress.stage_started("ingest", 8, 17)
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda part: progress.unit_done("ingest", UnitResult(part, False, {"kept": 2})), result.parts))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from flows.cost.measure import Measures, measure
-from pipeline.engine.commits import StageResult, read_manifest
 from pipeline.identity import canonical_json
 from pipeline.records import Arm, Mode, Outcome, Purpose, Record, Route, Trajectory
-from pipeline.store.ledger import RunFacts, build_ledger, query
-from tests.support.runs import GATES, opened, outcome, row, stage, trajectory
+from pipeline.store.ledger import build_ledger, query
+from tests.support.runs import DEPLOY_PIXELS, facts, opened, outcome, row, stage, trajectory
+from tests.support.staged import after, begun
 
 BASE, STRONGER, TEACHER = "base/1", "stronger/1", "teacher/1"
 HARD = (4, 5, 6)
@@ -69,7 +69,7 @@ def way(name: str, number: int) -> tuple[Route | None, str]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("measured") / "arms"
     inputs = {"ingest": range(10), "gate1": range(2, 10), "gate2": HARD, "synthesize": (2, 3, 4, 5)}
-    results: list[StageResult] = []
+    done = begun(base, map(row, range(10)))
     for name, numbers in inputs.items():
         roots = {row(n).id: n for n in numbers}
 
@@ -79,20 +79,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         def decide(number: int, name: str = name) -> Outcome:
             return outcome(name, row(number) if name == "ingest" else opened(number), *way(name, number))
 
-        results.append(
-            stage(
-                base,
-                name,
-                upstream=results[-1:],
-                inputs=[(root, row(n) if name == "ingest" else opened(n), decide(n)) for root, n in roots.items()],
-                tables={"trajectories": Trajectory} if name != "ingest" else {},
-                made=made if name != "ingest" else lambda _: (),
-                settings=GATES if name.startswith("gate") else None,
-            )
+        finished = stage(
+            done,
+            name,
+            inputs=[(root, row(n) if name == "ingest" else opened(n), decide(n)) for root, n in roots.items()],
+            tables={"trajectories": Trajectory} if name != "ingest" else {},
+            made=made if name != "ingest" else lambda _: (),
         )
-    manifests = [manifest for result in results if (manifest := read_manifest(result.directory)) is not None]
+        done = after(done, finished)
     about = canonical_json({"base": BASE, "teachers": [TEACHER], "stronger": STRONGER, "judge": None})
-    build_ledger(base, manifests, RunFacts("arms", "0" * 64, "0.1.0", about, [], []))
+    build_ledger(base, list(done.stages.values()), facts("arms", environment=about, deploy_pixels=DEPLOY_PIXELS))
     return base
 
 

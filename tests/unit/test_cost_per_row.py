@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.engine.commits import Manifest, read_manifest
+from flows.report.lookup import finished_stages
+from pipeline.engine.done import Done, Finished
 from pipeline.identity import canonical_json
 from pipeline.store.ledger import build_ledger, query, read_facts
 from tests.support.runs import Given, opened, outcome, row, small_run, stage, trajectory
@@ -18,30 +19,22 @@ PRICES = [
 ]
 
 
-def manifests(run: Path) -> list[Manifest]:
-    rows = query(run, "SELECT stage, fingerprint FROM stages ORDER BY position").to_pylist()
-    found = (read_manifest(run / "stages" / row["stage"] / row["fingerprint"][:16]) for row in rows)
-    return [manifest for manifest in found if manifest is not None]
-
-
-def selected(run: Path) -> Manifest:
+def selected(done: Done) -> Finished:
     """Questions 4 to 6 go to RL; of the right attempts at 2 and 7 to 11 the last one is not kept."""
     questions: list[Given] = [(row(n).id, opened(n), outcome("select", opened(n), "rl")) for n in (4, 5, 6)]
     right = {n: trajectory(n, "synthesis", "tools", 1, "right") for n in (2, 7, 8, 9, 10, 11)}
     attempts: list[Given] = [
         (row(n).id, one, outcome("select", one, "sft", "duplicate" if n == 11 else "")) for n, one in right.items()
     ]
-    result = stage(run, "select", upstream=[], inputs=[*questions, *attempts], tables={})
-    manifest = read_manifest(result.directory)
-    assert manifest is not None
-    return manifest
+    return stage(done, "select", inputs=[*questions, *attempts], tables={})
 
 
 @pytest.fixture(scope="module")
 def costs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     run = small_run(tmp_path_factory.mktemp("priced") / "small")
     facts = read_facts(run)._replace(environment=canonical_json({"prices": PRICES}))
-    build_ledger(run, [*manifests(run), selected(run)], facts)
+    done = Done(run, finished_stages(run))
+    build_ledger(run, [*done.stages.values(), selected(done)], facts)
     return {row["grouped_by"]: row for row in query(run, "SELECT * FROM cost_per_row").to_pylist()}
 
 

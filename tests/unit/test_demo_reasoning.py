@@ -12,14 +12,14 @@ from filters.validate.long_cot import LongCotSettings, Retagged, long_cot, retag
 from flows.asking.grading import graded
 from flows.stages.long_cot import solution_trajectory
 from pipeline.demo.corpus.reasoning import rows
-from pipeline.dialects import DEEPEYESV2
 from pipeline.identity import canonical_json
 from pipeline.manifests import manifests_dir
 from pipeline.records import Question, Trajectory
 from pipeline.sources import open_source, read_source
 from pipeline.sources.questions import to_question
 from pipeline.store.blobs import BlobStore
-from pipeline.students.tokens import TokenCounter
+from pipeline.students.tokens import ESTIMATE
+from tests.support.synthesis import PROMPT
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +30,7 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Question
 
 
 def solved(question: Question) -> Trajectory:
-    made = solution_trajectory(
-        question,
-        system="",
-        user="{images}{question}",
-        prompts="{}",
-        dialect=DEEPEYESV2,
-        view="{}",
-        seed=0,
-        count=TokenCounter.open(None).count,
-    )
+    made = solution_trajectory(question, PROMPT, ESTIMATE.count)
     assert isinstance(made, Trajectory)
     return asyncio.run(graded(made, question))
 

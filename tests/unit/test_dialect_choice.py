@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import cast
-
 import pytest
 
-from flows.asking.ask import gate_setting, teacher_settings
-from flows.asking.resources import Stock
+from flows.asking.ask import gate_ask, teacher_asks
+from flows.asking.resources import Revisions
 from flows.recipe.file import load_recipe
-from flows.recipe.inputs import Inputs
 from flows.recipe.recipe import Recipe
-from flows.recipe.roles import role_identity
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, by_name
 from pipeline.errors import UsageError
-from pipeline.prompts.sets import load_prompts
-from pipeline.students.tokens import TokenCounter
+from pipeline.prompts.sets import Prompts, load_prompts
 from tests.support.command import DEMO
-from tests.support.fakes import ScriptedModel
 
 SERVER = "backend: openai, model: m@1, served_name: m, base_url: 'http://127.0.0.1:1/v1'"
 
@@ -30,7 +23,7 @@ def test_the_dialect_brings_its_prompts_and_formats() -> None:
     assert (other.dialect, other.prompt_set) == ("tool_call", "tool_call")
     assert other.rl_formats == ("huggingface", "verl")
     assert load_recipe(DEMO, ["prompts.name=mine"]).prompt_set == "mine"
-    assert ours.identity({}) != other.identity({})
+    assert ours.identity() != other.identity()
 
 
 @pytest.mark.parametrize(
@@ -57,29 +50,28 @@ def with_teacher(*more: str) -> Recipe:
     return load_recipe(DEMO, ["dialect=tool_call", f"models.teachers=[{{{fields}}}]"])
 
 
-def stocked(recipe: Recipe) -> tuple[Inputs, Stock]:
-    """Nothing is opened: a setting only says how models are asked."""
-    inputs = Inputs(load_prompts(recipe.prompt_set, by_name(recipe.dialect)), (), (), None, (), TokenCounter.open(None))
-    model = ScriptedModel(lambda _, __: "")
-    return inputs, cast("Stock", SimpleNamespace(base=model, teachers=(model,)))
+def told(recipe: Recipe) -> tuple[Prompts, Revisions]:
+    """Nothing is opened: to say how models are asked takes their names alone."""
+    revisions = Revisions(dict.fromkeys(recipe.models.roles(), "m@1"), "sandbox/1", "none/1")
+    return load_prompts(recipe.prompt_set, by_name(recipe.dialect)), revisions
 
 
 def test_how_tools_are_called_is_identity_and_told_to_one_model_alone() -> None:
     text, native = with_teacher(), with_teacher("tools_api: native")
-    assert role_identity(text.models.teachers[0]) != role_identity(native.models.teachers[0])
-    (by_text,) = teacher_settings(text, *stocked(text), "tools")
-    (by_api,) = teacher_settings(native, *stocked(native), "tools")
+    assert text.models.teachers[0].identity() != native.models.teachers[0].identity()
+    (by_text,) = teacher_asks(text, *told(text), "tools")
+    (by_api,) = teacher_asks(native, *told(native), "tools")
     assert (by_text.tools, by_api.tools) == ("", TOOL_CALL.tools)
     assert "<tools>" in by_text.system
     assert "<tools>" not in by_api.system
     assert by_text.prompts != by_api.prompts
     # The base model of the same recipe is asked by text.
-    gate = gate_setting(native, *stocked(native), "main", "tools")
-    assert (gate.tools, gate.dialect) == ("", TOOL_CALL)
+    gate = gate_ask(native, *told(native), "main", "tools")
+    assert (gate.tools, gate.dialect) == ("", "tool_call")
     assert "<tools>" in gate.system
 
 
 def test_without_tools_no_schema_is_sent() -> None:
     recipe = load_recipe(DEMO, ["dialect=tool_call", f"models.base={{{SERVER}, tools_api: native}}"])
-    assert gate_setting(recipe, *stocked(recipe), "main", "plain").tools == ""
-    assert gate_setting(recipe, *stocked(recipe), "main", "tools").tools == TOOL_CALL.tools
+    assert gate_ask(recipe, *told(recipe), "main", "plain").tools == ""
+    assert gate_ask(recipe, *told(recipe), "main", "tools").tools == TOOL_CALL.tools

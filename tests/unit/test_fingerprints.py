@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from flows.recipe.inputs import Inputs, Job, find_inputs
 from flows.recipe.recipe import Recipe, Runtime
-from flows.run.opening import open_stock
-from flows.stages.wiring import ORDER, declare
+from flows.run.opening import open_resources
+from flows.stages.order import STAGES, declare
 from pipeline.engine.executor import Executor
 from pipeline.identity import digest
 from pipeline.manifests import manifests_dir
@@ -96,7 +96,7 @@ FAMILIES = frozenset({"base", "teachers"})
 """Roles whose answers are held against stored ones."""
 
 TABLE: Mapping[str, str] = {
-    "name": "publish",
+    "name": NOTHING,
     "seed": "gate1",
     "sources.source": "ingest",
     "sources.demo.questions": "ingest",
@@ -109,14 +109,14 @@ TABLE: Mapping[str, str] = {
     "student.deploy_pixels": "gate1",
     "student.view": "gate1",
     "student.cutoff_len": "validate",
-    "student.tokenizer": "validate",
+    "student.tokenizer": "synthesize",
     "student.template": "publish",
     "student.coordinates": FIXED,
     "dialect": "gate1",
     "prompts.name": "gate1",
     "prompts.teacher_guidance": "synthesize",
     "search.kind": FIXED,
-    "search.corpus": "gate1",
+    "search.corpus": "gate2",
     "rollout.max_turns": "gate1",
     "rollout.max_completion_tokens": "gate1",
     "rollout.max_seconds": "gate1",
@@ -130,10 +130,11 @@ TABLE: Mapping[str, str] = {
     **{
         f"gate.{field}": "gate1"
         for field in (
-            *("k", "max_plain_right", "min_valid", "max_right_without_call", "rule", "fresh_share", "blind"),
-            *("max_blind_right", "sweep", "judge_questions", "early_stop", "early_stop_exempt"),
+            *("k", "max_plain_right", "min_valid", "blind", "max_blind_right", "sweep", "judge_questions"),
+            *("early_stop", "early_stop_exempt"),
         )
     },
+    **dict.fromkeys(("gate.max_right_without_call", "gate.rule", "gate.fresh_share"), "gate2"),
     "judge.votes": "gate1",
     **{f"gold.{field}": "synthesize" for field in ("enabled", "min_attempts", "min_families", "min_share")},
     **dict.fromkeys(("lanes.no_call", "lanes.plain_cot"), "gate1"),
@@ -271,19 +272,20 @@ class Fingerprints:
         self._inputs: dict[str, Inputs] = {}
 
     def of(self, recipe: Recipe) -> Mapping[str, str]:
+        inputs, job = self._found(recipe), self._job(recipe)
         # Where a run is carried out decides nothing, and no service is there to be connected to.
-        stock = open_stock(
-            recipe.model_copy(update={"runtime": Runtime()}), self._found(recipe), self._store, self._executor
-        )
-        stages = declare(recipe, self._found(recipe), stock)
-        return {name: stage.fingerprint for name, stage in stages.items()}
+        here = recipe.model_copy(update={"runtime": Runtime()})
+        revisions = open_resources(here, inputs, self._store, self._executor).revisions
+        return {name: stage.fingerprint for name, stage in declare(job, inputs, revisions).items()}
+
+    def _job(self, recipe: Recipe) -> Job:
+        return Job(recipe, self._place / "recipe.yaml", self._place / "run", self._store.directory)
 
     def _found(self, recipe: Recipe) -> Inputs:
         content = recipe.model_dump(mode="json", include={"sources", "benchmarks", "prompts", "dialect", "search"})
         key = digest([content, str(recipe.student.tokenizer)])
         if key not in self._inputs:
-            job = Job(recipe, self._place / "recipe.yaml", self._place / "run", self._store.directory)
-            self._inputs[key] = find_inputs(job)
+            self._inputs[key] = find_inputs(self._job(recipe))
         return self._inputs[key]
 
 
@@ -335,6 +337,7 @@ def expected(leaf: Leaf) -> str:
 
 
 LEAVES = tuple(leaves())
+ORDER = tuple(STAGES)
 
 
 def test_every_leaf_of_a_recipe_has_a_row_and_every_row_a_leaf() -> None:

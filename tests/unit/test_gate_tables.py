@@ -11,8 +11,9 @@ import pytest
 from filters.gates.benefit import net_benefit, question_benefit
 from filters.gates.rules import GateSettings, placebo
 from filters.intervals import wilson
+from flows.report.lookup import finished_stages
 from flows.report.tables import Table, run_tables
-from pipeline.engine.commits import read_manifest
+from pipeline.engine.done import Done
 from pipeline.store.ledger import build_ledger, query, read_facts
 from tests.support.cases.gate_counts import Asked, censored, drawn, gated_run, way
 from tests.support.runs import DEPLOY_PIXELS, outcome, small_run, stage, trajectory
@@ -45,11 +46,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Tables:
         (source_row(n).id, one, outcome("select", one, "sft", "duplicate" if n == 11 else ""))
         for n, one in right.items()
     ]
-    selected = stage(run, "select", upstream=[], inputs=inputs, tables={})
-    names = query(run, "SELECT stage, fingerprint FROM stages ORDER BY position").to_pylist()
-    directories = [run / "stages" / name["stage"] / name["fingerprint"][:16] for name in names]
-    manifests = [read_manifest(directory) for directory in (*directories, selected.directory)]
-    build_ledger(run, [manifest for manifest in manifests if manifest is not None], read_facts(run))
+    done = Done(run, finished_stages(run))
+    selected = stage(done, "select", inputs=inputs, tables={})
+    build_ledger(run, [*done.stages.values(), selected], read_facts(run))
     return {table.name: table for table in run_tables(run)}
 
 

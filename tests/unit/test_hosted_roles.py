@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows.recipe.roles import HostedRole, role_identity
+from flows.recipe.roles import HostedRole
 from flows.run.models import open_hosted, open_openai_batches
 from pipeline.errors import UsageError
 from pipeline.models.batch.waves import Batched
@@ -36,12 +36,12 @@ def role(**fields: Any) -> HostedRole:
     ],
 )
 def test_how_a_model_is_reached_is_no_part_of_what_it_is(runtime: dict[str, Any]) -> None:
-    assert role_identity(role(**runtime)) == role_identity(role())
+    assert role(**runtime).identity() == role().identity()
 
 
 @pytest.mark.parametrize("fields", [{"thinking": "native"}, {"model": "other"}, {"profile": {"thinking": "budget"}}])
 def test_what_decides_an_answer_is_identity(fields: dict[str, Any]) -> None:
-    assert role_identity(role(**fields)) != role_identity(role())
+    assert role(**fields).identity() != role().identity()
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import yaml
 from PIL import Image
 
 from flows.recipe.inputs import make_job
-from flows.run.curate import open_curation, run_groups
+from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
 from flows.runners.local import local
 from flows.stages.ingest import images_of
-from pipeline.engine.commits import StageResult
+from pipeline.engine.done import Finished
 from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png
@@ -56,14 +56,14 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def gathered(place: Path) -> StageResult:
+def gathered(place: Path) -> Finished:
     job = make_job(place / "recipe.yaml", out=place / "run", store=place / "store")
-    with open_curation(job, SilentProgress(), local) as curation:
-        return run_groups(curation, ("gather",)).stages[0]
+    with open_run(job, SilentProgress(), local) as run:
+        return run_groups(run, ("gather",)).stages[0]
 
 
-def images(ingested: StageResult) -> Mapping[str, str]:
-    return {question.source_row: question.images[0].sha256 for question in ingested.read("questions", Question)}
+def images(ingested: Finished) -> Mapping[str, str]:
+    return {question.source_row: question.images[0].sha256 for question in ingested.records("questions", Question)}
 
 
 def test_an_image_that_appears_or_changes_is_ingested_and_the_rest_reused(place: Path) -> None:
@@ -105,8 +105,8 @@ def test_only_files_inside_the_source_are_opened(tmp_path: Path) -> None:
 def test_a_smaller_sample_does_not_replace_a_finished_run(place: Path) -> None:
     def begin(limit: int | None) -> None:
         job = make_job(place / "recipe.yaml", out=place / "run", store=place / "store", limit=limit)
-        with open_curation(job, SilentProgress(), local) as curation:
-            curation.journal.record(StageCost(curation.journal.invocation, "publish", 0.0, 0.0, 1, 0, 0, 0, 0, 0))
+        with open_run(job, SilentProgress(), local) as run:
+            run.journal.record(StageCost(run.journal.invocation, "publish", 0.0, 0.0, 1, 0, 0, 0, 0, 0))
 
     begin(5)
     begin(7)

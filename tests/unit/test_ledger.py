@@ -1,18 +1,19 @@
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pipeline.engine.commits import Manifest, read_manifest, stage_directory
-from pipeline.engine.running import run_stage, run_unit
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import WHOLE, Range, UnitInput, UnitOutput
+from pipeline.engine.done import Finished
+from pipeline.engine.running import run_unit
+from pipeline.engine.stage import Declared
+from pipeline.engine.units import WHOLE, Reader, UnitInput, UnitOutput
 from pipeline.errors import UsageError
 from pipeline.records import Question
-from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger, query
+from pipeline.store.ledger import Shard, StageCost, build_ledger, query
 from tests.support.jobs.engine_job import make_questions, outcome, source_rows
+from tests.support.runs import facts
+from tests.support.staged import AnySettings, after, begun, declared, run_given
 
 ROWS = 70
 NAMED = {
@@ -23,8 +24,9 @@ NAMED = {
 }
 """Tables and views that users' queries rely on."""
 
-INGEST = Stage("ingest", 1, "global", {}, "", {}, ())
-SCREEN = Stage("screen", 1, "map", {}, "reader/1", {"questions": Question}, (INGEST.fingerprint,))
+
+def ingesting(run: Path) -> Declared[AnySettings, object]:
+    return declared(run, "ingest", kind="global")
 
 
 def ingest(unit: UnitInput) -> UnitOutput:
@@ -40,26 +42,20 @@ def screen(unit: UnitInput) -> UnitOutput:
     return UnitOutput((quarantined, *named[1:]), made.tables)
 
 
-def manifests(run: Path) -> list[Manifest]:
+def finished(run: Path) -> list[Finished]:
     rows = tuple(source_rows(ROWS))
-    unit = partial(run_unit, INGEST, run, unit=UnitInput(rows), work=ingest)
-    run_stage(INGEST, run, unit, units=4, expected=ROWS, runner=map)
-
-    def part(span: Range) -> UnitInput:
-        return UnitInput(tuple(row for row in rows if Range.of(row.id, span.total) == span))
-
-    run_stage(
-        SCREEN, run, lambda span: run_unit(SCREEN, run, span, part(span), screen), units=4, expected=ROWS, runner=map
+    done = begun(run, rows)
+    ingested = run_given(ingesting(run), done, lambda _: UnitInput(rows), ingest, expected=ROWS)
+    done = after(done, ingested)
+    screening = declared(
+        run, "screen", model="reader/1", tables={"questions": Question}, upstream=(ingested.fingerprint,)
     )
-    found = [read_manifest(stage_directory(run, stage)) for stage in (INGEST, SCREEN)]
-    return [manifest for manifest in found if manifest is not None]
+    screened = run_given(screening, done, lambda span: UnitInput(done.rows(span)), screen, expected=ROWS)
+    return [ingested, screened]
 
 
-FACTS = RunFacts(
-    name="small",
-    recipe="0" * 64,
-    version="0.1.0",
-    environment="{}",
+FACTS = facts(
+    "small",
     costs=[StageCost(1, "screen", 1.5, 2.5, 4, 0, 10, 2, 3, 5)],
     shards=[Shard("sft", "huggingface", 20, 1000)],
 )
@@ -68,7 +64,7 @@ FACTS = RunFacts(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("run")
-    build_ledger(base, manifests(base), FACTS)
+    build_ledger(base, finished(base), FACTS)
     return base
 
 
@@ -155,7 +151,7 @@ def test_a_run_without_a_ledger_is_named_with_the_fix(tmp_path: Path) -> None:
 
 
 def test_a_rebuild_replaces_it_even_after_one_was_interrupted(tmp_path: Path) -> None:
-    stages = manifests(tmp_path)
+    stages = finished(tmp_path)
     (tmp_path / ".ledger.new.duckdb").write_bytes(b"half a file")
     (tmp_path / ".ledger.new.duckdb.wal").write_bytes(b"half a file")
     build_ledger(tmp_path, stages[:1], FACTS)
@@ -169,14 +165,14 @@ def test_a_rebuild_replaces_it_even_after_one_was_interrupted(tmp_path: Path) ->
 
 def test_a_run_directory_with_a_quote_in_its_name_works(tmp_path: Path) -> None:
     base = tmp_path / "it's; --"
-    build_ledger(base, manifests(base), FACTS)
+    build_ledger(base, finished(base), FACTS)
     assert query(base, "SELECT count(*) AS n FROM outcomes").to_pylist() == [{"n": 2 * ROWS}]
 
 
 def test_only_the_parts_of_this_run_are_read(tmp_path: Path) -> None:
-    stages = manifests(tmp_path)
+    stages = finished(tmp_path)
     # A leftover of an earlier input, committed in the same stage directory.
     stale = UnitInput(tuple(source_rows(3)))
-    run_unit(INGEST, tmp_path, WHOLE, stale, ingest)
+    run_unit(ingesting(tmp_path), Reader(3, lambda _: stale), WHOLE, ingest)
     build_ledger(tmp_path, stages, FACTS)
     assert query(tmp_path, "SELECT count(*) AS n FROM outcomes").to_pylist() == [{"n": 2 * ROWS}]

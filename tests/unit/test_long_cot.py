@@ -12,12 +12,11 @@ from filters.validate.repetition import repeated_lines, repeated_words
 from flows.stages.long_cot import solution_trajectory
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect
 from pipeline.errors import RowError
-from pipeline.identity import canonical_json
 from pipeline.records import Question, Trajectory
+from tests.support.synthesis import PROMPT
 
 SETTINGS = LongCotSettings()
 THOUGHT = "Six times seven is forty-two."
-VIEW = canonical_json({"family": "qwen2_5_vl", "max_pixels": 262_144, "policy": "student"})
 
 
 @pytest.mark.parametrize(
@@ -160,16 +159,14 @@ def question(solution: str | None, text: str = "What is six times seven?", **met
 
 
 def made(asked: Question, dialect: Dialect = DEEPEYESV2) -> Trajectory | RowError:
-    return solution_trajectory(
-        asked,
-        system="Reason.",
-        user="{images}{question}\nAnswer.",
-        prompts='{"export/plain":"a"}',
-        dialect=dialect,
-        view=VIEW,
-        seed=7,
-        count=len,
-    )
+    changes = {
+        "system": "Reason.",
+        "user_template": "{images}{question}\nAnswer.",
+        "prompts": '{"export/plain":"a"}',
+        "dialect": dialect.name,
+        "seed": 7,
+    }
+    return solution_trajectory(asked, PROMPT.model_copy(update=changes), len)
 
 
 def test_only_a_question_that_brought_its_solution_has_one() -> None:

@@ -9,21 +9,19 @@ from PIL import Image
 
 from filters.screen.images import ImageSettings
 from filters.screen.questions import QuestionSettings
-from flows.stages.screen import screen_unit
+from flows.stages.screen import ScreenSettings, run
 from pipeline.engine.units import UnitInput
 from pipeline.images import encode_png, put_image
 from pipeline.records import ImageFacts, Question
-from pipeline.store.blobs import BlobStore
+from pipeline.store import Store
 
 CITIES = ("Paris", "London", "Rome")
-
-
-BOUNDS = ImageSettings().bounds(28, 200)
+SETTINGS = ScreenSettings(images=ImageSettings().bounds(28, 200), questions=QuestionSettings())
 
 
 def test_every_question_is_screened_once_and_its_facts_follow_it(tmp_path: Path) -> None:
-    blobs = BlobStore(tmp_path)
-    image = put_image(blobs, encode_png(Image.effect_noise((80, 60), 50).convert("RGB")))
+    store = Store(tmp_path)
+    image = put_image(store.blobs, encode_png(Image.effect_noise((80, 60), 50).convert("RGB")))
 
     def ask(row: str, text: str, **fields: Any) -> Question:
         made = {"answers": ("Paris",), "answer_type": "text"} | fields
@@ -47,7 +45,7 @@ def test_every_question_is_screened_once_and_its_facts_follow_it(tmp_path: Path)
         ask("letter", "Which is it?", **choice | {"choices": ()}),
         ask("other", "Which is it?", **choice | {"answers": ("Oslo",)}),
     )
-    output = screen_unit(UnitInput(questions), BOUNDS, QuestionSettings(), blobs)
+    output = run(UnitInput(questions), SETTINGS, store)
     told = {outcome.record_id: (outcome.outcome, outcome.reason) for outcome in output.outcomes}
     assert [told[question.id] for question in questions] == [
         ("kept", ""),
@@ -66,5 +64,5 @@ def test_every_question_is_screened_once_and_its_facts_follow_it(tmp_path: Path)
     }
     facts = [fact.question_id for fact in output.tables["facts"] if isinstance(fact, ImageFacts)]
     assert sorted(facts) == sorted(question.id for question in kept.values())
-    again = screen_unit(UnitInput(tuple(kept.values())), BOUNDS, QuestionSettings(), blobs)
+    again = run(UnitInput(tuple(kept.values())), SETTINGS, store)
     assert again.tables == output.tables

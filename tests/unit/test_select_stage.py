@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from filters.selection.choose import SelectionSettings
 from filters.selection.mix import Mix
-from flows.stages.selection import select_unit
-from pipeline.engine.units import UnitInput
+from flows.stages.selection import SelectSettings, run
+from pipeline.engine.units import UnitInput, UnitOutput
 from pipeline.errors import UsageError
 from pipeline.records import ArmCount, Cluster, GateCount, Lane, QuestionKey, Record, TrajectoryKey
+from pipeline.store import Store
 
+DEPLOYED = 1_000_000
 KEEP_ALL = SelectionSettings(saturated="keep")
 
 
@@ -60,12 +63,17 @@ def gate2(name: str, *, saturated: bool) -> GateCount:
 
 def as_deployed(name: str, right: int) -> ArmCount:
     return ArmCount(
-        question_id=name, arm="pixels", model="m", max_pixels=1_000_000, asked=8, right=right, valid=8, malformed=0
+        question_id=name, arm="pixels", model="m", max_pixels=DEPLOYED, asked=8, right=right, valid=8, malformed=0
     )
 
 
+def selected(unit: UnitInput, settings: SelectionSettings) -> UnitOutput:
+    """Nothing is read of the store: the keys hold all that decides."""
+    return run(unit, SelectSettings(select=settings, deploy_pixels=DEPLOYED, max_plain_right=2), Store(Path("unread")))
+
+
 def reasons(records: Sequence[Record], context: Sequence[Record], settings: SelectionSettings) -> dict[str, str]:
-    output = select_unit(UnitInput(tuple(records), tuple(context)), settings, max_plain_right=2)
+    output = selected(UnitInput(tuple(records), tuple(context)), settings)
     return {outcome.record_id: outcome.reason for outcome in output.outcomes}
 
 
@@ -118,5 +126,5 @@ def test_a_mix_that_cannot_be_met_is_a_mistake_of_the_recipe_and_leaves_the_work
     unit = UnitInput((trajectory("t0", "q0"),), (cluster("q0"), question("q0")))
     half = SelectionSettings(mix=Mix(perception=0.5, long_cot=0.5))
     with pytest.raises(UsageError, match=r"long_cot is to be 0\.5 .*\(rows at hand: perception 1\)") as caught:
-        select_unit(unit, half, max_plain_right=2)
+        selected(unit, half)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)  # noqa: S301 - our own, as the pool does

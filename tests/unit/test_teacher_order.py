@@ -9,41 +9,23 @@ import pytest
 from flows.recipe.file import load_recipe
 from flows.recipe.recipe import SynthesisUse
 from flows.stages.synthesize import ordered
-from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import UsageError
-from pipeline.models.chat import Sampling
-from pipeline.rollout.loop import Limits, Setting
+from pipeline.rollout.loop import Ask
+from tests.support.builders import teacher_ask
 from tests.support.command import DEMO
-from tests.support.fakes import ScriptedModel
 
 
-def teachers(count: int) -> list[Setting]:
-    return [
-        Setting(
-            purpose="synthesis",
-            arm="tools",
-            mode="tools",
-            dialect=DEEPEYESV2,
-            tools="",
-            model=ScriptedModel(lambda _request, _sample: "", revision=f"scripted/{number}"),
-            sampling=Sampling(),
-            seed=0,
-            system="",
-            user_template="",
-            prompts="{}",
-            limits=Limits(),
-        )
-        for number in range(count)
-    ]
+def teachers(count: int) -> list[Ask]:
+    return [teacher_ask(role=f"teachers.{number}", model=f"scripted/{number}") for number in range(count)]
 
 
 def firsts(use: SynthesisUse, count: int, questions: int) -> Counter[str]:
-    return Counter(ordered(teachers(count), use, f"q{number}")[0].model.revision for number in range(questions))
+    return Counter(ordered(teachers(count), use, f"q{number}")[0].model for number in range(questions))
 
 
 def test_a_cascade_keeps_the_recipes_order() -> None:
     order = ordered(teachers(3), SynthesisUse(), "q")
-    assert [setting.model.revision for setting in order] == ["scripted/0", "scripted/1", "scripted/2"]
+    assert [ask.model for ask in order] == ["scripted/0", "scripted/1", "scripted/2"]
 
 
 def test_weights_are_the_odds_of_being_asked_first() -> None:
@@ -58,7 +40,7 @@ def test_without_weights_teachers_are_asked_alike() -> None:
 
 def test_every_teacher_has_its_turn_and_the_order_is_the_questions_own() -> None:
     use = SynthesisUse(policy="weighted", weights=(5.0, 1.0, 0.1))
-    orders = [[setting.model.revision for setting in ordered(teachers(3), use, "q")] for _ in range(2)]
+    orders = [[ask.model for ask in ordered(teachers(3), use, "q")] for _ in range(2)]
     assert orders[0] == orders[1]
     assert sorted(orders[0]) == ["scripted/0", "scripted/1", "scripted/2"]
 

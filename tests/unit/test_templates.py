@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,12 @@ from hypothesis import strategies as st
 from filters.answers.choices import answer_texts
 from filters.dedup.clusters import DedupSettings
 from filters.dedup.templates import TemplateRow, template_facts, template_of
-from flows.stages.dedup import dedup_unit
+from flows.stages.dedup import DedupStageSettings, run
 from pipeline.demo import vocabulary
 from pipeline.demo.vocabulary import COLOURS
 from pipeline.engine.units import UnitInput
 from pipeline.records import AnswerType, Cluster, QuestionKey, TemplateFacts
+from pipeline.store import Store
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,7 @@ def key(number: int, text: str, *answers: str, answer_type: AnswerType = "text")
     )
 
 
-def test_dedup_tells_the_templates_and_one_stem_over_other_options_is_another_question() -> None:
+def test_dedup_tells_the_templates_and_one_stem_over_other_options_is_another_question(tmp_path: Path) -> None:
     stem = "Which of these is shown?"
     keys = (
         key(1, stem, "Paris", answer_type="choice"),
@@ -143,7 +146,7 @@ def test_dedup_tells_the_templates_and_one_stem_over_other_options_is_another_qu
         key(4, "Which city?", "Paris"),
         key(5, "Which city?", "Lutetia"),
     )
-    output = dedup_unit(UnitInput(keys), DedupSettings())
+    output = run(UnitInput(keys), DedupStageSettings(dedup=DedupSettings()), Store(tmp_path))
     clusters = [record for record in output.tables["clusters"] if isinstance(record, Cluster)]
     assert {c.question_id: c.representative for c in clusters} == {
         "q1": "q1",

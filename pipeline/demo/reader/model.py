@@ -61,6 +61,17 @@ class Reader:
         """Return no bound: its eyes have one of their own, and nothing is paid for."""
         return nullcontext()
 
+    @property
+    def process(self) -> None:
+        """Return nothing: its processes are the perceiver's."""
+        return
+
+    async def check(self) -> None:
+        """Find nothing to ask: its networks are in a package."""
+
+    async def aclose(self) -> None:
+        """Close nothing: the perceiver is shared."""
+
     async def generate(self, request: ChatRequest, samples: Sequence[int]) -> Sequence[ChatResponse]:
         """Return one response per sample index; the images are perceived once for all of them.
 

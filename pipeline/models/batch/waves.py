@@ -84,6 +84,11 @@ class Batched:
         """
         return await asyncio.gather(*(self._one(request, sample) for sample in samples))
 
+    @property
+    def process(self) -> None:
+        """Return nothing: it is not ours to start."""
+        return
+
     async def check(self) -> None:
         """Check the model as if it were asked one by one."""
         await self.model.check()

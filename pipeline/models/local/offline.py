@@ -80,6 +80,11 @@ class Offline:
     def __post_init__(self) -> None:
         self.slots = asyncio.Semaphore(self.in_flight)
 
+    @property
+    def process(self) -> object:
+        """Return what starts and stops it."""
+        return self.launch
+
     async def check(self) -> None:
         """See whether the engine could be started; it is started when it is asked.
 

@@ -34,6 +34,11 @@ class Served:
     def __post_init__(self) -> None:
         self.slots = asyncio.Semaphore(self.in_flight)
 
+    @property
+    def process(self) -> object:
+        """Return what starts and stops it."""
+        return self.launch
+
     async def check(self) -> None:
         """See whether a server could be started; it is started when it is asked.
 

@@ -146,6 +146,11 @@ class HostedModel:
         """
         return PROVIDERS[self.provider].read(body, request.stop)
 
+    @property
+    def process(self) -> None:
+        """Return nothing: it is not ours to start."""
+        return
+
     async def check(self) -> None:
         """Ask the provider whether it has the model and whether the model does what the recipe asks.
 

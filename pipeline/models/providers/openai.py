@@ -111,6 +111,11 @@ class Server:
         """Return the client's."""
         return self.client.slots
 
+    @property
+    def process(self) -> None:
+        """Return nothing: it is not ours to start."""
+        return
+
     async def check(self) -> None:
         """Ask every replica which models it has; one that is down is told, as long as another lives.
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from filters.gates.rules import GateSettings, gate1, gate2
-from pipeline.engine.commits import read_manifest
-from pipeline.engine.running import run_stage, run_unit
-from pipeline.engine.stage import Stage
+from pipeline.engine.done import Done, Finished
 from pipeline.engine.units import UnitInput, UnitOutput
-from pipeline.identity import Json
 from pipeline.records import ArmCount, GateCount, Outcome, Question, Record, Route
-from pipeline.store.ledger import RunFacts, build_ledger
-from tests.support.runs import question
+from pipeline.store.ledger import build_ledger
+from tests.support.runs import facts, question
+from tests.support.staged import after, begun, declared, run_given
 
 CHANCES = (0.0, 0.0, 0.0, 0.5, 0.25, 0.1)
 
@@ -91,58 +89,51 @@ def way(asked: Asked, settings: GateSettings) -> tuple[str, str]:
 
 def gated_run(run: Path, asked: Sequence[Asked], settings: GateSettings) -> Path:
     """Write screen and gates of a run, as the gates decide under these settings, and its ledger."""
-    about: Json = {"settings": settings.model_dump(mode="json"), "deploy_pixels": None}
     ways = {item.question.id: way(item, settings) for item in asked}
     hard = [item for item in asked if ways[item.question.id][0] == "gate2"]
     blank = dict.fromkeys(
         ("tools_right", "tools_right_without_call", "tools_bad_format", "tools_limit", "tools_valid"), 0
     )
-    screened = _commit(
-        Stage("screen", 1, "global", {}, "", {"questions": Question}, ()),
-        run,
-        asked,
-        [_outcome("screen", item.question, "gate1", "next") for item in asked],
-        {"questions": tuple(item.question for item in asked)},
+    done = begun(run)
+    steps: tuple[tuple[str, Sequence[Asked], list[tuple[str, str]], Mapping[str, Sequence[Record]]], ...] = (
+        ("screen", asked, [("gate1", "next")] * len(asked), {"questions": [item.question for item in asked]}),
+        (
+            "gate1",
+            asked,
+            [ways[item.question.id] for item in asked],
+            {"counts": [item.counts.model_copy(update=blank) for item in asked]},
+        ),
+        (
+            "gate2",
+            hard,
+            [ways[item.question.id] for item in hard],
+            {
+                "counts": [item.counts for item in hard],
+                "arms": [item.fresh for item in hard if item.fresh is not None],
+            },
+        ),
     )
-    first = _commit(
-        Stage("gate1", 1, "global", about, "m/1", {"counts": GateCount}, (screened.fingerprint,)),
-        run,
-        asked,
-        [_outcome("gate1", item.question, *ways[item.question.id]) for item in asked],
-        {"counts": tuple(item.counts.model_copy(update=blank) for item in asked)},
-    )
-    second = _commit(
-        Stage("gate2", 1, "global", about, "m/1", {"counts": GateCount, "arms": ArmCount}, (first.fingerprint,)),
-        run,
-        hard,
-        [_outcome("gate2", item.question, *ways[item.question.id]) for item in hard],
-        {
-            "counts": tuple(item.counts for item in hard),
-            "arms": tuple(item.fresh for item in hard if item.fresh is not None),
-        },
-    )
-    manifests = [
-        read_manifest(run / "stages" / stage.name / stage.fingerprint[:16]) for stage in (screened, first, second)
-    ]
-    stages = [manifest for manifest in manifests if manifest is not None]
-    build_ledger(run, stages, RunFacts("drawn", "0" * 64, "0.1.0", "{}", [], []))
+    for name, these, left, tables in steps:
+        outcomes = [_outcome(name, item.question, *how) for item, how in zip(these, left, strict=True)]
+        done = after(done, _commit(done, name, these, outcomes, tables))
+    build_ledger(run, list(done.stages.values()), facts("drawn", gate=settings))
     return run
 
 
+KINDS: dict[str, type[Record]] = {"questions": Question, "counts": GateCount, "arms": ArmCount}
+
+
 def _commit(
-    stage: Stage, run: Path, asked: Sequence[Asked], outcomes: Sequence[Outcome], tables: dict[str, tuple[Record, ...]]
-) -> Stage:
+    done: Done,
+    name: str,
+    asked: Sequence[Asked],
+    outcomes: Sequence[Outcome],
+    tables: Mapping[str, Sequence[Record]],
+) -> Finished:
+    stage = declared(done.run, name, kind="global", tables={table: KINDS[table] for table in tables})
+    made = UnitOutput(tuple(outcomes), {table: tuple(rows) for table, rows in tables.items()})
     unit = UnitInput(tuple(item.question for item in asked))
-    made = UnitOutput(tuple(outcomes), tables)
-    run_stage(
-        stage,
-        run,
-        lambda span: run_unit(stage, run, span, unit, lambda _: made),
-        units=1,
-        expected=len(asked),
-        runner=map,
-    )
-    return stage
+    return run_given(stage, done, lambda _: unit, lambda _: made, expected=len(asked))
 
 
 def _outcome(stage: str, asked: Question, left_at: str, left_by: str) -> Outcome:

@@ -6,20 +6,20 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 
 from flows.runners.local import local
-from pipeline.engine.commits import StageResult
+from pipeline.engine.done import Done, Finished
 from pipeline.engine.executor import Executor
-from pipeline.engine.running import run_stage, run_unit, run_unit_async
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import WHOLE, Range, UnitInput, UnitOutput, UnitResult, unit_count
+from pipeline.engine.running import run_stage, run_unit
+from pipeline.engine.stage import Declared
+from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput, UnitResult
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
 from pipeline.models.samples import sample_once
 from pipeline.records import Outcome, Question, SourceRow, root_id
 from pipeline.store import Store
 from tests.support.fakes import ScriptedModel
+from tests.support.staged import AnySettings, after, begun, declared, run_given
 
 ROWS = 150
 SAMPLES = 4
@@ -82,26 +82,29 @@ def make_questions(unit: UnitInput) -> UnitOutput:
     return UnitOutput(tuple(outcomes), {"questions": tuple(questions)})
 
 
-def make_unit(stage: Stage, run: Path, units: int, span: Range) -> UnitResult:
-    """One unit of `make`, for a worker process."""
-    rows = tuple(row for row in source_rows() if Range.of(row.id, units) == span)
-    return run_unit(stage, run, span, UnitInput(rows), make_questions)
+def making(run: Path) -> Declared[AnySettings, object]:
+    """The first stage of the job."""
+    return declared(run, "make", tables={"questions": Question})
 
 
-def run_job(run: Path, store: Path, log: Path) -> list[StageResult]:
+def make_unit(run: Path, span: Range) -> UnitResult:
+    """One unit of it, for a worker process."""
+    done = Done(run, {})
+    reader = Reader(done.row_count, lambda span: UnitInput(done.rows(span)))
+    return run_unit(making(run), reader, span, make_questions)
+
+
+def run_job(run: Path, store: Path, log: Path) -> list[Finished]:
     """Run two map stages and a global one; the second asks a scripted model."""
     model = ScriptedModel(lambda request, sample: f"{request.key(sample)[:4]}", log=log, latency=0.002)
-    units = unit_count(ROWS)
+    done = begun(run, source_rows())
     with Store(store) as opened, Executor(2) as executor:
-        make = Stage("make", 1, "map", {}, "", {"questions": Question}, ())
         made = run_stage(
-            make,
-            run,
-            lambda span: executor.cpu(partial(make_unit, make, run, units), span),
-            units=units,
-            expected=ROWS,
-            runner=local,
+            making(run), done, lambda span: executor.cpu(make_unit, run, span), expected=ROWS, runner=local
         )
+
+        def questions(span: Range | None = None) -> UnitInput:
+            return UnitInput(tuple(made.records("questions", Question, span)))
 
         async def ask(unit: UnitInput) -> UnitOutput:
             outcomes = []
@@ -117,25 +120,27 @@ def run_job(run: Path, store: Path, log: Path) -> list[StageResult]:
                 outcomes.append(outcome("ask", question, kept=texts[0] > "4", reason="" if texts[0] > "4" else "low"))
             return UnitOutput(tuple(outcomes), {})
 
-        asking = Stage("ask", 1, "map", {"samples": SAMPLES}, model.revision, {}, (make.fingerprint,))
-
-        def ask_unit(span: Range) -> UnitResult:
-            questions = tuple(made.read("questions", Question, span))
-            return executor.wait(run_unit_async(asking, run, span, UnitInput(questions), ask))
-
-        asked = run_stage(asking, run, ask_unit, units=units, expected=made.counts["kept"], runner=local)
+        expected = made.counts["kept"]
+        asking = declared(run, "ask", settings={"samples": SAMPLES}, model=model.revision, upstream=(made.fingerprint,))
+        asked = run_given(
+            asking,
+            after(done, made),
+            questions,
+            lambda unit: executor.wait(ask(unit)),
+            expected=expected,
+            runner=local,
+        )
 
         def count_all(unit: UnitInput) -> UnitOutput:
             records = [record for record in unit.records if isinstance(record, Question)]
             return UnitOutput(tuple(outcome("all", record, kept=True) for record in records), {})
 
-        every = Stage("all", 1, "global", {}, "", {}, (asking.fingerprint,))
-        final = run_stage(
-            every,
-            run,
-            lambda _: run_unit(every, run, WHOLE, UnitInput(tuple(made.read("questions", Question))), count_all),
-            units=units,
-            expected=made.counts["kept"],
+        final = run_given(
+            declared(run, "all", kind="global", upstream=(asked.fingerprint,)),
+            after(done, made, asked),
+            lambda _: questions(),
+            count_all,
+            expected=expected,
             runner=local,
         )
         return [made, asked, final]

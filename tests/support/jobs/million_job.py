@@ -16,22 +16,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.runners.local import local
+from pipeline.engine.done import Done
 from pipeline.engine.executor import Executor
 from pipeline.engine.running import run_stage, run_unit
-from pipeline.engine.stage import Stage
-from pipeline.engine.units import Range, UnitInput, UnitOutput, UnitResult, unit_count
+from pipeline.engine.stage import Declared
+from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput, UnitResult, unit_count
+from pipeline.identity import canonical_json
 from pipeline.records import SourceRow
-from pipeline.store.shards import read_records
 from tests.support.jobs.engine_job import outcome
+from tests.support.staged import AnySettings, declared
 
-KEEP = Stage("keep", 1, "map", {}, "", {"rows": SourceRow}, ())
 
-
-def write_input(directory: Path, rows: int, units: int) -> None:
-    """Write the parts that an earlier stage would have left: one file per range of the root hash."""
+def write_rows(run: Path, rows: int) -> None:
+    """Lay the rows of a run out as the engine does, range by range: a million of them at once are no part of this."""
+    units, directory = unit_count(rows), run / "rows"
     directory.mkdir(parents=True, exist_ok=True)
     for number in range(units):
-        pq.write_table(_rows_of(number, units, len(range(number, rows, units))), input_part(directory, number))
+        table = _rows_of(number, units, len(range(number, rows, units)))
+        pq.write_table(table, directory / f"part-{Range(number, units)}.parquet")
+    (directory / "rows.json").write_text(canonical_json({"rows": rows, "hash": str(rows)}))
 
 
 def _rows_of(number: int, units: int, size: int) -> pa.Table:
@@ -50,9 +53,9 @@ def _rows_of(number: int, units: int, size: int) -> pa.Table:
     return pa.table(columns, schema=SourceRow.ARROW)
 
 
-def input_part(directory: Path, number: int) -> Path:
-    """Return the file of one range."""
-    return directory / f"input-{number:03d}.parquet"
+def keeping(run: Path) -> Declared[AnySettings, object]:
+    """The stage."""
+    return declared(run, "keep", tables={"rows": SourceRow})
 
 
 def keep(unit: UnitInput) -> UnitOutput:
@@ -65,27 +68,23 @@ def keep(unit: UnitInput) -> UnitOutput:
 
 def keep_unit(run: Path, span: Range) -> UnitResult:
     """One unit, for a worker process."""
-    rows = tuple(read_records(input_part(run / "input", span.number), SourceRow))
-    return run_unit(KEEP, run, span, UnitInput(rows), keep)
+    done = Done(run, {})
+    reader = Reader(done.row_count, lambda span: UnitInput(done.rows(span)))
+    return run_unit(keeping(run), reader, span, keep)
 
 
 def main(rows: int, directory: Path) -> None:
     """Write the input, run the stage, print what it took."""
-    units = unit_count(rows)
-    write_input(directory / "input", rows, units)
+    write_rows(directory, rows)
+    done = Done(directory, {})
     began = time.monotonic()
     with Executor(2) as executor:
         result = run_stage(
-            KEEP,
-            directory,
-            partial(executor.cpu, keep_unit, directory),
-            units=units,
-            expected=rows,
-            runner=local,
+            keeping(directory), done, partial(executor.cpu, keep_unit, directory), expected=rows, runner=local
         )
     report = {
         "rows": rows,
-        "units": units,
+        "units": done.units,
         "counts": dict(result.counts),
         "reused": result.reused,
         "seconds": round(time.monotonic() - began, 1),

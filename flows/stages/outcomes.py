@@ -1,18 +1,23 @@
-"""What all stages share: outcome rows, and work on many records at once."""
+"""What all stages share: outcome rows, what is found out beside them, and work on many records at once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TypeVar
 
-from pipeline.errors import InfrastructureError, RowError
+from pipeline.engine.units import UnitOutput
+from pipeline.errors import RowError
 from pipeline.identity import canonical_json
 from pipeline.records import (
     Decision,
     Outcome,
     Question,
     QuestionKey,
+    Record,
     Route,
     SourceRow,
     Trajectory,
@@ -21,8 +26,28 @@ from pipeline.records import (
 
 T = TypeVar("T")
 
-TRIES = 3
-"""Of one rollout when a sandbox or a search fails; what it already paid for is cached, so a try is cheap."""
+
+@dataclass
+class Found:
+    """What a stage found out about one record: rows of evidence by table; its outcome stands beside it."""
+
+    rows: defaultdict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, table: str, *rows: Record | None) -> None:
+        """Write rows down; None is none."""
+        self.rows[table] += [row for row in rows if row is not None]
+
+
+def gathered(tables: Mapping[str, type[Record]], found: Iterable[tuple[Outcome, Found]]) -> UnitOutput:
+    """Return what was found out about all records of a unit, each table in the order of its records' keys."""
+    outcomes: list[Outcome] = []
+    rows: dict[str, list[Record]] = {table: [] for table in tables}
+    for outcome, one in found:
+        outcomes.append(outcome)
+        for table, some in one.rows.items():
+            rows[table] += some
+    ordered = {table: tuple(sorted(some, key=attrgetter(*tables[table].KEY))) for table, some in rows.items()}
+    return UnitOutput(tuple(outcomes), ordered)
 
 
 def kept(stage: str, question: Question | QuestionKey, *, route: Route = "next", score: float | None = None) -> Outcome:
@@ -84,20 +109,6 @@ def trajectory_outcome(stage: str, trajectory: Trajectory, question: Question, d
 def key_outcome(stage: str, key: TrajectoryKey, question: QuestionKey, decision: Decision | None) -> Outcome:
     """Do as `trajectory_outcome` where only the keys were read."""
     return _trajectory_outcome(stage, key.id, question, decision)
-
-
-async def persistent(make: Callable[[], Awaitable[T]]) -> T:
-    """Await `make()`, trying again when infrastructure fails: a lost sandbox is no reason to stop a run.
-
-    Raises:
-        InfrastructureError: it failed `TRIES` times in a row.
-    """
-    for _ in range(TRIES - 1):
-        try:
-            return await make()
-        except InfrastructureError:
-            continue
-    return await make()
 
 
 async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:

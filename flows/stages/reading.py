@@ -1,0 +1,36 @@
+"""Reading questions of earlier stages: whole, of one range; or the columns that stages over the whole input need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from filters.answers.choices import answer_texts
+from pipeline.engine.done import Done
+from pipeline.engine.units import Range
+from pipeline.records import Outcome, Question, QuestionKey
+from pipeline.store.shards import read_columns
+
+
+def questions_of(done: Done, ids: frozenset[str], span: Range) -> tuple[Question, ...]:
+    """Return the screened questions of one range whose id is in `ids`."""
+    return tuple(question for question in done.records("screen", "questions", Question, span) if question.id in ids)
+
+
+def kept_outcomes(done: Done, stage: str, ids: frozenset[str], span: Range) -> list[Outcome]:
+    """Return a stage's outcomes on the records in `ids` of one range, which it kept: they say where each goes."""
+    return [
+        outcome
+        for outcome in done.records(stage, "outcomes", Outcome, span)
+        if outcome.outcome == "kept" and outcome.record_id in ids
+    ]
+
+
+def question_keys(done: Done, ids: frozenset[str] | None = None) -> Iterator[QuestionKey]:
+    """Yield the columns that global stages read, of all screened questions or of those in `ids`."""
+    columns = ["id", "source", "category", "text", "images", "choices", "answers", "answer_type"]
+    for batch in read_columns(done.paths("screen", "questions"), Question, columns).to_batches():
+        for row in batch.to_pylist():
+            if ids is None or row["id"] in ids:
+                images = tuple(image["sha256"] for image in row["images"])
+                answers = answer_texts(row["answers"], tuple(row.pop("choices")))
+                yield QuestionKey.model_validate({**row, "images": images, "answers": answers})
