@@ -13,7 +13,6 @@ with.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
@@ -22,22 +21,18 @@ from pydantic import Field, model_validator
 
 from filters.answers.chance import guess_floor
 from filters.base import Rule
+from filters.gates.counts import kind
 from filters.intervals import newcombe
-from filters.turns import informed
 from pipeline.identity import Identity, uniform
-from pipeline.records import Arm, ArmCount, Decision, Finish, GateCount, Mode, Route, Trajectory
+from pipeline.records import ArmCount, Decision, GateCount, Route, Trajectory
 
 VERSION = 2
 
 Gate1Reason = Literal["too_easy", "too_few_valid", "answerable_blind", "easy_for_stronger"]
 Gate2Reason = Literal["solved_without_call", "unresolved_format", "too_few_valid"]
-Kind = Literal["right", "wrong", "unknown", "malformed", "limit", "lost"]
 
 _GATE1: Rule[Gate1Reason] = Rule("gate1", VERSION)
 _GATE2: Rule[Gate2Reason] = Rule("gate2", VERSION)
-
-# `length` is absent on purpose: a message cut in two is never well-formed, and that is the limit's doing.
-_LIMITS_AFTER_A_TURN: frozenset[Finish] = frozenset({"max_turns", "max_tokens", "max_time"})
 
 
 class _Gate(Identity):
@@ -47,6 +42,8 @@ class _Gate(Identity):
 
     k: int = Field(default=8, ge=1)
     """Rollouts per question and arm."""
+    max_plain_right: int = Field(default=2, ge=0)
+    """A question with at most this many right without tools is hard: gate 1 keeps it."""
     min_valid: int | None = Field(default=None, ge=1)
     """Fewer rollouts than this that could be graded decide nothing; None: half of k."""
 
@@ -59,8 +56,6 @@ class _Gate(Identity):
 class PlainGate(_Gate):
     """What gate 1 asks and goes by. k = 8 and at most 2 right are those of DeepEyesV2 (App. A.1)."""
 
-    max_plain_right: int = Field(default=2, ge=0)
-    """Gate 1 keeps a question with at most this many right without tools."""
     max_blind_right: int = Field(default=2, ge=0)
     """More right than this without an image, and more than guessing explains, is `answerable_blind`."""
     judge_questions: bool = False
@@ -74,6 +69,8 @@ class PlainGate(_Gate):
 class ToolsGate(_Gate):
     """What gate 2 asks and goes by."""
 
+    min_tools_right: int = Field(default=1, ge=1)
+    """Tools help where at least this many are right after a call; more where guessing reaches as many."""
     max_right_without_call: int = Field(default=2, ge=0)
     """Gate 2 rejects a question solved more often than this under the tool prompt without using a tool."""
     rule: Literal["count", "interval"] = "count"
@@ -122,25 +119,6 @@ class Routing:
     route: Route | None
 
 
-def kind(rollout: Trajectory) -> Kind:
-    """Return what one rollout counts as.
-
-    Malformed: it ended on a message that is not a valid turn, either at once (`bad_call`) or because a
-    limit of turns, tokens or time struck while the last message was still invalid. Lost: the model
-    refused, or the sandbox was nondeterministic.
-    """
-    match rollout.finish:
-        case "answer":
-            return rollout.verdict
-        case "bad_call":
-            return "malformed"
-        case "refused" | "nondeterministic":
-            return "lost"
-        case "max_turns" | "max_tokens" | "max_time" | "length":
-            stuck = bool(rollout.turns) and rollout.turns[-1].status == "bad_call"
-            return "malformed" if stuck and rollout.finish in _LIMITS_AFTER_A_TURN else "limit"
-
-
 def wanted(question_id: str, rollouts: Sequence[Trajectory], settings: PlainGate) -> int:
     """Return how many plain rollouts to ask for next, after those in sample order that are there; 0 is the end.
 
@@ -155,84 +133,15 @@ def wanted(question_id: str, rollouts: Sequence[Trajectory], settings: PlainGate
     return min(left, settings.max_plain_right + 1 - right)
 
 
-def plain_count(
-    question_id: str, settings: PlainGate, rollouts: Sequence[Trajectory], chance: float = 0.0
-) -> GateCount:
-    """Count the rollouts without tools; the fields of gate 2 are 0. `chance` is that of a guess.
-
-    Raises:
-        ValueError: the rollouts are not distinct plain gate samples of this question, or more than k.
-    """
-    _check(question_id, settings.k, "plain", "main", rollouts)
-    kinds = Counter(kind(rollout) for rollout in rollouts)
-    return GateCount(
-        question_id=question_id,
-        k=settings.k,
-        plain_right=kinds["right"],
-        plain_valid=kinds["right"] + kinds["wrong"],
-        tools_right=0,
-        tools_right_without_call=0,
-        tools_bad_format=0,
-        tools_limit=0,
-        tools_valid=0,
-        saturated=False,
-        route=None,
-        censored=settings.k - len(rollouts),
-        chance=chance,
-    )
+def easy_blind_from(k: int, chance: float, settings: PlainGate) -> int:
+    """Return from how many of k right answers without an image on they are more than guessing explains."""
+    return max(settings.max_blind_right + 1, guess_floor(k, chance))
 
 
-def tools_count(plain: GateCount, rollouts: Sequence[Trajectory]) -> GateCount:
-    """Add the counts of the rollouts with tools to those without.
-
-    A right answer is credited to tools only if some call ran `ok` and showed something; the answer is
-    the last turn, so such a call came before it.
-
-    Raises:
-        ValueError: as `plain_count`, for mode `tools`.
-    """
-    _check(plain.question_id, plain.k, "tools", "main", rollouts)
-    kinds = Counter(kind(rollout) for rollout in rollouts)
-    helped = sum(kind(rollout) == "right" and any(map(informed, rollout.turns)) for rollout in rollouts)
-    return plain.model_copy(
-        update={
-            "tools_right": helped,
-            "tools_right_without_call": kinds["right"] - helped,
-            "tools_bad_format": kinds["malformed"],
-            "tools_limit": kinds["limit"],
-            "tools_valid": kinds["right"] + kinds["wrong"],
-            "saturated": kinds["right"] == plain.k,
-        }
-    )
-
-
-def arm_count(rollouts: Sequence[Trajectory], *, max_pixels: int) -> ArmCount:
-    """Count the rollouts of an arm beside the main one; `max_pixels` of their view, 0 where no image is shown.
-
-    Raises:
-        ValueError: there are none, or they are not samples of one question, arm and model.
-    """
-    (first, *_) = rollouts or (None,)
-    if first is None:
-        raise ValueError("an arm without rollouts has no counts")
-    _check(first.question_id, len(rollouts), "plain", first.arm, rollouts)
-    kinds = Counter(kind(rollout) for rollout in rollouts)
-    return ArmCount(
-        question_id=first.question_id,
-        arm=first.arm,
-        model=first.model,
-        max_pixels=max_pixels,
-        asked=len(rollouts),
-        right=kinds["right"],
-        valid=kinds["right"] + kinds["wrong"],
-        malformed=kinds["malformed"],
-    )
-
-
-def answerable_blind(blind: ArmCount, chance: float, settings: PlainGate) -> Decision:
+def answerable_blind(blind: ArmCount) -> Decision:
     """Reject what is answered without its image more often than by guessing; the score is the share right."""
     score = blind.right / blind.valid if blind.valid else None
-    if blind.right > settings.max_blind_right and blind.right >= guess_floor(blind.asked, chance):
+    if blind.above:
         return _GATE1.reject(blind.question_id, "answerable_blind", score)
     return _GATE1.keep(blind.question_id, score)
 
@@ -265,7 +174,7 @@ def gate2(count: GateCount, settings: ToolsGate, fresh: ArmCount | None = None) 
         ValueError: the rule compares with a fresh arm, and there is none.
     """
     record, score = count.question_id, _benefit(count)
-    if count.tools_right >= credited_from(count) and _raised(count, settings, fresh):
+    if _helped(count, settings, fresh):
         return Routing(_GATE2.keep(record, score), "rl")
     if count.tools_right_without_call > settings.max_right_without_call:
         return Routing(_GATE2.reject(record, "solved_without_call", score), None)
@@ -276,42 +185,27 @@ def gate2(count: GateCount, settings: ToolsGate, fresh: ArmCount | None = None) 
     return Routing(_GATE2.keep(record, score), "sft")
 
 
-def placebo(count: GateCount, fresh: ArmCount) -> bool:
-    """Return whether the comparison of counts would pass k more rollouts without any tool."""
-    return fresh.right >= credited_from(count) and _more_often(
-        fresh.right, fresh.valid, count.plain_right, count.plain_valid
-    )
-
-
-def credited_from(count: GateCount) -> int:
-    """Return the least number of right rollouts that guessing does not explain."""
-    return max(1, guess_floor(count.k, count.chance))
-
-
-def _raised(count: GateCount, settings: ToolsGate, fresh: ArmCount | None) -> bool:
+def _helped(count: GateCount, settings: ToolsGate, fresh: ArmCount | None) -> bool:
+    least = max(settings.min_tools_right, guess_floor(count.k, count.chance))
     if settings.rule == "count":
-        return _more_often(count.tools_right, count.tools_valid, count.plain_right, count.plain_valid)
+        return more_often(count.tools_right, count.tools_valid, count.plain_right, count.plain_valid, least)
     if fresh is None:
         raise ValueError(f"question {count.question_id}: rule interval compares with a fresh arm")
-    return newcombe(count.tools_right, count.tools_valid, fresh.right, fresh.valid).low > 0
+    raised = newcombe(count.tools_right, count.tools_valid, fresh.right, fresh.valid).low > 0
+    return raised and count.tools_right >= least
 
 
-def _more_often(right: int, valid: int, right_before: int, valid_before: int) -> bool:
+def more_often(right: int, valid: int, right_before: int, valid_before: int, least: int) -> bool:
+    """Return whether a comparison of counts finds `right` of `valid` better than before, and no less than `least`.
+
+    Gate 2 compares what tools brought. The fresh arm, k more rollouts without any tool, is compared alike: how often
+    that passes tells what the comparison is worth.
+    """
     # right / valid > right_before / valid_before, multiplied out: exact, and no division by zero.
-    return right * valid_before > right_before * valid
+    return right >= least and right * valid_before > right_before * valid
 
 
 def _benefit(count: GateCount) -> float | None:
     if not count.tools_valid or not count.plain_valid:
         return None
     return count.tools_right / count.tools_valid - count.plain_right / count.plain_valid
-
-
-def _check(question_id: str, k: int, mode: Mode, arm: Arm, rollouts: Sequence[Trajectory]) -> None:
-    wanted_of = (question_id, "gate", arm, mode)
-    for rollout in rollouts:
-        if (rollout.question_id, rollout.purpose, rollout.arm, rollout.mode) != wanted_of:
-            raise ValueError(f"trajectory {rollout.id} is not a {mode} gate rollout of question {question_id}")
-    samples = {rollout.sample for rollout in rollouts}
-    if len(samples) != len(rollouts) or len(rollouts) > k:
-        raise ValueError(f"question {question_id}: {len(rollouts)} rollouts, {len(samples)} distinct, at most {k}")

@@ -54,7 +54,7 @@ def export(
     if out is None:
         out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")
     unit = _selected(run)
-    measured = Measured.of(unit.context, recipe.student.deploy_pixels, recipe.gate.max_plain_right)
+    measured = Measured.of(unit.context, recipe.student.deploy_pixels)
     formats = Formats(sft=recipe.export.sft, rl=recipe.rl_formats)
     for shard in write_exports(out, unit, formats, measured, context):
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")

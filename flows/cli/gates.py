@@ -10,7 +10,7 @@ from flows.cli.console import JsonFlag, print_json, print_line, print_table, req
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
-    from flows.regate import Regated, Thresholds
+    from flows.ledger.regate import Regated, Thresholds
 
 
 def gates(
@@ -19,9 +19,7 @@ def gates(
     max_plain: Annotated[
         int | None, typer.Option(metavar="N", help="Right without tools that gate 1 still calls hard.")
     ] = None,
-    min_tools: Annotated[
-        int | None, typer.Option(metavar="N", help="Right after a call that RL asks for.", show_default="1")
-    ] = None,
+    min_tools: Annotated[int | None, typer.Option(metavar="N", help="Right after a call that RL asks for.")] = None,
     rule: Annotated[
         Literal["count", "interval"] | None,
         typer.Option(help="When tools help: more often right than gate 1 counted, or surely more than a fresh arm."),
@@ -37,18 +35,16 @@ def gates(
     No model is asked and nothing is changed. What is not given is as in the run.
     """
     require_ledger(run)
-    from flows.regate import Wanted, regate
+    from flows.ledger.regate import regate
 
-    told = regate(
-        run,
-        Wanted(
-            max_plain_right=max_plain,
-            min_tools_right=min_tools,
-            min_valid=min_valid,
-            max_right_without_call=max_without_call,
-            rule=rule,
-        ),
-    )
+    wanted = {
+        "max_plain_right": max_plain,
+        "min_tools_right": min_tools,
+        "min_valid": min_valid,
+        "max_right_without_call": max_without_call,
+        "rule": rule,
+    }
+    told = regate(run, {name: value for name, value in wanted.items() if value is not None})
     if as_json:
         print_json(
             {

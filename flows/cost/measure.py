@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from filters.intervals import Interval, wilson
 from flows.cost.asks import ASSUMED
+from flows.ledger.query import query
 from pipeline.identity import parse_json
-from pipeline.store.ledger import query
 
 ASKING = ("gate1", "gate2", "synthesize")
 """Stages that ask a model, in order."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from flows.ledger.query import query
 from pipeline.engine.done import Finished, read_finished
 from pipeline.engine.stage import Declared
 from pipeline.identity import Json, canonical_json
-from pipeline.store.ledger import query
 
 SHOWN = 40
 """Characters of a value in a message."""
@@ -22,7 +22,6 @@ _NAMES: Mapping[str, str] = {
     "tokens": "student.tokenizer",
     "cutoff_len": "student.cutoff_len",
     "deploy_pixels": "student.deploy_pixels",
-    "max_plain_right": "gate.max_plain_right",
     "validate_": "validate",
     "model": "revision",
     **{name: name for name in ("seed", "dialect", "prompts", "sandbox", "search")},

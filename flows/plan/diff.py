@@ -18,6 +18,7 @@ from filters.gates.rules import GateSettings, gate1, gate2
 from flows.cost.asks import asks_of, expected_attempts
 from flows.cost.estimate import Expected, estimate, rows_of
 from flows.cost.measure import ASKING, Measures, Share, measure
+from flows.ledger.query import query
 from flows.plan.changes import changed_settings, made_stages, may_ask_more, request_part, screens_alike, teachers_of
 from flows.recipe.inputs import Inputs, Job, find_inputs
 from flows.recipe.recipe import Recipe, SynthesisUse
@@ -28,7 +29,6 @@ from pipeline.engine.executor import Executor
 from pipeline.engine.stage import Declared
 from pipeline.records import ArmCount, GateCount
 from pipeline.store import Store
-from pipeline.store.ledger import query
 
 
 class Again(NamedTuple):

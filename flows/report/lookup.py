@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
+from flows.ledger.build import TRAJECTORY_TABLES
 from flows.report.tables import Table, query_table
 from pipeline.engine.done import Finished, read_finished
 from pipeline.engine.units import Range
 from pipeline.errors import UsageError
 from pipeline.records import Question, Record, Trajectory
-from pipeline.store.ledger import TRAJECTORY_TABLES
 
 R = TypeVar("R", bound=Record)
 

@@ -111,28 +111,25 @@ SELECT stage, arm, max_pixels, model, count(*) AS questions,
        round(count(*) FILTER (above) / count(*), 4) AS solved_share,
        round(wilson_low(count(*) FILTER (above), count(*)), 4) AS low,
        round(wilson_high(count(*) FILTER (above), count(*)), 4) AS high
-FROM (
-  SELECT a.*, CASE WHEN arm = 'blind' THEN coalesce(answerable_blind, false) ELSE n_right > max_plain_right END AS above
-  FROM arms a CROSS JOIN gate_settings LEFT JOIN labels USING (question_id)
-)
+FROM arms
 GROUP BY ALL ORDER BY stage, arm, max_pixels, model
 """
 """What is above the threshold is no longer hard; of the blind arm, it is what was rejected as answerable blind."""
 
 _PLACEBO = """
 WITH asked AS (
-  SELECT g.*, f.n_right AS fresh_right, f.n_valid AS fresh_valid
-  FROM gates g JOIN arms f ON f.question_id = g.question_id AND f.arm = 'fresh'
+  SELECT g.*, f.n_right AS fresh_right, f.n_valid AS fresh_valid, greatest(guess_floor, min_tools_right) AS least
+  FROM gates g JOIN arms f ON f.question_id = g.question_id AND f.arm = 'fresh' CROSS JOIN gate_settings
 ), compared AS (
   SELECT 1 AS line, 'placebo: again without tools, right' AS counted, fresh_right AS hits, fresh_valid AS valid,
-         plain_right, plain_valid, guess_floor FROM asked
+         plain_right, plain_valid, least FROM asked
   UNION ALL
-  SELECT 2, 'tools: right after a call', tools_right, tools_valid, plain_right, plain_valid, guess_floor FROM asked
+  SELECT 2, 'tools: right after a call', tools_right, tools_valid, plain_right, plain_valid, least FROM asked
   UNION ALL
   SELECT 3, 'tools: right, call or no call', tools_right + tools_right_without_call, tools_valid,
-         plain_right, plain_valid, guess_floor FROM asked
+         plain_right, plain_valid, least FROM asked
 ), judged AS (
-  SELECT line, counted, hits >= guess_floor AND hits * plain_valid > plain_right * valid AS passes FROM compared
+  SELECT line, counted, more_often(hits, valid, plain_right, plain_valid, least) AS passes FROM compared
 )
 SELECT counted, count(*) AS questions, count(*) FILTER (passes) AS passed,
        round(count(*) FILTER (passes) / count(*), 4) AS share,
@@ -140,7 +137,7 @@ SELECT counted, count(*) AS questions, count(*) FILTER (passes) AS passed,
        round(wilson_high(count(*) FILTER (passes), count(*)), 4) AS high
 FROM judged GROUP BY line, counted ORDER BY line
 """
-"""Gate 2's comparison of counts, on the same questions; the comparison itself is `filters.gates.rules.placebo`."""
+"""Gate 2's comparison of counts, on the same questions."""
 
 _BENEFIT = """
 SELECT count(*) AS questions, round(avg(benefit), 4) AS net_benefit,

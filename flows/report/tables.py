@@ -79,7 +79,7 @@ def query_table(run: Path, sql: str, name: str = "query", title: str = "") -> Ta
     Raises:
         UsageError: there is no ledger, DuckDB refuses the query, or two columns have one name.
     """
-    from pipeline.store.ledger import query
+    from flows.ledger.query import query
 
     found = query(run, sql)
     columns = tuple(found.column_names)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from flows.asking.resources import Resources
 from flows.cost.estimate import estimate, rows_of
+from flows.ledger.build import Shard, StageCost
 from flows.recipe.inputs import Job, find_inputs
 from flows.recipe.recipe import Runtime
 from flows.run.journal import Journal
@@ -31,7 +32,6 @@ from pipeline.models.samples import Spent
 from pipeline.processes import cores, tree_cpu_seconds
 from pipeline.store import Store
 from pipeline.store.calls import CallCounts
-from pipeline.store.ledger import Shard, StageCost
 
 
 @dataclass(frozen=True)

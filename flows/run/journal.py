@@ -16,13 +16,13 @@ import yaml
 
 from filters.gates.rules import GateSettings
 from flows.asking.resources import Resources
+from flows.ledger.build import RunFacts, Shard, StageCost, build_ledger
 from flows.recipe.inputs import Inputs, Job
 from pipeline.engine.done import Finished
 from pipeline.errors import UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.samples import Meter, Metered, Spent
 from pipeline.store.blobs import write_atomic
-from pipeline.store.ledger import GateFacts, RunFacts, Shard, StageCost, build_ledger
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Journal:
     invocation: int
     content: dict[str, Any]
     meter: Meter
-    gate: GateFacts
+    gate: GateSettings
+    deploy_pixels: int | None
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Stages end on the caller's thread, the meter saves from the loop's."""
 
@@ -75,9 +76,7 @@ class Journal:
         }
         recipe = yaml.safe_dump(job.recipe.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
         write_atomic(job.out / "recipe.yaml", recipe.encode())
-        journal = cls(
-            job.out, len(before), content, meter, gate_facts(job.recipe.gate, job.recipe.student.deploy_pixels)
-        )
+        journal = cls(job.out, len(before), content, meter, job.recipe.gate, job.recipe.student.deploy_pixels)
         journal._write()
         meter.save = journal._write
         return journal
@@ -114,6 +113,7 @@ class Journal:
             costs=costs,
             shards=self.shards(),
             gate=self.gate,
+            deploy_pixels=self.deploy_pixels,
         )
         build_ledger(self.run, stages, facts)
 
@@ -123,20 +123,6 @@ class Journal:
             self.content["spent"] = self.meter.spent._asdict()
             text = json.dumps(self.content, indent=1, ensure_ascii=False)
             write_atomic(self.run / "run.json", (text + "\n").encode())
-
-
-def gate_facts(gate: GateSettings, deploy_pixels: int | None) -> GateFacts:
-    """Return what the ledger tells of the gates' settings; a threshold left to its default is worked out."""
-    return GateFacts(
-        k=gate.k,
-        max_plain_right=gate.max_plain_right,
-        min_valid=gate.enough,
-        max_right_without_call=gate.max_right_without_call,
-        rule=gate.rule,
-        fresh_share=gate.fresh_share,
-        early_stop=gate.early_stop,
-        deploy_pixels=deploy_pixels,
-    )
 
 
 def _prices(models: Mapping[str, Metered]) -> list[dict[str, str | float]]:

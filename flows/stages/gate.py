@@ -14,17 +14,16 @@ from filters.answers import chance as guessing
 from filters.answers import grader as answers
 from filters.answers.chance import chance
 from filters.answers.votes import question_decision
+from filters.gates.counts import arm_count, plain_count, tools_count
 from filters.gates.lanes import LaneSettings, easy_route
 from filters.gates.rules import (
     PlainGate,
     ToolsGate,
     answerable_blind,
-    arm_count,
+    easy_blind_from,
     easy_for_stronger,
     gate1,
     gate2,
-    plain_count,
-    tools_count,
     wanted,
 )
 from filters.validate.long_cot import has_solution
@@ -175,10 +174,10 @@ async def _ask(asker: Asker, found: Found, question: Question, samples: Iterable
     return rollouts
 
 
-async def _count(asker: Asker, found: Found, question: Question, samples: range) -> ArmCount:
+async def _count(asker: Asker, found: Found, question: Question, samples: range, easy_from: int) -> ArmCount:
     """Ask in an arm beside the main one, and count."""
     pixels = asker.ask.view.max_pixels if asker.ask.arm != "blind" else 0
-    count = arm_count(await _ask(asker, found, question, samples), max_pixels=pixels)
+    count = arm_count(await _ask(asker, found, question, samples), max_pixels=pixels, easy_from=easy_from)
     found.add("arms", count)
     return count
 
@@ -198,7 +197,8 @@ class _Gate1:
         if settings.blind is not None and question.images:
             # Without the images, which the question may or may not need.
             unseen = question.model_copy(update={"images": ()})
-            decision = answerable_blind(await self._arm(settings.blind, found, unseen), guess, settings.gate)
+            guessed = easy_blind_from(settings.gate.k, guess, settings.gate)
+            decision = answerable_blind(await self._arm(settings.blind, found, unseen, guessed))
             if decision.outcome != "keep":
                 return decided("gate1", question, [decision])
         decision = await self._plain(question, guess, found)
@@ -214,7 +214,7 @@ class _Gate1:
         rollouts: tuple[Trajectory, ...] = ()
         while more := wanted(question.id, rollouts, self.settings.gate):
             rollouts += await _ask(asker, found, question, range(len(rollouts), len(rollouts) + more))
-        count = plain_count(question.id, self.settings.gate, rollouts, guess)
+        count = plain_count(question.id, self.settings.gate.k, rollouts, guess)
         found.add("counts", count)
         return gate1(count, self.settings.gate)
 
@@ -235,8 +235,10 @@ class _Gate1:
             await gather_all(self._arm(ask, found, question) for ask in settings.pixels)
         return ()
 
-    async def _arm(self, ask: Ask, found: Found, question: Question) -> ArmCount:
-        return await _count(self._asker(ask), found, question, range(self.settings.gate.k))
+    async def _arm(self, ask: Ask, found: Found, question: Question, easy_from: int | None = None) -> ArmCount:
+        gate = self.settings.gate
+        above = gate.max_plain_right + 1 if easy_from is None else easy_from
+        return await _count(self._asker(ask), found, question, range(gate.k), above)
 
     def _asker(self, ask: Ask) -> Asker:
         return Asker(ask, self.resources, self.judge)
@@ -254,10 +256,12 @@ class _Gate2:
         gate = self.settings.gate
         tools, fresh = (Asker(ask, self.resources, self.judge) for ask in (self.settings.tools, self.settings.fresh))
         rollouts = await _ask(tools, found, question, range(gate.k))
-        count = tools_count(self.plain[question.id], rollouts)
-        # The k samples after those that decided gate 1.
-        again = range(gate.k, 2 * gate.k)
-        placebo = await _count(fresh, found, question, again) if gate.asks_fresh(question.id) else None
+        placebo = None
+        if gate.asks_fresh(question.id):
+            # The k samples after those that decided gate 1.
+            again = range(gate.k, 2 * gate.k)
+            placebo = await _count(fresh, found, question, again, gate.max_plain_right + 1)
+        count = tools_count(self.plain[question.id], rollouts, placebo)
         routing = gate2(count, gate, placebo)
         found.add("counts", count.model_copy(update={"route": routing.route}))
         if routing.route is None:

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from filters.gates.benefit import question_benefit
 from pipeline.export.rows import Labels
 from pipeline.records import Arm, ArmCount, GateCount, Record, TemplateFacts
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run knows of its questions, and what it calls easy."""
+    """What a run knows of its questions."""
 
     counts: Mapping[str, GateCount]
     """Of gate 2, or of gate 1 for a question that did not get so far; by question."""
@@ -22,10 +21,9 @@ class Measured:
     """By question: the arms beside the main one."""
     templates: Mapping[str, TemplateFacts]
     deploy_pixels: int | None
-    max_plain_right: int
 
     @classmethod
-    def of(cls, records: Iterable[Record], deploy_pixels: int | None, max_plain_right: int) -> Self:
+    def of(cls, records: Iterable[Record], deploy_pixels: int | None) -> Self:
         """Sort records by question; all but counts, arms and template facts are left aside."""
         counts: dict[str, GateCount] = {}
         arms: defaultdict[str, list[ArmCount]] = defaultdict(list)
@@ -40,7 +38,7 @@ class Measured:
                     templates[record.question_id] = record
                 case _:
                     pass
-        return cls(counts, arms, templates, deploy_pixels, max_plain_right)
+        return cls(counts, arms, templates, deploy_pixels)
 
     def labels(self, question_id: str) -> Labels:
         """Return the labels of a question, None in each that was not measured."""
@@ -52,25 +50,12 @@ class Measured:
         count = self.counts.get(question_id)
         if count is None:
             return {}
-        # Where gate 1 stopped asking because it had seen enough right answers, their share says little.
-        whole = count.plain_valid and not count.censored
         told: dict[str, float | None] = {
-            "plain_right": count.plain_right,
-            "plain_valid": count.plain_valid,
-            "difficulty": 1 - count.plain_right / count.plain_valid if whole else None,
-            "chance": count.chance,
+            name: getattr(count, name) for name in ("plain_right", "plain_valid", "difficulty", "chance")
         }
         # Gate 2 routes what it counted; what it did not count has no route.
-        return told if count.route is None else {**told, **self._tools(count)}
-
-    def _tools(self, count: GateCount) -> Mapping[str, float | None]:
-        told: dict[str, float | None] = {"tools_right": count.tools_right, "tools_valid": count.tools_valid}
-        fresh = self._arm(count.question_id, "fresh")
-        benefit = None if fresh is None else question_benefit(count, fresh)
-        if benefit is None:
-            return told
-        low, high = benefit.interval
-        return {**told, "benefit": benefit.value, "benefit_low": low, "benefit_high": high}
+        names = ("tools_right", "tools_valid", "benefit", "benefit_low", "benefit_high") if count.route else ()
+        return told | {name: getattr(count, name) for name in names}
 
     def _beside(self, question_id: str) -> Mapping[str, int | bool | None]:
         blind = self._arm(question_id, "blind")
@@ -79,7 +64,7 @@ class Measured:
             told |= {"blind_right": blind.right, "blind_valid": blind.valid}
         deployed = self._arm(question_id, "pixels", self.deploy_pixels) if self.deploy_pixels else None
         if deployed is not None:
-            told["resolution_artifact"] = deployed.right > self.max_plain_right
+            told["resolution_artifact"] = deployed.above
         return told
 
     def _template(self, question_id: str) -> Mapping[str, str | float | bool]:

@@ -68,7 +68,6 @@ class PublishSettings(StageSettings):
     corpus: str | None
     tokens: str
     """What counts tokens."""
-    max_plain_right: int
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> PublishSettings:
@@ -86,7 +85,6 @@ class PublishSettings(StageSettings):
             sources=inputs.terms,
             corpus=inputs.search.key if inputs.search else None,
             tokens=inputs.tokens.name,
-            max_plain_right=recipe.gate.max_plain_right,
         )
 
 
@@ -121,7 +119,7 @@ def run(unit: UnitInput, settings: PublishSettings, store: Store) -> UnitOutput:
     Raises:
         InfrastructureError: an image is missing from the store or damaged.
     """
-    measured = Measured.of(unit.context, settings.student.deploy_pixels, settings.max_plain_right)
+    measured = Measured.of(unit.context, settings.student.deploy_pixels)
     published = write_exports(settings.exports, unit, settings.export, measured, context_of(settings, store))
     written = (
         ExportWritten(shard=p.shard, format=p.format, manifest=file_hash(p.directory / MANIFEST)) for p in published

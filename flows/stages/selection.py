@@ -23,7 +23,6 @@ class SelectSettings(StageSettings):
     select: SelectionSettings
     deploy_pixels: int | None
     """A question is hard by our resizing alone if gate 1, asked at this size, would call it too easy."""
-    max_plain_right: int
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> SelectSettings:
@@ -33,7 +32,6 @@ class SelectSettings(StageSettings):
         return cls(
             select=recipe.select,
             deploy_pixels=recipe.student.deploy_pixels,
-            max_plain_right=recipe.gate.max_plain_right,
         )
 
 
@@ -69,7 +67,7 @@ def run(unit: UnitInput, settings: SelectSettings, store: Store) -> UnitOutput:
     questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, QuestionKey)}
     clusters = {r.question_id: r.cluster_id for r in unit.context if isinstance(r, Cluster)}
     saturated = {r.question_id: r.saturated for r in unit.context if isinstance(r, GateCount)}
-    artifacts = {r.question_id for r in unit.context if isinstance(r, ArmCount) and r.right > settings.max_plain_right}
+    artifacts = {r.question_id for r in unit.context if isinstance(r, ArmCount) and r.above}
     trajectories = {r.id: r for r in unit.records if isinstance(r, TrajectoryKey)}
     rl = [
         RlCandidate(r.id, clusters[r.id], r.category, saturated[r.id], r.id in artifacts)

@@ -70,8 +70,24 @@ class GateCount(Record):
     """Plain rollouts that were never asked for, because the rejection was settled before them."""
     chance: float
     """Of guessing the answer without seeing anything; see `filters.answers.chance`."""
+    guess_floor: Int32 | None = None
+    """The least number right of k that guessing does not explain. What stands here and below follows from the counts
+    above (`filters.gates.counts.derived`)."""
+    difficulty: float | None = None
+    """Share wrong without tools; None where not all k were asked, or none was valid."""
+    plain_low: float | None = None
+    """Ends of the interval of 95 % (Wilson) of the share right without tools; None where not all k were asked."""
+    plain_high: float | None = None
+    tools_low: float | None = None
+    """The same of the share right after a call."""
+    tools_high: float | None = None
+    benefit: float | None = None
+    """Share right with tools, call or no call, minus that of the fresh arm; None without one."""
+    benefit_low: float | None = None
+    """Ends of its interval of 95 % (Newcombe)."""
+    benefit_high: float | None = None
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
 
 class ArmCount(Record):
@@ -88,6 +104,13 @@ class ArmCount(Record):
     right: Int32
     valid: Int32
     malformed: Int32
+    low: float
+    """Ends of the interval of 95 % (Wilson) of the share right."""
+    high: float
+    above: bool
+    """So many are right that the question is no longer hard; of the arm `blind`: that it is answerable blind."""
+
+    SCHEMA: ClassVar[int] = 2
 
 
 class AttemptFact(Record):

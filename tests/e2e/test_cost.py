@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from flows.cost.measure import compare
+from flows.ledger.query import query
 from flows.plan.diff import Again, diff
 from flows.recipe.inputs import make_job
-from pipeline.store.ledger import query
 from tests.support.command import DEMO, coldforge, invocations, stored_calls
 
 ROWS = 24

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from flows.ledger.query import query
 from pipeline.sandbox import Pool, guest
-from pipeline.store.ledger import query
 from tests.support.command import DEMO, coldforge
 
 LIMIT = "8"

@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import make_app
+from flows.ledger.build import build_ledger, read_facts, record_replays
+from flows.ledger.query import query
 from flows.report.lookup import finished_stages
 from pipeline.engine.done import Finished
 from pipeline.records import ReplayResult
 from pipeline.store.blobs import BlobStore
-from pipeline.store.ledger import build_ledger, query, read_facts, record_replays
 from tests.support.runs import PIXELS, small_run
 
 RECIPE = """

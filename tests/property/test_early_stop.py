@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.gates.rules import GateSettings, gate1, plain_count, wanted
+from filters.gates.counts import plain_count
+from filters.gates.rules import GateSettings, gate1, wanted
 from pipeline.identity import canonical_json
 from pipeline.records import Finish, Tokens, Trajectory, Turn, Verdict
 
@@ -78,8 +79,8 @@ def asked(rollouts: list[Trajectory], settings: GateSettings, question: str) -> 
 def test_early_stopping_changes_no_decision(drawn: tuple[list[Trajectory], GateSettings, str]) -> None:
     rollouts, settings, question = drawn
     done = asked(rollouts, settings, question)
-    early = gate1(plain_count(question, settings, done), settings)
-    full = gate1(plain_count(question, settings, rollouts), settings)
+    early = gate1(plain_count(question, settings.k, done), settings)
+    full = gate1(plain_count(question, settings.k, rollouts), settings)
     assert (early.outcome, early.reason) == (full.outcome, full.reason)
 
 
@@ -89,7 +90,7 @@ def test_only_a_settled_rejection_is_asked_for_less_and_never_a_call_too_late(
 ) -> None:
     rollouts, settings, question = drawn
     done = asked(rollouts, settings, question)
-    count = plain_count(question, settings, done)
+    count = plain_count(question, settings.k, done)
     assert count.censored == settings.k - len(done)
     if count.censored:
         assert count.plain_right == settings.max_plain_right + 1

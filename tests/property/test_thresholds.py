@@ -1,19 +1,20 @@
-"""What `coldforge gates` tells in SQL is what the filters decide."""
+"""What `coldforge gates` tells of other thresholds is what the gates would have decided by them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from filters.gates.rules import GateSettings
-from flows.regate import NOT_ASKED, GateRule, Thresholds, Wanted, regate, routed_sql
+from flows.ledger.regate import NOT_ASKED, GateRule, alike, regate, way
 from pipeline.errors import UsageError
-from pipeline.store.ledger import query
-from tests.support.cases.gate_counts import Asked, censored, drawn, gated_run, way
+from tests.support.cases.gate_counts import Asked, censored, drawn, gated_run
+from tests.support.cases.gate_counts import way as way_of
 
 K = 8
 QUESTIONS = 300
@@ -33,10 +34,11 @@ class Drawn:
         self.asked = [censored(one, own) for one in asked] if own.early_stop else asked
         self.run = gated_run(base, self.asked, own)
 
-    def told(self, thresholds: Thresholds) -> dict[str, tuple[str, str]]:
-        sql = routed_sql(thresholds) + "SELECT question_id, given_stage, given_route FROM routed"  # noqa: S608 - our own
-        rows = query(self.run, sql)
-        return {row["question_id"]: (row["given_stage"], row["given_route"]) for row in rows.to_pylist()}
+    def told(self, settings: GateSettings) -> Counter[tuple[str, str]]:
+        found = Counter[tuple[str, str]]()
+        for group in alike(self.run):
+            found[way(group, settings)] += group.n
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -47,23 +49,25 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Drawn]:
 
 def expected(one: Asked, own: GateSettings, other: GateSettings) -> tuple[str, str]:
     """Where other settings lead a question; what the run's own gate 1 stopped was not asked with tools."""
-    stage, left_by = way(one, other)
-    return (stage, NOT_ASKED) if stage == "gate2" and way(one, own)[0] == "gate1" else (stage, left_by)
+    stage, left_by = way_of(one, other)
+    return (stage, NOT_ASKED) if stage == "gate2" and way_of(one, own)[0] == "gate1" else (stage, left_by)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_with_its_own_thresholds_a_run_has_its_own_routes(name: str, runs: dict[str, Drawn]) -> None:
     run = runs[name]
-    told = regate(run.run, Wanted())
+    told = regate(run.run, {})
     assert told.given == told.own
     assert told.moves == ()
-    assert {(row.stage, row.route): row.own for row in told.routes} == Counter(way(one, run.own) for one in run.asked)
+    assert {(row.stage, row.route): row.own for row in told.routes} == Counter(
+        way_of(one, run.own) for one in run.asked
+    )
     assert all(row.own == row.given for row in told.routes)
-    assert run.told(told.own) == {one.question.id: way(one, run.own) for one in run.asked}
+    assert run.told(run.own) == Counter(way_of(one, run.own) for one in run.asked)
 
 
 def test_the_drawn_questions_leave_by_every_way(runs: dict[str, Drawn]) -> None:
-    ways = {way(one, runs["paper"].own)[1] for one in runs["paper"].asked}
+    ways = {way_of(one, runs["paper"].own)[1] for one in runs["paper"].asked}
     assert ways == {"too_easy", "too_few_valid", "rl", "sft", "solved_without_call", "unresolved_format"}
 
 
@@ -78,19 +82,18 @@ def test_other_thresholds_lead_where_the_filters_would(
     runs: dict[str, Drawn], max_plain: int, min_valid: int, without_call: int, rule: GateRule
 ) -> None:
     run = runs["interval"]  # every survivor has a fresh arm
-    thresholds = Thresholds(max_plain, 1, min_valid, without_call, rule)
     other = GateSettings(max_plain_right=max_plain, min_valid=min_valid, max_right_without_call=without_call, rule=rule)
     # The draw has a fresh arm for what gate 1 stopped too: it does not matter there, for nothing was asked with tools.
     asked = run.asked
-    assert run.told(thresholds) == {one.question.id: expected(one, run.own, other) for one in asked}
+    assert run.told(other) == Counter(expected(one, run.own, other) for one in asked)
 
 
 def test_who_changes_side_is_counted_and_named(runs: dict[str, Drawn]) -> None:
     run = runs["paper"]
     other = GateSettings(max_plain_right=4)
-    told = regate(run.run, Wanted(max_plain_right=4))
+    told = regate(run.run, {"max_plain_right": 4})
     assert sum(row.given for row in told.routes) == sum(row.own for row in told.routes) == QUESTIONS
-    moved = {one.question.id: (way(one, run.own), expected(one, run.own, other)) for one in run.asked}
+    moved = {one.question.id: (way_of(one, run.own), expected(one, run.own, other)) for one in run.asked}
     moves = Counter((" ".join(was), " ".join(new)) for was, new in moved.values() if was != new)
     assert {(move.was, move.becomes): move.n for move in told.moves} == moves
     assert moves["gate1 too_easy", f"gate2 {NOT_ASKED}"]
@@ -104,11 +107,11 @@ def test_who_changes_side_is_counted_and_named(runs: dict[str, Drawn]) -> None:
 def test_more_right_answers_can_be_asked_of_tools(runs: dict[str, Drawn]) -> None:
     run = runs["paper"]
     routes = [
-        {row.route: row.given for row in regate(run.run, Wanted(min_tools_right=n)).routes} for n in (1, 2, 3, 4, K + 1)
+        {row.route: row.given for row in regate(run.run, {"min_tools_right": n}).routes} for n in (1, 2, 3, 4, K + 1)
     ]
     assert [row["rl"] for row in routes] == sorted((row["rl"] for row in routes), reverse=True)
     assert routes[-1]["rl"] == 0
-    strong = sum(one.counts.tools_right >= 4 for one in run.asked if way(one, run.own) == ("gate2", "rl"))
+    strong = sum(one.counts.tools_right >= 4 for one in run.asked if way_of(one, run.own) == ("gate2", "rl"))
     assert routes[3]["rl"] == strong
 
 
@@ -117,32 +120,32 @@ def test_what_early_stop_hides_is_refused_and_the_rest_is_told(runs: dict[str, D
     hidden = [one for one in run.asked if one.counts.censored]
     assert hidden
     with pytest.raises(UsageError, match=rf"--max-plain 3: .* {len(hidden)} questions .*early_stop: false"):
-        regate(run.run, Wanted(max_plain_right=3))
-    told = regate(run.run, Wanted(max_plain_right=1))
+        regate(run.run, {"max_plain_right": 3})
+    told = regate(run.run, {"max_plain_right": 1})
     asked = {one.question.id: expected(one, run.own, GateSettings(max_plain_right=1)) for one in run.asked}
     assert {(row.stage, row.route): row.given for row in told.routes if row.given} == Counter(asked.values())
 
 
 def test_the_interval_is_refused_where_survivors_have_no_fresh_arm(runs: dict[str, Drawn]) -> None:
     run = runs["paper"]
-    hard = [one for one in run.asked if way(one, run.own)[0] == "gate2"]
+    hard = [one for one in run.asked if way_of(one, run.own)[0] == "gate2"]
     have = sum(one.fresh is not None for one in hard)
     assert 0 < have < len(hard)
     with pytest.raises(UsageError, match=rf"{have} of {len(hard)} survivors have .*gate.fresh_share: 1"):
-        regate(run.run, Wanted(rule="interval"))
+        regate(run.run, {"rule": "interval"})
 
 
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
-        (Wanted(max_plain_right=K), "--max-plain 8: give 0 to 7"),
-        (Wanted(max_plain_right=-1), "--max-plain -1"),
-        (Wanted(min_valid=K + 1), "--min-valid 9: give 1 to k = 8"),
-        (Wanted(min_valid=0), "--min-valid 0"),
-        (Wanted(min_tools_right=0), "--min-tools 0"),
-        (Wanted(max_right_without_call=-1), "--max-without-call -1"),
+        ({"max_plain_right": K}, "--max-plain 8: give 0 to 7"),
+        ({"max_plain_right": -1}, "--max-plain -1"),
+        ({"min_valid": K + 1}, "--min-valid 9: give 1 to k = 8"),
+        ({"min_valid": 0}, "--min-valid 0"),
+        ({"min_tools_right": 0}, "--min-tools 0"),
+        ({"max_right_without_call": -1}, "--max-without-call -1"),
     ],
 )
-def test_thresholds_out_of_range_are_refused(wanted: Wanted, told: str, runs: dict[str, Drawn]) -> None:
+def test_thresholds_out_of_range_are_refused(wanted: dict[str, Any], told: str, runs: dict[str, Drawn]) -> None:
     with pytest.raises(UsageError, match=told):
         regate(runs["paper"].run, wanted)

@@ -2,48 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from filters.gates.counts import derived
+from filters.intervals import wilson
 from pipeline.records import (
     Arm,
     ArmCount,
     GateCount,
     JudgeVotes,
-    Route,
     Suspicion,
     TemplateFacts,
     Trajectory,
     TrajectoryKey,
 )
 
-
-def count(question_id: str, *, plain: int, tools: int, route: Route | None) -> GateCount:
-    return GateCount(
-        question_id=question_id,
-        k=8,
-        plain_right=plain,
-        plain_valid=8,
-        tools_right=tools,
-        tools_right_without_call=0,
-        tools_bad_format=0,
-        tools_limit=0,
-        tools_valid=8 if route else 0,
-        saturated=False,
-        route=route,
-        censored=0,
-        chance=0.0,
-    )
+HARD = 2
+"""At most so many right without tools: `max_plain_right` by default."""
 
 
-def arm_count(question_id: str, arm: Arm, max_pixels: int, *, right: int) -> ArmCount:
-    return ArmCount(
-        question_id=question_id,
-        arm=arm,
-        model="m/1",
-        max_pixels=max_pixels,
-        asked=8,
-        right=right,
-        valid=8,
-        malformed=0,
-    )
+def gate_count(question_id: str = "q", *, fresh: ArmCount | None = None, **numbers: Any) -> GateCount:
+    """The counts of k = 8 rollouts per arm: where nothing is given, wrong without tools and not asked with them."""
+    blank = {name: 0 for name, field in GateCount.model_fields.items() if field.is_required()}
+    given = blank | {"k": 8, "plain_valid": 8, "saturated": False, "route": None} | numbers
+    return derived(GateCount.model_validate({**given, "question_id": question_id}), fresh)
+
+
+def arm_count(
+    arm: Arm, right: int, valid: int = 8, *, question_id: str = "q", max_pixels: int = 1, **own: Any
+) -> ArmCount:
+    """The counts of an arm of 8; more than two right are no longer hard."""
+    low, high = wilson(right, valid)
+    rest = {"model": "m/1", "asked": 8, "malformed": 8 - valid, "low": low, "high": high, "above": right > HARD}
+    return ArmCount(question_id=question_id, arm=arm, max_pixels=max_pixels, right=right, valid=valid, **(rest | own))
 
 
 def template(question_id: str) -> TemplateFacts:

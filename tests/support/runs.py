@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from filters.gates.rules import GateSettings
-from flows.run.journal import gate_facts
+from flows.ledger.build import RunFacts, Shard, StageCost, build_ledger
 from pipeline.engine.done import Done, Finished
 from pipeline.engine.units import Range, UnitInput, UnitOutput
 from pipeline.identity import canonical_json
@@ -37,8 +37,7 @@ from pipeline.records import (
     Verdict,
     root_id,
 )
-from pipeline.store.ledger import RunFacts, Shard, StageCost, build_ledger
-from tests.support.counts import arm_count, count, key, suspicion, template, votes
+from tests.support.counts import arm_count, gate_count, key, suspicion, template, votes
 from tests.support.staged import after, begun, declared, run_given
 
 ROWS = 12
@@ -214,8 +213,28 @@ def facts(
     deploy_pixels: int | None = None,
 ) -> RunFacts:
     """What a ledger tells of a run of ours beside its parts."""
-    return RunFacts(
-        name, "0" * 64, "0.1.0", environment, costs, shards, gate_facts(gate or GateSettings(), deploy_pixels)
+    return RunFacts(name, "0" * 64, "0.1.0", environment, costs, shards, gate or GateSettings(), deploy_pixels)
+
+
+def deployed(number: int) -> ArmCount:
+    """Without tools at the size of deployment: row 7 is easy there."""
+    return arm_count("pixels", 6 if number == 7 else 1, question_id=opened(number).id, max_pixels=DEPLOY_PIXELS)
+
+
+def fresh(number: int) -> ArmCount:
+    return arm_count("fresh", 2, question_id=opened(number).id, max_pixels=262_144)
+
+
+def tried_with_tools(number: int) -> GateCount:
+    """Tools solve rows 4 to 6."""
+    solved = number in {4, 5, 6}
+    return gate_count(
+        opened(number).id,
+        fresh=fresh(number),
+        plain_right=1,
+        tools_right=4 if solved else number % 2,
+        tools_valid=8,
+        route="rl" if solved else "sft",
     )
 
 
@@ -267,18 +286,9 @@ def small_run(run: Path) -> Path:
         asks("gate1", range(2, ROWS), lambda n: ("next", "too_easy" if n == 3 else "")),
         {"counts": GateCount, "trajectories": Trajectory, "arms": ArmCount, "votes": JudgeVotes},
         lambda root: [
-            ("counts", count(opened(roots[root]).id, plain=8 if roots[root] == 3 else 1, tools=0, route=None)),
-            ("arms", arm_count(opened(roots[root]).id, "blind", 0, right=0)),
-            *(
-                [
-                    (
-                        "arms",
-                        arm_count(opened(roots[root]).id, "pixels", DEPLOY_PIXELS, right=6 if roots[root] == 7 else 1),
-                    )
-                ]
-                if roots[root] != 3
-                else []
-            ),
+            ("counts", gate_count(opened(roots[root]).id, plain_right=8 if roots[root] == 3 else 1)),
+            ("arms", arm_count("blind", 0, question_id=opened(roots[root]).id, max_pixels=0)),
+            *([("arms", deployed(roots[root]))] if roots[root] != 3 else []),
             *([("votes", votes(opened(roots[root]).id))] if roots[root] == 8 else []),
             *(("trajectories", trajectory(roots[root], "gate", "plain", n, "wrong")) for n in range(2)),
         ],
@@ -289,13 +299,8 @@ def small_run(run: Path) -> Path:
         asks("gate2", hard, lambda n: ("rl" if n in {4, 5, 6} else "sft", "")),
         {"counts": GateCount, "arms": ArmCount},
         lambda root: [
-            (
-                "counts",
-                count(opened(roots[root]).id, plain=1, tools=4, route="rl")
-                if roots[root] in {4, 5, 6}
-                else count(opened(roots[root]).id, plain=1, tools=roots[root] % 2, route="sft"),
-            ),
-            ("arms", arm_count(opened(roots[root]).id, "fresh", 262_144, right=2)),
+            ("counts", tried_with_tools(roots[root])),
+            ("arms", fresh(roots[root])),
         ],
     )
     unsolved = [2, *range(7, ROWS)]

@@ -7,30 +7,15 @@ import pytest
 from filters.gates.benefit import ANYTHING, net_benefit, question_benefit
 from filters.intervals import mean_interval, newcombe
 from pipeline.records import Arm, ArmCount, GateCount
+from tests.support.counts import arm_count, gate_count
 
 
 def count(*, right: int, without_call: int = 0, valid: int = 8) -> GateCount:
-    return GateCount(
-        question_id="q",
-        k=8,
-        plain_right=0,
-        plain_valid=8,
-        tools_right=right,
-        tools_right_without_call=without_call,
-        tools_bad_format=0,
-        tools_limit=0,
-        tools_valid=valid,
-        saturated=False,
-        route=None,
-        censored=0,
-        chance=0.0,
-    )
+    return gate_count(tools_right=right, tools_right_without_call=without_call, tools_valid=valid)
 
 
 def asked(right: int, valid: int = 8, arm: Arm = "fresh", question_id: str = "q") -> ArmCount:
-    return ArmCount(
-        question_id=question_id, arm=arm, model="m/1", max_pixels=1, asked=8, right=right, valid=valid, malformed=0
-    )
+    return arm_count(arm, right, valid, question_id=question_id)
 
 
 def test_right_answers_with_tools_count_whether_or_not_a_tool_was_called() -> None:

@@ -16,8 +16,9 @@ import pytest
 from numpy.typing import NDArray
 
 from filters.gates.benefit import net_benefit, question_benefit
-from filters.gates.rules import GateSettings, gate1, gate2, placebo
+from filters.gates.rules import GateSettings, gate1, gate2, more_often
 from pipeline.records import ArmCount, GateCount
+from tests.support.counts import arm_count, gate_count
 
 K, HARD = 8, 2
 RUNS = 2_000
@@ -58,26 +59,12 @@ def benefits(effect: float, against: str = "fresh") -> NDArray[np.float64]:
     return np.array([net_benefit(values).interval for values in differences])
 
 
-def gate_count(plain: int, tools: int) -> GateCount:
-    return GateCount(
-        question_id="q",
-        k=K,
-        plain_right=plain,
-        plain_valid=K,
-        tools_right=tools,
-        tools_right_without_call=0,
-        tools_bad_format=0,
-        tools_limit=0,
-        tools_valid=K,
-        saturated=False,
-        route=None,
-        censored=0,
-        chance=0.0,
-    )
+def tried(plain: int, tools: int) -> GateCount:
+    return gate_count(k=K, plain_right=plain, tools_right=tools, tools_valid=K)
 
 
 def fresh_count(right: int) -> ArmCount:
-    return ArmCount(question_id="q", arm="fresh", model="m/1", max_pixels=1, asked=K, right=right, valid=K, malformed=0)
+    return arm_count("fresh", right)
 
 
 class Survivors(NamedTuple):
@@ -101,15 +88,15 @@ def share_to_rl(run: Run, settings: GateSettings) -> float:
     """Return the share of survivors that gate 2 routes to RL."""
     routes = np.zeros((HARD + 1, K + 1, K + 1))
     for plain, fresh, tools in product(range(HARD + 1), range(K + 1), range(K + 1)):
-        routes[plain, fresh, tools] = gate2(gate_count(plain, tools), settings, fresh_count(fresh)).route == "rl"
+        routes[plain, fresh, tools] = gate2(tried(plain, tools), settings, fresh_count(fresh)).route == "rl"
     return float(routes[run.plain, run.fresh, run.tools].mean())
 
 
 def test_the_runs_are_what_the_gates_see() -> None:
     run = runs(0.0)[0]
-    assert all(gate1(gate_count(int(plain), 0), GateSettings()).outcome == "keep" for plain in run.plain)
+    assert all(gate1(tried(int(plain), 0), GateSettings()).outcome == "keep" for plain in run.plain)
     for plain, fresh, tools in zip(*(arm[:20].tolist() for arm in run), strict=True):
-        benefit = question_benefit(gate_count(plain, tools), fresh_count(fresh))
+        benefit = question_benefit(tried(plain, tools), fresh_count(fresh))
         assert benefit is not None
         assert benefit.value == pytest.approx((tools - fresh) / K)
 
@@ -158,6 +145,6 @@ def test_a_strong_effect_passes_the_interval() -> None:
 def test_the_placebo_rate_is_what_a_tool_of_no_effect_would_pass() -> None:
     passes = np.zeros((HARD + 1, K + 1))
     for plain, fresh in product(range(HARD + 1), range(K + 1)):
-        passes[plain, fresh] = placebo(gate_count(plain, 0), fresh_count(fresh))
+        passes[plain, fresh] = more_often(fresh, K, plain, K, 1)
     run = survivors(2.0, 4.0).right
     assert passes[run.plain, run.fresh].mean() == pytest.approx(share_to_rl(run, GateSettings()), abs=0.01)

@@ -19,6 +19,7 @@ from flows.cli.checks import Check, checked
 from flows.cli.main import Commands, make_app
 from flows.cli.progress import shown_progress
 from flows.cli.run import print_summary
+from flows.ledger.build import Shard
 from flows.report.tables import Table, csv_text, markdown_text, plain, rich_table, visible
 from flows.report.widths import GAP, column_widths
 from flows.run.curate import RunSummary
@@ -29,7 +30,6 @@ from pipeline.errors import InfrastructureError
 from pipeline.models.samples import Spent
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCounts
-from pipeline.store.ledger import Shard
 from tests.support.command import ROOT
 from tests.support.runs import PIXELS, row, small_run
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from flows.cost.measure import Measures, measure
+from flows.ledger.build import build_ledger
+from flows.ledger.query import query
 from pipeline.identity import canonical_json
 from pipeline.records import Arm, Mode, Outcome, Purpose, Record, Route, Trajectory
-from pipeline.store.ledger import build_ledger, query
 from tests.support.runs import DEPLOY_PIXELS, facts, opened, outcome, row, stage, trajectory
 from tests.support.staged import after, begun
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from flows.ledger.build import build_ledger, read_facts
+from flows.ledger.query import query
 from flows.report.lookup import finished_stages
 from pipeline.engine.done import Done, Finished
 from pipeline.identity import canonical_json
-from pipeline.store.ledger import build_ledger, query, read_facts
 from tests.support.runs import Given, opened, outcome, row, small_run, stage, trajectory
 
 PRICES = [

@@ -4,36 +4,23 @@ from filters.intervals import newcombe
 from flows.stages.labels import Measured
 from pipeline.export.rows import Labels
 from pipeline.records import Arm, ArmCount, GateCount, Record, Route, TemplateFacts
+from tests.support.counts import arm_count, gate_count
 
 ASKED = "a" * 64
 
 
-def count(*, route: Route | None = "rl", censored: int = 0) -> GateCount:
-    return GateCount(
-        question_id=ASKED,
-        k=8,
-        plain_right=1,
-        plain_valid=8 - censored,
-        tools_right=4 if route else 0,
-        tools_right_without_call=1 if route else 0,
-        tools_bad_format=0,
-        tools_limit=0,
-        tools_valid=7 if route else 0,
-        saturated=False,
-        route=route,
-        censored=censored,
-        chance=0.25,
-    )
+def count(*, route: Route | None = "rl", censored: int = 0, fresh: ArmCount | None = None) -> GateCount:
+    tried = {"tools_right": 4, "tools_right_without_call": 1, "tools_valid": 7} if route else {}
+    plain = {"plain_right": 1, "plain_valid": 8 - censored, "censored": censored, "chance": 0.25}
+    return gate_count(ASKED, fresh=fresh, route=route, **plain, **tried)
 
 
 def arm(name: Arm, right: int, max_pixels: int = 262_144) -> ArmCount:
-    return ArmCount(
-        question_id=ASKED, arm=name, model="m/1", max_pixels=max_pixels, asked=8, right=right, valid=8, malformed=0
-    )
+    return arm_count(name, right, question_id=ASKED, max_pixels=max_pixels)
 
 
 def labels(*records: Record, deploy_pixels: int | None = 1_000_000) -> Labels:
-    return Measured.of(records, deploy_pixels, max_plain_right=2).labels(ASKED)
+    return Measured.of(records, deploy_pixels).labels(ASKED)
 
 
 def test_what_was_not_measured_is_said_to_be_unknown_and_not_zero() -> None:
@@ -58,7 +45,7 @@ def test_the_share_of_a_question_that_was_not_asked_to_the_end_is_no_difficulty(
 
 def test_benefit_rests_on_fresh_rollouts_and_never_on_those_that_chose_the_question() -> None:
     assert labels(count()).benefit is None
-    found = labels(count(), arm("fresh", 2))
+    found = labels(count(fresh=arm("fresh", 2)))
     assert found.benefit == 5 / 7 - 2 / 8
     assert (found.benefit_low, found.benefit_high) == newcombe(5, 7, 2, 8)
 

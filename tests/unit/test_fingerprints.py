@@ -134,7 +134,7 @@ TABLE: Mapping[str, str] = {
             *("early_stop", "early_stop_exempt"),
         )
     },
-    **dict.fromkeys(("gate.max_right_without_call", "gate.rule", "gate.fresh_share"), "gate2"),
+    **dict.fromkeys(("gate.min_tools_right", "gate.max_right_without_call", "gate.rule", "gate.fresh_share"), "gate2"),
     "judge.votes": "gate1",
     **{f"gold.{field}": "synthesize" for field in ("enabled", "min_attempts", "min_families", "min_share")},
     **dict.fromkeys(("lanes.no_call", "lanes.plain_cot"), "gate1"),

@@ -6,21 +6,23 @@ from typing import Any
 
 import pytest
 
+from filters.answers.chance import guess_floor
+from filters.gates.counts import arm_count as counted_arm
+from filters.gates.counts import kind, plain_count, tools_count
 from filters.gates.rules import (
     GateSettings,
     answerable_blind,
-    arm_count,
+    easy_blind_from,
     easy_for_stronger,
     gate1,
     gate2,
-    kind,
-    placebo,
-    plain_count,
-    tools_count,
+    more_often,
 )
+from filters.intervals import wilson
 from pipeline.dialects.deepeyesv2_observations import cell_observation, text_search_observation
 from pipeline.identity import canonical_json
 from pipeline.records import Arm, ArmCount, Finish, GateCount, Mode, Tokens, Trajectory, Turn, Verdict
+from tests.support.counts import arm_count, gate_count
 
 SETTINGS = GateSettings()
 
@@ -79,22 +81,11 @@ def rollout(
 
 
 def count(**fields: Any) -> GateCount:
-    zero = dict.fromkeys(
-        (
-            *("plain_right", "plain_valid", "tools_right", "tools_right_without_call"),
-            *("tools_bad_format", "tools_limit", "tools_valid"),
-        ),
-        0,
-    )
-    return GateCount.model_validate(
-        {"question_id": "q", "k": 8, "saturated": False, "route": None, "censored": 0, "chance": 0.0} | zero | fields
-    )
+    return gate_count(**({"plain_valid": 0} | fields))
 
 
 def arm(name: Arm, right: int, valid: int = 8) -> ArmCount:
-    return ArmCount(
-        question_id="q", arm=name, model="m", max_pixels=0, asked=8, right=right, valid=valid, malformed=8 - valid
-    )
+    return arm_count(name, right, valid)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +181,7 @@ def test_what_a_rollout_counts_as(made: Trajectory, expected: str) -> None:
 def test_only_graded_answers_are_valid() -> None:
     plain = plain_count(
         "q",
-        SETTINGS,
+        SETTINGS.k,
         [
             rollout(ANSWER, sample=0, mode="plain", verdict="right"),
             rollout(ANSWER, sample=1, mode="plain", verdict="wrong"),
@@ -233,13 +224,13 @@ def test_a_group_is_saturated_only_if_no_rollout_earns_another_reward() -> None:
 
 def test_rollouts_of_something_else_are_refused() -> None:
     with pytest.raises(ValueError, match="not a plain gate rollout"):
-        plain_count("q", SETTINGS, [rollout(ANSWER, mode="tools")])
+        plain_count("q", SETTINGS.k, [rollout(ANSWER, mode="tools")])
     with pytest.raises(ValueError, match="1 distinct"):
-        plain_count("q", SETTINGS, [rollout(ANSWER, mode="plain"), rollout(ANSWER, mode="plain")])
+        plain_count("q", SETTINGS.k, [rollout(ANSWER, mode="plain"), rollout(ANSWER, mode="plain")])
     with pytest.raises(ValueError, match="at most 1"):
         plain_count(
             "q",
-            GateSettings(k=1, max_plain_right=0),
+            1,
             [rollout(ANSWER, mode="plain", sample=sample) for sample in range(2)],
         )
 
@@ -249,7 +240,8 @@ def test_rollouts_of_something_else_are_refused() -> None:
     [(0, 0.0, "keep"), (2, 0.0, "keep"), (3, 0.0, "reject"), (4, 0.5, "keep"), (6, 0.5, "keep"), (7, 0.5, "reject")],
 )
 def test_what_is_right_blind_more_often_than_by_guessing_is_rejected(right: int, chance: float, outcome: str) -> None:
-    decision = answerable_blind(arm("blind", right), chance, SETTINGS)
+    above = right >= easy_blind_from(8, chance, SETTINGS)
+    decision = answerable_blind(arm_count("blind", right, above=above))
     assert (decision.outcome, decision.score) == (outcome, right / 8)
     assert decision.reason == ("answerable_blind" if outcome == "reject" else "")
 
@@ -278,9 +270,9 @@ def test_the_rule_of_intervals_asks_for_more_than_one_lucky_rollout() -> None:
 
 def test_a_placebo_passes_by_the_comparison_of_counts_alone() -> None:
     made = count(plain_right=1, plain_valid=8)
-    assert [placebo(made, arm("fresh", right)) for right in range(4)] == [False, False, True, True]
-    guessed = made.model_copy(update={"chance": 0.5})
-    assert not placebo(guessed, arm("fresh", 6))
+    passes = [more_often(right, 8, made.plain_right, made.plain_valid, guess_floor(8, 0)) for right in range(4)]
+    assert passes == [False, False, True, True]
+    assert not more_often(6, 8, made.plain_right, made.plain_valid, guess_floor(8, 0.5))
 
 
 def test_every_survivor_gets_the_fresh_arm_under_intervals_and_a_seeded_share_otherwise() -> None:
@@ -297,12 +289,14 @@ def test_an_arm_counts_what_was_graded_and_names_what_it_was() -> None:
         rollout(ANSWER, sample=sample, mode="plain", verdict=verdict).model_copy(update={"arm": "blind"})
         for sample, verdict in enumerate(verdicts)
     ]
-    counted = arm_count(asked, max_pixels=0)
+    counted = counted_arm(asked, max_pixels=0, easy_from=2)
     assert (counted.arm, counted.asked, counted.right, counted.valid) == ("blind", 3, 1, 2)
+    assert (counted.low, counted.high) == wilson(1, 2)
+    assert [counted_arm(asked, max_pixels=0, easy_from=n).above for n in (1, 2)] == [True, False]
     with pytest.raises(ValueError, match="not a plain gate rollout"):
-        arm_count([*asked, rollout(ANSWER, sample=3, mode="plain")], max_pixels=0)
+        counted_arm([*asked, rollout(ANSWER, sample=3, mode="plain")], max_pixels=0, easy_from=2)
     with pytest.raises(ValueError, match="without rollouts"):
-        arm_count([], max_pixels=0)
+        counted_arm([], max_pixels=0, easy_from=2)
 
 
 def test_a_minimum_that_no_question_reaches_is_refused() -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from flows.ledger.build import StageCost
 from flows.recipe.inputs import make_job
 from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
@@ -21,7 +22,6 @@ from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png
 from pipeline.records import Question, SourceImage, SourceRow, root_id
-from pipeline.store.ledger import StageCost
 
 ROWS = 12
 MODEL = {"backend": "reader", "policy": "naive"}

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from flows.ledger.build import Shard, StageCost, build_ledger
+from flows.ledger.query import query
 from pipeline.engine.done import Finished
 from pipeline.engine.running import run_unit
 from pipeline.engine.stage import Declared
 from pipeline.engine.units import WHOLE, Reader, UnitInput, UnitOutput
 from pipeline.errors import UsageError
 from pipeline.records import Question
-from pipeline.store.ledger import Shard, StageCost, build_ledger, query
 from tests.support.jobs.engine_job import make_questions, outcome, source_rows
 from tests.support.runs import facts
 from tests.support.staged import AnySettings, after, begun, declared, run_given

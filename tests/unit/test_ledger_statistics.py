@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from filters.answers.chance import guess_floor
 from filters.intervals import newcombe, student95, wilson
-from pipeline.store.ledger import query
+from flows.ledger.query import query
 from tests.support.runs import DEPLOY_PIXELS, opened, small_run
 
 
@@ -24,46 +23,16 @@ def rows(run: Path, sql: str) -> list[dict[str, Any]]:
     return found
 
 
-SHARES = """
-SELECT of, hits, wilson_low(hits, of) AS low, wilson_high(hits, of) AS high
-FROM (SELECT unnest(range(0, 17)) AS of), LATERAL (SELECT unnest(range(0, of + 1)) AS hits)
-"""
-DIFFERENCES = """
-SELECT *, newcombe_low(a, n, b, m) AS low, newcombe_high(a, n, b, m) AS high
-FROM (SELECT unnest(range(0, 10)) AS n), (SELECT unnest(range(0, 10)) AS m),
-     LATERAL (SELECT unnest(range(0, n + 1)) AS a), LATERAL (SELECT unnest(range(0, m + 1)) AS b)
-"""
-
-
-def test_shares_have_the_intervals_of_the_filters(run: Path) -> None:
-    for row in rows(run, SHARES):
-        assert (row["low"], row["high"]) == pytest.approx(wilson(row["hits"], row["of"]), abs=1e-12)
-
-
-def test_differences_of_shares_have_the_intervals_of_the_filters(run: Path) -> None:
-    told = rows(run, DIFFERENCES)
-    assert len(told) == 55 * 55
-    for row in told:
-        interval = newcombe(row["a"], row["n"], row["b"], row["m"])
-        assert (row["low"], row["high"]) == pytest.approx(interval, abs=1e-12)
-        # A route hangs on this sign.
-        assert (row["low"] > 0) == (interval.low > 0)
-
-
-def test_student_is_that_of_the_filters(run: Path) -> None:
-    for row in rows(run, "SELECT freedom, student95(freedom) AS t FROM (SELECT unnest(range(1, 400)) AS freedom)"):
-        assert row["t"] == pytest.approx(student95(row["freedom"]), abs=1e-5)
-
-
-def test_guessing_explains_as_much_as_for_the_gates(run: Path) -> None:
-    told = rows(
+def test_sql_may_call_the_formulas_of_the_filters(run: Path) -> None:
+    (row,) = rows(
         run,
-        "SELECT k, chance, guess_floor(k, chance) AS floor FROM (SELECT unnest(range(1, 33)) AS k), "
-        "(SELECT 0e0 AS chance UNION ALL SELECT 1e0 / unnest(range(1, 41)) UNION ALL SELECT unnest([2, 3]) / 4e0)",
+        "SELECT wilson_low(3, 8) AS low, wilson_high(3, 8) AS high, newcombe_low(3, 8, 1, 7) AS worse, "
+        "newcombe_high(3, 8, 1, 7) AS better, student95(7) AS t, more_often(3, 8, 1, 8, 2) AS more, "
+        "wilson_low(NULL, 8) AS nothing",
     )
-    assert len(told) == 32 * 43
-    for row in told:
-        assert row["floor"] == guess_floor(row["k"], row["chance"]), row
+    assert (row["low"], row["high"]) == wilson(3, 8)
+    assert (row["worse"], row["better"]) == newcombe(3, 8, 1, 7)
+    assert (row["t"], row["more"], row["nothing"]) == (student95(7), True, None)
 
 
 def test_every_rollout_belongs_to_the_stage_that_asked_it(run: Path) -> None:
@@ -90,6 +59,7 @@ def test_the_settings_of_the_gates_are_those_of_the_run(run: Path) -> None:
     assert settings == {
         "k": 8,
         "max_plain_right": 2,
+        "min_tools_right": 1,
         "min_valid": 4,
         "max_right_without_call": 2,
         "rule": "count",

@@ -15,6 +15,7 @@ from pipeline.engine.units import UnitInput, UnitOutput
 from pipeline.errors import UsageError
 from pipeline.records import ArmCount, Cluster, GateCount, Lane, QuestionKey, Record, TrajectoryKey
 from pipeline.store import Store
+from tests.support.counts import arm_count, gate_count
 
 DEPLOYED = 1_000_000
 KEEP_ALL = SelectionSettings(saturated="keep")
@@ -44,32 +45,16 @@ def trajectory(name: str, asked: str, lane: Lane = "tools", loss_tokens: int = 1
 
 
 def gate2(name: str, *, saturated: bool) -> GateCount:
-    return GateCount(
-        question_id=name,
-        k=8,
-        plain_right=0,
-        plain_valid=8,
-        tools_right=8 if saturated else 4,
-        tools_right_without_call=0,
-        tools_bad_format=0,
-        tools_limit=0,
-        tools_valid=8,
-        saturated=saturated,
-        route="rl",
-        censored=0,
-        chance=0.0,
-    )
+    return gate_count(name, tools_right=8 if saturated else 4, tools_valid=8, saturated=saturated, route="rl")
 
 
 def as_deployed(name: str, right: int) -> ArmCount:
-    return ArmCount(
-        question_id=name, arm="pixels", model="m", max_pixels=DEPLOYED, asked=8, right=right, valid=8, malformed=0
-    )
+    return arm_count("pixels", right, question_id=name, max_pixels=DEPLOYED)
 
 
 def selected(unit: UnitInput, settings: SelectionSettings) -> UnitOutput:
     """Nothing is read of the store: the keys hold all that decides."""
-    return run(unit, SelectSettings(select=settings, deploy_pixels=DEPLOYED, max_plain_right=2), Store(Path("unread")))
+    return run(unit, SelectSettings(select=settings, deploy_pixels=DEPLOYED), Store(Path("unread")))
 
 
 def reasons(records: Sequence[Record], context: Sequence[Record], settings: SelectionSettings) -> dict[str, str]:

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from filters.gates.counts import derived
 from filters.gates.rules import GateSettings, gate1, gate2
+from flows.ledger.build import build_ledger
 from pipeline.engine.done import Done, Finished
 from pipeline.engine.units import UnitInput, UnitOutput
 from pipeline.records import ArmCount, GateCount, Outcome, Question, Record, Route
-from pipeline.store.ledger import build_ledger
+from tests.support.counts import arm_count, gate_count
 from tests.support.runs import facts, question
 from tests.support.staged import after, begun, declared, run_given
 
@@ -40,8 +42,11 @@ def drawn(number: int, settings: GateSettings) -> Asked:
     right, wrong, _ = parts(3)
     helped, without_call, wrong_with, malformed, limit, _ = parts(6)
     fresh_right, fresh_wrong, fresh_malformed, _ = parts(4)
-    count = GateCount(
-        question_id=asked.id,
+    fresh = arm_count("fresh", fresh_right, fresh_right + fresh_wrong, question_id=asked.id, malformed=fresh_malformed)
+    placebo = fresh if settings.asks_fresh(asked.id) else None
+    count = gate_count(
+        asked.id,
+        fresh=placebo,
         k=k,
         plain_right=right,
         plain_valid=right + wrong,
@@ -51,21 +56,9 @@ def drawn(number: int, settings: GateSettings) -> Asked:
         tools_limit=limit,
         tools_valid=helped + without_call + wrong_with,
         saturated=wrong_with == 0,
-        route=None,
-        censored=0,
         chance=draw.choice(CHANCES),
     )
-    fresh = ArmCount(
-        question_id=asked.id,
-        arm="fresh",
-        model="m/1",
-        max_pixels=1,
-        asked=k,
-        right=fresh_right,
-        valid=fresh_right + fresh_wrong,
-        malformed=fresh_malformed,
-    )
-    return Asked(asked, count, fresh if settings.asks_fresh(asked.id) else None)
+    return Asked(asked, count, placebo)
 
 
 def censored(asked: Asked, settings: GateSettings) -> Asked:
@@ -75,7 +68,7 @@ def censored(asked: Asked, settings: GateSettings) -> Asked:
         return asked
     # The right ones came first, so nothing else was asked.
     changes = {"plain_right": first, "plain_valid": first, "censored": settings.k - first}
-    return asked._replace(counts=asked.counts.model_copy(update=changes))
+    return asked._replace(counts=derived(asked.counts.model_copy(update=changes), asked.fresh))
 
 
 def way(asked: Asked, settings: GateSettings) -> tuple[str, str]:
@@ -101,7 +94,7 @@ def gated_run(run: Path, asked: Sequence[Asked], settings: GateSettings) -> Path
             "gate1",
             asked,
             [ways[item.question.id] for item in asked],
-            {"counts": [item.counts.model_copy(update=blank) for item in asked]},
+            {"counts": [derived(item.counts.model_copy(update=blank)) for item in asked]},
         ),
         (
             "gate2",

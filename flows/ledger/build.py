@@ -1,7 +1,6 @@
 """The ledger: a DuckDB snapshot of a run, rebuilt from committed parts and swapped in by rename.
 
-No worker ever writes it. Its tables and views are in `ledger.sql`; this module only lays out what
-they read.
+No worker ever writes it. Its tables and views are in `tables.sql`; this module only lays out what they read.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
+from filters.gates.rules import GateSettings
+from flows.ledger.query import CONFIG, query
 from pipeline.engine.done import Finished
-from pipeline.errors import UsageError
 from pipeline.identity import parse_json
 from pipeline.records import (
     ArmCount,
@@ -75,19 +75,6 @@ class Shard(NamedTuple):
     nbytes: int
 
 
-class GateFacts(NamedTuple):
-    """What the gates of a run go by."""
-
-    k: int
-    max_plain_right: int
-    min_valid: int
-    max_right_without_call: int
-    rule: str
-    fresh_share: float
-    early_stop: bool
-    deploy_pixels: int | None
-
-
 class RunFacts(NamedTuple):
     """What the ledger tells about a run beside its parts."""
 
@@ -100,7 +87,8 @@ class RunFacts(NamedTuple):
     """Canonical JSON of `run.json`'s facts about machine, sandbox, backends and `prices`."""
     costs: Sequence[StageCost]
     shards: Sequence[Shard]
-    gate: GateFacts
+    gate: GateSettings
+    deploy_pixels: int | None
 
 
 TRAJECTORY_TABLES = ("trajectories", "unfinished")
@@ -154,7 +142,10 @@ _PRICES = pa.schema(
 )
 _GATE_SETTINGS = pa.schema(
     [
-        *((name, pa.int32()) for name in ("k", "max_plain_right", "min_valid", "max_right_without_call")),
+        *(
+            (name, pa.int32())
+            for name in ("k", "max_plain_right", "min_tools_right", "min_valid", "max_right_without_call")
+        ),
         ("rule", pa.string()),
         ("fresh_share", pa.float64()),
         ("early_stop", pa.bool_()),
@@ -162,12 +153,6 @@ _GATE_SETTINGS = pa.schema(
     ]
 )
 _SHARDS = pa.schema([("shard", pa.string()), ("format", pa.string()), ("n_rows", pa.int64()), ("nbytes", pa.int64())])
-
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    # Nothing is ever fetched: extensions come from a network that this tool must not need.
-    "autoinstall_known_extensions": False,
-    "autoload_known_extensions": False,
-}
 
 
 def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path:
@@ -180,7 +165,7 @@ def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path
     path, new = run / "ledger.duckdb", run / ".ledger.new.duckdb"
     for leftover in (new, Path(f"{new}.wal")):
         leftover.unlink(missing_ok=True)
-    with duckdb.connect(":memory:", config=_CONFIG) as db:
+    with duckdb.connect(":memory:", config=CONFIG) as db:
         db.execute("CREATE SCHEMA part")
         for source in _SOURCES:
             chosen = [stage for stage in stages if source.stages is None or stage.name in source.stages]
@@ -191,39 +176,13 @@ def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path
         _view_facts(db, stages, facts)
         db.execute(f"ATTACH {_literal(str(new))} AS ledger (STORAGE_VERSION {_literal(STORAGE_VERSION)})")
         db.execute("USE ledger")
-        script = Path(__file__).with_suffix(".sql").read_text()
+        script = Path(__file__).with_name("tables.sql").read_text()
         db.execute(script.replace("part.", "memory.part."))
         db.execute("CHECKPOINT ledger")
         db.execute("USE memory")
         db.execute("DETACH ledger")
     new.replace(path)
     return path
-
-
-def query(run: Path, sql: str) -> pa.Table:
-    """Run one read-only query on a run's ledger and return its result.
-
-    Raises:
-        UsageError: there is no ledger, `sql` is more than one statement, or DuckDB refuses it; then the message is
-            DuckDB's own.
-    """
-    import duckdb
-
-    path = run / "ledger.duckdb"
-    if not path.exists():
-        raise UsageError(f"{path} does not exist; give a run directory, such as runs/demo, that `coldforge run` made")
-    # External access off: a query reads the ledger and nothing else on this machine.
-    with duckdb.connect(str(path), read_only=True, config={**_CONFIG, "enable_external_access": False}) as db:
-        try:
-            # DuckDB would run them all and return the last result alone.
-            if (given := len(db.extract_statements(sql))) > 1:
-                raise UsageError(f"--sql: these are {given} statements; give one SELECT")
-            relation = db.sql(sql)
-        except duckdb.Error as error:
-            raise UsageError(f"--sql: {error}") from error
-        if relation is None:
-            raise UsageError("--sql: the statement returns no rows; give a SELECT")
-        return relation.to_arrow_table()
 
 
 def record_replays(run: Path, stages: Sequence[Finished], results: Sequence[ReplayResult]) -> None:
@@ -253,8 +212,9 @@ def read_facts(run: Path) -> RunFacts:
     (about,) = query(run, "SELECT name, recipe, version, environment FROM runs").to_pylist()
     costs = [StageCost(**row) for row in query(run, "SELECT * FROM cost").to_pylist()]
     shards = [Shard(**row) for row in query(run, "SELECT * FROM shards").to_pylist()]
-    (gate,) = query(run, "SELECT * FROM gate_settings").to_pylist()
-    return RunFacts(**about, costs=costs, shards=shards, gate=GateFacts(**gate))
+    (gate,) = query(run, "SELECT * FROM gate_settings").to_pylist() or [{}]
+    deploy_pixels = gate.pop("deploy_pixels", None)
+    return RunFacts(**about, costs=costs, shards=shards, gate=GateSettings(**gate), deploy_pixels=deploy_pixels)
 
 
 def _view_parts(db: duckdb.DuckDBPyConnection, view: str, kind: type[Record], paths: Sequence[Path]) -> None:
@@ -278,10 +238,16 @@ def _view_facts(db: duckdb.DuckDBPyConnection, stages: Sequence[Finished], facts
         "prices": (parse_json(facts.environment).get("prices", []), _PRICES),
         "shards": ([shard._asdict() for shard in facts.shards], _SHARDS),
         # Nothing is to be told of gates that have not asked yet.
-        "gate_settings": ([facts.gate._asdict() for stage in stages if stage.name == "gate1"], _GATE_SETTINGS),
+        "gate_settings": ([_gate_row(facts) for stage in stages if stage.name == "gate1"], _GATE_SETTINGS),
     }
     for name, (values, schema) in rows.items():
         _view_table(db, name, pa.Table.from_pylist(values, schema=schema))
+
+
+def _gate_row(facts: RunFacts) -> Mapping[str, object]:
+    """Return what the gates of a run go by; a threshold left to its default is worked out."""
+    own = {"min_valid": facts.gate.enough, "deploy_pixels": facts.deploy_pixels}
+    return {name: own[name] if name in own else getattr(facts.gate, name) for name in _GATE_SETTINGS.names}
 
 
 def _view_table(db: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

@@ -1,33 +1,5 @@
 -- The ledger of a run. `part.*` are views over committed parts and run facts; nothing else is read.
 
--- Intervals of 95 %, and what guessing explains. `filters/intervals.py` and `filters/answers/chance.py` say where the formulas
--- are from; tests hold both to the same values.
-CREATE MACRO z95() AS 1.959963984540054e0;
-CREATE MACRO wilson_low(r, n) AS CASE WHEN r = 0 OR n = 0 THEN 0e0 ELSE
-  (r / n + z95() ** 2 / (2 * n) - z95() * sqrt(r / n * (1 - r / n) / n + z95() ** 2 / (4 * n * n)))
-  / (1 + z95() ** 2 / n) END;
-CREATE MACRO wilson_high(r, n) AS CASE WHEN r = n OR n = 0 THEN 1e0 ELSE
-  (r / n + z95() ** 2 / (2 * n) + z95() * sqrt(r / n * (1 - r / n) / n + z95() ** 2 / (4 * n * n)))
-  / (1 + z95() ** 2 / n) END;
-CREATE MACRO newcombe_low(a, a_of, b, b_of) AS CASE WHEN a_of = 0 OR b_of = 0 THEN -1e0 ELSE greatest(-1e0,
-  a / a_of - b / b_of - sqrt((a / a_of - wilson_low(a, a_of)) ** 2 + (wilson_high(b, b_of) - b / b_of) ** 2)) END;
-CREATE MACRO newcombe_high(a, a_of, b, b_of) AS CASE WHEN a_of = 0 OR b_of = 0 THEN 1e0 ELSE least(1e0,
-  a / a_of - b / b_of + sqrt((wilson_high(a, a_of) - a / a_of) ** 2 + (b / b_of - wilson_low(b, b_of)) ** 2)) END;
--- Student's t by degrees of freedom: the table of any statistics book up to 30, then the expansion around z95().
-CREATE MACRO student95(freedom) AS CASE WHEN freedom <= 30 THEN
-  [12.706205e0, 4.302653e0, 3.182446e0, 2.776445e0, 2.570582e0, 2.446912e0, 2.364624e0, 2.306004e0, 2.262157e0,
-   2.228139e0, 2.200985e0, 2.178813e0, 2.160369e0, 2.144787e0, 2.131450e0, 2.119905e0, 2.109816e0, 2.100922e0,
-   2.093024e0, 2.085963e0, 2.079614e0, 2.073873e0, 2.068658e0, 2.063899e0, 2.059539e0, 2.055529e0, 2.051831e0,
-   2.048407e0, 2.045230e0, 2.042272e0][freedom]
-ELSE z95() + (z95() ** 3 + z95()) / (4 * freedom)
-  + (5 * z95() ** 5 + 16 * z95() ** 3 + 3 * z95()) / (96 * freedom ** 2)
-  + (3 * z95() ** 7 + 19 * z95() ** 5 + 17 * z95() ** 3 - 15 * z95()) / (384 * freedom ** 3) END;
--- The least number right of k that guessing reaches in at most 5 % of cases: a tail of the binomial distribution. What
--- is 5 % up to rounding (1e-12) counts as more, as 1/20 does that is stored as a little more.
-CREATE MACRO guess_floor(k, chance) AS list_filter(range(0, k + 2), lambda c: coalesce(list_sum(list_transform(
-  range(c, k + 1), lambda i: exp(lgamma(k + 1) - lgamma(i + 1) - lgamma(k - i + 1))
-                             * chance ** i * (1 - chance) ** (k - i))), 0) + 1e-12 <= 0.05)[1];
-
 CREATE TABLE runs AS SELECT * FROM part.runs;
 COMMENT ON TABLE runs IS 'One row: the run this snapshot was taken of.';
 
@@ -67,27 +39,27 @@ COMMENT ON TABLE turns IS 'Assistant messages with what came back, numbered from
 CREATE TABLE gate_settings AS SELECT * FROM part.gate_settings;
 COMMENT ON TABLE gate_settings IS 'One row: what the gates of this run went by; deploy_pixels is null where none is set.';
 
+-- Gate 2 counts further what gate 1 had counted.
+CREATE VIEW part.counts AS
+FROM part.gate2_counts
+UNION ALL BY NAME
+FROM part.gate1_counts WHERE question_id NOT IN (SELECT question_id FROM part.gate2_counts);
+
 CREATE TABLE gates AS
 SELECT question_id, k, plain_right, plain_valid, tools_right, tools_right_without_call, tools_bad_format, tools_limit,
-       tools_valid, censored, saturated, route, chance, guess_floor(k, chance)::INTEGER AS guess_floor,
-       CASE WHEN censored = 0 THEN wilson_low(plain_right, plain_valid) END AS plain_low,
-       CASE WHEN censored = 0 THEN wilson_high(plain_right, plain_valid) END AS plain_high,
-       wilson_low(tools_right, tools_valid) AS tools_low, wilson_high(tools_right, tools_valid) AS tools_high
-FROM (FROM part.gate2_counts
-      UNION ALL BY NAME
-      FROM part.gate1_counts WHERE question_id NOT IN (SELECT question_id FROM part.gate2_counts));
+       tools_valid, censored, saturated, route, chance, guess_floor, plain_low, plain_high, tools_low, tools_high
+FROM part.counts;
 COMMENT ON TABLE gates IS 'Gate counts per question, with 95 % intervals (Wilson); censored = plain rollouts never '
     'asked for, its rejection being settled, so that those before it have no interval; guess_floor = the least right of '
     'k that guessing does not explain.';
 
 CREATE TABLE arms AS
 SELECT question_id, CASE WHEN arm = 'fresh' THEN 'gate2' ELSE 'gate1' END AS stage, arm, model, max_pixels, asked,
-       "right" AS n_right, valid AS n_valid, malformed AS n_malformed,
-       wilson_low("right", valid) AS low, wilson_high("right", valid) AS high
+       "right" AS n_right, valid AS n_valid, malformed AS n_malformed, low, high, above
 FROM part.arms;
 COMMENT ON TABLE arms IS 'Counts of what was asked beside the gates, per question, with 95 % intervals (Wilson): '
     'fresh = survivors once more without tools, blind = without the image, pixels = at another size, '
-    'stronger = another model.';
+    'stronger = another model; above = no longer hard, of the arm blind answerable blind.';
 
 CREATE TABLE suspicions AS
 SELECT question_id, answer, agreeing, valid, families, single_family FROM part.suspicions;
@@ -128,23 +100,14 @@ COMMENT ON TABLE prices IS 'List price per million tokens of every model that ha
 
 CREATE TABLE labels AS
 SELECT q.question_id,
-       CASE WHEN g.censored = 0 THEN 1 - g.plain_right / nullif(g.plain_valid, 0) END AS difficulty,
-       g.plain_right, g.plain_valid,
-       b.benefit, b.low AS benefit_low, b.high AS benefit_high,
+       g.difficulty, g.plain_right, g.plain_valid, g.benefit, g.benefit_low, g.benefit_high,
        blind.n_right AS blind_right, blind.n_valid AS blind_valid,
-       CASE WHEN blind.question_id IS NOT NULL THEN coalesce(o.reason = 'answerable_blind', false) END AS answerable_blind,
-       sharp.n_right > s.max_plain_right AS resolution_artifact, g.chance,
+       blind.above AS answerable_blind,
+       sharp.above AS resolution_artifact, g.chance,
        t.template, t.majority AS majority_answer, t.share AS majority_share, t.is_majority
 FROM questions q
-LEFT JOIN gates g USING (question_id)
-LEFT JOIN (
-  SELECT question_id, (tools_right + tools_right_without_call) / tools_valid - n_right / n_valid AS benefit,
-         newcombe_low(tools_right + tools_right_without_call, tools_valid, n_right, n_valid) AS low,
-         newcombe_high(tools_right + tools_right_without_call, tools_valid, n_right, n_valid) AS high
-  FROM gates JOIN arms USING (question_id) WHERE arm = 'fresh' AND tools_valid > 0 AND n_valid > 0
-) b USING (question_id)
+LEFT JOIN part.counts g USING (question_id)
 LEFT JOIN arms blind ON blind.question_id = q.question_id AND blind.arm = 'blind'
-LEFT JOIN outcomes o ON o.question_id = q.question_id AND o.stage = 'gate1'
 LEFT JOIN gate_settings s ON true
 LEFT JOIN arms sharp
   ON sharp.question_id = q.question_id AND sharp.arm = 'pixels' AND sharp.max_pixels = s.deploy_pixels
