@@ -26,7 +26,7 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     The ledger's table `replays` is told.
     """
     from filters.validate.rules import replayed
-    from flows.ledger.build import record_replays
+    from flows.ledger.snapshot import record_replays
     from flows.recipe.file import load_recipe
     from flows.report.lookup import finished_stages
     from pipeline.errors import CheckError

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 from pipeline.identity import Identity, Place
 from pipeline.models.chat import Sampling
 from pipeline.models.local.launch import Serve
+from pipeline.models.providers.conversations import Profile, Thinking
 from pipeline.models.providers.hosted import PROVIDERS
-from pipeline.models.providers.turns import Profile, Thinking
 from pipeline.models.samples import Budget, Price
 
 

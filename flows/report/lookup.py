@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
-from flows.ledger.build import TRAJECTORY_TABLES
+from flows.ledger.snapshot import TRAJECTORY_TABLES
 from flows.report.tables import Table, query_table
 from pipeline.engine.done import Finished, read_finished
 from pipeline.engine.units import Range

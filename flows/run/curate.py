@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from flows.asking.resources import Resources
 from flows.cost.estimate import estimate, rows_of
-from flows.ledger.build import Shard, StageCost
+from flows.ledger.snapshot import Shard, StageCost
 from flows.recipe.inputs import Job, find_inputs
 from flows.recipe.recipe import Runtime
 from flows.run.journal import Journal

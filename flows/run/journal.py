@@ -16,7 +16,7 @@ import yaml
 
 from filters.gates.rules import GateSettings
 from flows.asking.resources import Resources
-from flows.ledger.build import RunFacts, Shard, StageCost, build_ledger
+from flows.ledger.snapshot import RunFacts, Shard, StageCost, build_ledger
 from flows.recipe.inputs import Inputs, Job
 from pipeline.engine.done import Finished
 from pipeline.errors import UsageError

@@ -8,7 +8,7 @@ from filters.validate.long_cot import Unreadable, retag, solution_of
 from flows.asking.ask import PlainPrompt
 from pipeline.dialects import by_name
 from pipeline.dialects.bad_calls import BadCall
-from pipeline.dialects.turns import question_text, user_text
+from pipeline.dialects.messages import question_text, user_text
 from pipeline.errors import RowError
 from pipeline.identity import canonical_json
 from pipeline.records import Question, Tokens, Trajectory, Turn

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, get_args
 
 from pipeline.dialects import deepeyesv2, tool_call
 from pipeline.dialects.bad_calls import BadCall
-from pipeline.dialects.turns import Parsed
+from pipeline.dialects.messages import Parsed
 from pipeline.errors import UsageError
 from pipeline.records import Action, Mode
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from pipeline.dialects.bad_calls import BadCall, bad_call
-from pipeline.dialects.turns import FENCE, Fields, Parsed, checked, split_message
+from pipeline.dialects.messages import FENCE, Fields, Parsed, checked, split_message
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Action, Mode
 

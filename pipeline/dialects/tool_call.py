@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.dialects.bad_calls import BadCall, bad_call
-from pipeline.dialects.turns import Fields, Parsed, checked, split_message
+from pipeline.dialects.messages import Fields, Parsed, checked, split_message
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Action, Mode
 

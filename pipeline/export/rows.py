@@ -15,7 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.dialects import Dialect
-from pipeline.dialects.turns import question_text, user_text
+from pipeline.dialects.messages import question_text, user_text
 from pipeline.errors import RowError, UsageError
 from pipeline.export.length import require_fits
 from pipeline.export.told import ExportPrompt, Told

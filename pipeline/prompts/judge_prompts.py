@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.dialects.defuse import contains_control, defuse
-from pipeline.dialects.turns import question_text, user_text
+from pipeline.dialects.messages import question_text, user_text
 from pipeline.errors import UsageError
 from pipeline.identity import Identity, digest
 from pipeline.manifests import manifests_dir

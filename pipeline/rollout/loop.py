@@ -21,7 +21,7 @@ from pipeline.dialects.deepeyesv2_observations import (
     image_search_observation,
     text_search_observation,
 )
-from pipeline.dialects.turns import question_text, user_text
+from pipeline.dialects.messages import question_text, user_text
 from pipeline.errors import RowError
 from pipeline.identity import Identity, Place, Revision, canonical_json, parse_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text

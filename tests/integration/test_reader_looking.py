@@ -15,7 +15,7 @@ from pipeline.demo.reader.model import Policy, Reader
 from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.demo.vocabulary import COLOURS
 from pipeline.dialects import deepeyesv2 as dialect
-from pipeline.dialects.turns import Parsed
+from pipeline.dialects.messages import Parsed
 from pipeline.identity import parse_json
 from pipeline.images import encode_png
 from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View

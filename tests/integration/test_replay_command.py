@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import make_app
-from flows.ledger.build import build_ledger, read_facts, record_replays
 from flows.ledger.query import query
+from flows.ledger.snapshot import build_ledger, read_facts, record_replays
 from flows.report.lookup import finished_stages
 from pipeline.engine.done import Finished
 from pipeline.records import ReplayResult

@@ -17,7 +17,7 @@ from pipeline.dialects.deepeyesv2_observations import (
     text_search_observation,
 )
 from pipeline.dialects.defuse import ZERO_WIDTH_SPACE, contains_control, defuse
-from pipeline.dialects.turns import Parsed, user_text
+from pipeline.dialects.messages import Parsed, user_text
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Action, CellStatus
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.dialects import TOOL_CALL
 from pipeline.dialects.bad_calls import BadCall
-from pipeline.dialects.turns import Parsed
+from pipeline.dialects.messages import Parsed
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import Image, Text, View
 from pipeline.models.texts import ToolCall, join_action, split_action, split_result

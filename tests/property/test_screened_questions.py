@@ -13,7 +13,7 @@ from filters.answers.chance import chance
 from filters.answers.choices import gold_option
 from filters.screen.open_ended import to_open_ended
 from filters.screen.questions import QuestionSettings, not_guessable, verifiable
-from pipeline.dialects.turns import question_text
+from pipeline.dialects.messages import question_text
 from pipeline.identity import parse_json
 from pipeline.records import Question
 

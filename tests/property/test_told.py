@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL
 from pipeline.dialects.defuse import defuse
-from pipeline.dialects.turns import user_text
+from pipeline.dialects.messages import user_text
 from pipeline.export.told import ExportPrompt, question_of, told_by
 from pipeline.prompts.sets import load_prompts
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from filters.gates.rules import GateSettings
-from flows.ledger.build import RunFacts, Shard, StageCost, build_ledger
+from flows.ledger.snapshot import RunFacts, Shard, StageCost, build_ledger
 from pipeline.engine.done import Done, Finished
 from pipeline.engine.units import Range, UnitInput, UnitOutput
 from pipeline.identity import canonical_json

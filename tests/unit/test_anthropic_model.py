@@ -19,8 +19,8 @@ from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Message, Sampling, Text, View
 from pipeline.models.client import Retry
 from pipeline.models.providers import anthropic
+from pipeline.models.providers.conversations import Profile, Thinking
 from pipeline.models.providers.hosted import TRIES, HostedModel, encoder, open_api
-from pipeline.models.providers.turns import Profile, Thinking
 from pipeline.models.views import make_view
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule

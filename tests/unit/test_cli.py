@@ -19,7 +19,7 @@ from flows.cli.checks import Check, checked
 from flows.cli.main import Commands, make_app
 from flows.cli.progress import shown_progress
 from flows.cli.run import print_summary
-from flows.ledger.build import Shard
+from flows.ledger.snapshot import Shard
 from flows.report.tables import Table, csv_text, markdown_text, plain, rich_table, visible
 from flows.report.widths import GAP, column_widths
 from flows.run.curate import RunSummary

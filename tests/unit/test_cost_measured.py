@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flows.cost.measure import Measures, measure
-from flows.ledger.build import build_ledger
 from flows.ledger.query import query
+from flows.ledger.snapshot import build_ledger
 from pipeline.identity import canonical_json
 from pipeline.records import Arm, Mode, Outcome, Purpose, Record, Route, Trajectory
 from tests.support.runs import DEPLOY_PIXELS, facts, opened, outcome, row, stage, trajectory

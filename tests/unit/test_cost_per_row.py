@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flows.ledger.build import build_ledger, read_facts
 from flows.ledger.query import query
+from flows.ledger.snapshot import build_ledger, read_facts
 from flows.report.lookup import finished_stages
 from pipeline.engine.done import Done, Finished
 from pipeline.identity import canonical_json

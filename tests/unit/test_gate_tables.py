@@ -12,8 +12,8 @@ from filters.answers.chance import guess_floor
 from filters.gates.benefit import net_benefit, question_benefit
 from filters.gates.rules import GateSettings, more_often
 from filters.intervals import wilson
-from flows.ledger.build import build_ledger, read_facts
 from flows.ledger.query import query
+from flows.ledger.snapshot import build_ledger, read_facts
 from flows.report.lookup import finished_stages
 from flows.report.tables import Table, run_tables
 from pipeline.engine.done import Done

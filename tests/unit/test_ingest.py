@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from flows.ledger.build import StageCost
+from flows.ledger.snapshot import StageCost
 from flows.recipe.inputs import make_job
 from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.ledger.build import Shard, StageCost, build_ledger
 from flows.ledger.query import query
+from flows.ledger.snapshot import Shard, StageCost, build_ledger
 from pipeline.engine.done import Finished
 from pipeline.engine.running import run_unit
 from pipeline.engine.stage import Declared

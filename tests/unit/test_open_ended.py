@@ -12,7 +12,7 @@ from filters.answers import grade
 from filters.screen.open_ended import to_open_ended
 from filters.screen.option_order import option_order, stem_of
 from filters.screen.questions import QuestionSettings, verifiable
-from pipeline.dialects.turns import question_text, user_text
+from pipeline.dialects.messages import question_text, user_text
 from pipeline.identity import parse_json
 from pipeline.records import Question
 

@@ -10,7 +10,7 @@ import pipeline.prompts.sets
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect
 from pipeline.dialects.deepeyesv2_observations import MAX_STDERR, MAX_STDOUT
 from pipeline.dialects.defuse import contains_control
-from pipeline.dialects.turns import Parsed, user_text
+from pipeline.dialects.messages import Parsed, user_text
 from pipeline.errors import UsageError
 from pipeline.prompts.sets import Prompts, Role, load_prompts, load_variants
 from pipeline.sandbox.policy import Limits

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipeline.dialects import DEEPEYESV2
 from pipeline.dialects.deepeyesv2_observations import cell_observation
-from pipeline.dialects.turns import user_text
+from pipeline.dialects.messages import user_text
 from pipeline.identity import canonical_json
 from pipeline.prompts.sets import Role, load_prompts
 

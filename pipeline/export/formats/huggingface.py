@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.dialects.turns import question_text
+from pipeline.dialects.messages import question_text
 from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
 from pipeline.export.rows import RlRow, Sample, SftRow
 from pipeline.identity import canonical_json, parse_json

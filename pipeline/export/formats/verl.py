@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.dialects.turns import question_text
+from pipeline.dialects.messages import question_text
 from pipeline.export.formats.huggingface import image_structs, message_structs, tolerance_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
 from pipeline.export.rows import RlRow, Sample

@@ -16,7 +16,7 @@ import orjson
 
 from pipeline.errors import ColdforgeError, InfrastructureError, UsageError
 from pipeline.models.chat import ChatRequest, ChatResponse, View
-from pipeline.models.local import worker
+from pipeline.models.local import vllm_worker
 from pipeline.models.local.launch import READY_SECONDS, OnDemand, Serve, engine_flags, environment, interpreter
 from pipeline.models.local.supervised import Supervised
 from pipeline.models.providers.openai import refusal
@@ -44,7 +44,7 @@ class Engine:
         head = orjson.dumps({"id": number, "body": orjson.Fragment(body), "images": [len(image) for image in images]})
         self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            self._writer.write(worker.frame(head, images))
+            self._writer.write(vllm_worker.frame(head, images))
             await self._writer.drain()
             return await self._waiting[number]
         finally:
@@ -138,7 +138,7 @@ def engine_on_demand(serve: Serve, served_name: str, ready_seconds: float = READ
 
 async def _start(serve: Serve, served_name: str, ready_seconds: float) -> Engine:
     python = interpreter()
-    script = str(Path(worker.__file__))
+    script = str(Path(vllm_worker.__file__))
     # The directory is readable by us only, and removed with the socket once the two have met.
     with tempfile.TemporaryDirectory(prefix="coldforge-vllm-") as directory:
         path = Path(directory) / "engine"
@@ -177,7 +177,7 @@ async def _listening(path: Path) -> AsyncIterator[asyncio.Future[tuple[asyncio.S
 async def _receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
     """Return the next object, None when the other end has closed."""
     try:
-        (size,) = worker.LENGTH.unpack(await reader.readexactly(worker.LENGTH.size))
+        (size,) = vllm_worker.LENGTH.unpack(await reader.readexactly(vllm_worker.LENGTH.size))
         content: dict[str, Any] = orjson.loads(await reader.readexactly(size))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None

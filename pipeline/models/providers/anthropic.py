@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.identity import parse_json
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Text
-from pipeline.models.providers.turns import (
+from pipeline.models.providers.conversations import (
     Encode,
     Exchange,
     Profile,

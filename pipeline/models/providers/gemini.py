@@ -12,8 +12,7 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json
 from pipeline.models.chat import ChatRequest, Image, Text
-from pipeline.models.providers.gemini_answers import SIGNATURE, place_of, visible_thought
-from pipeline.models.providers.turns import (
+from pipeline.models.providers.conversations import (
     Encode,
     Exchange,
     Profile,
@@ -25,6 +24,7 @@ from pipeline.models.providers.turns import (
     thinking_room,
     tool_functions,
 )
+from pipeline.models.providers.gemini_answers import SIGNATURE, place_of, visible_thought
 from pipeline.models.texts import split_result
 
 BASE_URL = "https://generativelanguage.googleapis.com/v1beta"

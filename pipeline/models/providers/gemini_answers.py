@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.models.chat import ChatResponse
-from pipeline.models.providers.turns import signed_json, sound
+from pipeline.models.providers.conversations import signed_json, sound
 from pipeline.models.texts import ToolCall, closed_by_tag, cut_at_stop, join_action
 
 SIGNATURE = "thoughtSignature"

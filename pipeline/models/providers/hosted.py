@@ -16,8 +16,8 @@ from pipeline.models.chat import ChatRequest, ChatResponse, View
 from pipeline.models.client import Asked, Client, Key, Retry, error_of, post_json, read_json
 from pipeline.models.limits import Limiter
 from pipeline.models.providers import anthropic, gemini, gemini_answers
+from pipeline.models.providers.conversations import Encode, Profile, Thinking, check_bytes, thinking_room
 from pipeline.models.providers.openai_requests import estimated_tokens
-from pipeline.models.providers.turns import Encode, Profile, Thinking, check_bytes, thinking_room
 from pipeline.store.blobs import BlobStore
 
 ProviderName = Literal["anthropic", "gemini"]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.models.chat import ChatRequest, ChatResponse
-from pipeline.models.providers.turns import sound
+from pipeline.models.providers.conversations import sound
 from pipeline.models.texts import Cut, ToolCall, closed_by_tag, cut_at_stop, join_action
 
 _ENDED = frozenset({"stop", "length", "tool_calls"})

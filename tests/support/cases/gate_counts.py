@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from filters.gates.counts import derived
 from filters.gates.rules import GateSettings, gate1, gate2
-from flows.ledger.build import build_ledger
+from flows.ledger.snapshot import build_ledger
 from pipeline.engine.done import Done, Finished
 from pipeline.engine.units import UnitInput, UnitOutput
 from pipeline.records import ArmCount, GateCount, Outcome, Question, Record, Route
