@@ -46,7 +46,7 @@ def tell_sandbox(runtime: Runtime) -> str:
     """Run one cell in a session of its own and tell what the sandbox is.
 
     Raises:
-        UsageError, InfrastructureError, IsolationError: there is no sandbox, as `flows.run.world.open_sandbox`.
+        UsageError, InfrastructureError, IsolationError: there is no sandbox, as `flows.run.opening.open_sandbox`.
         InfrastructureError: a session started and did not answer rightly.
     """
     from flows.run.opening import open_sandbox
