@@ -32,7 +32,7 @@ from pipeline.models.providers.openai import Server
 from pipeline.models.views import Views
 from pipeline.records import JudgeVotes
 from pipeline.store import Store
-from tests.support.builders import judge_ask
+from tests.support.asking import judge_ask
 from tests.support.cases.grading_cases import clopper_pearson, verdict
 from tests.support.cases.judge_cases import JudgeCase, load_asked, load_bare
 from tests.support.servers.llama_server import MODEL, llama_server

@@ -59,6 +59,7 @@ def ours(url: str, rows: int, out: Path) -> None:
     from pipeline.models.samples import Meter, Metered, Price, sample_once
     from pipeline.records import Decision, Outcome, Question, SourceRow, root_id
     from pipeline.store import Store
+    from tests.support.builders import question
     from tests.support.staged import begun, declared, run_given
 
     def row(number: int) -> SourceRow:
@@ -71,17 +72,14 @@ def ours(url: str, rows: int, out: Path) -> None:
             payload="{}",
         )
 
-    def question(number: int) -> Question:
-        return Question.build(
+    def numbered(number: int) -> Question:
+        return question(
+            f"What is {number} plus {number}?",
             source="prompts",
-            source_revision="1",
             source_row=str(number),
             category="reasoning",
-            text=f"What is {number} plus {number}?",
-            images=(),
             answers=(str(2 * number),),
             answer_type="number",
-            licence="CC0-1.0",
         )
 
     def decision(asked: Question, text: str) -> Decision:
@@ -98,7 +96,7 @@ def ours(url: str, rows: int, out: Path) -> None:
     done = begun(out, map(row, range(rows)))
 
     def read(span: Range) -> UnitInput:
-        return UnitInput(tuple(question(int(one.source_row)) for one in done.rows(span)))
+        return UnitInput(tuple(numbered(int(one.source_row)) for one in done.rows(span)))
 
     with Store(out / "store") as opened, Executor(2) as executor:
         server = Server(url, "m", "openai/m", opened.blobs, in_flight=AT_ONCE)

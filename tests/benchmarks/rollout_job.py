@@ -21,7 +21,8 @@ from pipeline.rollout.loop import rollout
 from pipeline.sandbox import Policy, Pool
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from tests.support.builders import teacher_ask, tools
+from tests.support.asking import teacher_ask, tools
+from tests.support.builders import question
 
 IMAGES = 64
 IN_FLIGHT = 1_024
@@ -35,18 +36,15 @@ def picture(number: int, blobs: BlobStore) -> ImageRef:
     return put_image(blobs, encode_png(Image.effect_noise((400, 300), 20 + number % IMAGES).convert("RGB")))
 
 
-def question(number: int, image: ImageRef) -> Question:
+def numbered(number: int, image: ImageRef) -> Question:
     """Return a question that equals no other."""
-    return Question.build(
-        source="rollouts",
-        source_revision="1",
+    return question(
+        f"What is {number} plus {number}?",
         source_row=str(number),
         category="reasoning",
-        text=f"What is {number} plus {number}?",
         images=(image,),
         answers=("4",),
         answer_type="number",
-        licence="CC0-1.0",
     )
 
 
@@ -64,7 +62,7 @@ def run(url: str, out: Path, conversations: int, at_once: int) -> None:
 
         async def worker() -> None:
             for number in numbers:
-                done = await rollout(question(number, images[number % IMAGES]), 0, ask, model, acting)
+                done = await rollout(numbered(number, images[number % IMAGES]), 0, ask, model, acting)
                 assert grade(done.answer, ("4",), "number").verdict == "right"
 
         async def main() -> None:

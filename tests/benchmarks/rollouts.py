@@ -28,7 +28,8 @@ from pipeline.records import Question
 from pipeline.sandbox import Policy, Pool
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from tests.support.builders import resources, teacher_ask, tools
+from tests.support.asking import resources, teacher_ask, tools
+from tests.support.builders import question
 from tests.support.synthesis import synthesis, unsolved
 
 SIDE = 168, 112
@@ -58,20 +59,17 @@ class Slow:
         )
 
 
-def question(number: int, blobs: BlobStore) -> Question:
+def numbered(number: int, blobs: BlobStore) -> Question:
     """Return a question about a picture that no other shows."""
     from PIL import Image
 
-    return Question.build(
-        source="rollouts",
-        source_revision="1",
+    return question(
+        f"How many dots are there? ({number})",
         source_row=str(number),
         category="reasoning",
-        text=f"How many dots are there? ({number})",
         images=(put_image(blobs, encode_png(Image.effect_noise(SIDE, 60))),),
         answers=("4",),
         answer_type="number",
-        licence="CC0-1.0",
     )
 
 
@@ -90,7 +88,7 @@ def peak_mb() -> float:
 def run(store: Path, conversations: int, at_once: int, latency: float) -> None:
     """Run so many conversations and print what they took."""
     with Store(store) as opened, Executor(1) as executor, Pool(Policy(), cores()) as pool:
-        questions = tuple(question(number, opened.blobs) for number in range(conversations))
+        questions = tuple(numbered(number, opened.blobs) for number in range(conversations))
         before, began = peak_mb(), time.monotonic()
         settings, models = stage_of(latency)
         acting = resources(tools(opened, pool), opened, models, at_once=at_once)

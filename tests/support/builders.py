@@ -1,101 +1,156 @@
-"""Small values of what tests ask about, each with whatever is usual for the fields that a test leaves out."""
+"""Records by hand, each with whatever is usual for the fields that a test leaves out."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
 from typing import Any
 
-from filters.answers.votes import JudgeSettings
-from flows.asking.judge import JudgeAsk
-from flows.asking.resources import Resources
-from pipeline.models.chat import ChatModel, Sampling
-from pipeline.models.samples import Meter, Metered, Price
-from pipeline.models.views import Views
-from pipeline.prompts.judge_prompts import load_judge_prompts
-from pipeline.rollout.loop import Ask, Limits, Tools
-from pipeline.sandbox import Sandbox
-from pipeline.store import Store
-from pipeline.students.family import ViewRule
-from pipeline.students.tokens import ESTIMATE
-from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch, SearchProvider
+from filters.gates.counts import derived
+from filters.intervals import wilson
+from pipeline.identity import canonical_json
+from pipeline.records import (
+    Action,
+    Arm,
+    ArmCount,
+    GateCount,
+    ImageRef,
+    JudgeVotes,
+    Question,
+    Suspicion,
+    TemplateFacts,
+    Tokens,
+    Trajectory,
+    TrajectoryKey,
+    Turn,
+)
 
-RULE = ViewRule("qwen2_5_vl", 262_144)
+ARGUMENT: dict[Action, str] = {"python": "code", "search": "query", "answer": "answer"}
+HARD = 2
+"""At most so many right without tools: `max_plain_right` by default."""
 
 
-def ask(**changes: Any) -> Ask:
-    """How a scripted base model is asked at a gate."""
+def image(sha256: str = "a" * 64, **changes: Any) -> ImageRef:
+    """A picture that is in no store."""
+    return ImageRef(**{"sha256": sha256, "mime": "image/png", "width": 8, "height": 8, "nbytes": 9, **changes})
+
+
+def question(text: str = "Which name is printed?", **changes: Any) -> Question:
+    """A question in words, about no picture."""
     usual: dict[str, Any] = {
-        "purpose": "gate",
-        "arm": "main",
-        "mode": "plain",
-        "role": "base",
-        "model": "scripted/1",
-        "asked": {},
-        "sampling": Sampling(),
-        "seed": 0,
-        "dialect": "deepeyesv2",
-        "tools": "",
-        "system": "You see images.",
-        "user_template": "{images}\n{question}",
-        "prompts": "{}",
-        "limits": Limits(),
-        "view": RULE,
+        "source": "hand",
+        "source_revision": "1",
+        "source_row": "1",
+        "category": "perception",
+        "images": (),
+        "answers": ("Springfield",),
+        "answer_type": "text",
+        "licence": "CC0-1.0",
     }
-    return Ask(**{**usual, **changes})
+    return Question.build(text=text, **{**usual, **changes})
 
 
-def teacher_ask(**changes: Any) -> Ask:
-    """How a scripted teacher is asked in the lane with tools."""
+def turn(action: Action = "answer", value: str | None = None, **changes: Any) -> Turn:
+    """A well-formed turn that shows no picture; `value` is its action's one argument."""
     usual: dict[str, Any] = {
+        "think": "I look at it.",
+        "action": action,
+        "arguments": canonical_json({} if value is None else {ARGUMENT[action]: value}),
+        "raw_text": "",
+        "observation": None,
+        "images": (),
+        "status": "ok",
+        "loss": True,
+        "labels": (),
+    }
+    return Turn(**{**usual, **changes})
+
+
+def trajectory(*turns: Turn, asked: Question | None = None, sampling: str = "{}", **changes: Any) -> Trajectory:
+    """A teacher's attempt with tools, answered and not graded, under an id that is made of its fields."""
+    about = asked or question()
+    usual: dict[str, Any] = {
+        "question_id": about.id,
         "purpose": "synthesis",
         "arm": "tools",
         "mode": "tools",
-        "role": "teachers.0",
-        "system": "You have tools.",
-    }
-    return ask(**{**usual, **changes})
-
-
-def judge_ask(**changes: Any) -> JudgeAsk:
-    """How a judge is asked under the prompts of a run."""
-    usual: dict[str, Any] = {
-        "model": "openai/judge@1",
-        "asked": {},
-        "sampling": Sampling(temperature=0.7),
+        "sample": 0,
+        "model": "scripted/1",
+        "dialect": "deepeyesv2",
+        "prompts": "{}",
+        "view": "{}",
         "seed": 0,
-        "prompts": load_judge_prompts(),
-        "view": RULE,
-        "settings": JudgeSettings(),
+        "system": "You see images.",
+        "user": "<image>\n" * len(about.images) + about.text,
+        "images": about.images,
+        "turns": turns,
+        "answer": "Springfield",
+        "verdict": "unknown",
+        "finish": "answer",
+        "tokens": Tokens(prompt=1, completion=1),
+        "sandbox": "",
     }
-    return JudgeAsk(**{**usual, **changes})
+    made = {**usual, **changes}
+    names = ("question_id", "purpose", "arm", "mode", "sample", "model", "prompts", "view", "seed")
+    return Trajectory(id=Trajectory.make_id(sampling=sampling, **{name: made[name] for name in names}), **made)
 
 
-def tools(
-    store: Store,
-    pool: Sandbox,
-    *,
-    rule: ViewRule = RULE,
-    search: SearchProvider | None = None,
-    seed: int = 0,
-    idle_seconds: float = 60.0,
-) -> Tools:
-    """What a rollout acts with; calls need the store as a context manager."""
-    python = PythonTool(pool, store.calls, store.blobs, rule, seed, idle_seconds)
-    return Tools(store.calls, store.blobs, Views(store.blobs), python, search or NoSearch())
+def gate_count(question_id: str = "q", *, fresh: ArmCount | None = None, **numbers: Any) -> GateCount:
+    """The counts of k = 8 rollouts per arm: where nothing is given, wrong without tools and not asked with them."""
+    blank = {name: 0 for name, field in GateCount.model_fields.items() if field.is_required()}
+    given = blank | {"k": 8, "plain_valid": 8, "saturated": False, "route": None} | numbers
+    return derived(GateCount.model_validate({**given, "question_id": question_id}), fresh)
 
 
-def resources(acting: Tools, store: Store, models: Mapping[str, ChatModel], *, at_once: int = 16) -> Resources:
-    """What a model stage acts with; the sandbox of rollouts is also that of replays."""
-    return Resources(
-        store=store,
-        tools=acting,
-        models={role: Metered(model, Meter(), Price()) for role, model in models.items()},
-        backends={},
-        meter=Meter(),
-        tokens=ESTIMATE,
-        replay=acting.python.pool,
-        slots=asyncio.Semaphore(at_once),
-        replays=asyncio.Semaphore(2),
+def arm_count(
+    arm: Arm, right: int, valid: int = 8, *, question_id: str = "q", max_pixels: int = 1, **own: Any
+) -> ArmCount:
+    """The counts of an arm of 8; more than two right are no longer hard."""
+    low, high = wilson(right, valid)
+    rest = {"model": "m/1", "asked": 8, "malformed": 8 - valid, "low": low, "high": high, "above": right > HARD}
+    return ArmCount(question_id=question_id, arm=arm, max_pixels=max_pixels, right=right, valid=valid, **(rest | own))
+
+
+def template(question_id: str) -> TemplateFacts:
+    return TemplateFacts(
+        question_id=question_id,
+        template="Which place name is printed next to marker #?",
+        questions=10,
+        majority="Springfield",
+        share=1.0,
+        is_majority=True,
+    )
+
+
+def suspicion(question_id: str) -> Suspicion:
+    return Suspicion(
+        question_id=question_id,
+        answer="Shelbyville",
+        agreeing=5,
+        valid=6,
+        families=("m",),
+        single_family=True,
+    )
+
+
+def votes(question_id: str) -> JudgeVotes:
+    return JudgeVotes(
+        record_id=question_id,
+        question_id=question_id,
+        asked="question",
+        model="judge/1",
+        prompt="0" * 64,
+        votes=("sound", "sound", "ambiguous"),
+        verdict="sound",
+    )
+
+
+def key(attempt: Trajectory) -> TrajectoryKey:
+    return TrajectoryKey(
+        id=attempt.id,
+        question_id=attempt.question_id,
+        source="hand",
+        category="perception",
+        sample=attempt.sample,
+        lane="tools",
+        skeleton="0" * 64,
+        loss_tokens=attempt.tokens.completion,
     )

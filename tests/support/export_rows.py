@@ -9,6 +9,7 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -22,6 +23,7 @@ from pipeline.records import Action, Category, ImageRef, Lane, Question, Tokens,
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import Student
 from pipeline.students.tokens import ESTIMATE
+from tests.support.builders import question, trajectory, turn
 
 SFT: tuple[SftFormat, ...] = ("llamafactory", "huggingface")
 RL: tuple[RlFormat, ...] = ("huggingface", "deepeyesv2", "verl")
@@ -80,71 +82,39 @@ def jpeg(image: Image.Image, *, orientation: int = 1) -> bytes:
     return buffer.getvalue()
 
 
-def question(number: int, images: tuple[ImageRef, ...], category: Category = "perception") -> Question:
-    return Question.build(
+def numbered(number: int, images: tuple[ImageRef, ...], category: Category = "perception") -> Question:
+    return question(
+        f"What number is in mark {number}? It is not an <image>.",
         source="drawn",
-        source_revision="1",
         source_row=str(number),
         category=category,
-        text=f"What number is in mark {number}? It is not an <image>.",
         images=images,
         answers=(str(number), f"no. {number}"),
         answer_type="number",
         tolerance=0.02 if number % 2 else None,
-        licence="CC0-1.0",
         meta={"number": number},
     )
 
 
-def turn(think: str, action: Action, arguments: dict[str, str], observation: str | None, *images: ImageRef) -> Turn:
-    return Turn(
-        think=think,
-        action=action,
-        arguments=canonical_json(arguments),
-        raw_text="never exported",
-        observation=observation,
-        images=images,
-        status="ok",
-        loss=True,
-        labels=(),
-    )
+def step(think: str, action: Action, value: str | None, observation: str | None = None, *images: ImageRef) -> Turn:
+    return turn(action, value, think=think, raw_text="never exported", observation=observation, images=images)
 
 
-def trajectory(asked: Question, turns: tuple[Turn, ...], sample: int = 0, lane: Lane = "tools") -> Trajectory:
+def attempt(asked: Question, turns: tuple[Turn, ...], sample: int = 0, lane: Lane = "tools") -> Trajectory:
     view = canonical_json({"family": "qwen2_5_vl", "max_pixels": 262_144, "policy": "student"})
-    prompts = canonical_json({"teacher": "b" * 64})
-    return Trajectory(
-        id=Trajectory.make_id(
-            question_id=asked.id,
-            purpose="synthesis",
-            arm=lane,
-            mode=MODE[lane],
-            sample=sample,
-            model="scripted/1",
-            sampling="{}",
-            prompts=prompts,
-            view=view,
-            seed=7,
-        ),
-        question_id=asked.id,
-        purpose="synthesis",
-        arm=lane,
-        mode=MODE[lane],
-        sample=sample,
-        model="scripted/1",
-        dialect=DEEPEYESV2.name,
-        prompts=prompts,
+    taught: dict[str, Any] = {"arm": lane, "mode": MODE[lane], "sample": sample, "seed": 7}
+    return trajectory(
+        *turns,
+        asked=asked,
+        prompts=canonical_json({"teacher": "b" * 64}),
         view=view,
-        seed=7,
         system="what the teacher saw",
         user="what the teacher was asked",
-        images=asked.images,
-        turns=turns,
         answer=asked.answers[0],
         verdict="right",
-        finish="answer",
         tokens=Tokens(prompt=10, completion=5),
         sandbox="c" * 64,
+        **taught,
     )
 
 
@@ -156,23 +126,23 @@ def sft_rows(blobs: BlobStore, count: int) -> list[SftRow]:
 def _sft_row(blobs: BlobStore, number: int) -> SftRow:
     shown = picture(number)
     turns: tuple[Turn, ...]
-    answer = turn("Done.", "answer", {"answer": str(number)}, None)
+    answer = step("Done.", "answer", str(number))
     match number % 3:
         case 0:
-            asked = question(number, (put_image(blobs, encode_png(shown)),))
+            asked = numbered(number, (put_image(blobs, encode_png(shown)),))
             crop = put_image(blobs, encode_png(shown.crop((0, 0, 32, 32)).resize((64, 64))))
-            look = turn("Enlarge it.", "python", {"code": "plt.imshow(image_1)\nplt.show()"}, "Images:\n<image>", crop)
+            look = step("Enlarge it.", "python", "plt.imshow(image_1)\nplt.show()", "Images:\n<image>", crop)
             turns = (look, answer)
         case 1:
-            asked = question(number, (put_image(blobs, jpeg(shown)), put_image(blobs, jpeg(picture(number + 50)))))
+            asked = numbered(number, (put_image(blobs, jpeg(shown)), put_image(blobs, jpeg(picture(number + 50)))))
             hits = [put_image(blobs, jpeg(picture(number + 100 + i, 32, 32))) for i in range(2)]
-            found = turn("Find it.", "image_search", {}, "1. <image>\n[one]\n\n2. <image>\n[two]", *hits)
-            read = turn("Read on.", "search", {"query": f'mark "{number}" ü'}, "1. [one](https://example.org)")
+            found = step("Find it.", "image_search", None, "1. <image>\n[one]\n\n2. <image>\n[two]", *hits)
+            read = step("Read on.", "search", f'mark "{number}" ü', "1. [one](https://example.org)")
             turns = (found, read, answer)
         case _:
-            asked = question(number, (), "search")
-            turns = (turn("Look it up.", "search", {"query": "mark"}, "1. [one](https://example.org)"), answer)
-    return sft_row(trajectory(asked, turns), asked)
+            asked = numbered(number, (), "search")
+            turns = (step("Look it up.", "search", "mark", "1. [one](https://example.org)"), answer)
+    return sft_row(attempt(asked, turns), asked)
 
 
 def sft_row(tried: Trajectory, asked: Question, cluster_id: str | None = None) -> SftRow:
@@ -188,17 +158,17 @@ def lane_rows(blobs: BlobStore, first: int = 500) -> list[SftRow]:
 
 def _lane_row(blobs: BlobStore, number: int, lane: Lane) -> SftRow:
     images = () if lane == "long_cot" else (put_image(blobs, jpeg(picture(number))),)
-    asked = question(number, images, "reasoning" if lane in {"plain_cot", "long_cot"} else "perception")
-    look = turn("Look.", "python", {"code": "print(image_1.size)"}, "stdout:\n(64, 48)")
-    answer = turn("Step by step. " * (1 + number % 7), "answer", {"answer": str(number)}, None)
-    return sft_row(trajectory(asked, (look, answer) if lane == "tools" else (answer,), lane=lane), asked)
+    asked = numbered(number, images, "reasoning" if lane in {"plain_cot", "long_cot"} else "perception")
+    look = step("Look.", "python", "print(image_1.size)", "stdout:\n(64, 48)")
+    answer = step("Step by step. " * (1 + number % 7), "answer", str(number))
+    return sft_row(attempt(asked, (look, answer) if lane == "tools" else (answer,), lane=lane), asked)
 
 
 def rl_rows(blobs: BlobStore, count: int, first: int = 1_000) -> list[RlRow]:
     """Questions on one picture each, of every category."""
     categories: tuple[Category, ...] = ("perception", "reasoning", "search")
     return [
-        rl_row(question(number, (put_image(blobs, jpeg(picture(number))),), categories[number % 3]))
+        rl_row(numbered(number, (put_image(blobs, jpeg(picture(number))),), categories[number % 3]))
         for number in range(first, first + count)
     ]
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -33,11 +34,10 @@ from pipeline.records import (
     Tokens,
     Trajectory,
     TrajectoryKey,
-    Turn,
     Verdict,
     root_id,
 )
-from tests.support.counts import arm_count, gate_count, key, suspicion, template, votes
+from tests.support.builders import arm_count, gate_count, key, question, suspicion, template, trajectory, turn, votes
 from tests.support.staged import after, begun, declared, run_given
 
 ROWS = 12
@@ -69,81 +69,33 @@ def row(number: int) -> SourceRow:
     )
 
 
-def question(number: int, text: str = "") -> Question:
-    return Question.build(
-        source="hand",
-        source_revision="1",
+def marked(number: int, text: str = "") -> Question:
+    return question(
+        text or f"Which place name is printed next to marker {number}?",
         source_row=f"row-{number}",
-        category="perception",
-        text=text or f"Which place name is printed next to marker {number}?",
         images=(IMAGE,),
-        answers=("Springfield",),
-        answer_type="text",
-        licence="CC0-1.0",
         meta={"family": "hand"},
     )
 
 
 def opened(number: int) -> Question:
     """The question as it left the screen; row 2 was made open-ended and so has another id."""
-    return question(number, "Which place is it?" if number == 2 else "")
+    return marked(number, "Which place is it?" if number == 2 else "")
 
 
-def trajectory(number: int, purpose: Purpose, mode: Mode, sample: int, verdict: Verdict) -> Trajectory:
-    turn = Turn(
-        think="The marker is small.",
-        action="python",
-        arguments=canonical_json({"code": "print(image_1.size)"}),
-        raw_text="…",
-        observation=HOSTILE,
-        images=(),
-        status="ok",
-        loss=True,
-        labels=(),
-    )
-    answer = turn.model_copy(
-        update={"action": "answer", "arguments": canonical_json({"answer": "Springfield"}), "observation": None}
-    )
-    asked = opened(number)
+def attempt(number: int, purpose: Purpose, mode: Mode, sample: int, verdict: Verdict) -> Trajectory:
+    look = turn("python", "print(image_1.size)", think="The marker is small.", raw_text="…", observation=HOSTILE)
+    said = turn("answer", "Springfield", think="The marker is small.", raw_text="…")
     arm: Arm = "main" if purpose == "gate" else "tools"
-    return Trajectory(
-        id=Trajectory.make_id(
-            question_id=asked.id,
-            purpose=purpose,
-            arm=arm,
-            mode=mode,
-            sample=sample,
-            model="m/1",
-            sampling="{}",
-            prompts="{}",
-            view=VIEW,
-            seed=0,
-        ),
-        question_id=asked.id,
-        purpose=purpose,
-        arm=arm,
-        mode=mode,
-        sample=sample,
-        model="m/1",
-        dialect="deepeyesv2",
-        prompts="{}",
-        view=VIEW,
-        seed=0,
-        system="You see images.",
-        user=f"<image>\n{asked.text}",
-        images=(IMAGE,),
-        turns=(answer,) if mode == "plain" else (turn, answer),
-        answer=HOSTILE,
-        verdict=verdict,
-        finish="answer",
-        tokens=Tokens(prompt=100, completion=20),
-        sandbox="",
-    )
+    about: dict[str, Any] = {"purpose": purpose, "arm": arm, "mode": mode, "sample": sample, "verdict": verdict}
+    turns = (said,) if mode == "plain" else (look, said)
+    tokens = Tokens(prompt=100, completion=20)
+    return trajectory(*turns, asked=opened(number), model="m/1", view=VIEW, answer=HOSTILE, tokens=tokens, **about)
 
 
 def unfinished(number: int) -> Trajectory:
     """A third attempt of a teacher, which ran into a limit without a single well-formed call."""
-    whole = trajectory(number, "synthesis", "tools", 2, "unknown")
+    whole = attempt(number, "synthesis", "tools", 2, "unknown")
     turn = whole.turns[0].model_copy(update={"action": "none", "arguments": "{}", "status": "bad_call", "loss": False})
     return whole.model_copy(update={"turns": (turn,), "answer": None, "finish": "max_turns"})
 
@@ -261,12 +213,12 @@ def small_run(run: Path) -> Path:
         "ingest",
         [(of[n], row(n), outcome("ingest", row(n), reason="" if n else "bad_image")) for n in range(ROWS)],
         {"questions": Question},
-        lambda root: [("questions", question(roots[root]))] if roots[root] else [],
+        lambda root: [("questions", marked(roots[root]))] if roots[root] else [],
     )
     add(
         "screen",
         [
-            (of[n], question(n), outcome("screen", question(n), reason="unverifiable" if n == 1 else ""))
+            (of[n], marked(n), outcome("screen", marked(n), reason="unverifiable" if n == 1 else ""))
             for n in range(1, ROWS)
         ],
         {"questions": Question},
@@ -290,7 +242,7 @@ def small_run(run: Path) -> Path:
             ("arms", arm_count("blind", 0, question_id=opened(roots[root]).id, max_pixels=0)),
             *([("arms", deployed(roots[root]))] if roots[root] != 3 else []),
             *([("votes", votes(opened(roots[root]).id))] if roots[root] == 8 else []),
-            *(("trajectories", trajectory(roots[root], "gate", "plain", n, "wrong")) for n in range(2)),
+            *(("trajectories", attempt(roots[root], "gate", "plain", n, "wrong")) for n in range(2)),
         ],
     )
     hard = [2, *range(4, ROWS)]
@@ -305,9 +257,7 @@ def small_run(run: Path) -> Path:
     )
     unsolved = [2, *range(7, ROWS)]
     verdicts: tuple[Verdict, Verdict] = ("wrong", "right")
-    tried = {
-        n: [trajectory(n, "synthesis", "tools", s, verdict) for s, verdict in enumerate(verdicts)] for n in unsolved
-    }
+    tried = {n: [attempt(n, "synthesis", "tools", s, verdict) for s, verdict in enumerate(verdicts)] for n in unsolved}
     add(
         "synthesize",
         asks("synthesize", unsolved, lambda _: ("sft", "")),

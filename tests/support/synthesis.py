@@ -14,7 +14,7 @@ from pipeline.engine.units import UnitInput
 from pipeline.records import Lane, Question
 from pipeline.rollout.loop import Ask
 from pipeline.students.tokens import ESTIMATE
-from tests.support.builders import RULE
+from tests.support.asking import RULE
 
 PROMPT = PlainPrompt(
     system="You see images.",

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.identity import IdentityError, canonical_json, digest, normalise_question, parse_json
-from pipeline.records import ImageRef
+from tests.support.builders import image
 from tests.support.command import ROOT
 
 VALUE: Mapping[str, object] = {
     "zeta": [1, 2.5, None, True],
     "alpha": {"ü": "ß", "b": b"\x00\xff"},
-    "image": ImageRef(sha256="0" * 64, mime="image/png", width=1, height=2, nbytes=3),
+    "image": image(),
 }
 
 

@@ -20,6 +20,10 @@ VIOLATIONS = {
     "pipeline/models/bad.py": "import vllm\nimport pipeline.demo.vocabulary\n",
     "filters/answers/bad.py": "import filters.screen.images\n",
     "filters/bad.py": "from pipeline.engine.stage import Stage\nimport os\n",
+    "pipeline/records/bad.py": "import pipeline.engine.stage\n",
+    "flows/ledger/bad.py": "import flows.report.tables\n",
+    "flows/stages/ingest.py": "import flows.stages.screen\n",
+    "flows/asking/bad.py": "import pipeline.engine.executor\n",
     "flows/bad.py": "def late() -> None:\n    import transformers\n",
 }
 

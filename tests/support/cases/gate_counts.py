@@ -13,8 +13,8 @@ from flows.ledger.snapshot import build_ledger
 from pipeline.engine.done import Done, Finished
 from pipeline.engine.units import UnitInput, UnitOutput
 from pipeline.records import ArmCount, GateCount, Outcome, Question, Record, Route
-from tests.support.counts import arm_count, gate_count
-from tests.support.runs import facts, question
+from tests.support.builders import arm_count, gate_count
+from tests.support.runs import facts, marked
 from tests.support.staged import after, begun, declared, run_given
 
 CHANCES = (0.0, 0.0, 0.0, 0.5, 0.25, 0.1)
@@ -31,7 +31,7 @@ class Asked(NamedTuple):
 def drawn(number: int, settings: GateSettings) -> Asked:
     """Return a question whose counts are anything that k rollouts per arm can come to."""
     draw = random.Random(number)
-    asked, k = question(number), settings.k
+    asked, k = marked(number), settings.k
 
     def parts(n: int) -> list[int]:
         """Split k rollouts into n kinds; mostly right or wrong, as they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.records import Question
+from tests.support.builders import question
 from tests.support.cases.grading_cases import DATA, SETS, Case, disputed, load
 
 FILE = "judge"
@@ -15,18 +16,13 @@ class JudgeCase(Case):
 
     def as_question(self) -> Question:
         """Return the question with its stored answers, as a stage has it."""
-        return Question.build(
-            source="grading",
-            source_revision="1",
+        return question(
+            self.question,
             source_row=self.question,
-            category="perception",
-            text=self.question,
-            images=(),
             choices=self.choices or (),
             answers=self.golds,
             answer_type=self.answer_type,
             tolerance=self.tolerance,
-            licence="Apache-2.0",
         )
 
 

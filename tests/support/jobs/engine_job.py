@@ -18,6 +18,7 @@ from pipeline.models.chat import ChatRequest, Message, Sampling, Text
 from pipeline.models.samples import sample_once
 from pipeline.records import Outcome, Question, SourceRow, root_id
 from pipeline.store import Store
+from tests.support.builders import question
 from tests.support.fakes import ScriptedModel
 from tests.support.staged import AnySettings, after, begun, declared, run_given
 
@@ -67,16 +68,14 @@ def make_questions(unit: UnitInput) -> UnitOutput:
         outcomes.append(outcome("make", row, kept=kept, reason="" if kept else "seventh"))
         if kept:
             questions.append(
-                Question.build(
+                question(
+                    f"What is {row.source_row} plus 1?",
                     source=row.source,
                     source_revision=row.source_revision,
                     source_row=row.source_row,
                     category="reasoning",
-                    text=f"What is {row.source_row} plus 1?",
-                    images=(),
                     answers=(str(int(row.source_row) + 1),),
                     answer_type="number",
-                    licence="CC0-1.0",
                 )
             )
     return UnitOutput(tuple(outcomes), {"questions": tuple(questions)})

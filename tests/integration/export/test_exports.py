@@ -1,0 +1,413 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.dialects import deepeyesv2 as dialect
+from pipeline.errors import InfrastructureError, UsageError
+from pipeline.export.formats import deepeyesv2, huggingface, verl
+from pipeline.export.layout import MANIFEST, ROWS
+from pipeline.export.parquet import FILE_BYTES, GROUP_BYTES, GROUP_ROWS, plan_files
+from pipeline.export.rows import RlRow, SftRow
+from pipeline.export.verify.exports import verify_exports
+from pipeline.export.write import publish_rl, publish_sft
+from pipeline.images import decode, encode_png, put_image
+from tests.support.command import ROOT
+from tests.support.export_rows import (
+    RL,
+    SFT,
+    TOLD,
+    attempt,
+    context,
+    jpeg,
+    numbered,
+    picture,
+    publish,
+    rl_row,
+    rl_rows,
+    sft_row,
+    sft_rows,
+    step,
+)
+
+ROWS_HERE = 7
+
+
+def files_of(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("base")
+
+
+@pytest.fixture(scope="module")
+def sft(base: Path) -> list[SftRow]:
+    return sft_rows(context(base).blobs, ROWS_HERE)
+
+
+@pytest.fixture(scope="module")
+def rl(base: Path) -> list[RlRow]:
+    return rl_rows(context(base).blobs, ROWS_HERE)
+
+
+@pytest.fixture(scope="module")
+def export(base: Path, sft: list[SftRow], rl: list[RlRow]) -> Path:
+    return publish(base / "export", sft, rl, base)
+
+
+@pytest.fixture
+def hub_cache(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One cache for all: folders of one base name must not be taken for each other in it."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return base / "hub-cache"
+
+
+def load(directory: Path, cache: Path, *, streaming: bool = False) -> Any:
+    from datasets import load_dataset
+
+    return load_dataset(str(directory), split="train", cache_dir=str(cache), streaming=streaming)
+
+
+def llamafactory_drops(row: dict[str, Any], root: Path) -> str | None:
+    """The rules of LLaMA-Factory's sharegpt converter and its media check, written again from their description."""
+    messages = row["messages"]
+    if messages and messages[0]["role"] == "system":
+        messages = messages[1:]
+    if len(messages) % 2:
+        return "odd number of messages"
+    for number, message in enumerate(messages):
+        if message["role"] not in (("user", "observation"), ("assistant", "function_call"))[number % 2]:
+            return f"role {message['role']} at {number}"
+    if sum(message["content"].count("<image>") for message in messages) != len(row["images"]):
+        return "marks and images differ"
+    for name in row["images"]:
+        with Image.open(root / name) as image:
+            image.convert("RGB")
+    return None
+
+
+def test_a_fresh_export_has_no_problem(export: Path) -> None:
+    report = verify_exports(export)
+    assert report.ok, report.problems
+    assert [(e.shard, e.format, e.rows) for e in report.exports] == [
+        ("rl", "deepeyesv2", ROWS_HERE),
+        ("rl", "huggingface", ROWS_HERE),
+        ("rl", "verl", ROWS_HERE),
+        ("sft", "huggingface", ROWS_HERE),
+        ("sft", "llamafactory", ROWS_HERE),
+    ]
+
+
+def test_the_same_rows_in_another_order_give_the_same_bytes(
+    export: Path, sft: list[SftRow], rl: list[RlRow], base: Path, tmp_path: Path
+) -> None:
+    shuffled = random.Random(1)
+    again = publish(tmp_path / "e", shuffled.sample(sft, len(sft)), shuffled.sample(rl, len(rl)), base)
+    assert files_of(again) == files_of(export)
+
+
+def test_another_process_with_another_hash_seed_writes_the_same_bytes(export: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.support.export_rows", str(tmp_path), str(ROWS_HERE)]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "17"})
+    assert files_of(tmp_path / "export") == files_of(export)
+
+
+def test_publishing_the_same_again_touches_nothing_and_leaves_nothing_behind(
+    export: Path, sft: list[SftRow], rl: list[RlRow], base: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in export.glob("*/*/**/*")}
+    (export / "sft" / ".huggingface.killed").mkdir()
+    publish(export, sft, rl, base)
+    assert {path: path.stat().st_mtime_ns for path in export.glob("*/*/**/*")} == before
+    assert not list(export.glob("*/.*"))
+
+
+def test_an_export_that_changed_is_replaced_whole(
+    sft: list[SftRow], rl: list[RlRow], export: Path, base: Path, tmp_path: Path
+) -> None:
+    root = publish(tmp_path / "e", sft[:3], rl[:3], base)
+    (root / "sft" / "llamafactory" / "stray.txt").write_text("left over")
+    publish(root, sft, rl, base)
+    assert files_of(root) == files_of(export)
+
+
+def test_a_damaged_blob_stops_the_export_and_leaves_the_old_one(tmp_path: Path) -> None:
+    own = context(tmp_path)
+    rows = sft_rows(own.blobs, 3)
+    publish_sft(tmp_path / "sft", rows[:1], SFT, own)
+    before = files_of(tmp_path / "sft")
+    ref = next(image for row in rows[1:] for image in row.question.images)
+    own.blobs.path(ref.sha256).write_bytes(b"not what it was")
+    with pytest.raises(InfrastructureError, match=ref.sha256):
+        publish_sft(tmp_path / "sft", rows, SFT, own)
+    assert files_of(tmp_path / "sft") == before
+
+
+def test_llamafactory_drops_no_row_and_opens_every_image(export: Path, sft: list[SftRow]) -> None:
+    root = export / "sft" / "llamafactory"
+    info = json.loads((root / "dataset_info.json").read_text())
+    (entry,) = info.values()
+    rows = json.loads((root / entry["file_name"]).read_text())
+    assert [llamafactory_drops(row, root) for row in rows] == [None] * len(rows)
+    assert {row["id"] for row in rows} == {row.trajectory.id for row in sft}
+    assert entry["columns"] == {"messages": "messages", "images": "images"}
+    assert len(entry["tags"]) == 7
+
+
+def test_messages_are_the_export_prompts_and_the_fields_never_what_the_teacher_saw(export: Path) -> None:
+    rows = json.loads((export / "sft/llamafactory/sft-00000.json").read_text())
+    text = json.dumps(rows)
+    assert "teacher saw" not in text
+    assert "never exported" not in text
+    crop = next(row for row in rows if "plt.imshow" in row["messages"][2]["content"])
+    assert [message["role"] for message in crop["messages"]] == ["system", "user", "assistant", "user", "assistant"]
+    assert crop["messages"][2]["content"] == (
+        "<think>Enlarge it.</think>\n<code>\n```python\nplt.imshow(image_1)\nplt.show()\n```\n</code>"
+    )
+
+
+def test_images_of_the_question_are_the_original_bytes(export: Path, sft: list[SftRow], base: Path) -> None:
+    blobs = context(base).blobs
+    for row in sft:
+        for ref in row.question.images:
+            suffix = {"image/png": "png", "image/jpeg": "jpg"}[ref.mime]
+            shipped = export / f"sft/llamafactory/images/{ref.sha256}.{suffix}"
+            assert shipped.read_bytes() == blobs.get(ref.sha256)
+
+
+def test_an_image_that_a_trainer_would_open_otherwise_is_shipped_as_it_was_seen(tmp_path: Path) -> None:
+    own = context(tmp_path)
+    clear = picture(2).convert("RGBA")
+    clear.putalpha(128)
+    originals = [jpeg(picture(1), orientation=6), encode_png(clear)]
+    asked = numbered(0, tuple(put_image(own.blobs, content) for content in originals))
+    row = sft_row(attempt(asked, (step("Sure.", "answer", "0"),)), asked)
+    publish_sft(tmp_path / "sft", [row], ["llamafactory"], own)
+    (exported,) = json.loads((tmp_path / "sft/llamafactory/sft-00000.json").read_text())
+    for name, content in zip(exported["images"], originals, strict=True):
+        with Image.open(tmp_path / "sft/llamafactory" / name) as image:
+            assert image.convert("RGB").tobytes() == decode(content).tobytes()
+
+
+@pytest.mark.parametrize("name", ["sft/huggingface", "rl/huggingface", "rl/deepeyesv2", "rl/verl"])
+def test_datasets_loads_every_parquet_export_with_decoded_images(name: str, export: Path, hub_cache: Path) -> None:
+    keys = [json.loads(line)["record_id"] for line in (export / name / ROWS).read_text().splitlines()]
+    data = load(export / name, hub_cache)
+    assert [row.get("id") or row["extra_info"]["index"] for row in data] == keys
+    for row in data:
+        messages = row.get("messages") or row["prompt"]
+        assert sum(message["content"].count("<image>") for message in messages) == len(row["images"])
+        assert all(image.size for image in row["images"])
+
+
+def test_a_parquet_file_loads_by_itself_as_the_trainers_do_it(export: Path, hub_cache: Path) -> None:
+    from datasets import load_dataset
+
+    file = export / "rl/deepeyesv2/data/train-00000-of-00001.parquet"
+    data = load_dataset("parquet", data_files=str(file), cache_dir=str(hub_cache))["train"]
+    assert data[0]["images"][0].size == (64, 48)
+
+
+def test_the_llamafactory_folder_loads_as_its_rows_and_not_as_an_image_folder(export: Path, hub_cache: Path) -> None:
+    data = load(export / "sft/llamafactory", hub_cache)
+    assert data.column_names == ["id", "images", "messages"]
+    assert len(data) == ROWS_HERE
+
+
+def test_schemas_are_those_that_datasets_writes() -> None:
+    from datasets import Features, List, Value
+    from datasets import Image as ImageFeature
+
+    messages = List({"role": Value("string"), "content": Value("string")})
+    features = Features.from_arrow_schema(huggingface.SFT_SCHEMA)
+    assert features["messages"] == messages
+    assert features["images"] == List(ImageFeature())
+    assert features["meta"] == Value("string")
+    for schema in (huggingface.SFT_SCHEMA, huggingface.RL_SCHEMA, deepeyesv2.SCHEMA, verl.SCHEMA):
+        assert Features.from_arrow_schema(schema).arrow_schema.equals(schema, check_metadata=True)
+
+
+def test_parts_concatenate_also_when_all_rows_of_one_are_text_only(
+    export: Path, sft: list[SftRow], base: Path, tmp_path: Path, hub_cache: Path
+) -> None:
+    from datasets import concatenate_datasets
+
+    text_only = [row for row in sft if not row.question.images]
+    publish_sft(tmp_path / "sft", text_only, ["huggingface"], context(base))
+    parts = [load(root / "sft/huggingface", hub_cache) for root in (export, tmp_path)]
+    assert len(concatenate_datasets(parts)) == ROWS_HERE + len(text_only)
+
+
+def test_deepeyesv2_rows_have_what_its_environment_reads(export: Path, rl: list[RlRow]) -> None:
+    rows = pq.read_table(export / "rl/deepeyesv2/data").to_pylist()
+    for row in rows:
+        assert row["env_name"] == "deepeyes_v2"
+        assert "agent_name" not in row
+        assert row["images"][0]["bytes"]
+        assert isinstance(row["extra_info"]["index"], str)
+        assert row["extra_info"]["question"]
+        assert [message["role"] for message in row["prompt"]] == ["system", "user"]
+    assert {row["data_source"] for row in rows} == {"perception", "reason", "search"}
+    assert {row["extra_info"]["index"] for row in rows} == {row.question.id for row in rl}
+
+
+def test_every_gold_its_type_and_its_tolerance_reach_a_reward_function(export: Path, rl: list[RlRow]) -> None:
+    questions = {row.question.id: row.question for row in rl}
+    for row in pq.read_table(export / "rl/verl/data").to_pylist():
+        asked, extra = questions[row["extra_info"]["index"]], row["extra_info"]
+        assert json.loads(extra["answers"]) == list(asked.answers)
+        assert row["reward_model"] == {"style": "rule", "ground_truth": asked.answers[0]}
+        assert (extra["answer_type"], extra["tolerance"]) == ("number", "0.02" if asked.tolerance else "")
+        assert row["agent_name"] == "tool_agent"
+
+
+def test_a_text_only_row_is_refused_by_deepeyesv2_by_name_and_kept_elsewhere(rl: list[RlRow], base: Path) -> None:
+    text_only = rl_row(numbered(5_000, (), "search"))
+    published = publish_rl(base / "mixed" / "rl", [*rl, text_only], RL, context(base))
+    assert {p.format: p.n_rows for p in published} == {
+        "huggingface": ROWS_HERE + 1,
+        "deepeyesv2": ROWS_HERE,
+        "verl": ROWS_HERE + 1,
+    }
+    (refused,) = next(p for p in published if p.format == "deepeyesv2").refused
+    assert (refused.record_id, refused.reason) == (text_only.question.id, "text_only")
+    assert text_only.question.id in (base / "mixed/rl/deepeyesv2/README.md").read_text()
+    assert verify_exports(base / "mixed").ok
+
+
+def test_rows_that_a_trainer_would_learn_wrongly_from_are_refused_by_name(sft: list[SftRow], base: Path) -> None:
+    def altered(number: int, **changes: Any) -> SftRow:
+        row = sft[number]
+        first = row.trajectory.turns[0].model_copy(update=changes)
+        turns = (first, *row.trajectory.turns[1:])
+        return dataclasses.replace(row, trajectory=row.trajectory.model_copy(update={"turns": turns}))
+
+    unfinished = sft[5].trajectory.model_copy(update={"finish": "max_turns", "answer": None})
+    rows = [
+        altered(0, loss=False),
+        altered(1, observation="one image short: <image>"),
+        altered(2, think="a tag <answer>inside</answer>"),
+        altered(3, observation=None),
+        dataclasses.replace(sft[5], trajectory=unfinished),
+        sft[6],
+    ]
+    published = publish_sft(base / "refusing" / "sft", rows, SFT, context(base))
+    for one in published:
+        assert one.n_rows == 1
+        assert sorted(row.reason for row in one.refused) == [
+            "image_marks",
+            "invalid_turn",
+            "no_answer",
+            "no_observation",
+            "unlearnable_turn",
+        ]
+    assert verify_exports(base / "refusing").ok
+
+
+def test_an_empty_shard_is_a_valid_export_of_no_rows(base: Path, tmp_path: Path, hub_cache: Path) -> None:
+    root = publish(tmp_path / "empty", [], [], base)
+    assert verify_exports(root).ok
+    assert json.loads((root / "sft/llamafactory/sft-00000.json").read_text()) == []
+    for name in ("sft/huggingface", "rl/huggingface", "rl/deepeyesv2", "rl/verl"):
+        assert pq.read_table(root / name / "data").num_rows == 0
+        # `datasets` 5.2 raises for zero rows unless it streams; the card says so.
+        assert list(load(root / name, hub_cache, streaming=True)) == []
+        assert "holds no row" in (root / name / "README.md").read_text()
+
+
+def test_the_card_names_its_configuration_by_content_and_keeps_foreign_text_in_its_cell(
+    export: Path, base: Path, sft: list[SftRow], tmp_path: Path
+) -> None:
+    publish_sft(tmp_path / "sft", sft[:2], ["huggingface"], context(base))
+    names = []
+    for card in (export / "sft/huggingface/README.md", tmp_path / "sft/huggingface/README.md"):
+        text = card.read_text()
+        header = yaml.safe_load(text.split("---\n")[1])
+        names.append(header["configs"][0]["config_name"])
+        assert header["license"] == "cc0-1.0"
+        assert "Rectangles \\| drawn for &lt;tests>." in text
+        assert "262144 pixels" in text
+    assert names[0] != names[1]
+
+
+def test_card_and_manifest_say_under_which_terms_each_source_may_be_passed_on(
+    sft: list[SftRow], rl: list[RlRow], base: Path, tmp_path: Path
+) -> None:
+    terms = {"drawn": "images of source drawn may not be redistributed", "library": "licence CC0-1.0"}
+    told = dataclasses.replace(context(base), sources=terms, corpus="library")
+    published = (*publish_sft(tmp_path / "sft", sft, SFT, told), *publish_rl(tmp_path / "rl", rl, RL, told))
+    for one in published:
+        card = (one.directory / "README.md").read_text()
+        assert "images of source drawn may not be redistributed" in card
+        # Questions show no picture that a search found; trajectories do.
+        assert ("library (pictures found)" in card) == (one.shard == "sft")
+        assert json.loads((one.directory / MANIFEST).read_text())["sources"] == terms
+    assert verify_exports(tmp_path).ok
+
+
+def test_the_manifest_lists_every_file_and_states_what_the_student_sees(export: Path) -> None:
+    for path in export.rglob(MANIFEST):
+        manifest = json.loads(path.read_text())
+        listed = {file["path"] for file in manifest["files"]}
+        assert listed == {name for name in files_of(path.parent) if name != MANIFEST}
+        assert manifest["image_max_pixels"] == 262_144
+        assert manifest["rows"] == len((path.parent / ROWS).read_text().splitlines()) == ROWS_HERE
+        told = {prompt.name: prompt.sha256 for prompt in TOLD}
+        assert manifest["prompts"] == {"teacher/tools": "b" * 64, **told}
+        assert [prompt["name"] for prompt in manifest["told"]] == list(told)[: 2 if manifest["shard"] == "sft" else 1]
+
+
+def test_a_system_prompt_with_an_image_mark_is_refused(tmp_path: Path) -> None:
+    bad = TOLD.plain.model_copy(update={"system": "Look at <image>."})
+    with pytest.raises(UsageError, match="system prompt"):
+        dataclasses.replace(context(tmp_path), told=(TOLD._replace(plain=bad),))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.tuples(*(st.text(min_size=1) for _ in range(5))))
+def test_whatever_text_a_row_holds_it_comes_back_whole_or_is_refused_by_name(
+    texts: tuple[str, ...], tmp_path: Path
+) -> None:
+    asked, think, query, observation, answer = texts
+    own = context(tmp_path)
+    origin = numbered(0, (put_image(own.blobs, jpeg(picture(0))),)).model_copy(update={"text": asked})
+    turns = (step(think, "search", query, observation), step("So.", "answer", answer))
+    row = sft_row(attempt(origin, turns), origin)
+    published = publish_sft(tmp_path / "sft", [row], SFT, own)
+    assert all(p.n_rows + len(p.refused) == 1 for p in published)
+    assert verify_exports(tmp_path / "sft").ok
+    from_json = json.loads((tmp_path / "sft/llamafactory/sft-00000.json").read_text("utf-8"))
+    from_parquet = pq.read_table(tmp_path / "sft/huggingface/data").to_pylist()
+    assert [row["messages"] for row in from_json] == [row["messages"] for row in from_parquet]
+    for exported in from_json:
+        assert exported["messages"][3]["content"] == observation
+        assert dialect.parse(exported["messages"][2]["content"], "tools") == (think, "search", turns[0].arguments)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([0, 10_000, 5 * 10**6, 90 * 10**6, 300 * 10**6]), max_size=350))
+def test_files_and_row_groups_are_bounded_and_hold_every_row_once_in_order(sizes: list[int]) -> None:
+    files = plan_files(sizes)
+    assert [row for groups in files for group in groups for row in group] == list(range(len(sizes)))
+    assert files
+    for groups in files:
+        held = [sum(sizes[row] for row in group) for group in groups]
+        assert all(len(group) <= GROUP_ROWS for group in groups)
+        # One row may exceed a bound by itself; no second one joins it.
+        assert all(n <= GROUP_BYTES or len(group) == 1 for n, group in zip(held, groups, strict=True))
+        assert sum(held) <= FILE_BYTES or len(groups) == 1

@@ -1,0 +1,204 @@
+"""What is asked beside the gates' main arms, of whom, in how many samples, and what follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as Picture
+
+from filters.gates.lanes import LaneSettings
+from filters.gates.rules import GateSettings
+from flows.asking.resources import Resources
+from flows.stages.gate import Gate1Settings, Gate2Settings, run_gate1, run_gate2
+from pipeline.engine.units import UnitInput, UnitOutput
+from pipeline.errors import RowError
+from pipeline.images import encode_png, put_image
+from pipeline.models.chat import ChatRequest, Image
+from pipeline.records import Arm, ArmCount, GateCount, Outcome, Question, Trajectory
+from pipeline.rollout.loop import Ask, Limits
+from pipeline.sandbox import Pool
+from pipeline.store import Store
+from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
+from tests.support.asking import ask, resources, tools
+from tests.support.builders import question
+from tests.support.fakes import ScriptedModel
+
+RULE = ViewRule("qwen2_5_vl", 65_536)
+SHARP = ViewRule("qwen2_5_vl", 262_144)
+SEARCHED = '<think>I look it up.</think>\n<tool_call>\n{"name": "search", "arguments": {"query": "x"}}\n</tool_call>'
+
+
+def answer(text: str) -> str:
+    return f"<think>So it is.</think>\n<answer>{text}</answer>"
+
+
+def shown(request: ChatRequest) -> list[Image]:
+    return [part for message in request.messages for part in message.parts if isinstance(part, Image)]
+
+
+def ask_question(store: Path, number: int = 0, *, images: bool = True) -> Question:
+    blobs = BlobStore(store / "blobs")
+    picture = put_image(blobs, encode_png(Picture.effect_noise((900, 700), 50 + number)))
+    return question(
+        "Which word is on the sign?", source_row=str(number), images=(picture,) if images else (), answers=("HARBOUR",)
+    )
+
+
+class Base(ScriptedModel):
+    """A base model that says one word without tools at the student's budget, and others elsewhere."""
+
+    def __init__(self, plain: str, *, blind: str = "NOTHING", sharp: str = "BLUR", after: str | None = None) -> None:
+        def script(request: ChatRequest, sample: int) -> str:
+            self.asked.append((len(shown(request)), sample))
+            if "tools" in str(request.messages[0].parts):
+                return answer(plain)
+            if not shown(request):
+                return answer(blind)
+            if shown(request)[0].view.width * shown(request)[0].view.height > RULE.max_pixels:
+                return answer(sharp)
+            return answer(plain if after is None or sample < 4 else after)
+
+        super().__init__(script, revision="scripted/base")
+        self.asked: list[tuple[int, int]] = []
+
+
+def asked(arm: Arm, role: str = "base", **changes: Any) -> Ask:
+    usual: dict[str, Any] = {"view": RULE, "limits": Limits(max_turns=3)}
+    return ask(arm=arm, role=role, model=f"scripted/{role}", **{**usual, **changes})
+
+
+def gate1_settings(settings: GateSettings, lanes: LaneSettings, *, sharp: bool, stronger: bool) -> Gate1Settings:
+    return Gate1Settings(
+        gate=settings.plain,
+        lanes=lanes,
+        plain=asked("main"),
+        blind=asked("blind") if settings.blind else None,
+        pixels=(asked("pixels", view=SHARP),) if sharp else (),
+        stronger=asked("stronger", "stronger") if stronger else None,
+        judge=None,
+    )
+
+
+def gate2_settings(settings: GateSettings) -> Gate2Settings:
+    with_tools = asked("main", mode="tools", system="You see images and have tools.")
+    return Gate2Settings(gate=settings.tools, tools=with_tools, fresh=asked("fresh"), judge=None)
+
+
+def run(
+    store: Path,
+    questions: Sequence[Question],
+    base: ScriptedModel,
+    settings: GateSettings,
+    *,
+    stronger: ScriptedModel | None = None,
+    lanes: LaneSettings | None = None,
+    sharp: bool = False,
+    plain: UnitOutput | None = None,
+) -> UnitOutput:
+    """Run gate 1, or gate 2 after the output of gate 1."""
+    models = {"base": base, **({} if stronger is None else {"stronger": stronger})}
+
+    async def main(acting: Resources) -> UnitOutput:
+        if plain is not None:
+            unit = UnitInput(tuple(questions), plain.tables["counts"])
+            return await run_gate2(unit, gate2_settings(settings), acting)
+        first = gate1_settings(settings, lanes or LaneSettings(), sharp=sharp, stronger=stronger is not None)
+        return await run_gate1(UnitInput(tuple(questions)), first, acting)
+
+    with Store(store) as opened, Pool(workers=1) as pool:
+        return asyncio.run(main(resources(tools(opened, pool, rule=RULE), opened, models)))
+
+
+def rollouts(output: UnitOutput) -> list[Trajectory]:
+    return [record for record in output.tables["trajectories"] if isinstance(record, Trajectory)]
+
+
+def arms(output: UnitOutput) -> dict[str, ArmCount]:
+    return {record.arm: record for record in output.tables["arms"] if isinstance(record, ArmCount)}
+
+
+def only(output: UnitOutput) -> Outcome:
+    (outcome,) = output.outcomes
+    return outcome
+
+
+def test_the_blind_arm_shows_no_image_and_stops_what_it_answers_before_anything_else(tmp_path: Path) -> None:
+    base = Base("wrong", blind="HARBOUR")
+    output = run(tmp_path, [ask_question(tmp_path)], base, GateSettings(k=4, max_plain_right=1, blind=True))
+    assert (only(output).outcome, only(output).reason) == ("rejected", "answerable_blind")
+    assert sorted(base.asked) == [(0, sample) for sample in range(4)]  # no image, and no plain rollout
+    assert (arms(output)["blind"].right, arms(output)["blind"].max_pixels) == (4, 0)
+    assert all(not rollout.images and "<image>" not in rollout.user for rollout in rollouts(output))
+
+
+def test_a_question_without_images_has_no_blind_arm_and_no_other_budget(tmp_path: Path) -> None:
+    base = Base("wrong", blind="wrong")
+    asked = ask_question(tmp_path, images=False)
+    output = run(tmp_path, [asked], base, GateSettings(k=4, max_plain_right=1, blind=True), sharp=True)
+    assert (only(output).route, arms(output)) == ("next", {})
+    assert len(rollouts(output)) == 4
+
+
+def test_only_survivors_are_asked_at_another_budget_and_none_is_stopped_by_it(tmp_path: Path) -> None:
+    settings = GateSettings(k=4, max_plain_right=1)
+    hard = run(
+        tmp_path / "hard", [ask_question(tmp_path / "hard")], Base("wrong", sharp="HARBOUR"), settings, sharp=True
+    )
+    assert only(hard).route == "next"
+    assert (arms(hard)["pixels"].right, arms(hard)["pixels"].max_pixels) == (4, SHARP.max_pixels)
+    easy = run(tmp_path / "easy", [ask_question(tmp_path / "easy")], Base("HARBOUR"), settings, sharp=True)
+    assert (only(easy).reason, arms(easy)) == ("too_easy", {})
+
+
+@pytest.mark.parametrize(("said", "reason"), [("HARBOUR", "easy_for_stronger"), ("wrong", "")])
+def test_what_a_stronger_model_always_solves_without_tools_goes_no_further(
+    tmp_path: Path, said: str, reason: str
+) -> None:
+    stronger = ScriptedModel(lambda _request, _sample: answer(said), revision="scripted/stronger")
+    settings = GateSettings(k=4, max_plain_right=1)
+    output = run(tmp_path, [ask_question(tmp_path)], Base("wrong"), settings, stronger=stronger)
+    assert only(output).reason == reason
+    assert arms(output)["stronger"].model == "scripted/stronger"
+
+
+def test_the_fresh_arm_asks_the_next_k_samples_of_the_same_request(tmp_path: Path) -> None:
+    base = Base("wrong", after="HARBOUR")
+    asked = ask_question(tmp_path)
+    settings = GateSettings(k=4, max_plain_right=1, rule="interval")
+    plain = run(tmp_path, [asked], base, settings)
+    base.asked.clear()
+    output = run(tmp_path, [asked], base, settings, plain=plain)
+    fresh = [rollout for rollout in rollouts(output) if rollout.arm == "fresh"]
+    assert sorted(rollout.sample for rollout in fresh) == [4, 5, 6, 7]
+    assert {rollout.user for rollout in fresh} == {rollout.user for rollout in rollouts(plain)}
+    assert arms(output)["fresh"].right == 4
+    (count,) = (record for record in output.tables["counts"] if isinstance(record, GateCount))
+    assert (count.plain_right, count.tools_right) == (0, 0)
+    # The tools of this model do nothing, and what selected the question was bad luck.
+    assert (only(output).route, count.route) == ("sft", "sft")
+
+
+def test_a_share_of_what_is_too_easy_is_kept_for_other_lanes_and_the_rest_is_rejected(tmp_path: Path) -> None:
+    asked = [ask_question(tmp_path, number) for number in range(40)]
+    lanes = LaneSettings(no_call=0.3, plain_cot=0.3)
+    output = run(tmp_path, asked, Base("HARBOUR"), GateSettings(k=2, max_plain_right=1), lanes=lanes)
+    ways = [outcome.route or outcome.reason for outcome in output.outcomes]
+    assert set(ways) == {"no_call", "plain_cot", "too_easy"}
+    assert all(4 <= ways.count(way) <= 22 for way in ("no_call", "plain_cot"))  # 12 each, give or take three deviations
+    none = run(tmp_path, asked, Base("HARBOUR"), GateSettings(k=2, max_plain_right=1))
+    assert {outcome.reason for outcome in none.outcomes} == {"too_easy"}
+
+
+def test_a_question_that_cannot_be_asked_leaves_nothing_but_its_payload(tmp_path: Path) -> None:
+    def refuse(_request: ChatRequest, _sample: int) -> str:
+        raise RowError("request_refused", "at most 4096 tokens")
+
+    model = ScriptedModel(refuse, revision="scripted/base")
+    output = run(tmp_path, [ask_question(tmp_path)], model, GateSettings(k=2, max_plain_right=1))
+    assert (only(output).outcome, only(output).reason) == ("quarantined", "request_refused")
+    assert all(not rows for rows in output.tables.values())

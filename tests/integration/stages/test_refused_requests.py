@@ -1,0 +1,185 @@
+"""What a server's refusal takes down: the rollout it belongs to, or the question, and nothing beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from flows.recipe.recipe import SynthesisUse
+from flows.stages.synthesize import run
+from pipeline.engine.units import UnitOutput
+from pipeline.errors import RowError
+from pipeline.images import encode_png, put_image
+from pipeline.models.chat import ChatRequest
+from pipeline.records import Question, Trajectory
+from pipeline.rollout.loop import Ask, Limits, rollout
+from pipeline.sandbox import Pool, guest
+from pipeline.store import Store
+from pipeline.store.blobs import BlobStore
+from pipeline.tools.search.hits import ImageHit, SearchProvider, TextHit
+from tests.support.asking import resources, teacher_ask, tools
+from tests.support.builders import question
+from tests.support.fakes import ScriptedModel
+from tests.support.synthesis import synthesis, unsolved
+
+Script = Callable[[ChatRequest, int], str]
+
+QUESTION = question("What is 6 times 7?", category="reasoning", answers=("42",), answer_type="number")
+CODE = "<think>I compute.</think>\n<code>\n```python\nprint(6 * 7)\n```\n</code>"
+RIGHT = "<think>It says 42.</think>\n<answer>42</answer>"
+WRONG = "<think>I guess.</think>\n<answer>41</answer>"
+
+
+class NoSearch:
+    """A provider that nobody asks."""
+
+    revision = "none/1"
+
+    def text(self, query: str, results: int) -> tuple[TextHit, ...]:
+        raise AssertionError(query, results)
+
+    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:
+        raise AssertionError(content, results)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    guest.setup()
+    with Pool(workers=1) as pool:
+        yield pool
+
+
+def asked(**changes: Any) -> Ask:
+    return teacher_ask(limits=Limits(max_turns=3), **changes)
+
+
+def rolled(
+    pool: Pool, store: Path, script: Script, *, question: Question = QUESTION, search: SearchProvider | None = None
+) -> Trajectory:
+    with Store(store) as opened:
+        acting = tools(opened, pool, search=search or NoSearch())
+        return asyncio.run(rollout(question, 0, asked(), ScriptedModel(script), acting))
+
+
+def refused(_: ChatRequest, __: int) -> str:
+    raise RowError("request_refused", "at most 4096 tokens")
+
+
+def too_long_after(turns: int, text: str) -> Script:
+    """A model that says `text` and is refused once the conversation holds `turns` of its messages."""
+
+    def script(request: ChatRequest, sample: int) -> str:
+        said = sum(message.role == "assistant" for message in request.messages)
+        return text if said < turns else refused(request, sample)
+
+    return script
+
+
+def by_sample(*texts: str | None) -> Script:
+    """A model whose sample i says text i; None is refused."""
+
+    def script(request: ChatRequest, sample: int) -> str:
+        text = texts[sample]
+        return refused(request, sample) if text is None else text
+
+    return script
+
+
+def synthesized(pool: Pool, store: Path, *teachers: Script) -> UnitOutput:
+    names = [str(number) for number in range(len(teachers))]
+    asks = [asked(role=f"teachers.{name}", model=f"scripted/{name}") for name in names]
+    models = {ask.role: ScriptedModel(script, revision=ask.model) for ask, script in zip(asks, teachers, strict=True)}
+    with Store(store) as opened:
+        acting = resources(tools(opened, pool, search=NoSearch()), opened, models)
+        return asyncio.run(run(unsolved(QUESTION), synthesis(asks, SynthesisUse(attempts=2)), acting))
+
+
+def ends(output: UnitOutput, table: str) -> list[tuple[str, int, str]]:
+    """Teacher, sample and finish of each attempt in a table."""
+    rows = [record for record in output.tables[table] if isinstance(record, Trajectory)]
+    return sorted((row.model.removeprefix("scripted/"), row.sample, row.finish) for row in rows)
+
+
+def test_a_conversation_that_no_longer_fits_ends_at_a_limit_with_what_was_said(pool: Pool, tmp_path: Path) -> None:
+    done = rolled(pool, tmp_path, too_long_after(2, CODE))
+    assert (done.finish, done.answer) == ("length", None)
+    assert [turn.action for turn in done.turns] == ["python", "python"]
+    assert "42" in (done.turns[-1].observation or "")
+
+
+def test_a_question_that_is_refused_at_once_is_the_rows_error(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(RowError, match="request_refused: at most 4096 tokens"):
+        rolled(pool, tmp_path, refused)
+
+
+def test_a_later_refusal_takes_no_finished_attempt_away(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, by_sample(WRONG, None), refused)
+    assert [(item.outcome, item.reason) for item in output.outcomes] == [("kept", "")]
+    assert ends(output, "trajectories") == [("0", 0, "answer")]
+    assert ends(output, "unfinished") == []
+
+
+def test_a_teacher_that_refuses_leaves_the_question_to_the_next(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, refused, by_sample(RIGHT, WRONG))
+    assert [item.outcome for item in output.outcomes] == ["kept"]
+    assert ends(output, "trajectories") == [("1", 0, "answer"), ("1", 1, "answer")]
+
+
+def test_unfinished_attempts_are_written_beside_the_finished_ones(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, too_long_after(1, CODE), by_sample("<think>Hm.</think>", WRONG))
+    assert [item.outcome for item in output.outcomes] == ["kept"]
+    assert ends(output, "unfinished") == [("0", 0, "length"), ("0", 1, "length"), ("1", 0, "max_turns")]
+    assert ends(output, "trajectories") == [("1", 1, "answer")]
+
+
+def test_a_question_without_a_finished_attempt_is_rejected_and_says_how_they_ended(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, too_long_after(1, CODE), refused)
+    (outcome,) = output.outcomes
+    assert (outcome.outcome, outcome.reason, outcome.detail) == (
+        "rejected",
+        "no_attempt",
+        "length, length, request_refused",
+    )
+    assert len(output.tables["unfinished"]) == 2
+
+
+def test_a_question_that_every_teacher_refuses_is_quarantined(pool: Pool, tmp_path: Path) -> None:
+    output = synthesized(pool, tmp_path, refused, refused)
+    assert [(item.outcome, item.reason) for item in output.outcomes] == [("quarantined", "request_refused")]
+    assert output.tables == {"trajectories": (), "unfinished": (), "votes": (), "suspicions": ()}
+
+
+class TwoPictures(NoSearch):
+    """Finds a picture that the student can be shown, and one whose shape its processor refuses."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._thumbnails = [put_image(blobs, encode_png(Image.new("RGB", size))) for size in ((320, 240), (2100, 10))]
+
+    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:  # noqa: ARG002 - a provider's signature
+        return tuple(
+            ImageHit(title=f"picture {number}", url="local://picture", thumbnail=thumbnail)
+            for number, thumbnail in enumerate(self._thumbnails)
+        )
+
+
+def test_a_thumbnail_that_the_student_cannot_be_shown_is_left_out_and_the_rollout_goes_on(
+    pool: Pool, tmp_path: Path
+) -> None:
+    blobs = BlobStore(tmp_path / "blobs")
+    image = put_image(blobs, encode_png(Image.new("RGB", (64, 64), "red")))
+    question = QUESTION.model_copy(update={"images": (image,)})
+    call = '<think>Who is it?</think>\n<tool_call>\n{"name": "image_search"}\n</tool_call>'
+
+    def script(request: ChatRequest, _: int) -> str:
+        return RIGHT if len(request.messages) > 2 else call
+
+    done = rolled(pool, tmp_path, script, question=question, search=TwoPictures(blobs))
+    assert done.finish == "answer"
+    assert len(done.turns[0].images) == 1
+    assert "picture 0" in (done.turns[0].observation or "")
+    assert "picture 1" not in (done.turns[0].observation or "")

@@ -1,0 +1,127 @@
+"""When attempts speak against a stored answer, and when they only seem to."""
+
+from __future__ import annotations
+
+import pytest
+
+from filters.gates.gold import Agreement, Attempt, GoldSettings, suspect
+from pipeline.records import Mode, Verdict
+from tests.support.builders import question
+
+SETTINGS = GoldSettings()
+ONE_FAMILY = GoldSettings(min_families=1)
+
+
+def base(answer: str, *, verdict: Verdict = "wrong", mode: Mode = "plain", model: str = "base") -> Attempt:
+    return Attempt(answer, verdict, "a", mode, informed=mode == "tools", model=model)
+
+
+def teacher(
+    answer: str, *, verdict: Verdict = "wrong", family: str = "b", informed: bool = True, model: str = "teacher"
+) -> Attempt:
+    return Attempt(answer, verdict, family, "tools", informed=informed, model=model)
+
+
+ASKED = [base("Salem")]
+"""What says which model the gates asked; it gives an answer of its own."""
+
+
+def test_a_teacher_and_the_model_of_the_gates_that_agree_are_a_suspicion() -> None:
+    attempts = [base("Utica"), base("Salem"), *[teacher("Utica")] * 3]
+    assert suspect(question(), attempts, SETTINGS) == Agreement("Utica", 4, 5, ("a", "b"), single_family=False)
+
+
+def test_two_teachers_of_different_families_need_nobody_else() -> None:
+    attempts = [*ASKED, teacher("Utica"), teacher("Utica"), teacher("Utica", family="c", model="other")]
+    found = suspect(question(), attempts, SETTINGS)
+    assert found is not None
+    assert found.families == ("b", "c")
+
+
+def test_one_family_is_enough_only_if_the_settings_say_so_and_is_labelled() -> None:
+    attempts = [*ASKED, teacher("Utica"), teacher("Utica"), teacher("Utica")]
+    assert suspect(question(), attempts, SETTINGS) is None
+    found = suspect(question(), attempts, ONE_FAMILY)
+    assert found is not None
+    assert found.single_family
+
+
+@pytest.mark.parametrize("mode", ["plain", "tools"])
+def test_the_model_that_the_gates_chose_by_proves_nothing_alone(mode: Mode) -> None:
+    assert suspect(question(), [base("Utica"), *[base("Utica", mode=mode)] * 16], ONE_FAMILY) is None
+
+
+def test_that_it_has_another_habit_is_no_objection() -> None:
+    attempts = [*[base("Salem", mode="tools")] * 8, *ASKED, *[teacher("Utica")] * 3]
+    assert suspect(question(), attempts, ONE_FAMILY) is not None
+
+
+def test_a_teacher_that_is_the_model_of_the_gates_does_not_count_either() -> None:
+    assert suspect(question(), [*ASKED, *[teacher("Utica", model="base")] * 4], ONE_FAMILY) is None
+
+
+def test_answers_without_a_closer_look_do_not_suffice() -> None:
+    blurred = [*ASKED, *[teacher("Utica", informed=False)] * 4]
+    assert suspect(question(), blurred, ONE_FAMILY) is None
+    assert suspect(question(), [*blurred, *[teacher("Utica")] * 2], ONE_FAMILY) is None
+    assert suspect(question(), [*blurred, *[teacher("Utica")] * 3], ONE_FAMILY) is not None
+
+
+def test_two_attempts_are_too_few() -> None:
+    assert suspect(question(), [*[base("Utica")] * 8, teacher("Utica"), teacher("Utica")], ONE_FAMILY) is None
+
+
+def test_teachers_that_err_in_different_ways_are_no_suspicion() -> None:
+    scattered = [*ASKED, *map(teacher, ("Utica", "Troy", "Rome", "Utica"))]
+    assert suspect(question(), scattered, ONE_FAMILY) is None
+    assert suspect(question(), [*scattered, teacher("Utica")], ONE_FAMILY) is None  # 3 of 5 is below two thirds
+
+
+def test_as_many_that_agree_with_the_stored_answer_outweigh() -> None:
+    right = [base("Springfield", verdict="right")] * 3
+    assert suspect(question(), [*right, *[teacher("Utica")] * 3], ONE_FAMILY) is None
+    assert suspect(question(), [*right, *[teacher("Utica")] * 4], ONE_FAMILY) is not None
+
+
+def test_a_grade_that_is_open_is_no_attempt() -> None:
+    attempts = [*ASKED, *[teacher("Utica")] * 2, *[teacher("Utica", verdict="unknown")] * 5]
+    assert suspect(question(), attempts, ONE_FAMILY) is None
+
+
+def test_answers_agree_as_the_grader_says_whichever_is_the_longer() -> None:
+    said = [teacher("The answer is Utica."), teacher("utica"), teacher("Utica")]
+    found = suspect(question(), [*ASKED, *said], ONE_FAMILY)
+    assert found is not None
+    assert found.agreeing == 3
+    numbers = question(answers=("40",), answer_type="number", tolerance=0.03)
+    assert suspect(numbers, [base("7"), *map(teacher, ("50", "51", "50.5"))], ONE_FAMILY) is not None
+    assert suspect(numbers, [base("7"), *map(teacher, ("50", "55", "60"))], ONE_FAMILY) is None
+
+
+def test_options_agree_by_letter_or_by_text() -> None:
+    places = ("Utica", "Salem", "Troy", "Rome", "Bath", "Cork", "York", "Lima")
+    options = question(answers=("A",), answer_type="choice", choices=places)
+    assert suspect(options, [base("B"), teacher("C"), teacher("Troy"), teacher("(C)")], ONE_FAMILY) is not None
+
+
+@pytest.mark.parametrize("answer", ["unknown", "I cannot tell", "It cannot be determined.", "", " "])
+def test_no_answer_is_no_other_answer(answer: str) -> None:
+    assert suspect(question(), [*ASKED, *[teacher(answer)] * 4], ONE_FAMILY) is None
+
+
+def test_a_number_just_outside_the_tolerance_is_imprecise_and_no_contradiction() -> None:
+    ratio = question(answers=("2.00",), answer_type="number", tolerance=0.03)
+    assert suspect(ratio, [base("9"), *[teacher("2.10")] * 4], ONE_FAMILY) is None
+    assert suspect(ratio, [base("9"), *[teacher("2.20")] * 4], ONE_FAMILY) is not None
+
+
+def test_a_guess_needs_more_than_luck_explains() -> None:
+    yes = question(answers=("yes",), answer_type="boolean")
+    asked = [base("yes", verdict="right")]
+    assert suspect(yes, [*asked, *[teacher("no")] * 4], ONE_FAMILY) is None
+    assert suspect(yes, [*asked, *[teacher("no")] * 5], ONE_FAMILY) is not None
+
+
+def test_it_can_be_turned_off() -> None:
+    off = GoldSettings(enabled=False, min_families=1)
+    assert suspect(question(), [*ASKED, *[teacher("Utica")] * 4], off) is None

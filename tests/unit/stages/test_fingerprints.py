@@ -1,0 +1,386 @@
+"""Which stages run again when a field of the recipe changes: a row per leaf, checked without a run.
+
+A fingerprint covers those of the stages before it, so a field is told by the first stage that runs again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from flows.recipe.inputs import Inputs, Job, find_inputs
+from flows.recipe.recipe import Recipe, Runtime
+from flows.run.opening import open_resources
+from flows.stages.order import STAGES, declare
+from pipeline.engine.executor import Executor
+from pipeline.identity import digest
+from pipeline.manifests import manifests_dir
+from pipeline.store import Store
+from tests.support.recipe_leaves import Leaf, at, leaves, other_values, replaced
+from tests.support.sources import write_source
+
+NOTHING, FIXED, REFUSED = "nothing", "fixed", "refused"
+"""No stage runs again; the field has one value only; no recipe holds the field there."""
+
+ROLE: Mapping[str, str] = {
+    "reader.backend": FIXED,
+    "reader.policy": "itself",
+    "openai.backend": FIXED,
+    "openai.model": "itself",
+    "openai.family": "gold",
+    "openai.served_name": NOTHING,
+    "openai.base_url": NOTHING,
+    "openai.serve.model": NOTHING,
+    "openai.serve.tp": NOTHING,
+    "openai.serve.dp": NOTHING,
+    "openai.serve.flags": NOTHING,
+    "openai.api_key_env": NOTHING,
+    "openai.in_flight": NOTHING,
+    "openai.rpm": NOTHING,
+    "openai.tpm": NOTHING,
+    "openai.timeout_seconds": NOTHING,
+    "openai.patience_seconds": NOTHING,
+    "openai.fingerprint": NOTHING,
+    "openai.tools_api": "itself",
+    "openai.batch.max_wait_seconds": NOTHING,
+    "openai.batch.max_requests": NOTHING,
+    "vllm_offline.backend": FIXED,
+    "vllm_offline.model": "itself",
+    "vllm_offline.family": "gold",
+    "vllm_offline.serve.model": NOTHING,
+    "vllm_offline.serve.tp": NOTHING,
+    "vllm_offline.serve.dp": FIXED,
+    "vllm_offline.serve.flags": NOTHING,
+    "vllm_offline.in_flight": NOTHING,
+    "vllm_offline.tools_api": FIXED,
+    "anthropic.backend": "itself",
+    "anthropic.model": "itself",
+    "anthropic.api_key_env": NOTHING,
+    "anthropic.base_url": NOTHING,
+    "anthropic.thinking": "itself",
+    "anthropic.in_flight": NOTHING,
+    "anthropic.rpm": NOTHING,
+    "anthropic.tpm": NOTHING,
+    "anthropic.tools_api": "itself",
+    "anthropic.profile.max_images": "itself",
+    "anthropic.profile.max_image_bytes": "itself",
+    "anthropic.profile.max_side": "itself",
+    "anthropic.profile.max_request_bytes": "itself",
+    "anthropic.profile.takes_sampling": "itself",
+    "anthropic.profile.thinking": "itself",
+    "anthropic.profile.native_thinking_tokens": "itself",
+    "anthropic.batch.max_wait_seconds": NOTHING,
+    "anthropic.batch.max_requests": NOTHING,
+    **{
+        f"{backend}.price.{field}": NOTHING
+        for backend in ("openai", "vllm_offline", "anthropic")
+        for field in ("prompt", "cached", "completion", "batch_discount")
+    },
+    **{
+        f"{backend}.sampling.{field}": "itself"
+        for backend in ("reader", "openai", "vllm_offline", "anthropic")
+        for field in ("temperature", "top_p", "max_tokens")
+    },
+}
+"""`itself`: the stage that first asks the role. `gold`: synthesize, where families of models are told apart."""
+
+ASKED = {"base": "gate1", "teachers": "synthesize", "stronger": "gate1", "judge": "gate1"}
+"""By whom a role is asked first."""
+FAMILIES = frozenset({"base", "teachers"})
+"""Roles whose answers are held against stored ones."""
+
+TABLE: Mapping[str, str] = {
+    "name": NOTHING,
+    "seed": "gate1",
+    "sources.source": "ingest",
+    "sources.demo.questions": "ingest",
+    "sources.demo.seed": "ingest",
+    "sources.demo.wrong_golds": "ingest",
+    "benchmarks": "decontaminate",
+    "student.family": FIXED,
+    "student.revision": "publish",
+    "student.max_pixels": "gate1",
+    "student.deploy_pixels": "gate1",
+    "student.view": "gate1",
+    "student.cutoff_len": "validate",
+    "student.tokenizer": "synthesize",
+    "student.template": "publish",
+    "student.coordinates": FIXED,
+    "dialect": "gate1",
+    "prompts.name": "gate1",
+    "prompts.teacher_guidance": "synthesize",
+    "search.kind": FIXED,
+    "search.corpus": "gate2",
+    "rollout.max_turns": "gate1",
+    "rollout.max_completion_tokens": "gate1",
+    "rollout.max_seconds": "gate1",
+    **dict.fromkeys(("images.min_side", "images.max_aspect"), "screen"),
+    **dict.fromkeys(("questions.max_text", "questions.max_words", "questions.max_chance"), "screen"),
+    **dict.fromkeys(("dedup.radius", "dedup.max_dhash", "dedup.max_aspect_change"), "dedup"),
+    **{
+        f"decontaminate.{field}": "decontaminate"
+        for field in ("radius", "max_dhash", "text_radius", "ngram_share", "specific_tokens", "quoted_share")
+    },
+    **{
+        f"gate.{field}": "gate1"
+        for field in (
+            *("k", "max_plain_right", "min_valid", "blind", "max_blind_right", "sweep", "judge_questions"),
+            *("early_stop", "early_stop_exempt"),
+        )
+    },
+    **dict.fromkeys(("gate.min_tools_right", "gate.max_right_without_call", "gate.rule", "gate.fresh_share"), "gate2"),
+    "judge.votes": "gate1",
+    **{f"gold.{field}": "synthesize" for field in ("enabled", "min_attempts", "min_families", "min_share")},
+    **dict.fromkeys(("lanes.no_call", "lanes.plain_cot"), "gate1"),
+    **{
+        f"long_cot.{field}": "validate"
+        for field in ("min_characters", "max_tokens", "max_repeated_lines", "max_repeated_words")
+    },
+    **{f"synthesize.{field}": "synthesize" for field in ("attempts", "accept", "policy", "weights")},
+    "validate.require_tool": "synthesize",
+    "validate.max_answer": "synthesize",
+    "validate.soft_replay": "synthesize",
+    **{
+        f"select.{field}": "select"
+        for field in (
+            *("max_rl", "max_sft", "mix_unit", "balance", "max_resolution_artifact", "max_per_cluster"),
+            *("max_per_skeleton", "saturated"),
+            *(f"mix.{group}" for group in ("perception", "reasoning", "search", "no_call", "plain_cot", "long_cot")),
+        )
+    },
+    "export.sft": "publish",
+    "export.rl": "publish",
+    **{
+        f"runtime.{field}": NOTHING
+        for field in (
+            *("workers", "rollouts", "sandbox.url", "sandbox.token_env", "budget.max_cost", "budget.max_tokens"),
+            *("budget.max_calls", "abort_above", "abort_min_rows"),
+        )
+    },
+}
+
+_FREE = {"prompt": 1.0, "cached": 0.5, "completion": 2.0}
+_SERVED = {"backend": "openai", "model": "m@1", "in_flight": 8, "price": _FREE}
+ROLES: Mapping[str, dict[str, Any]] = {
+    "reader": {"backend": "reader", "policy": "careful"},
+    "openai": {
+        **_SERVED,
+        "served_name": "m",
+        "base_url": "http://127.0.0.1:1/v1",
+        "api_key_env": "KEY",
+        "batch": {"max_requests": 9},
+    },
+    "openai.serve": {**_SERVED, "serve": {"model": "m"}},
+    "vllm_offline": {"backend": "vllm_offline", "model": "m@1", "serve": {"model": "m"}, "price": _FREE},
+    "anthropic": {
+        "backend": "anthropic",
+        "model": "claude",
+        "profile": {"takes_sampling": True},
+        "price": _FREE,
+        "batch": {},
+    },
+}
+
+RECIPE: dict[str, Any] = {
+    "name": "whole",
+    "sources": [{"source": "demo", "demo": {"questions": 20}}, {"source": "demo_cot"}],
+    "benchmarks": ["demo"],
+    "search": {"corpus": "demo"},
+    "student": {"family": "qwen2_5_vl", "revision": "r1", "max_pixels": 262_144, "deploy_pixels": 1_048_576},
+    "models": {
+        "base": {"backend": "reader", "policy": "naive", "sampling": {"temperature": 0.9}},
+        "teachers": [{"backend": "reader", "policy": "careful"}, {**_SERVED, "model": "t@1", "serve": {"model": "t"}}],
+        "stronger": {**_SERVED, "model": "s@1", "serve": {"model": "s"}},
+        "judge": {**_SERVED, "model": "j@1", "serve": {"model": "j"}},
+    },
+    "gate": {"blind": True, "sweep": [524_288], "min_valid": 4},
+    "lanes": {"no_call": 0.2, "plain_cot": 0.2},
+    "synthesize": {"policy": "weighted", "weights": [1.0, 2.0]},
+    "select": {
+        "mix": {
+            **dict.fromkeys(("perception", "reasoning", "search", "no_call"), 0.2),
+            "plain_cot": 0.1,
+            "long_cot": 0.1,
+        }
+    },
+    "export": {"rl": ["huggingface"]},
+    "runtime": {"sandbox": {"url": "http://127.0.0.1:1"}},
+}
+OTHERS: Mapping[str, Any] = {
+    "sources.source": "library.yaml",
+    "search.corpus": "library.yaml",
+    "benchmarks": [],
+    "prompts.name": "other",
+    "prompts.teacher_guidance": "guidance.md",
+    "student.tokenizer": "tokenizer",
+    "student.deploy_pixels": 2_097_152,
+    "synthesize.policy": "cascade",
+    "synthesize.weights": [2.0, 2.0],
+    "gate.sweep": [786_432],
+    "runtime.abort_above": {"gate1": 0.5},
+    # The sum stays 1 up to the rounding that a mix is allowed.
+    **{f"select.mix.{group}": 0.2005 for group in ("perception", "reasoning", "search", "no_call")},
+    "select.mix.plain_cot": 0.1005,
+    "select.mix.long_cot": 0.1005,
+}
+"""Where a value has to name something that exists, or to agree with another field."""
+BESIDE: Mapping[str, Mapping[str, Any]] = {
+    "sources.source": {"sources": [{"source": "own.yaml"}, {"source": "demo"}, {"source": "demo_cot"}]},
+    "synthesize.policy": {"synthesize": {"policy": "weighted"}},
+}
+"""What a recipe must hold for a field to be changed alone."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with what the other values name."""
+    root = tmp_path_factory.mktemp("fingerprints")
+    shutil.copytree(manifests_dir(), root / "manifests")
+    shutil.copytree(manifests_dir() / "prompts" / "deepeyesv2", root / "manifests" / "prompts" / "other")
+    (root / "manifests" / "prompts" / "other" / "system.md").write_text("You see.\n")
+    for name in ("own", "library"):
+        write_source(root, name)
+    (root / "guidance.md").write_text("Look twice.\n")
+    write_tokenizer(root / "tokenizer")
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("pipeline.prompts.sets", "pipeline.sources.manifest", "flows.recipe.inputs"):
+            patch.setattr(f"{module}.manifests_dir", lambda: root / "manifests")
+        yield root
+
+
+def write_tokenizer(directory: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    directory.mkdir()
+    Tokenizer(WordLevel({"a": 0, "?": 1}, "?")).save(str(directory / "tokenizer.json"))
+
+
+class Fingerprints:
+    """Of all stages of a recipe; inputs are read once for recipes that name the same."""
+
+    def __init__(self, place: Path, store: Store, executor: Executor) -> None:
+        self._place = place
+        self._store = store
+        self._executor = executor
+        self._inputs: dict[str, Inputs] = {}
+
+    def of(self, recipe: Recipe) -> Mapping[str, str]:
+        inputs, job = self._found(recipe), self._job(recipe)
+        # Where a run is carried out decides nothing, and no service is there to be connected to.
+        here = recipe.model_copy(update={"runtime": Runtime()})
+        revisions = open_resources(here, inputs, self._store, self._executor).revisions
+        return {name: stage.fingerprint for name, stage in declare(job, inputs, revisions).items()}
+
+    def _job(self, recipe: Recipe) -> Job:
+        return Job(recipe, self._place / "recipe.yaml", self._place / "run", self._store.directory)
+
+    def _found(self, recipe: Recipe) -> Inputs:
+        content = recipe.model_dump(mode="json", include={"sources", "benchmarks", "prompts", "dialect", "search"})
+        key = digest([content, str(recipe.student.tokenizer)])
+        if key not in self._inputs:
+            self._inputs[key] = find_inputs(self._job(recipe))
+        return self._inputs[key]
+
+
+@pytest.fixture(scope="module")
+def fingerprints(place: Path) -> Iterator[Fingerprints]:
+    with Store(place / "store") as opened, Executor(1) as executor:
+        yield Fingerprints(place, opened, executor)
+
+
+def with_paths(place: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Let the paths of a recipe start at its folder, as reading it from a file does."""
+    for part, field in (("prompts", "teacher_guidance"), ("student", "tokenizer")):
+        if content[part][field] is not None:
+            content = replaced(content, (part, field), str(place / content[part][field]))
+    return content
+
+
+def whole(leaf: Leaf) -> dict[str, Any] | None:
+    """Return a recipe that holds the leaf, every field written out; None if no recipe can."""
+    content: dict[str, Any] = {**RECIPE, **BESIDE.get(leaf.name, {})}
+    if leaf.place[0] == "models":
+        kind = leaf.name.split(".")[2]
+        kind = f"{kind}.serve" if f"{kind}.serve" in ROLES and ".serve." in leaf.name else kind
+        where = leaf.place[: 3 if leaf.place[1] == "teachers" else 2]
+        role = ROLES[kind]
+        if leaf.name.endswith("tools_api"):
+            # The only calls that an API takes are JSON.
+            content = content | {"dialect": "tool_call"}
+        content = replaced(content, where, role)
+    try:
+        return Recipe.model_validate(content).model_dump(mode="json", by_alias=True)
+    except ValidationError:
+        return None
+
+
+def expected(leaf: Leaf) -> str:
+    if leaf.place[0] != "models":
+        return TABLE[leaf.name]
+    _, role, field = leaf.name.split(".", 2)
+    if role == "judge" and field.startswith("reader."):
+        return REFUSED
+    match ROLE[field]:
+        case "itself":
+            return ASKED[role]
+        case "gold":
+            return "synthesize" if role in FAMILIES else NOTHING
+        case other:
+            return other
+
+
+LEAVES = tuple(leaves())
+ORDER = tuple(STAGES)
+
+
+def test_every_leaf_of_a_recipe_has_a_row_and_every_row_a_leaf() -> None:
+    names = {leaf.name for leaf in LEAVES}
+    models = {f"models.{role}.{field}" for role in ASKED for field in ROLE}
+    assert names == models | TABLE.keys()
+    assert len(LEAVES) == len(names)
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.name)
+def test_a_field_changed_alone_runs_the_stages_of_its_row_again(
+    leaf: Leaf, place: Path, fingerprints: Fingerprints
+) -> None:
+    before = whole(leaf)
+    if before is None:
+        assert expected(leaf) == REFUSED
+        return
+    changed = [
+        value for value in candidates(leaf, at(before, leaf.place)) if valid(replaced(before, leaf.place, value))
+    ]
+    if not changed:
+        assert expected(leaf) == FIXED
+        return
+    was, becomes = (
+        fingerprints.of(Recipe.model_validate(with_paths(place, content)))
+        for content in (before, replaced(before, leaf.place, changed[0]))
+    )
+    again = [name for name in ORDER if was[name] != becomes[name]]
+    first = again[0] if again else NOTHING
+    assert again == list(ORDER[ORDER.index(first) :] if again else ())
+    assert first == expected(leaf), json.dumps([at(before, leaf.place), changed[0]])
+
+
+def candidates(leaf: Leaf, now: Any) -> Iterator[Any]:
+    if leaf.name in OTHERS:
+        yield OTHERS[leaf.name]
+    else:
+        yield from other_values(leaf, now)
+
+
+def valid(content: dict[str, Any]) -> bool:
+    try:
+        Recipe.model_validate(content)
+    except ValidationError:
+        return False
+    return True
