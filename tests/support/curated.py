@@ -46,13 +46,13 @@ PIXELS, DEPLOY_PIXELS, SWEEP_PIXELS = 12_544, 50_176, 25_088
 TREASURES = ("lantern", "compass", "teapot", "violin", "saddle", "ladder", "anchor", "mirror", "basket", "candle")
 CATEGORIES = ("perception", "reasoning", "search")
 FATES: Mapping[str, int] = {
-    "easy": 8,  # solved without tools; some are kept for the lanes no_call and plain_cot
+    "easy": 6,  # solved without tools; some are kept for the lanes no_call and plain_cot
     "blind": 1,  # answered without its picture
     "strong": 1,  # solved by the stronger model
     "ambiguous": 1,  # no sound question, says the judge
-    "helped": 3,  # solved with tools at times
+    "helped": 2,  # solved with tools at times
     "saturated": 1,  # solved with tools always
-    "taught": 7,  # solved by teachers alone; odd ones also by whoever sees more pixels
+    "taught": 5,  # solved by teachers alone; odd ones also by whoever sees more pixels
     "vague": 2,  # no rule decides on what models say
     "swapped": 1,  # the stored answer is another one
 }
@@ -77,7 +77,7 @@ RECIPE: dict[str, Any] = {
     "name": "cellars",
     "sources": [{"source": "cellars.yaml"}, {"source": "texts.yaml"}],
     "benchmarks": ["protected.yaml"],
-    "search": {"corpus": "cellars"},
+    "search": {"corpus": "library.yaml"},
     "student": {"family": "qwen2_5_vl", "revision": "r1", "max_pixels": PIXELS, "deploy_pixels": DEPLOY_PIXELS},
     "models": {
         "base": served("lynx-7b"),
@@ -85,7 +85,7 @@ RECIPE: dict[str, Any] = {
         "stronger": served("lynx-70b"),
         "judge": served("wren"),
     },
-    "gate": {"k": 4, "max_plain_right": 1, "blind": True, "sweep": [SWEEP_PIXELS], "judge_questions": True},
+    "gate": {"k": 2, "max_plain_right": 1, "blind": True, "sweep": [SWEEP_PIXELS], "judge_questions": True},
     "lanes": {"no_call": 0.4, "plain_cot": 0.4},
     "select": {"saturated": "keep"},
     "export": {"rl": ["huggingface"]},
@@ -97,7 +97,7 @@ RECIPE: dict[str, Any] = {
 def write_corpus(place: Path, *, texts: int = 3) -> Path:
     """Write the sources, the benchmark and the prompts that recipes here name; a recipe is a file beside them.
 
-    32 rows are questions, the others texts with their solution.
+    27 rows are questions, the others texts with their solution.
     """
     pictures = place / "cellars"
     pictures.mkdir(parents=True)
@@ -117,14 +117,21 @@ def write_corpus(place: Path, *, texts: int = 3) -> Path:
     _picture(200).resize((20, 150)).save(pictures / "thin.png")
     rows.append({**_row(pictures, "easy", 12), "images": ["thin.png"]})
     _write_source(place, "cellars", rows)
-    for name in ("pages.jsonl", "gallery.jsonl"):
-        (pictures / name).write_text("")
+    # The same questions under another name, and two corpora that are only searched.
+    shutil.copytree(pictures, place / "barrels")
+    _write_source(place, "barrels", rows[1:], revision="2")
+    for name in ("library", "archive"):
+        _write_source(place, name, rows[:1])
+        (place / name / "pages.jsonl").write_text("")
+        (place / name / "gallery.jsonl").write_text("")
     _write_source(place, "texts", [_text(number) for number in range(texts)], lane="long_cot")
-    near = perceptual_hashes(decode((pictures / "easy-10.png").read_bytes()))
-    entry = benchmark_entry(PROTECTED, near.phash, near.dhash)
-    protected = Benchmark(key="protected", hash_recipe=HASH_RECIPE, entries=(entry,))
-    (place / "protected.yaml").write_text(yaml.safe_dump(protected.model_dump(mode="json")))
-    shutil.copytree(manifests_dir() / "prompts", place / "manifests" / "prompts")
+    _write_benchmark(place, "protected", pictures / "easy-10.png", PROTECTED)
+    _write_benchmark(place, "hidden", pictures / "taught-3.png", "Which thing is kept there?")
+    prompts = place / "manifests" / "prompts"
+    shutil.copytree(manifests_dir() / "prompts", prompts)
+    shutil.copytree(prompts / "tool_call", prompts / "other")
+    (prompts / "other" / "system.md").write_text("You see cellars.\n")
+    (place / "guidance.md").write_text("Look twice.\n")
     return place
 
 
@@ -166,6 +173,13 @@ def _write_source(place: Path, key: str, rows: Sequence[Mapping[str, Any]], **ma
     (place / f"{key}.yaml").write_text(yaml.safe_dump(content))
 
 
+def _write_benchmark(place: Path, key: str, picture: Path, text: str) -> None:
+    shown = perceptual_hashes(decode(picture.read_bytes()))
+    entry = benchmark_entry(text, shown.phash, shown.dhash)
+    benchmark = Benchmark(key=key, hash_recipe=HASH_RECIPE, entries=(entry,))
+    (place / f"{key}.yaml").write_text(yaml.safe_dump(benchmark.model_dump(mode="json")))
+
+
 def _picture(seed: int) -> Picture.Image:
     """A picture that is like no other: a few blocks of grey, drawn by its number."""
     blocks = Picture.new("L", (8, 6))
@@ -195,7 +209,7 @@ class _Situation(NamedTuple):
         fate, number = (found[2], int(found[1])) if found else ("taught", 0)
         views = [part.view for message in request.messages for part in message.parts if isinstance(part, Image)]
         pixels = max((view.width * view.height for view in views), default=0)
-        return cls(fate, number, "<tool_call>" in told, len(said) > 1, pixels)
+        return cls(fate, number, bool(request.tools) or "<tool_call>" in told, len(said) > 1, pixels)
 
 
 def _texts(parts: Sequence[Text | Image]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from flows.recipe.recipe import Recipe
 
@@ -58,6 +58,15 @@ def replaced(content: Any, place: tuple[str | int, ...], value: Any) -> Any:
     copy: Any = list(content) if isinstance(content, list | tuple) else dict(content)
     copy[step] = replaced(copy[step], rest, value)
     return copy
+
+
+def valid(content: Mapping[str, Any]) -> bool:
+    """Return whether a dumped recipe is one."""
+    try:
+        Recipe.model_validate(content)
+    except ValidationError:
+        return False
+    return True
 
 
 def _parts(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -1,0 +1,166 @@
+"""Which stage is the first to run again when a field of the recipe changes: a row per leaf.
+
+A fingerprint covers those of the stages before it, so that stage tells all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.support.recipe_leaves import Leaf
+
+NOTHING, FIXED, REFUSED = "nothing", "fixed", "refused"
+"""No stage runs again; the field has one value only; no recipe holds the field there."""
+
+ROLE: Mapping[str, str] = {
+    "reader.backend": FIXED,
+    "reader.policy": "itself",
+    "openai.backend": FIXED,
+    "openai.model": "itself",
+    "openai.family": "gold",
+    "openai.served_name": NOTHING,
+    "openai.base_url": NOTHING,
+    "openai.serve.model": NOTHING,
+    "openai.serve.tp": NOTHING,
+    "openai.serve.dp": NOTHING,
+    "openai.serve.flags": NOTHING,
+    "openai.api_key_env": NOTHING,
+    "openai.in_flight": NOTHING,
+    "openai.rpm": NOTHING,
+    "openai.tpm": NOTHING,
+    "openai.timeout_seconds": NOTHING,
+    "openai.patience_seconds": NOTHING,
+    "openai.fingerprint": NOTHING,
+    "openai.tools_api": "itself",
+    "openai.batch.max_wait_seconds": NOTHING,
+    "openai.batch.max_requests": NOTHING,
+    "vllm_offline.backend": FIXED,
+    "vllm_offline.model": "itself",
+    "vllm_offline.family": "gold",
+    "vllm_offline.serve.model": NOTHING,
+    "vllm_offline.serve.tp": NOTHING,
+    "vllm_offline.serve.dp": FIXED,
+    "vllm_offline.serve.flags": NOTHING,
+    "vllm_offline.in_flight": NOTHING,
+    "vllm_offline.tools_api": FIXED,
+    "anthropic.backend": "itself",
+    "anthropic.model": "itself",
+    "anthropic.api_key_env": NOTHING,
+    "anthropic.base_url": NOTHING,
+    "anthropic.thinking": "itself",
+    "anthropic.in_flight": NOTHING,
+    "anthropic.rpm": NOTHING,
+    "anthropic.tpm": NOTHING,
+    "anthropic.tools_api": "itself",
+    "anthropic.profile.max_images": "itself",
+    "anthropic.profile.max_image_bytes": "itself",
+    "anthropic.profile.max_side": "itself",
+    "anthropic.profile.max_request_bytes": "itself",
+    "anthropic.profile.takes_sampling": "itself",
+    "anthropic.profile.thinking": "itself",
+    "anthropic.profile.native_thinking_tokens": "itself",
+    "anthropic.batch.max_wait_seconds": NOTHING,
+    "anthropic.batch.max_requests": NOTHING,
+    **{
+        f"{backend}.price.{field}": NOTHING
+        for backend in ("openai", "vllm_offline", "anthropic")
+        for field in ("prompt", "cached", "completion", "batch_discount")
+    },
+    **{
+        f"{backend}.sampling.{field}": "itself"
+        for backend in ("reader", "openai", "vllm_offline", "anthropic")
+        for field in ("temperature", "top_p", "max_tokens")
+    },
+}
+"""`itself`: the stage that first asks the role. `gold`: synthesize, where families of models are told apart."""
+
+ASKED = {"base": "gate1", "teachers": "synthesize", "stronger": "gate1", "judge": "gate1"}
+"""By whom a role is asked first."""
+FAMILIES = frozenset({"base", "teachers"})
+"""Roles whose answers are held against stored ones."""
+
+TABLE: Mapping[str, str] = {
+    "name": NOTHING,
+    "seed": "gate1",
+    "sources.source": "ingest",
+    "sources.demo.questions": "ingest",
+    "sources.demo.seed": "ingest",
+    "sources.demo.wrong_golds": "ingest",
+    "benchmarks": "decontaminate",
+    "student.family": FIXED,
+    "student.revision": "publish",
+    "student.max_pixels": "gate1",
+    "student.deploy_pixels": "gate1",
+    "student.view": "gate1",
+    "student.cutoff_len": "validate",
+    "student.tokenizer": "synthesize",
+    "student.template": "publish",
+    "student.coordinates": FIXED,
+    "dialect": "gate1",
+    "prompts.name": "gate1",
+    "prompts.teacher_guidance": "synthesize",
+    "search.kind": FIXED,
+    "search.corpus": "gate2",
+    "rollout.max_turns": "gate1",
+    "rollout.max_completion_tokens": "gate1",
+    "rollout.max_seconds": "gate1",
+    **dict.fromkeys(("images.min_side", "images.max_aspect"), "screen"),
+    **dict.fromkeys(("questions.max_text", "questions.max_words", "questions.max_chance"), "screen"),
+    **dict.fromkeys(("dedup.radius", "dedup.max_dhash", "dedup.max_aspect_change"), "dedup"),
+    **{
+        f"decontaminate.{field}": "decontaminate"
+        for field in ("radius", "max_dhash", "text_radius", "ngram_share", "specific_tokens", "quoted_share")
+    },
+    **{
+        f"gate.{field}": "gate1"
+        for field in (
+            *("k", "max_plain_right", "min_valid", "blind", "max_blind_right", "sweep", "judge_questions"),
+            *("early_stop", "early_stop_exempt"),
+        )
+    },
+    **dict.fromkeys(("gate.min_tools_right", "gate.max_right_without_call", "gate.rule", "gate.fresh_share"), "gate2"),
+    "judge.votes": "gate1",
+    **{f"gold.{field}": "synthesize" for field in ("enabled", "min_attempts", "min_families", "min_share")},
+    **dict.fromkeys(("lanes.no_call", "lanes.plain_cot"), "gate1"),
+    **{
+        f"long_cot.{field}": "validate"
+        for field in ("min_characters", "max_tokens", "max_repeated_lines", "max_repeated_words")
+    },
+    **{f"synthesize.{field}": "synthesize" for field in ("attempts", "accept", "policy", "weights")},
+    "validate.require_tool": "synthesize",
+    "validate.max_answer": "synthesize",
+    "validate.soft_replay": "synthesize",
+    **{
+        f"select.{field}": "select"
+        for field in (
+            *("max_rl", "max_sft", "mix_unit", "balance", "max_resolution_artifact", "max_per_cluster"),
+            *("max_per_skeleton", "saturated"),
+            *(f"mix.{group}" for group in ("perception", "reasoning", "search", "no_call", "plain_cot", "long_cot")),
+        )
+    },
+    "export.sft": "publish",
+    "export.rl": "publish",
+    **{
+        f"runtime.{field}": NOTHING
+        for field in (
+            *("workers", "rollouts", "sandbox.url", "sandbox.token_env", "budget.max_cost", "budget.max_tokens"),
+            *("budget.max_calls", "abort_above", "abort_min_rows"),
+        )
+    },
+}
+
+
+def expected(leaf: Leaf) -> str:
+    """Return the first stage that runs again when a leaf is changed alone."""
+    if leaf.place[0] != "models":
+        return TABLE[leaf.name]
+    _, role, field = leaf.name.split(".", 2)
+    if role == "judge" and field.startswith("reader."):
+        return REFUSED
+    match ROLE[field]:
+        case "itself":
+            return ASKED[role]
+        case "gold":
+            return "synthesize" if role in FAMILIES else NOTHING
+        case other:
+            return other
