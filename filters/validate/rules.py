@@ -58,8 +58,8 @@ _PATHS: Rule[PathReason] = Rule("path_leak", VERSION)
 _REPLAY: Rule[ReplayReason] = Rule("replay", VERSION)
 
 
-class ValidatorSettings(Identity):
-    """What a valid trajectory is."""
+class AcceptSettings(Identity):
+    """What an accepted attempt is, before its code runs again."""
 
     VERSION: ClassVar[int] = VERSION
 
@@ -67,12 +67,22 @@ class ValidatorSettings(Identity):
     """At least one call that ran and showed something, in the lane `tools`; the other lanes allow none."""
     max_answer: int = Field(default=299, ge=1)
     """Characters. The reward of DeepEyesV2 gives nothing for an answer of 300 or more."""
+
+
+class ValidatorSettings(AcceptSettings):
+    """What a valid trajectory is."""
+
     soft_replay: bool = True
     """Accept a replay that differs only in what carries no meaning, such as an object's address."""
 
+    @property
+    def accept(self) -> AcceptSettings:
+        """Return what attempts are accepted by."""
+        return AcceptSettings(**{name: getattr(self, name) for name in AcceptSettings.model_fields})
+
 
 def accept(
-    trajectory: Trajectory, question: Question, facts: Sequence[ObservationFacts], settings: ValidatorSettings
+    trajectory: Trajectory, question: Question, facts: Sequence[ObservationFacts], settings: AcceptSettings
 ) -> Sequence[Decision]:
     """Return one decision per validator, the most telling first; accepted is what all of them keep.
 
@@ -132,7 +142,7 @@ def answer_right(trajectory: Trajectory) -> Decision:
             return _ANSWER.unknown(trajectory.id, "answer_undecided")
 
 
-def answer_length(trajectory: Trajectory, settings: ValidatorSettings) -> Decision:
+def answer_length(trajectory: Trajectory, settings: AcceptSettings) -> Decision:
     """Reject an answer that the reward would not read; the score is its length."""
     length = len(trajectory.answer or "")
     if length > settings.max_answer:
@@ -172,7 +182,7 @@ def one_image_search(trajectory: Trajectory) -> Decision:
     return _SEARCH.keep(trajectory.id)
 
 
-def tool_used(trajectory: Trajectory, settings: ValidatorSettings) -> Decision:
+def tool_used(trajectory: Trajectory, settings: AcceptSettings) -> Decision:
     """Require a call that showed something in the lane `tools`, and none in the others; the score is how many did."""
     calls = sum(map(informed, trajectory.turns))
     if trajectory.arm != "tools":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
 from flows.asking.grading import Judged, judged
-from flows.asking.judge import Judge
+from flows.asking.judge import AnswerJudge
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.recipe import Recipe
 from flows.recipe.roles import calls_by_api
@@ -56,7 +56,7 @@ class Asker:
 
     ask: Ask
     resources: Resources
-    judge: Judge | None
+    judge: AnswerJudge | None
 
     async def graded(self, question: Question, sample: int) -> Judged:
         """Return a rollout with its verdict, and the votes on it where a judge was asked.
@@ -148,7 +148,7 @@ def _ask(recipe: Recipe, prompts: Prompts, revisions: Revisions, whom: _Whom) ->
         system=prompts.system(whom.speaker, whom.mode, native=native),
         user_template=prompts.user(whom.speaker, whom.mode),
         prompts=canonical_json({f"{whom.speaker}/{whom.mode}": text_hash}),
-        limits=recipe.rollout,
+        limits=recipe.rollout if tools else None,
         view=whom.view,
         sandbox=revisions.sandbox if tools else "",
         search=revisions.search if tools else "",

@@ -9,7 +9,7 @@ from filters.answers import grade
 from filters.answers.expressions import expression_pairs, settle
 from filters.answers.metrics import grade_by, metric_of
 from filters.answers.votes import answer_verdict
-from flows.asking.judge import Judge
+from flows.asking.judge import AnswerJudge
 from pipeline.math_worker import math_worker
 from pipeline.records import GradeResult, JudgeVotes, Question, Trajectory, Verdict
 
@@ -23,7 +23,7 @@ class Judged(NamedTuple):
     votes: JudgeVotes | None
 
 
-async def judged(trajectory: Trajectory, question: Question, judge: Judge | None) -> Judged:
+async def judged(trajectory: Trajectory, question: Question, judge: AnswerJudge | None) -> Judged:
     """Grade a trajectory by rule, and ask the judge, if there is one, about an answer that no rule decides.
 
     What the judge leaves open, or its votes differ on, stays unknown.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from filters.answers.grader import MAX_ANSWER
 from filters.answers.votes import (
@@ -23,14 +23,14 @@ from pipeline.identity import Identity, Revision
 from pipeline.models.chat import ChatModel, ChatRequest, Image, Message, Sampling, Text
 from pipeline.models.samples import sample_once
 from pipeline.models.views import Views
-from pipeline.prompts.judge_prompts import JudgePrompt, JudgePrompts, load_judge_prompts
+from pipeline.prompts.judge_prompts import AnswerPrompts, JudgePrompt, JudgePrompts, load_judge_prompts
 from pipeline.records import IMAGE_MARK, JudgeVotes, Question
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule
 
 
-class JudgeAsk(Identity):
-    """How a judge is asked: all that decides its votes."""
+class AnswerAsk(Identity):
+    """How a judge is asked about answers: all that decides its votes on them."""
 
     model: str
     """Revision."""
@@ -39,12 +39,38 @@ class JudgeAsk(Identity):
     sampling: Sampling
     seed: int
     """Vote `i` runs under `seed + i`."""
-    prompts: JudgePrompts
-    view: ViewRule
+    prompts: AnswerPrompts
     settings: JudgeSettings
 
     @classmethod
-    def of(cls, recipe: Recipe, model: str) -> Self | None:
+    def of(cls, recipe: Recipe, model: str) -> AnswerAsk | None:
+        """Return the part of `JudgeAsk.of` that is about answers.
+
+        Raises:
+            UsageError: as there.
+        """
+        ask = JudgeAsk.of(recipe, model)
+        if ask is None:
+            return None
+        return AnswerAsk(
+            model=ask.model,
+            asked=ask.asked,
+            sampling=ask.sampling,
+            seed=ask.seed,
+            prompts=ask.prompts.answers,
+            settings=ask.settings,
+        )
+
+
+class JudgeAsk(AnswerAsk):
+    """How a judge is asked about answers and questions."""
+
+    prompts: JudgePrompts
+    view: ViewRule
+    """Of a question's pictures."""
+
+    @classmethod
+    def of(cls, recipe: Recipe, model: str) -> JudgeAsk | None:
         """Return how the judge of a recipe is asked, None where it names none; `model` is its revision.
 
         Raises:
@@ -70,13 +96,12 @@ class JudgeAsk(Identity):
 
 
 @dataclass(frozen=True)
-class Judge:
-    """A model that gives verdicts. It takes no place among the conversations in flight: who asks holds one."""
+class AnswerJudge:
+    """A model that gives verdicts on answers. It takes no place among conversations in flight: who asks holds one."""
 
-    ask: JudgeAsk
+    ask: AnswerAsk
     model: ChatModel
     calls: CallCache
-    views: Views
 
     async def answer(self, question: Question, said: str, record_id: str) -> JudgeVotes:
         """Ask whether `said` is one of the stored answers; for what the deterministic grader left undecided only.
@@ -96,22 +121,6 @@ class Judge:
             return self._votes("answer", record_id, question, ())
         text = self.ask.prompts.answer_text(question, said)
         return self._votes("answer", record_id, question, await self._ask("answer", (Text(text=text),)))
-
-    async def question(self, question: Question) -> JudgeVotes:
-        """Ask whether a question is sound, with its pictures as `views` shows them and without its answers.
-
-        Raises:
-            InfrastructureError: the judge could not be asked; it may be asked again.
-            RowError: the rule of the views refuses a picture.
-        """
-        parts: list[Text | Image] = []
-        pieces = self.ask.prompts.question_text(question).split(IMAGE_MARK)
-        views = [await self.views.of(image, self.ask.view) for image in question.images]
-        for piece, view in zip(pieces[:-1], views, strict=True):
-            parts += [Text(text=piece), Image(view=view)]
-        parts.append(Text(text=pieces[-1]))
-        shown = tuple(part for part in parts if isinstance(part, Image) or part.text)
-        return self._votes("question", question.id, question, await self._ask("question", shown))
 
     async def _ask(self, asked: Asked, parts: tuple[Text | Image, ...]) -> tuple[str, ...]:
         request = ChatRequest(
@@ -157,6 +166,36 @@ class Judge:
             votes=votes,
             verdict=tally(votes, self.ask.settings),
         )
+
+    def _prompt(self, asked: Asked) -> JudgePrompt:
+        """Return what the judge is told about one kind of record."""
+        if asked != "answer":
+            raise ValueError(f"this judge is asked about answers, not about a {asked}")
+        return self.ask.prompts.answer
+
+
+@dataclass(frozen=True)
+class Judge(AnswerJudge):
+    """A model that gives verdicts on answers and on questions."""
+
+    ask: JudgeAsk
+    views: Views
+
+    async def question(self, question: Question) -> JudgeVotes:
+        """Ask whether a question is sound, with its pictures as `views` shows them and without its answers.
+
+        Raises:
+            InfrastructureError: the judge could not be asked; it may be asked again.
+            RowError: the rule of the views refuses a picture.
+        """
+        parts: list[Text | Image] = []
+        pieces = self.ask.prompts.question_text(question).split(IMAGE_MARK)
+        views = [await self.views.of(image, self.ask.view) for image in question.images]
+        for piece, view in zip(pieces[:-1], views, strict=True):
+            parts += [Text(text=piece), Image(view=view)]
+        parts.append(Text(text=pieces[-1]))
+        shown = tuple(part for part in parts if isinstance(part, Image) or part.text)
+        return self._votes("question", question.id, question, await self._ask("question", shown))
 
     def _prompt(self, asked: Asked) -> JudgePrompt:
         return self.ask.prompts.answer if asked == "answer" else self.ask.prompts.question

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from flows.asking.judge import Judge, JudgeAsk
+from flows.asking.judge import AnswerAsk, AnswerJudge, Judge, JudgeAsk
 from pipeline.models.chat import ChatModel
 from pipeline.models.samples import Meter, Metered
 from pipeline.rollout.loop import Tools
@@ -73,8 +73,12 @@ class Resources:
         models = {role: model.revision for role, model in self.models.items()}
         return Revisions(models, self.tools.python.pool.identity, self.tools.search.revision)
 
+    def answer_judge(self, ask: AnswerAsk | None) -> AnswerJudge | None:
+        """Return who judges the answers of a stage, None where nobody does."""
+        return None if ask is None else AnswerJudge(ask, self.models["judge"], self.store.calls)
+
     def judge(self, ask: JudgeAsk | None) -> Judge | None:
-        """Return the judge of a stage, None where it has none."""
+        """Return the judge of a stage's answers and questions, None where it has none."""
         return None if ask is None else Judge(ask, self.models["judge"], self.store.calls, self.tools.views)
 
     async def check(self) -> None:

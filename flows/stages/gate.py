@@ -28,7 +28,7 @@ from filters.gates.rules import (
 )
 from filters.validate.long_cot import has_solution
 from flows.asking.ask import Asker, gate_ask, models_of
-from flows.asking.judge import Judge, JudgeAsk
+from flows.asking.judge import AnswerAsk, AnswerJudge, Judge, JudgeAsk
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.stages.outcomes import Found, decided, gather_all, gathered, kept, quarantined, rejected
@@ -94,7 +94,7 @@ class Gate2Settings(StageSettings):
     gate: ToolsGate
     tools: Ask
     fresh: Ask
-    judge: JudgeAsk | None
+    judge: AnswerAsk | None
     grader: Revision[int] = answers.VERSION
     chance: Revision[int] = guessing.VERSION
 
@@ -106,7 +106,7 @@ class Gate2Settings(StageSettings):
             gate=recipe.gate.tools,
             tools=gate_ask(recipe, inputs.prompts, revisions, "main", "tools"),
             fresh=gate_ask(recipe, inputs.prompts, revisions, "fresh", "plain"),
-            judge=JudgeAsk.of(recipe, revisions.models.get("judge", "")),
+            judge=AnswerAsk.of(recipe, revisions.models.get("judge", "")),
         )
 
     @property
@@ -144,7 +144,7 @@ async def run_gate1(unit: UnitInput, settings: Gate1Settings, resources: Resourc
 async def run_gate2(unit: UnitInput, settings: Gate2Settings, resources: Resources) -> UnitOutput:
     """Route the questions that stayed hard: solved with tools to RL, unsolved to synthesis."""
     plain = {count.question_id: count for count in unit.context if isinstance(count, GateCount)}
-    gate = _Gate2(settings, resources, resources.judge(settings.judge), plain)
+    gate = _Gate2(settings, resources, resources.answer_judge(settings.judge), plain)
     questions = [record for record in unit.records if isinstance(record, Question)]
     return gathered(TABLES, await gather_all(_gated("gate2", question, gate.decide) for question in questions))
 
@@ -248,7 +248,7 @@ class _Gate1:
 class _Gate2:
     settings: Gate2Settings
     resources: Resources
-    judge: Judge | None
+    judge: AnswerJudge | None
     plain: dict[str, GateCount]
     """Of gate 1, by question."""
 

@@ -15,11 +15,11 @@ from filters.answers import grader as answers
 from filters.gates.gold import REASON, GoldSettings
 from filters.gates.lanes import LANES
 from filters.validate import long_cot
-from filters.validate.rules import ValidatorSettings, accept
+from filters.validate.rules import AcceptSettings, accept
 from flows.asking.ask import Asker, PlainPrompt, TaughtLane, teacher_asks
 from flows.asking.gold import GoldCheck, facts_of
 from flows.asking.grading import judged
-from flows.asking.judge import Judge, JudgeAsk
+from flows.asking.judge import AnswerAsk, AnswerJudge
 from flows.asking.observations import observation_facts
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
@@ -48,11 +48,11 @@ class SynthesizeSettings(StageSettings):
     """By lane, in the recipe's order."""
     solutions: PlainPrompt
     """Under which prompts a text's own solution stands."""
-    validate_: ValidatorSettings
+    validate_: AcceptSettings
     gold: GoldSettings
     families: Mapping[str, str]
     """Of each model's revision that attempts questions."""
-    judge: JudgeAsk | None
+    judge: AnswerAsk | None
     grader: Revision[int] = answers.VERSION
     retagging: Revision[int] = long_cot.VERSION
 
@@ -66,10 +66,10 @@ class SynthesizeSettings(StageSettings):
             synthesize=recipe.synthesize,
             teachers={lane: teacher_asks(recipe, prompts, revisions, lane) for lane in get_args(TaughtLane)},
             solutions=PlainPrompt.of(recipe, prompts, inputs.tokens.name),
-            validate_=recipe.validate_,
+            validate_=recipe.validate_.accept,
             gold=recipe.gold,
             families={revisions.models[name]: family_of(roles[name]) for name in attempt},
-            judge=JudgeAsk.of(recipe, revisions.models.get("judge", "")),
+            judge=AnswerAsk.of(recipe, revisions.models.get("judge", "")),
         )
 
     @property
@@ -123,7 +123,7 @@ async def run(unit: UnitInput, settings: SynthesizeSettings, resources: Resource
         _Task(question, lanes[question.id], [fact for fact in facts if fact.question_id == question.id])
         for question in questions
     ]
-    synthesis = _Synthesis(settings, resources, resources.judge(settings.judge))
+    synthesis = _Synthesis(settings, resources, resources.answer_judge(settings.judge))
     return gathered(SYNTHESIZE.tables, await gather_all(synthesis.synthesized(task) for task in tasks))
 
 
@@ -131,7 +131,7 @@ async def run(unit: UnitInput, settings: SynthesizeSettings, resources: Resource
 class _Synthesis:
     settings: SynthesizeSettings
     resources: Resources
-    judge: Judge | None
+    judge: AnswerJudge | None
 
     async def synthesized(self, task: _Task) -> tuple[Outcome, Found]:
         if task.lane == "long_cot":

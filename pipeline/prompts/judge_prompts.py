@@ -31,11 +31,10 @@ class JudgePrompt(Identity):
         return digest({"system": self.system, "user": self.user})
 
 
-class JudgePrompts(Identity):
-    """The texts of a judge. `load_judge_prompts` reads and checks them."""
+class AnswerPrompts(Identity):
+    """The texts under which a judge is asked about answers."""
 
     answer: JudgePrompt
-    question: JudgePrompt
 
     def answer_text(self, question: Question, said: str) -> str:
         """Return the user message that asks whether `said` is one of the stored answers.
@@ -49,6 +48,17 @@ class JudgePrompts(Identity):
             "{answer}": quoted(said),
         }
         return _filled(self.answer.user, slots)
+
+
+class JudgePrompts(AnswerPrompts):
+    """All texts of a judge. `load_judge_prompts` reads and checks them."""
+
+    question: JudgePrompt
+
+    @property
+    def answers(self) -> AnswerPrompts:
+        """Return those about answers alone."""
+        return AnswerPrompts(answer=self.answer)
 
     def question_text(self, question: Question) -> str:
         """Return the user message about a question, with one `<image>` and the original size for each image.

@@ -70,7 +70,8 @@ class Ask(Identity):
     user_template: str
     prompts: str
     """Canonical JSON: role → sha256."""
-    limits: Limits
+    limits: Limits | None
+    """None in plain mode: whatever is said first ends the rollout."""
     view: ViewRule
     """How every image is resized before the model sees it."""
     sandbox: Revision[str] = ""
@@ -142,7 +143,7 @@ class _Conversation:
         self.dialect = by_name(self.ask.dialect)
 
     async def run(self) -> Finish:
-        limits = self.ask.limits
+        limits = self.ask.limits or Limits(max_turns=1)
         for number in range(limits.max_turns):
             finish = await self._take_turn(last=number == limits.max_turns - 1)
             if finish is not None:

@@ -101,9 +101,9 @@ TABLE: Mapping[str, str] = {
     "prompts.teacher_guidance": "synthesize",
     "search.kind": FIXED,
     "search.corpus": "gate2",
-    "rollout.max_turns": "gate1",
-    "rollout.max_completion_tokens": "gate1",
-    "rollout.max_seconds": "gate1",
+    "rollout.max_turns": "gate2",
+    "rollout.max_completion_tokens": "gate2",
+    "rollout.max_seconds": "gate2",
     **dict.fromkeys(("images.min_side", "images.max_aspect"), "screen"),
     **dict.fromkeys(("questions.max_text", "questions.max_words", "questions.max_chance"), "screen"),
     **dict.fromkeys(("dedup.radius", "dedup.max_dhash", "dedup.max_aspect_change"), "dedup"),
@@ -129,7 +129,7 @@ TABLE: Mapping[str, str] = {
     **{f"synthesize.{field}": "synthesize" for field in ("attempts", "accept", "policy", "weights")},
     "validate.require_tool": "synthesize",
     "validate.max_answer": "synthesize",
-    "validate.soft_replay": "synthesize",
+    "validate.soft_replay": "validate",
     **{
         f"select.{field}": "select"
         for field in (

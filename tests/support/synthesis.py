@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from filters.gates.gold import GoldSettings
-from filters.validate.rules import ValidatorSettings
+from filters.validate.rules import AcceptSettings
 from flows.asking.ask import PlainPrompt
 from flows.recipe.recipe import SynthesisUse
 from flows.stages.outcomes import kept
@@ -36,7 +36,7 @@ def synthesis(
         synthesize=use,
         teachers={lane: tuple(asks) for lane, asks in lanes.items()},
         solutions=PROMPT,
-        validate_=ValidatorSettings(),
+        validate_=AcceptSettings(),
         gold=gold or GoldSettings(),
         families={ask.model: ask.model for asks in lanes.values() for ask in asks},
         judge=None,
