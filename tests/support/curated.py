@@ -85,7 +85,14 @@ RECIPE: dict[str, Any] = {
         "stronger": served("lynx-70b"),
         "judge": served("wren"),
     },
-    "gate": {"k": 2, "max_plain_right": 1, "blind": True, "sweep": [SWEEP_PIXELS], "judge_questions": True},
+    "gate": {
+        "k": 2,
+        "max_plain_right": 1,
+        "max_blind_right": 1,
+        "blind": True,
+        "sweep": [SWEEP_PIXELS],
+        "judge_questions": True,
+    },
     "lanes": {"no_call": 0.4, "plain_cot": 0.4},
     "select": {"saturated": "keep"},
     "export": {"rl": ["huggingface"]},
@@ -97,21 +104,25 @@ RECIPE: dict[str, Any] = {
 def write_corpus(place: Path, *, texts: int = 3) -> Path:
     """Write the sources, the benchmark and the prompts that recipes here name; a recipe is a file beside them.
 
-    27 rows are questions, the others texts with their solution.
+    29 rows are questions, the others texts with their solution.
     """
     pictures = place / "cellars"
     pictures.mkdir(parents=True)
     rows = [_row(pictures, fate, number) for fate, size in FATES.items() for number in range(size)]
-    first = next(row for row in rows if row["row"] == "taught-0")
+    first, second = (row for row in rows if row["row"] in {"taught-0", "taught-1"})
+    with Picture.open(pictures / second["images"][0]) as picture:
+        picture.resize((238, 178)).save(pictures / "near.png")
     rows += [
         {**first, "row": "twin"},
+        {**second, "row": "near", "images": ["near.png"]},
         {**_row(pictures, "taught", 7), "images": []},
         {**_row(pictures, "easy", 8), "choices": list(TREASURES[:4]), "answers": ["A"], "answer_type": "choice"},
         {
             **_row(pictures, "easy", 9),
             "answers": ["one of a great many words that no two people who were asked would say"],
         },
-        {**_row(pictures, "easy", 10), "text": f"{PROTECTED}?"},
+        _row(pictures, "easy", 10),
+        {**_row(pictures, "easy", 13), "text": f"{PROTECTED}?"},
         {**_row(pictures, "easy", 11), "images": ["missing.png"]},
     ]
     _picture(200).resize((20, 150)).save(pictures / "thin.png")
@@ -126,7 +137,7 @@ def write_corpus(place: Path, *, texts: int = 3) -> Path:
         (place / name / "gallery.jsonl").write_text("")
     _write_source(place, "texts", [_text(number) for number in range(texts)], lane="long_cot")
     _write_benchmark(place, "protected", pictures / "easy-10.png", PROTECTED)
-    _write_benchmark(place, "hidden", pictures / "taught-3.png", "Which thing is kept there?")
+    _write_benchmark(place, "hidden", pictures / "taught-3.png", "Which thing is it?")
     prompts = place / "manifests" / "prompts"
     shutil.copytree(manifests_dir() / "prompts", prompts)
     shutil.copytree(prompts / "tool_call", prompts / "other")
@@ -175,8 +186,8 @@ def _write_source(place: Path, key: str, rows: Sequence[Mapping[str, Any]], **ma
 
 def _write_benchmark(place: Path, key: str, picture: Path, text: str) -> None:
     shown = perceptual_hashes(decode(picture.read_bytes()))
-    entry = benchmark_entry(text, shown.phash, shown.dhash)
-    benchmark = Benchmark(key=key, hash_recipe=HASH_RECIPE, entries=(entry,))
+    entries = (benchmark_entry(None, shown.phash, shown.dhash), benchmark_entry(text, None, None))
+    benchmark = Benchmark(key=key, hash_recipe=HASH_RECIPE, entries=entries)
     (place / f"{key}.yaml").write_text(yaml.safe_dump(benchmark.model_dump(mode="json")))
 
 
@@ -266,7 +277,9 @@ class Scripted(ScriptedModel):
             if request.answer_schema:
                 return _vote(request)
             at = _Situation.of(request)
-            if at.tools and not at.called and not (say is _teacher and at.fate == "easy"):
+            # A teacher that is told not to call does so at its second try.
+            needless = say is _teacher and at.fate == "easy" and sample > 0
+            if at.tools and not at.called and not needless:
                 pictures = f"image_1.crop((0, 0, {20 + at.number}, 30)).size" if at.pixels else f"{at.number} * 3"
                 return written("python", {"code": f"print({pictures})"})
             return written("answer", {"answer": say(at, sample)})
