@@ -102,7 +102,7 @@ RECIPE: dict[str, Any] = {
 
 
 def write_corpus(place: Path, *, texts: int = 3) -> Path:
-    """Write the sources, the benchmark and the prompts that recipes here name; a recipe is a file beside them.
+    """Write the sources, benchmarks, prompts and the tokenizer that recipes here name; a recipe is a file beside them.
 
     29 rows are questions, the others texts with their solution.
     """
@@ -143,6 +143,7 @@ def write_corpus(place: Path, *, texts: int = 3) -> Path:
     shutil.copytree(prompts / "tool_call", prompts / "other")
     (prompts / "other" / "system.md").write_text("You see cellars.\n")
     (place / "guidance.md").write_text("Look twice.\n")
+    _write_tokenizer(place / "tokenizer")
     return place
 
 
@@ -189,6 +190,14 @@ def _write_benchmark(place: Path, key: str, picture: Path, text: str) -> None:
     entries = (benchmark_entry(None, shown.phash, shown.dhash), benchmark_entry(text, None, None))
     benchmark = Benchmark(key=key, hash_recipe=HASH_RECIPE, entries=entries)
     (place / f"{key}.yaml").write_text(yaml.safe_dump(benchmark.model_dump(mode="json")))
+
+
+def _write_tokenizer(directory: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    directory.mkdir()
+    Tokenizer(WordLevel({"a": 0, "?": 1}, "?")).save(str(directory / "tokenizer.json"))
 
 
 def _picture(seed: int) -> Picture.Image:
