@@ -53,7 +53,7 @@ FATES: Mapping[str, int] = {
     "helped": 2,  # solved with tools at times
     "saturated": 1,  # solved with tools always
     "taught": 5,  # solved by teachers alone; odd ones also by whoever sees more pixels
-    "vague": 2,  # no rule decides on what models say
+    "vague": 1,  # no rule decides on what models say
     "swapped": 1,  # the stored answer is another one
 }
 """How many questions fare alike."""
@@ -104,7 +104,7 @@ RECIPE: dict[str, Any] = {
 def write_corpus(place: Path, *, texts: int = 3) -> Path:
     """Write the sources, benchmarks, prompts and the tokenizer that recipes here name; a recipe is a file beside them.
 
-    29 rows are questions, the others texts with their solution.
+    28 rows are questions, the others texts with their solution.
     """
     pictures = place / "cellars"
     pictures.mkdir(parents=True)

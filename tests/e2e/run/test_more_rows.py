@@ -23,7 +23,7 @@ def killed_in(stage: str, place: Path, group: str, limit: int) -> None:
 
 
 def test_a_gate_goes_on_with_all_rows_that_gather_was_given_or_not_at_all(tmp_path: Path) -> None:
-    place = write_corpus(tmp_path / "place", texts=31)
+    place = write_corpus(tmp_path / "place", texts=32)
     few = curated(place, RECIPE, "run", groups=("gather",), limit=FEW)
     assert sum(few["ingest"].counts.values()) == FEW
     manifests = tree(place / "run", "stages/*/*/stage.json")

@@ -58,12 +58,12 @@ def stopped(place: Path, stage: str) -> Stop:
         progress.run = run
         with pytest.raises(InfrastructureError, match="the disk is gone"):
             run_groups(run, tuple(GROUPS))
-    with opened(place, RECIPE, "run") as run:
         return Stop(progress.manifest, progress.stood, standing(run), refused(run, stage))
 
 
 def standing(run: Run) -> tuple[str, ...]:
-    """Find what is finished, in order, as far as it goes."""
+    """Find what is finished, in order, as far as it goes: as whoever opens the run next would."""
+    run.finished.clear()
     for name, declared in run.declared.items():
         finished = find_finished(declared, run.done)
         if finished is None:
