@@ -13,7 +13,7 @@ import pytest
 from pipeline.sandbox import guest
 from tests.support.command import ROOT
 
-CORPUS = sorted(str(path) for path in Path(__file__).parent.glob("test_sandbox_corpus*.py"))
+CORPUS = sorted(str(path) for path in Path(__file__).parent.glob("test_corpus*.py"))
 HERE_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="these tests already run as an ordinary user")
 
 # Runs in a child: shows what lies below private directories (an interpreter in root's home) to another

@@ -2,7 +2,7 @@
 
 After every one its session must live on, if it is to, and a fresh session on the same zygote must work;
 nothing of the host may have come back, and nobody may have come to a listener on the host.
-Items that take more than the cells of one session are in `test_sandbox_corpus_*.py`.
+Items that take more than the cells of one session are in `test_corpus_*.py`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def test_150_every_call_that_is_not_listed_is_denied(pool: Pool) -> None:
 def test_every_item_of_the_page_is_a_test() -> None:
     functions = [
         int(number)
-        for file in Path(__file__).parent.glob("test_sandbox_*.py")
+        for file in Path(__file__).parent.glob("test_*.py")
         for number in re.findall(r"^def test_(\d+)_", file.read_text(), re.MULTILINE)
     ]
     numbers = {item.number for item in CORPUS} | set(functions)
