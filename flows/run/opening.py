@@ -76,6 +76,6 @@ def open_sandbox(runtime: Runtime, workers: int) -> Sandbox:
         from pipeline.sandbox import Policy, Pool
 
         return Pool(Policy(), workers)
-    from pipeline.sandbox.remote import RemotePool
+    from pipeline.sandbox.service.client import RemotePool
 
     return RemotePool(runtime.sandbox.url, runtime.sandbox.token_env)

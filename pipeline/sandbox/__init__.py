@@ -7,7 +7,7 @@ anything of the host's, and what comes back is checked before it is kept. `Pool`
 from __future__ import annotations
 
 from pipeline.sandbox.backend import Notebook, Sandbox
-from pipeline.sandbox.policy import Limits, Policy
+from pipeline.sandbox.inside.policy import Limits, Policy
 from pipeline.sandbox.pool import Pool
 from pipeline.sandbox.probe import IsolationError
 from pipeline.sandbox.result import CellError, CellImage, CellResult

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Self
 
 from pipeline.errors import InfrastructureError
 from pipeline.sandbox import usage
-from pipeline.sandbox.policy import Limits
+from pipeline.sandbox.inside.policy import Limits
 
 Version = Literal["v1", "v2"]
 _PREFIX = "coldforge-"

@@ -7,7 +7,7 @@ import select
 import socket
 from typing import Final, NamedTuple
 
-from pipeline.sandbox import wire
+from pipeline.sandbox.inside import wire
 from pipeline.sandbox.output import Collector
 
 _CHUNK = 1 << 18

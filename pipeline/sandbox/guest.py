@@ -16,13 +16,13 @@ from pathlib import Path
 
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.identity import digest
-from pipeline.sandbox import root
+from pipeline.sandbox.inside import root
 
 _LOCK = Path(__file__).with_name("guest.lock")
 _MARK = "complete"
 _LAYOUT = 1
 """Version of how the directory is made; a new one builds anew."""
-_OUTSIDE = ("worker", "launcher", "cgroup", "session", "exchange", "usage", "output", "outcome")
+_OUTSIDE = ("zygote_process", "launcher", "cgroup", "session", "exchange", "usage", "output", "outcome")
 """Modules of the host's side that shape results: the guest's surroundings, its limits, status and texts."""
 
 
@@ -32,8 +32,8 @@ def environment() -> str:
     Of the code every module counts that runs inside or shapes what comes out, whole: a cell that was cached
     under other rules must not be taken for one of today's.
     """
-    names = sorted({*root.SHIPPED, *_OUTSIDE})
-    code = {name: hashlib.sha256(_LOCK.with_name(f"{name}.py").read_bytes()).hexdigest() for name in names}
+    names = sorted({*(f"inside/{name}" for name in root.SHIPPED), *_OUTSIDE})
+    code = {name: hashlib.sha256((_LOCK.parent / f"{name}.py").read_bytes()).hexdigest() for name in names}
     return digest({"packages": _packages(), "code": code})
 
 

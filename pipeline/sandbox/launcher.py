@@ -19,11 +19,11 @@ import socket
 import sys
 from typing import Any, NoReturn
 
-from pipeline.sandbox import linux, root
+from pipeline.sandbox.inside import linux, root
 
 NOBODY = 65534
 _INNER = linux.CLONE_NEWNS | linux.CLONE_NEWPID | linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
-_BOOT = f"import sys; sys.path.insert(0, {root.CODE!r}); from pipeline.sandbox.zygote import main; main()"
+_BOOT = f"import sys; sys.path.insert(0, {root.CODE!r}); from pipeline.sandbox.inside.zygote import main; main()"
 
 
 def main() -> NoReturn:

@@ -14,11 +14,11 @@ from typing import Any, Self
 from pipeline.errors import InfrastructureError
 from pipeline.identity import digest
 from pipeline.sandbox import cgroup, guest, probe
-from pipeline.sandbox.policy import Limits, Policy
+from pipeline.sandbox.inside.policy import Limits, Policy
 from pipeline.sandbox.session import Session
-from pipeline.sandbox.worker import Worker
+from pipeline.sandbox.zygote_process import ZygoteProcess
 
-_SESSIONS_PER_WORKER = 16
+_SESSIONS_PER_ZYGOTE = 16
 """Live sessions: most of them wait for a model. An idle one costs 5 to 8 MB, one with large images a hundred."""
 _START_TRIES = 3
 """A session that was lost while it started has run nothing, so it is simply asked for again."""
@@ -39,7 +39,7 @@ class Pool:
         Args:
             policy: what sessions may use.
             workers: zygotes; default: one per core.
-            sessions: how many may be open at once; default: 16 per worker.
+            sessions: how many may be open at once; default: 16 per zygote.
 
         Raises:
             UsageError: the guest environment is missing.
@@ -51,7 +51,7 @@ class Pool:
         if groups is not None:
             cgroup.sweep(groups)
         self._slots = [_Slot(directory, policy.limits, groups) for _ in range(workers or os.cpu_count() or 1)]
-        self.capacity: int = sessions or len(self._slots) * _SESSIONS_PER_WORKER
+        self.capacity: int = sessions or len(self._slots) * _SESSIONS_PER_ZYGOTE
         """How many sessions can be open at once."""
         self._free = threading.BoundedSemaphore(self.capacity)
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class Pool:
             RowError: an image does not decode.
         """
         with self._free:
-            slot, worker, session = self._open(images, seed)
+            slot, zygote, session = self._open(images, seed)
             try:
                 yield session
             finally:
@@ -102,7 +102,7 @@ class Pool:
                 try:
                     session.close()
                 finally:
-                    self._release(slot, worker)
+                    self._release(slot, zygote)
 
     def close(self) -> None:
         """End every session and zygote; a second call does nothing."""
@@ -121,7 +121,7 @@ class Pool:
             for session in self._sessions:
                 ends.callback(session.close)
 
-    def _open(self, images: Sequence[bytes], seed: int) -> tuple[_Slot, Worker, Session]:
+    def _open(self, images: Sequence[bytes], seed: int) -> tuple[_Slot, ZygoteProcess, Session]:
         """Start a session on the slot with the fewest; the slot counts it until `_release`."""
         tries = _START_TRIES
         while True:
@@ -129,28 +129,28 @@ class Pool:
             with self._lock:
                 slot = min(self._slots, key=lambda slot: slot.live)
                 slot.live += 1
-            worker = None
+            zygote = None
             try:
-                worker = slot.take()
-                return slot, worker, self._start(worker, images, seed)
+                zygote = slot.take()
+                return slot, zygote, self._start(zygote, images, seed)
             except InfrastructureError:
-                if worker is not None:
-                    worker.lose()
-                self._release(slot, worker)
+                if zygote is not None:
+                    zygote.lose()
+                self._release(slot, zygote)
                 if tries == 0 or self._closed.is_set():
                     raise
             except BaseException:
-                self._release(slot, worker)
+                self._release(slot, zygote)
                 raise
 
-    def _release(self, slot: _Slot, worker: Worker | None) -> None:
+    def _release(self, slot: _Slot, zygote: ZygoteProcess | None) -> None:
         with self._lock:
             slot.live -= 1
-        if worker is not None:
-            slot.give_back(worker)
+        if zygote is not None:
+            slot.give_back(zygote)
 
-    def _start(self, worker: Worker, images: Sequence[bytes], seed: int) -> Session:
-        session = worker.session()
+    def _start(self, zygote: ZygoteProcess, images: Sequence[bytes], seed: int) -> Session:
+        session = zygote.session()
         try:
             session.prepare(images, seed)
         except BaseException:
@@ -195,35 +195,35 @@ class _Slot:
         self._starting = threading.Lock()
         """Held while a zygote starts, which takes seconds; nobody who gives one back waits for it."""
         self._lock = threading.Lock()
-        self._current: Worker | None = None
-        self._users: dict[Worker, int] = {}
+        self._current: ZygoteProcess | None = None
+        self._users: dict[ZygoteProcess, int] = {}
         self._closed = False
         self.live = 0
         """Sessions that are open or being opened; the pool's to count."""
 
-    def take(self) -> Worker:
+    def take(self) -> ZygoteProcess:
         """Return a living zygote for one session.
 
         Raises:
             InfrastructureError: none could be started, or the pool is closed.
-            IsolationError: as `Worker`.
+            IsolationError: as `ZygoteProcess`.
         """
         with self._starting:
             if self._closed:
                 raise InfrastructureError("sandbox: the pool is closed")
-            worker = self._current
-            if worker is None or not worker.alive or worker.started >= _RECYCLE_AFTER:
-                worker = Worker(*self._make)
+            zygote = self._current
+            if zygote is None or not zygote.alive or zygote.started >= _RECYCLE_AFTER:
+                zygote = ZygoteProcess(*self._make)
             with self._lock:
-                self._current = worker
-                self._users[worker] = self._users.get(worker, 0) + 1
+                self._current = zygote
+                self._users[zygote] = self._users.get(zygote, 0) + 1
                 self._end_unused()
-            return worker
+            return zygote
 
-    def give_back(self, worker: Worker) -> None:
+    def give_back(self, zygote: ZygoteProcess) -> None:
         """End of a session; the last one of a replaced zygote ends that as well."""
         with self._lock:
-            self._users[worker] -= 1
+            self._users[zygote] -= 1
             self._end_unused()
 
     def stock(self) -> None:
@@ -233,18 +233,18 @@ class _Slot:
             InfrastructureError: it is gone or refuses.
         """
         with self._lock:
-            worker = self._current
-        if worker is not None:
-            worker.stock()
+            zygote = self._current
+        if zygote is not None:
+            zygote.stock()
 
     def close(self) -> None:
         """End all zygotes."""
         with self._starting, self._lock:
             self._closed = True
-            for worker in self._users:
-                worker.close()
+            for zygote in self._users:
+                zygote.close()
 
     def _end_unused(self) -> None:
-        for worker in [w for w, users in self._users.items() if users == 0 and w is not self._current]:
-            worker.close()
-            del self._users[worker]
+        for zygote in [w for w, users in self._users.items() if users == 0 and w is not self._current]:
+            zygote.close()
+            del self._users[zygote]

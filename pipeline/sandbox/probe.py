@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeline.errors import ColdforgeError
-from pipeline.sandbox import cgroup, landlock, linux, seccomp
+from pipeline.sandbox import cgroup
+from pipeline.sandbox.inside import landlock, linux, seccomp
 
 
 class IsolationError(ColdforgeError):

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InfrastructureError, RowError
-from pipeline.sandbox import usage, wire
+from pipeline.sandbox import usage
 from pipeline.sandbox.cgroup import Group
 from pipeline.sandbox.exchange import Exchange, Handles
+from pipeline.sandbox.inside import wire
+from pipeline.sandbox.inside.policy import Limits
 from pipeline.sandbox.outcome import Stop, build_result
 from pipeline.sandbox.output import clean
-from pipeline.sandbox.policy import Limits
 from pipeline.sandbox.result import CellError, CellResult
 from pipeline.sandbox.usage import Usage
 

@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pipeline.processes import cores, tree_cpu_seconds
-from pipeline.sandbox import Pool, Session, worker
+from pipeline.sandbox import Pool, Session, zygote_process
 from tests.benchmarks.sandbox_measure import (
     kernel_seconds,
     kernel_times,
@@ -223,14 +223,14 @@ def _rate(pool: Pool) -> float:
 @contextmanager
 def _no_spares(pool: Pool) -> Iterator[None]:
     """Have sessions forked when they are asked for, as when more are wanted at once than were forked ahead."""
-    ahead, worker._SPARES = worker._SPARES, 0
+    ahead, zygote_process._SPARES = zygote_process._SPARES, 0
     try:
         for _ in range(ahead):
             with pool.session():
                 pass
         yield
     finally:
-        worker._SPARES = ahead
+        zygote_process._SPARES = ahead
 
 
 def _milli(seconds: list[float]) -> list[float]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pipeline.records import CellStatus
 from pipeline.sandbox import Limits
-from pipeline.sandbox.policy import MIB
+from pipeline.sandbox.inside.policy import MIB
 
 LIMITS = Limits(
     cell_seconds=1.0,

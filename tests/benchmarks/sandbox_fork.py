@@ -25,9 +25,9 @@ def main() -> None:
     for name, path in (("pipeline", []), ("pipeline.sandbox", [sys.argv[1]])):
         package = sys.modules[name] = types.ModuleType(name)
         package.__path__ = path
-    # The driver answers only as process 1 of a namespace; of the isolation it is the one part that it sees.
+    # The cell loop answers only as process 1 of a namespace; of the isolation it is the one part that it sees.
     os.getpid = lambda: 1
-    from pipeline.sandbox import zygote
+    from pipeline.sandbox.inside import zygote
 
     zygote._warm()
     _answer({"ready": True})
@@ -51,7 +51,7 @@ def _session() -> None:
 
 @contextmanager
 def _open() -> Iterator[socket.socket]:
-    from pipeline.sandbox import wire
+    from pipeline.sandbox.inside import wire
 
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -67,7 +67,7 @@ def _open() -> Iterator[socket.socket]:
 
 
 def _run(channel: socket.socket, number: int) -> None:
-    from pipeline.sandbox import wire
+    from pipeline.sandbox.inside import wire
 
     wire.send(channel, {"seq": number, "code": "1 + 1"})
     reply, _ = wire.receive(channel)
@@ -86,11 +86,11 @@ def _cells(count: int) -> list[float]:
 
 
 def _serve(channel: socket.socket) -> NoReturn:
-    from pipeline.sandbox import driver
-    from pipeline.sandbox.policy import Limits
+    from pipeline.sandbox.inside import cells
+    from pipeline.sandbox.inside.policy import Limits
 
     try:
-        driver.serve(channel, Limits())
+        cells.serve(channel, Limits())
     finally:
         os._exit(1)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.sandbox import Pool, worker
+from pipeline.sandbox import Pool, zygote_process
 
 _KTHREADD = "2"
 """Process number of the kernel's own parent: its children are the kernel's threads."""
@@ -57,7 +57,7 @@ def stocked(pool: Pool) -> None:
     """
     end = time.monotonic() + _STOCK_SECONDS
     zygotes = [slot._current for slot in pool._slots if slot._current is not None]
-    while any(len(zygote._spares) < worker._SPARES for zygote in zygotes):
+    while any(len(zygote._spares) < zygote_process._SPARES for zygote in zygotes):
         if time.monotonic() > end:
             raise TimeoutError("the pool forks no sessions ahead")
         time.sleep(0.001)

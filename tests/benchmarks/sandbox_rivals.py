@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipeline.sandbox import guest, worker
+from pipeline.sandbox import guest, zygote_process
 
 _HERE = Path(__file__).parent
 BENCH_PYTHON = _HERE.parents[1] / ".venv-bench/bin/python"
@@ -61,7 +61,14 @@ def plain_fork(home: Path) -> Helper:
     """Return the process of `sandbox_fork.py`, warm."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     site = guest.require() / "lib" / version / "site-packages"
-    command = [f"{sys.base_prefix}/bin/{version}", "-B", "-P", "-s", str(_HERE / "sandbox_fork.py"), str(worker._CODE)]
+    command = [
+        f"{sys.base_prefix}/bin/{version}",
+        "-B",
+        "-P",
+        "-s",
+        str(_HERE / "sandbox_fork.py"),
+        str(zygote_process._CODE),
+    ]
     helper = Helper(command, {**_environment(home), "PYTHONPATH": str(site)})
     helper.answer()
     return helper
@@ -85,4 +92,4 @@ def cold_python(code: str, home: Path) -> float:
 def _environment(home: Path) -> dict[str, str]:
     """Return the guest's variables, with a home on the host."""
     places = dict.fromkeys(("HOME", "TMPDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"), str(home))
-    return {**worker._environment(sys.base_prefix), **places}
+    return {**zygote_process._environment(sys.base_prefix), **places}

@@ -15,8 +15,9 @@ from random import Random
 from typing import Any, Final, NamedTuple, get_args
 
 from pipeline.records import CellStatus
-from pipeline.sandbox import CellResult, Limits, Policy, Pool, guest, wire
-from pipeline.sandbox.isolate import CHANNEL
+from pipeline.sandbox import CellResult, Limits, Policy, Pool, guest
+from pipeline.sandbox.inside import wire
+from pipeline.sandbox.inside.isolate import CHANNEL
 from tests.fuzz.campaign import demand, fuzz
 
 LIMITS = Limits(

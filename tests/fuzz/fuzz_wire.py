@@ -15,7 +15,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from pipeline.sandbox import wire
+from pipeline.sandbox.inside import wire
 from tests.fuzz.campaign import Broken, demand, fuzz
 
 BOUNDS = wire.Bounds(images=3, image_pixels=64, cell_pixels=100)

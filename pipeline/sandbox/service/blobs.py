@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from pipeline.sandbox.policy import MIB
+from pipeline.sandbox.inside.policy import MIB
 
 MOST_KEPT = 512 * MIB
 """A photograph has about 2 MiB: enough for the sessions of a large machine, and for eight files of the largest size."""

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from pipeline.errors import ColdforgeError, RowError
-from pipeline.sandbox.policy import MIB
+from pipeline.sandbox.inside.policy import MIB
 from pipeline.sandbox.service.protocol import MOST_BODY
 from pipeline.sandbox.service.sessions import FullError
 

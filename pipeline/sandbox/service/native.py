@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from pipeline.sandbox.policy import MIB
+from pipeline.sandbox.inside.policy import MIB
 from pipeline.sandbox.service.blobs import Blobs
 from pipeline.sandbox.service.guard import Bodies, RefusedError, answer, parse_object, seconds_field, text_field
 from pipeline.sandbox.service.protocol import BYTES, JSON, MOST_IMAGES, VERSION, Description, encode_result

@@ -29,10 +29,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.records import CellStatus
-from pipeline.sandbox.policy import MIB, Limits
+from pipeline.sandbox.inside.policy import MIB, Limits
+from pipeline.sandbox.inside.wire import CHANNELS, HEADER, MESSAGE_BYTES, Shape, WireError, frame
 from pipeline.sandbox.result import CellError, CellImage, CellResult
 from pipeline.sandbox.usage import Usage
-from pipeline.sandbox.wire import CHANNELS, HEADER, MESSAGE_BYTES, Shape, WireError, frame
 
 VERSION = 1
 JSON = "application/json"

@@ -12,11 +12,11 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from pipeline.errors import UsageError
-from pipeline.sandbox.policy import Limits, Policy
+from pipeline.sandbox.inside.policy import Limits, Policy
 from pipeline.sandbox.pool import Pool
-from pipeline.sandbox.service import deepeyesv2, native
-from pipeline.sandbox.service.deepeyesv2 import JupyterSandbox
+from pipeline.sandbox.service import jupyter_sandbox, native
 from pipeline.sandbox.service.guard import Bodies, is_loopback, make_guard
+from pipeline.sandbox.service.jupyter_sandbox import JupyterSandbox
 from pipeline.sandbox.service.native import Native
 from pipeline.sandbox.service.protocol import MOST_BODY
 from pipeline.sandbox.service.sessions import Sessions
@@ -68,7 +68,7 @@ async def serving(
     Args:
         options: see there.
         policy: what sessions of the service's own protocol may use.
-        jupyter_policy: what those of DeepEyesV2's environment may use; default: `deepeyesv2.LIMITS`.
+        jupyter_policy: what those of DeepEyesV2's environment may use; default: `jupyter_sandbox.LIMITS`.
         middlewares: see every request before it is looked at.
 
     Raises:
@@ -82,12 +82,12 @@ async def serving(
             f"--host {options.host} lets other machines in: put a secret into $COLDFORGE_SANDBOX_TOKEN, here and "
             "where the clients run; or listen on 127.0.0.1"
         )
-    policy, jupyter_policy = policy or Policy(), jupyter_policy or Policy(deepeyesv2.LIMITS)
+    policy, jupyter_policy = policy or Policy(), jupyter_policy or Policy(jupyter_sandbox.LIMITS)
     async with AsyncExitStack() as stack:
         pools = [stack.enter_context(Pool(its, options.workers, options.sessions)) for its in (policy, jupyter_policy)]
         facts = await asyncio.to_thread(_try, pools[0])
         ours = Sessions(pools[0], policy.limits.idle_seconds, native.PATIENCE)
-        theirs = Sessions(pools[1], jupyter_policy.limits.idle_seconds, deepeyesv2.PATIENCE)
+        theirs = Sessions(pools[1], jupyter_policy.limits.idle_seconds, jupyter_sandbox.PATIENCE)
         bodies = Bodies()
         app = web.Application(
             middlewares=[*middlewares, make_guard(loopback=loopback, token=options.token)],  # type: ignore[list-item]

@@ -13,7 +13,7 @@ import pytest
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.sandbox import Limits, Policy, Pool, guest
 from pipeline.sandbox.aio import open_session
-from pipeline.sandbox.worker import Worker
+from pipeline.sandbox.zygote_process import ZygoteProcess
 
 
 @pytest.fixture(scope="module")
@@ -95,28 +95,28 @@ def test_an_image_that_does_not_decode_is_the_callers_error(pool: Pool) -> None:
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
-    worker = Worker(guest.setup(), Limits(), None)
-    yield worker
-    worker.close()
+def zygote() -> Iterator[ZygoteProcess]:
+    zygote = ZygoteProcess(guest.setup(), Limits(), None)
+    yield zygote
+    zygote.close()
 
 
-def test_a_session_forked_ahead_is_used_before_a_new_one_is_forked(worker: Worker) -> None:
-    worker.stock()
-    forked = worker.started
-    sessions = [worker.session() for _ in range(forked)]
-    assert worker.started == forked >= 1
+def test_a_session_forked_ahead_is_used_before_a_new_one_is_forked(zygote: ZygoteProcess) -> None:
+    zygote.stock()
+    forked = zygote.started
+    sessions = [zygote.session() for _ in range(forked)]
+    assert zygote.started == forked >= 1
     for number, session in enumerate(sessions):
         session.prepare([], seed=number)
         assert session.run("import random; random.random()").status == "ok"
         session.close()
 
 
-def test_a_session_forked_ahead_is_seeded_as_any_other(worker: Worker) -> None:
+def test_a_session_forked_ahead_is_seeded_as_any_other(zygote: ZygoteProcess) -> None:
     code = "import random, numpy, cv2\nrandom.random(), numpy.random.rand(), float(cv2.randu(numpy.zeros(1), 0, 1)[0])"
-    fresh = worker.session()
-    worker.stock()
-    ahead = worker.session()
+    fresh = zygote.session()
+    zygote.stock()
+    ahead = zygote.session()
     values = []
     for session in (fresh, ahead):
         session.prepare([], seed=7)
@@ -126,11 +126,11 @@ def test_a_session_forked_ahead_is_seeded_as_any_other(worker: Worker) -> None:
     assert values[0] is not None
 
 
-def test_sessions_forked_ahead_end_with_their_zygote(worker: Worker) -> None:
-    worker.stock()
-    spare = worker.session()
+def test_sessions_forked_ahead_end_with_their_zygote(zygote: ZygoteProcess) -> None:
+    zygote.stock()
+    spare = zygote.session()
     assert spare._pid > 0
-    worker.close()
+    zygote.close()
     with pytest.raises(InfrastructureError):
         spare.prepare([], seed=0)
     spare.close()
@@ -141,10 +141,10 @@ def test_sessions_forked_ahead_end_with_their_zygote(worker: Worker) -> None:
 def test_a_killed_spare_costs_nobody_a_session(pool: Pool) -> None:
     with pool.session():
         pass
-    worker = pool._slots[0]._current
-    assert worker is not None
-    worker.stock()
-    for spare in list(worker._spares):
+    zygote = pool._slots[0]._current
+    assert zygote is not None
+    zygote.stock()
+    for spare in list(zygote._spares):
         os.kill(spare._pid, signal.SIGKILL)
     with pool.session() as session:
         assert session.run("3").value == "3"

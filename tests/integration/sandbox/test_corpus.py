@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sandbox import CellResult, Pool, linux, seccomp
+from pipeline.sandbox import CellResult, Pool
+from pipeline.sandbox.inside import linux, seccomp
 from tests.support.corpus.beyond import BEYOND
 from tests.support.corpus.files import NETWORK, READS, WRITES
 from tests.support.corpus.item import Item

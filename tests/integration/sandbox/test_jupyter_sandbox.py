@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.sandbox import Limits, Policy, Pool, guest, usage
-from pipeline.sandbox.service.deepeyesv2 import LIMITS, JupyterSandbox
 from pipeline.sandbox.service.guard import Bodies, make_guard
+from pipeline.sandbox.service.jupyter_sandbox import LIMITS, JupyterSandbox
 from pipeline.sandbox.service.protocol import MOST_BODY
 from pipeline.sandbox.service.server import Options
 from pipeline.sandbox.service.sessions import Sessions

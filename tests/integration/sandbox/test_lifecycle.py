@@ -24,7 +24,7 @@ from pipeline.errors import InfrastructureError, UsageError
 from pipeline.processes import tree_cpu_seconds
 from pipeline.sandbox import Limits, Policy, Pool, cgroup, guest, usage
 from pipeline.sandbox import pool as pool_module
-from pipeline.sandbox.worker import Worker
+from pipeline.sandbox.zygote_process import ZygoteProcess
 from tests.support.command import ROOT
 
 POLICY = Policy(Limits(cell_seconds=5.0, grace_seconds=0.5))
@@ -200,19 +200,19 @@ def test_a_host_without_descriptors_is_no_outcome_of_a_cell(pool: Pool) -> None:
 
 def test_what_starts_without_descriptors_leaks_none_and_is_started_later() -> None:
     directory = guest.require()
-    worker = Worker(directory, POLICY.limits, None)
+    zygote = ZygoteProcess(directory, POLICY.limits, None)
     before = open_descriptors()
     # Fewer than a session or a zygote takes, so that each step is the one that fails.
     for left in range(8):
         with descriptors_left(left):
             with pytest.raises(InfrastructureError, match="Too many open files"):
-                worker.session()
+                zygote.session()
             with pytest.raises(InfrastructureError, match="Too many open files"):
-                Worker(directory, POLICY.limits, None)
+                ZygoteProcess(directory, POLICY.limits, None)
         assert open_descriptors() == before, left
-    assert worker.alive
-    worker.session().close()
-    worker.close()
+    assert zygote.alive
+    zygote.session().close()
+    zygote.close()
 
 
 def test_giving_a_zygote_back_does_not_wait_for_the_start_of_another(
@@ -220,7 +220,7 @@ def test_giving_a_zygote_back_does_not_wait_for_the_start_of_another(
 ) -> None:
     begun, go = threading.Event(), threading.Event()
 
-    class Slow(Worker):
+    class Slow(ZygoteProcess):
         def __init__(self, directory: Path, limits: Limits, groups: cgroup.Place | None) -> None:
             begun.set()
             assert go.wait(30)
@@ -233,7 +233,7 @@ def test_giving_a_zygote_back_does_not_wait_for_the_start_of_another(
     with ThreadPoolExecutor(1) as threads:
         with pool.session() as session:
             session.run("1")
-            monkeypatch.setattr(pool_module, "Worker", Slow)
+            monkeypatch.setattr(pool_module, "ZygoteProcess", Slow)
             monkeypatch.setattr(pool_module, "_RECYCLE_AFTER", 0)
             other = threads.submit(open_one)
             assert begun.wait(30)
@@ -265,7 +265,7 @@ def test_where_it_cannot_isolate_it_refuses_and_says_why(environment: Path) -> N
     # A user namespace in which no further one may be made.
     script = """
 import os
-from pipeline.sandbox import linux
+from pipeline.sandbox.inside import linux
 linux.unshare_user(os.open("/proc", os.O_PATH), 1000)
 open("/proc/sys/user/max_user_namespaces", "w").write("0")
 from pipeline.sandbox import IsolationError, Policy, Pool

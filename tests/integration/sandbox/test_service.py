@@ -26,9 +26,9 @@ from flows.cli.checks import tell_sandbox
 from flows.recipe.recipe import Runtime, SandboxUse
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.sandbox import Limits, Policy, Pool, Sandbox, guest, usage
-from pipeline.sandbox.link import Link, encode
-from pipeline.sandbox.remote import RemotePool
 from pipeline.sandbox.service import guard, server
+from pipeline.sandbox.service.client import RemotePool
+from pipeline.sandbox.service.link import Link, encode
 from pipeline.sandbox.service.server import Options
 from pipeline.sandbox.service.sessions import Sessions
 from tests.support.command import start

@@ -325,7 +325,7 @@ print(hashlib.sha256(cv2.GaussianBlur(np.random.rand(64, 64), (5, 5), 1).tobytes
     assert first.stdout != other.stdout
 
 
-@pytest.mark.parametrize("module", ["driver", "isolate", "seccomp", "root", "worker", "output", "outcome"])
+@pytest.mark.parametrize("module", ["cells", "isolate", "seccomp", "root", "zygote_process", "output", "outcome"])
 def test_identity_covers_all_code_that_shapes_results(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before, read = guest.environment(), Path.read_bytes
     changed = f"{module}.py"

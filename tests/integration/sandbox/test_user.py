@@ -21,7 +21,7 @@ HERE_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="these tests already ru
 AS_USER = """
 import os, sys
 from pathlib import Path
-from pipeline.sandbox import linux
+from pipeline.sandbox.inside import linux
 paths = [str(Path(p).resolve()) for p in sys.argv[1].split(":")]
 hidden = {str(a) for p in paths for a in Path(p).parents if not a.stat().st_mode & 1}
 linux.unshare(linux.CLONE_NEWNS)
@@ -106,7 +106,8 @@ def test_below_a_masked_proc_sessions_work_with_an_empty_one(masks: str) -> None
 
 
 WHO = """
-from pipeline.sandbox import Policy, Pool, linux
+from pipeline.sandbox import Policy, Pool
+from pipeline.sandbox.inside import linux
 assert not linux.has_capability(linux.CAP_SYS_ADMIN)
 with Pool(Policy(), workers=1) as pool, pool.session() as session:
     print(session.run("open('/proc/self/uid_map').read().split()").value)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sandbox import wire
+from pipeline.sandbox.inside import wire
 
 BOUNDS = wire.Bounds(images=3, image_pixels=64, cell_pixels=100)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.sandbox import CellResult, Limits
-from pipeline.sandbox.policy import MIB
+from pipeline.sandbox.inside.policy import MIB
 
 LIMITS = Limits(
     cell_seconds=5.0,  # on a busy machine a harmless cell waits for its turn

@@ -13,7 +13,7 @@ from pipeline.dialects.defuse import contains_control
 from pipeline.dialects.messages import Parsed, user_text
 from pipeline.errors import UsageError
 from pipeline.prompts.sets import Prompts, Role, load_prompts, load_variants
-from pipeline.sandbox.policy import Limits
+from pipeline.sandbox.inside.policy import Limits
 from pipeline.tools.search.asked import RESULTS
 
 ROLES: tuple[Role, ...] = ("base", "teacher", "no_call", "export")

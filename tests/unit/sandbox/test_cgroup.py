@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import InfrastructureError
 from pipeline.sandbox import cgroup
-from pipeline.sandbox.policy import Limits
+from pipeline.sandbox.inside.policy import Limits
 
 LIMITS = Limits(memory=1 << 30, processes=48)
 MOUNT = "36 25 0:32 {shown} {point} rw,relatime - {kind} cgroup {options}\n"

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.sandbox import linux, probe
+from pipeline.sandbox import probe
+from pipeline.sandbox.inside import linux
 from tests.support.command import ROOT
 
 STEP = "unshare(user): Operation not permitted"
@@ -106,7 +107,7 @@ def test_a_capability_is_read_from_its_bit(tmp_path: Path, effective: str, expec
 
 def test_a_process_that_dropped_its_capabilities_has_none() -> None:
     script = (
-        "from pipeline.sandbox import linux\n"
+        "from pipeline.sandbox.inside import linux\n"
         "linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)\n"
         "try: linux.drop_capabilities()\n"
         "except PermissionError: pass\n"  # an ordinary user had none to drop

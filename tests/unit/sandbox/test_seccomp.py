@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from pipeline.sandbox import seccomp
+from pipeline.sandbox.inside import seccomp
 
 ALLOW, KILL, NOTHING = "allow", "kill", "nothing"
 ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}

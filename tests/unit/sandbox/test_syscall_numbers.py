@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.sandbox import landlock, linux, seccomp
+from pipeline.sandbox.inside import landlock, linux, seccomp
 
 HEADERS = {
     "x86_64": tuple(Path("/usr/include", place, "asm/unistd_64.h") for place in ("x86_64-linux-gnu", "")),

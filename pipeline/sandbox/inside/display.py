@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from pipeline.sandbox.policy import Limits
+from pipeline.sandbox.inside.policy import Limits
 
 MAX_DECODED_PIXELS = 89_478_485
 """Of an image file: the bound at which the host decodes. Beyond, Pillow raises."""

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.sandbox import linux
+from pipeline.sandbox.inside import linux
 
 SITE = "/guest"
 """Where the guest's packages appear."""
@@ -27,7 +27,19 @@ _ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/altern
 _LIBRARIES = ("lib", "lib64")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID
-SHIPPED = ("policy", "linux", "seccomp", "landlock", "wire", "root", "isolate", "zygote", "driver", "display")
+SHIPPED = (
+    "__init__",
+    "policy",
+    "linux",
+    "seccomp",
+    "landlock",
+    "wire",
+    "root",
+    "isolate",
+    "zygote",
+    "cells",
+    "display",
+)
 """Modules that run inside; nothing else of the project is visible there."""
 
 
@@ -44,7 +56,7 @@ class Place:
     site: str
     """Directory of the guest's packages."""
     code: str
-    """Directory of `pipeline.sandbox`."""
+    """Directory of `pipeline.sandbox.inside`."""
 
 
 def build(place: Place) -> None:
@@ -130,10 +142,10 @@ def _files(place: Place) -> None:
     (etc / "passwd").write_text(f"guest:x:1000:1000:guest:{BOX}:/bin/sh\n")
     (etc / "group").write_text("guest:x:1000:\n")
     (etc / "hosts").write_text("127.0.0.1 localhost sandbox\n")
-    package = Path(_STAGE + CODE, "pipeline", "sandbox")
+    package = Path(_STAGE + CODE, "pipeline", "sandbox", "inside")
     package.mkdir(parents=True)
-    (package.parent / "__init__.py").touch()
-    (package / "__init__.py").touch()
+    for parent in (package.parent, package.parent.parent):
+        (parent / "__init__.py").touch()  # ours import the host side
     for name in SHIPPED:
         (package / f"{name}.py").write_bytes(Path(place.code, f"{name}.py").read_bytes())
 

@@ -7,8 +7,8 @@ import resource
 import socket
 from pathlib import Path
 
-from pipeline.sandbox import landlock, linux, root
-from pipeline.sandbox.policy import MIB, Limits
+from pipeline.sandbox.inside import landlock, linux, root
+from pipeline.sandbox.inside.policy import MIB, Limits
 
 CHANNEL = 3
 """Descriptor of the socket to the host; 0, 1 and 2 are the usual ones and there is no other."""

@@ -10,7 +10,7 @@ import ctypes
 import errno
 import os
 
-from pipeline.sandbox import linux
+from pipeline.sandbox.inside import linux
 
 _CREATE, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # equal on all architectures
 _VERSION_FLAG = 1

@@ -19,9 +19,9 @@ import traceback
 import types
 from typing import Any, NoReturn
 
-from pipeline.sandbox import display, root, wire
-from pipeline.sandbox.display import SCREEN
-from pipeline.sandbox.policy import Limits
+from pipeline.sandbox.inside import display, root, wire
+from pipeline.sandbox.inside.display import SCREEN
+from pipeline.sandbox.inside.policy import Limits
 
 _MESSAGE = 2048
 """Characters kept of an exception's own message."""

@@ -32,7 +32,7 @@ from typing import Any
 from aiohttp import web
 
 from pipeline.sandbox.backend import Notebook
-from pipeline.sandbox.policy import Limits
+from pipeline.sandbox.inside.policy import Limits
 from pipeline.sandbox.result import CellResult
 from pipeline.sandbox.service.guard import Bodies, RefusedError, parse_object, seconds_field, text_field
 from pipeline.sandbox.service.protocol import JSON

@@ -15,9 +15,9 @@ import socket
 import sys
 from typing import Any, NamedTuple, NoReturn
 
-from pipeline.sandbox import display, driver, linux, seccomp
-from pipeline.sandbox.isolate import CHANNEL, isolate
-from pipeline.sandbox.policy import Limits
+from pipeline.sandbox.inside import cells, display, linux, seccomp
+from pipeline.sandbox.inside.isolate import CHANNEL, isolate
+from pipeline.sandbox.inside.policy import Limits
 
 
 class _World(NamedTuple):
@@ -52,7 +52,7 @@ def main() -> NoReturn:
 def _warm() -> None:
     """Import what nearly every cell uses. Rarer packages (scipy) are imported by the cells that want them."""
     display.install()
-    driver.rehearse()
+    cells.rehearse()
     gc.collect()
     gc.freeze()  # the collector must not touch, and so copy, what every session shares
 
@@ -120,9 +120,9 @@ def _session(world: _World, channel: int, stdout: int, stderr: int) -> NoReturn:
         try:
             isolate(world.limits, proc, world.program)
         except OSError as error:
-            driver.refuse(host, str(error))
+            cells.refuse(host, str(error))
             os._exit(1)
-        driver.serve(host, world.limits)
+        cells.serve(host, world.limits)
     finally:
         os._exit(0)
 

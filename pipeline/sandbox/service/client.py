@@ -17,10 +17,10 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from pipeline.errors import InfrastructureError, UsageError
-from pipeline.sandbox.link import Answer, Link, encode
+from pipeline.sandbox.inside.wire import WireError
 from pipeline.sandbox.result import CellResult
+from pipeline.sandbox.service.link import Answer, Link, encode
 from pipeline.sandbox.service.protocol import BYTES, JSON, MOST_ANSWER, VERSION, Description, decode_result
-from pipeline.sandbox.wire import WireError
 
 _WAIT_SECONDS = 900.0
 """For room on the service: what a client that vanished left open has met the idle limit by then."""

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from pipeline.errors import InfrastructureError
-from pipeline.sandbox import cgroup, probe, root, usage
+from pipeline.sandbox import cgroup, probe, usage
 from pipeline.sandbox.exchange import Handles
-from pipeline.sandbox.policy import Limits
+from pipeline.sandbox.inside import root
+from pipeline.sandbox.inside.policy import Limits
 from pipeline.sandbox.session import Session, host_failures
 
 _WARM_SECONDS = 120.0
@@ -43,7 +44,7 @@ main()
 """
 
 
-class Worker:
+class ZygoteProcess:
     """One zygote process and what hangs below it."""
 
     def __init__(self, guest: Path, limits: Limits, groups: cgroup.Place | None) -> None:
@@ -240,7 +241,7 @@ def _config(guest: Path, limits: Limits, control: socket.socket, lifeline: int) 
         python=f"{inside}/bin/{version}",
         version=version,
         site=str(guest / "lib" / version / "site-packages"),
-        code=str(_CODE),
+        code=str(_CODE / "inside"),
     )
     return json.dumps(
         {
