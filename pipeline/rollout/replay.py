@@ -16,10 +16,9 @@ from pipeline.images import decode
 from pipeline.records import ImageRef, ReplayResult, Trajectory, Turn
 from pipeline.rollout.loop import cell_text
 from pipeline.sandbox import CellResult, Sandbox
-from pipeline.sandbox.normalise import normalise
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import ViewRule
-from pipeline.tools.python import Cell, to_cell
+from pipeline.tools.python import Cell, normalise, to_cell
 
 SOFT_DIFFERENCE = 2
 """Largest difference of a channel (of 255) that still counts as the same picture: rounding of a resize

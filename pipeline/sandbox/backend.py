@@ -1,9 +1,11 @@
-"""What the rest of the project needs of a sandbox, wherever its sessions run."""
+"""What the rest of the project needs of a sandbox, wherever its sessions run: as calls that wait, and for asyncio."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 from pipeline.sandbox.result import CellResult
@@ -55,3 +57,46 @@ class Sandbox(Protocol):
     def close(self) -> None:
         """End every session; a second call does nothing."""
         ...
+
+
+class AsyncNotebook:
+    """A live session; cells run one after the other."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self._notebook = notebook
+
+    async def run(self, code: str) -> CellResult:
+        """Execute one cell. Cancelled, it ends with the session, which the caller is then leaving.
+
+        Raises:
+            InfrastructureError: the sandbox failed, or the session had ended; no outcome of the code.
+        """
+        return await asyncio.to_thread(self._notebook.run, code)
+
+
+@asynccontextmanager
+async def open_session(sandbox: Sandbox, images: Sequence[bytes] = (), seed: int = 0) -> AsyncIterator[AsyncNotebook]:
+    """Open a session over original image files; waits while too many are open.
+
+    A task that is cancelled meanwhile waits until the session, which cannot be called back, is there and closed.
+
+    Raises:
+        InfrastructureError: no session could be started, or it could not be taken apart.
+        RowError: an image does not decode.
+    """
+    stack = ExitStack()
+    # A thread of its own: many that wait for room, in the loop's few, would keep out whoever makes room.
+    waiting = ThreadPoolExecutor(1, thread_name_prefix="sandbox-opening")
+    opening = asyncio.get_running_loop().run_in_executor(waiting, stack.enter_context, sandbox.session(images, seed))
+    waiting.shutdown(wait=False)
+    try:
+        yield AsyncNotebook(await asyncio.shield(opening))
+    finally:
+        await asyncio.shield(asyncio.create_task(_end(opening, stack)))
+
+
+async def _end(opening: asyncio.Future[Notebook], stack: ExitStack) -> None:
+    await asyncio.wait([opening])
+    if opening.exception() is None:
+        # The kernel takes a session apart; nobody else need wait for that.
+        await asyncio.to_thread(stack.close)

@@ -22,7 +22,7 @@ _LOCK = Path(__file__).with_name("guest.lock")
 _MARK = "complete"
 _LAYOUT = 1
 """Version of how the directory is made; a new one builds anew."""
-_OUTSIDE = ("zygote_process", "launcher", "cgroup", "session", "exchange", "usage", "output", "outcome")
+_OUTSIDE = ("zygote_process", "launcher", "cgroup", "session", "roundtrip", "usage", "result")
 """Modules of the host's side that shape results: the guest's surroundings, its limits, status and texts."""
 
 

@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.sandbox import usage
 from pipeline.sandbox.cgroup import Group
-from pipeline.sandbox.exchange import Exchange, Handles
 from pipeline.sandbox.inside import wire
 from pipeline.sandbox.inside.policy import Limits
-from pipeline.sandbox.outcome import Stop, build_result
-from pipeline.sandbox.output import clean
-from pipeline.sandbox.result import CellError, CellResult
+from pipeline.sandbox.result import CellError, CellResult, Stop, build_result
+from pipeline.sandbox.roundtrip import Handles, RoundTrip, clean
 from pipeline.sandbox.usage import Usage
 
 if TYPE_CHECKING:
@@ -80,18 +78,18 @@ class Session:
             RowError: `image_undecodable`.
         """
         request = wire.frame({"seed": seed, "images": [len(image) for image in images]}, images)
-        exchange = self._exchange(request)
+        trip = self._round_trip(request)
         deadline = time.monotonic() + _START_SECONDS
         try:
             with host_failures():
-                while not exchange.decoder.complete:
-                    if exchange.hung_up or time.monotonic() > deadline:
+                while not trip.decoder.complete:
+                    if trip.hung_up or time.monotonic() > deadline:
                         raise InfrastructureError("sandbox: a session was lost while it started")
-                    exchange.pump(_TICK)
+                    trip.pump(_TICK)
         except wire.WireError as error:
             raise InfrastructureError(f"sandbox: a session did not start: {error}") from error
         self._last_used = time.monotonic()
-        failure = _reply(exchange).error
+        failure = _reply(trip).error
         if failure is None:
             return
         if failure.type == "ImageError":
@@ -169,15 +167,15 @@ class Session:
             self._lock.release()
 
     def _run(self, code: str, limits: Limits) -> CellResult:
-        background = self._exchange([])
+        background = self._round_trip([])
         background.drain()
         self._seq += 1
-        exchange = self._exchange(wire.frame({"seq": self._seq, "code": code}))
+        trip = self._round_trip(wire.frame({"seq": self._seq, "code": code}))
         begin, cpu = time.monotonic(), self._cpu_seconds()
         try:
             background.check_quiet()
             self._hold_cpu(cpu)
-            interrupted = self._watch(exchange, cpu, limits)
+            interrupted = self._watch(trip, cpu, limits)
             # Also asked after the reply: the host may have been kept from looking, and a cell that has used too
             # much has done so whether it was caught at it or not.
             used = self._cpu_seconds()
@@ -185,23 +183,23 @@ class Session:
             if self._group is not None and self._group.memory_kills():
                 raise self._memory_stop()
             overran = not interrupted and used - cpu > limits.cell_cpu_seconds
-            status, error = _judge(exchange, limits, interrupted=interrupted, overran=overran)
+            status, error = _judge(trip, limits, interrupted=interrupted, overran=overran)
         except wire.WireError as violation:
             stop = Stop("protocol_error", "ProtocolError", f"the session broke the protocol: {violation}")
             status, error = self._stopped(stop)
         except Stop as stop:
             status, error = self._stopped(stop)
-        exchange.drain()
+        trip.drain()
         spent = Usage(
             wall=time.monotonic() - begin,
             cpu=self._cpu_seconds() - cpu,
             max_rss=usage.max_rss(self._pid),
         )
         return build_result(
-            exchange, status, error, spent, background=background.printed, ended=self._ended, most=self._limits.value
+            trip, status, error, spent, background=background.printed, ended=self._ended, most=self._limits.value
         )
 
-    def _watch(self, exchange: Exchange, cpu_before: float, limits: Limits) -> bool:
+    def _watch(self, trip: RoundTrip, cpu_before: float, limits: Limits) -> bool:
         """Wait for the reply; return whether the cell had to be interrupted for it.
 
         Raises:
@@ -210,13 +208,13 @@ class Session:
         """
         waited, since_interrupt, interrupted = 0.0, 0.0, False
         last = looked = time.monotonic()
-        while not exchange.decoder.complete:
-            exchange.pump(_TICK)
-            if exchange.decoder.complete:
+        while not trip.decoder.complete:
+            trip.pump(_TICK)
+            if trip.decoder.complete:
                 break
-            if exchange.hung_up:
+            if trip.hung_up:
                 raise self._death()
-            if exchange.printed > limits.output_killed:
+            if trip.printed > limits.output_killed:
                 break
             now = time.monotonic()
             step, last = min(now - last, _LONGEST_STEP), now
@@ -232,9 +230,9 @@ class Session:
             if not interrupted and (waited > limits.cell_seconds or cpu - cpu_before > limits.cell_cpu_seconds):
                 self._signal(signal.SIGINT)
                 interrupted = True
-        exchange.drain()
+        trip.drain()
         # Also asked after the reply, so that it does not depend on who was faster.
-        if exchange.printed > limits.output_killed:
+        if trip.printed > limits.output_killed:
             raise Stop("killed_output", "OutputLimit", f"the cell printed over {limits.output_killed} bytes")
         return interrupted
 
@@ -294,8 +292,8 @@ class Session:
         # The kernel watches and kills one process; which one is chance, so the session ends as a whole.
         return self._group.memory_kills() > 0
 
-    def _exchange(self, request: list[bytes]) -> Exchange:
-        return Exchange(self._handles, request, wire.Decoder(self._seq, self._bounds), self._limits.output_kept)
+    def _round_trip(self, request: list[bytes]) -> RoundTrip:
+        return RoundTrip(self._handles, request, wire.Decoder(self._seq, self._bounds), self._limits.output_kept)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):  # it has just ended; the next look sees that
@@ -319,11 +317,9 @@ class Session:
         return report
 
 
-def _judge(
-    exchange: Exchange, limits: Limits, *, interrupted: bool, overran: bool
-) -> tuple[CellStatus, CellError | None]:
+def _judge(trip: RoundTrip, limits: Limits, *, interrupted: bool, overran: bool) -> tuple[CellStatus, CellError | None]:
     """Return status and error of a cell that replied."""
-    failure = _reply(exchange).error
+    failure = _reply(trip).error
     if interrupted or overran:
         how = "and was interrupted" if interrupted else "of processor time"
         text = f"{_exceeded(limits)} {how}; the session's variables are kept"
@@ -339,8 +335,8 @@ def _exceeded(limits: Limits) -> str:
     return f"the cell exceeded {limits.cell_seconds:g} seconds"
 
 
-def _reply(exchange: Exchange) -> wire.Reply:
-    reply = exchange.decoder.reply
+def _reply(trip: RoundTrip) -> wire.Reply:
+    reply = trip.decoder.reply
     if reply is None:
         raise InfrastructureError("sandbox: a session answered nothing")
     return reply

@@ -20,9 +20,9 @@ from typing import IO, Any
 
 from pipeline.errors import InfrastructureError
 from pipeline.sandbox import cgroup, probe, usage
-from pipeline.sandbox.exchange import Handles
 from pipeline.sandbox.inside import root
 from pipeline.sandbox.inside.policy import Limits
+from pipeline.sandbox.roundtrip import Handles
 from pipeline.sandbox.session import Session, host_failures
 
 _WARM_SECONDS = 120.0

@@ -8,6 +8,7 @@ before; the cells before it are run again first and compared with what was store
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -21,13 +22,15 @@ from pipeline.identity import canonical_json, digest
 from pipeline.images import put_image
 from pipeline.records import CellStatus, ImageRef
 from pipeline.sandbox import CellResult, Sandbox
-from pipeline.sandbox.aio import AsyncNotebook, open_session
-from pipeline.sandbox.normalise import normalise
+from pipeline.sandbox.backend import AsyncNotebook, open_session
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache, Made
 from pipeline.students.family import Size, ViewRule
 
 T = TypeVar("T")
+
+# Pillow writes them in capitals.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class Cell(BaseModel):
@@ -120,6 +123,11 @@ class PythonTool:
     def session(self, images: Sequence[ImageRef]) -> PythonSession:
         """Return the session of one rollout over the original images."""
         return PythonSession(self, tuple(images))
+
+
+def normalise(text: str) -> str:
+    """Replace memory addresses, the one part of a `repr` that address space randomisation changes."""
+    return _ADDRESS.sub(" at 0x0", text)
 
 
 def _comparable(cell: Cell) -> Cell:

@@ -12,8 +12,8 @@ import re
 import unicodedata
 from random import Random
 
-from pipeline.sandbox.normalise import normalise
-from pipeline.sandbox.output import Collector, clean
+from pipeline.sandbox.roundtrip import Collector, clean
+from pipeline.tools.python import normalise
 from tests.fuzz.campaign import demand, fuzz
 
 BYTES = (

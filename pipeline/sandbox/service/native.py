@@ -11,10 +11,9 @@ from typing import Any
 from aiohttp import web
 
 from pipeline.sandbox.inside.policy import MIB
-from pipeline.sandbox.service.blobs import Blobs
 from pipeline.sandbox.service.guard import Bodies, RefusedError, answer, parse_object, seconds_field, text_field
 from pipeline.sandbox.service.protocol import BYTES, JSON, MOST_IMAGES, VERSION, Description, encode_result
-from pipeline.sandbox.service.sessions import FullError, Live, Sessions
+from pipeline.sandbox.service.sessions import Blobs, FullError, Live, Sessions
 
 PATIENCE = 30.0
 """Seconds that a cell waits for others: more than the longest cell, so that a full machine still gets on."""

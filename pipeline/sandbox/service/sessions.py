@@ -1,4 +1,4 @@
-"""The live sessions of a pool by id: bounded, ended when nobody comes back, moved off the event loop.
+"""The live sessions of a pool by id: bounded, ended when nobody comes back, moved off the event loop; and their images.
 
 What blocks runs in threads: as many cells at once as the pool has workers, the others in order behind them. A session
 has at most one cell under way, so no more wait than sessions fit.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,11 +18,15 @@ from typing import TypeVar
 
 from pipeline.errors import ColdforgeError, InfrastructureError
 from pipeline.sandbox.backend import Notebook, Sandbox
+from pipeline.sandbox.inside.policy import MIB
 
 T = TypeVar("T")
 
 _PATROL_SECONDS = 1.0
 """Between two looks for sessions that nobody uses."""
+MOST_KEPT = 512 * MIB
+"""Bytes of image files; a photograph has about 2 MiB. Enough for the sessions of a large machine, and for eight of the
+largest size."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -178,3 +183,34 @@ class Sessions:
 
     async def _move(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._moves, call)
+
+
+class Blobs:
+    """Image files that were sent once, by their hash, in bounded memory.
+
+    The least recently used is given up first; whoever needs it again is told that it is missing.
+    """
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+
+    def put(self, sha256: str, content: bytes) -> None:
+        """Keep a file."""
+        if sha256 in self._kept:
+            self._kept.move_to_end(sha256)
+            return
+        self._kept[sha256] = content
+        self._size += len(content)
+        while self._size > self._most:
+            _, given_up = self._kept.popitem(last=False)
+            self._size -= len(given_up)
+
+    def get(self, digests: Sequence[str]) -> tuple[list[bytes], list[str]]:
+        """Return the files that are there, in order, and the hashes of the others."""
+        missing = [sha256 for sha256 in dict.fromkeys(digests) if sha256 not in self._kept]
+        there = [sha256 for sha256 in digests if sha256 in self._kept]
+        for sha256 in there:
+            self._kept.move_to_end(sha256)
+        return [self._kept[sha256] for sha256 in there], missing

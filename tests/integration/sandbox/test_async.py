@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.sandbox import Limits, Policy, Pool, guest
-from pipeline.sandbox.aio import open_session
+from pipeline.sandbox.backend import open_session
 from pipeline.sandbox.zygote_process import ZygoteProcess
 
 

@@ -19,7 +19,7 @@ from pipeline.sandbox import Pool, Session, guest
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule
-from pipeline.tools.python import Cell, PythonTool, Ran
+from pipeline.tools.python import Cell, PythonTool, Ran, normalise
 
 T = TypeVar("T")
 
@@ -181,3 +181,9 @@ def test_a_session_that_closes_stops_no_other_rollout_and_keeps_its_lease_until_
 
     monkeypatch.setattr(Session, "close", slow)
     act(pool, tmp_path, work)
+
+
+def test_normalise_replaces_addresses_and_nothing_else() -> None:
+    text = "<object object at 0x7f0012ab> {'a': 0x12}"
+    assert normalise(text) == "<object object at 0x0> {'a': 0x12}"
+    assert normalise(normalise(text)) == normalise(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.sandbox.output import Collector
+from pipeline.sandbox.roundtrip import Collector
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,22 @@
-"""One request to a session and everything that comes back for it, moved without ever blocking on the guest."""
+"""One request to a session and everything that comes back for it, moved without ever blocking on the guest.
+
+Text of strangers is on its way into a record: it leaves here bounded, valid Unicode, without control characters.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 from typing import Final, NamedTuple
 
 from pipeline.sandbox.inside import wire
-from pipeline.sandbox.output import Collector
 
 _CHUNK = 1 << 18
 _MOST_READS = 64
 """Reads in a row from one source, so that a flood on one does not starve the others and the limits."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Handles(NamedTuple):
@@ -34,7 +38,7 @@ class Handles(NamedTuple):
             os.close(descriptor)
 
 
-class Exchange:
+class RoundTrip:
     """Sends the request, collects reply, stdout and stderr."""
 
     def __init__(self, handles: Handles, request: list[bytes], decoder: wire.Decoder, kept: int) -> None:
@@ -81,7 +85,7 @@ class Exchange:
         try:
             waiting = self._handles.channel.recv(1, socket.MSG_PEEK)
         except OSError:
-            return  # nothing there; or the other end is gone, which the exchange will find
+            return  # nothing there; or the other end is gone, which the round trip will find
         if waiting:
             raise wire.WireError("a reply without a request")
 
@@ -129,3 +133,51 @@ class Exchange:
                 del self._open[descriptor]  # every writer is gone
                 return
             self._open[descriptor].add(content)
+
+
+def clean(text: str) -> str:
+    r"""Escape control characters (all but newline and tab) and lone surrogates as `\x1b`, `\ud800`."""
+    return _CONTROL.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004 - one byte
+
+
+class Collector:
+    """Keeps the head and the tail of a stream of any length."""
+
+    def __init__(self, most: int) -> None:
+        self._half = most // 2
+        self._head = bytearray()
+        self._tail = bytearray()
+        self.total = 0
+        """Bytes that arrived."""
+
+    def add(self, content: bytes) -> None:
+        """Take bytes in."""
+        self.total += len(content)
+        room = self._half - len(self._head)
+        self._head += content[:room]
+        self._tail += content[max(room, 0) :]
+        # Cut now and then, not every time: a move of the whole tail per read would be quadratic.
+        if len(self._tail) > 2 * self._half:
+            del self._tail[: len(self._tail) - self._half]
+
+    @property
+    def omitted(self) -> int:
+        """Bytes that `text` leaves out."""
+        return self.total - len(self._head) - min(len(self._tail), self._half)
+
+    def text(self) -> str:
+        """Return what was kept, a note in place of the rest."""
+        tail = bytes(self._tail[max(0, len(self._tail) - self._half) :])
+        if self.omitted:
+            parts = [_decode(bytes(self._head)), f"\n... [{self.omitted} bytes omitted] ...\n", _decode(tail)]
+            return "".join(parts)
+        return _decode(bytes(self._head) + tail)
+
+
+def _decode(content: bytes) -> str:
+    return clean(content.decode(errors="replace"))
