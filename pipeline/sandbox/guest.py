@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.identity import digest
 from pipeline.sandbox.inside import root
+from pipeline.sandbox.inside.policy import Policy
 
 _LOCK = Path(__file__).with_name("guest.lock")
 _MARK = "complete"
@@ -26,14 +28,19 @@ _OUTSIDE = ("zygote_process", "launcher", "cgroup", "session", "roundtrip", "usa
 """Modules of the host's side that shape results: the guest's surroundings, its limits, status and texts."""
 
 
+def identity(policy: Policy) -> str:
+    """Return the sha256 of everything that shapes what a cell gives back: what it runs on, and what it may use."""
+    return digest({"environment": environment(), "policy": digest(asdict(policy))})
+
+
 def environment() -> str:
     """Return the sha256 of what guest code runs on: packages, interpreter, architecture and our own code.
 
     Of the code every module counts that runs inside or shapes what comes out, whole: a cell that was cached
     under other rules must not be taken for one of today's.
     """
-    names = sorted({*(f"inside/{name}" for name in root.SHIPPED), *_OUTSIDE})
-    code = {name: hashlib.sha256((_LOCK.parent / f"{name}.py").read_bytes()).hexdigest() for name in names}
+    files = [*root.shipped(), *(_LOCK.with_name(f"{name}.py") for name in _OUTSIDE)]
+    code = {path.relative_to(_LOCK.parent).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     return digest({"packages": _packages(), "code": code})
 
 

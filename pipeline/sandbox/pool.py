@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from pipeline.errors import InfrastructureError
-from pipeline.identity import digest
 from pipeline.sandbox import cgroup, guest, probe
 from pipeline.sandbox.inside.policy import Limits, Policy
 from pipeline.sandbox.session import Session
@@ -61,7 +60,7 @@ class Pool:
         self._taken = threading.Event()
         """A session was taken: its zygote has one spare less."""
         self._facts: dict[str, Any] | None = None
-        self.identity: str = digest({"environment": guest.environment(), "policy": policy.identity()})
+        self.identity: str = guest.identity(policy)
         """Hash of everything that shapes what a cell gives back: guest environment and policy."""
 
     @property

@@ -241,7 +241,6 @@ def _config(guest: Path, limits: Limits, control: socket.socket, lifeline: int) 
         python=f"{inside}/bin/{version}",
         version=version,
         site=str(guest / "lib" / version / "site-packages"),
-        code=str(_CODE / "inside"),
     )
     return json.dumps(
         {

@@ -10,13 +10,14 @@ import pytest
 
 from tests.support.command import ROOT
 
-CONTRACTS = [
-    contract["name"]
+CONTRACTS = {
+    contract["name"]: contract
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-]
+}
 # Each line breaks one contract; together they break all of them.
 VIOLATIONS = {
     "pipeline/bad.py": "import filters.base\nimport duckdb, datasets, prefect, ray, sympy\n",
+    "pipeline/sandbox/inside/bad.py": "from pipeline.errors import UsageError\n",
     "pipeline/models/bad.py": "import vllm\nimport pipeline.demo.vocabulary\n",
     "filters/answers/bad.py": "import filters.screen.images\n",
     "filters/bad.py": "from pipeline.engine.stage import Stage\nimport os\n",
@@ -46,3 +47,14 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_a_violation_breaks_its_contract(contract: str, verdicts: str) -> None:
     assert f"{contract} BROKEN" in verdicts
+
+
+def test_what_the_guest_must_not_import_is_all_that_is_ours() -> None:
+    paths = [*(ROOT / "pipeline").iterdir(), *(ROOT / "pipeline/sandbox").iterdir()]
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in paths
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").exists()
+    }
+    ours = {"filters", "flows", *modules} - {"pipeline.sandbox", "pipeline.sandbox.inside"}
+    assert set(CONTRACTS["inside the sandbox nothing of ours"]["forbidden_modules"]) == ours

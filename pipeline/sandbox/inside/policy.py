@@ -1,8 +1,8 @@
-"""What a sandbox session may use: the limits and their identity. Also read inside the guest: stdlib only."""
+"""What a sandbox session may use: the limits. Read on both sides: stdlib only."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 MIB = 1 << 20
 
@@ -64,9 +64,3 @@ class Policy:
     """Everything about the sandbox that a recipe may set."""
 
     limits: Limits = field(default_factory=Limits)
-
-    def identity(self) -> str:
-        """Return the sha256 of the policy."""
-        from pipeline.identity import digest
-
-        return digest(asdict(self))

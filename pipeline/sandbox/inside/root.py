@@ -27,20 +27,6 @@ _ETC = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/altern
 _LIBRARIES = ("lib", "lib64")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _READ_ONLY = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID
-SHIPPED = (
-    "__init__",
-    "policy",
-    "linux",
-    "seccomp",
-    "landlock",
-    "wire",
-    "root",
-    "isolate",
-    "zygote",
-    "cells",
-    "display",
-)
-"""Modules that run inside; nothing else of the project is visible there."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +41,11 @@ class Place:
     """As in `python3.11`."""
     site: str
     """Directory of the guest's packages."""
-    code: str
-    """Directory of `pipeline.sandbox.inside`."""
+
+
+def shipped() -> list[Path]:
+    """Return the files of the project that exist inside, all of this folder; nothing else of it is visible there."""
+    return sorted(Path(__file__).parent.glob("*.py"))
 
 
 def build(place: Place) -> None:
@@ -81,7 +70,7 @@ def build(place: Place) -> None:
             _bind(path, path)
     _interpreter(place)
     _devices()
-    _files(place)
+    _files()
     for path in (BOX, TEMPORARY, SHARED, SCRATCH):
         Path(_STAGE + path).mkdir(parents=True)
     Path(_STAGE + "/proc").mkdir()
@@ -137,7 +126,7 @@ def _devices() -> None:
         Path(f"{_STAGE}/dev/{name}").symlink_to(f"/proc/self/fd{target}")
 
 
-def _files(place: Place) -> None:
+def _files() -> None:
     etc = Path(_STAGE, "etc")
     (etc / "passwd").write_text(f"guest:x:1000:1000:guest:{BOX}:/bin/sh\n")
     (etc / "group").write_text("guest:x:1000:\n")
@@ -146,8 +135,8 @@ def _files(place: Place) -> None:
     package.mkdir(parents=True)
     for parent in (package.parent, package.parent.parent):
         (parent / "__init__.py").touch()  # ours import the host side
-    for name in SHIPPED:
-        (package / f"{name}.py").write_bytes(Path(place.code, f"{name}.py").read_bytes())
+    for path in shipped():
+        (package / path.name).write_bytes(path.read_bytes())
 
 
 def _bind(source: str, target: str, attributes: int = _READ_ONLY | linux.MOUNT_ATTR_NODEV) -> None:

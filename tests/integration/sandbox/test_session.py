@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import select
@@ -13,10 +14,11 @@ from PIL import Image
 
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.images import decode
-from pipeline.sandbox import CellResult, Limits, Policy, Pool, cgroup, guest
+from pipeline.sandbox import CellResult, Limits, Policy, Pool, cgroup, guest, zygote_process
 from pipeline.tools.python import normalise
 
 LIMITS = Limits(cell_seconds=4.0, cell_cpu_seconds=3.0, grace_seconds=0.5)
+INSIDE = sorted(path.stem for path in Path(zygote_process.__file__).with_name("inside").glob("*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +327,15 @@ print(hashlib.sha256(cv2.GaussianBlur(np.random.rand(64, 64), (5, 5), 1).tobytes
     assert first.stdout != other.stdout
 
 
-@pytest.mark.parametrize("module", ["cells", "isolate", "seccomp", "root", "zygote_process", "roundtrip", "result"])
+def test_of_the_project_the_guest_holds_one_folder_and_nothing_else(pool: Pool) -> None:
+    result = run(pool, "import os\n[f'{at}/{name}' for at, _, names in os.walk('/coldforge') for name in names]")
+    package = "/coldforge/pipeline/sandbox"
+    files = {f"{package}/inside/{name}.py" for name in INSIDE}
+    assert result.value is not None
+    assert set(ast.literal_eval(result.value)) == files | {f"{package}/__init__.py", "/coldforge/pipeline/__init__.py"}
+
+
+@pytest.mark.parametrize("module", [*INSIDE, "zygote_process", "launcher", "session", "roundtrip", "result"])
 def test_identity_covers_all_code_that_shapes_results(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before, read = guest.environment(), Path.read_bytes
     changed = f"{module}.py"
