@@ -1,4 +1,4 @@
-"""The guest environment: the packages that model-written code may import, apart from the project's own."""
+"""The guest environment: the packages that model-written code may import, apart from the project's own; its identity."""
 
 from __future__ import annotations
 
