@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator
 
-from filters.base import Rule
+from filters.rule import Rule
 from pipeline.identity import Identity, canonical_json, parse_json
 from pipeline.records import Decision, JudgeVotes, Verdict
 

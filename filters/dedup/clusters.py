@@ -17,8 +17,8 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
-from filters.base import Rule
 from filters.dedup.hamming import near_pairs
+from filters.rule import Rule
 from pipeline.identity import Identity, digest, normalise_question
 from pipeline.records import Cluster, Decision, ImageFacts, QuestionKey
 

@@ -20,8 +20,8 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from filters.base import Rule
 from filters.dedup.clusters import ImageHashes
+from filters.rule import Rule
 from pipeline.identity import Identity, normalise_question
 from pipeline.records import Decision
 

@@ -20,9 +20,9 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from filters.answers.chance import guess_floor
-from filters.base import Rule
 from filters.gates.counts import kind
 from filters.intervals import newcombe
+from filters.rule import Rule
 from pipeline.identity import Identity, uniform
 from pipeline.records import ArmCount, Decision, GateCount, Route, Trajectory
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from filters.base import Rule
+from filters.rule import Rule
 from pipeline.identity import Identity
 from pipeline.records import Decision, ImageFacts
 

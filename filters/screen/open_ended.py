@@ -15,7 +15,7 @@ from filters.answers import grade
 from filters.answers.choices import gold_option, option_texts
 from filters.answers.quantities import read_number
 from filters.answers.text import clean, equal, tokens
-from filters.base import Rule
+from filters.rule import Rule
 from filters.screen.option_order import about_options, option_order, stem_of
 from filters.screen.questions import VERSION, QuestionSettings, verifiable
 from pipeline.identity import Json, parse_json

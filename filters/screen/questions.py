@@ -11,7 +11,7 @@ from filters.answers import grade
 from filters.answers.chance import chance
 from filters.answers.metrics import grade_by, metric_of
 from filters.answers.text import abstains, clean, tokens
-from filters.base import Rule
+from filters.rule import Rule
 from pipeline.identity import Identity
 from pipeline.records import Decision, Question
 

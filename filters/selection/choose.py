@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
-from filters.base import Rule
+from filters.rule import Rule
 from filters.selection.mix import Mix, MixGroup, MixUnit, exact, group_of, kept_rows
 from pipeline.identity import Identity
 from pipeline.records import Category, Decision, Lane

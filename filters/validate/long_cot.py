@@ -13,7 +13,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from filters.base import Rule
+from filters.rule import Rule
 from filters.validate.repetition import repeated_lines, repeated_words
 from pipeline.identity import Identity, parse_json
 from pipeline.records import Decision, Question

@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from filters.answers.evasion import copied
-from filters.base import Rule
+from filters.rule import Rule
 from filters.turns import ARGUMENT, CALLS, argument, informed, showed_something
 from filters.validate.syntax import UnparsableCodeError, no_ops, skeleton
 from pipeline.identity import Identity

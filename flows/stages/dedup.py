@@ -10,8 +10,8 @@ from filters.dedup.clusters import DedupSettings, QuestionRow, cluster_questions
 from filters.dedup.templates import TemplateRow, template_facts
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
+from flows.stages.fetching import question_keys
 from flows.stages.outcomes import decided
-from flows.stages.reading import question_keys
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Reader, UnitInput, UnitOutput

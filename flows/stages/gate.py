@@ -31,8 +31,8 @@ from flows.asking.ask import Asker, gate_ask, models_of
 from flows.asking.judge import AnswerAsk, AnswerJudge, Judge, JudgeAsk
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
+from flows.stages.fetching import questions_of
 from flows.stages.outcomes import Found, decided, gather_all, gathered, kept, quarantined, rejected
-from flows.stages.reading import questions_of
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput

@@ -6,8 +6,8 @@ from filters.selection.choose import RlCandidate, SelectionSettings, SftCandidat
 from filters.selection.mix import UnmetMixError
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
+from flows.stages.fetching import question_keys
 from flows.stages.outcomes import decided, key_outcome
-from flows.stages.reading import question_keys
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput

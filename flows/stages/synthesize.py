@@ -25,9 +25,9 @@ from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.recipe.recipe import SynthesisUse
 from flows.recipe.roles import family_of
+from flows.stages.fetching import kept_outcomes, questions_of
 from flows.stages.long_cot import solution_trajectory
 from flows.stages.outcomes import Found, gather_all, gathered, kept, quarantined, rejected
-from flows.stages.reading import kept_outcomes, questions_of
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput

@@ -14,8 +14,8 @@ from flows.asking.ask import persistent
 from flows.asking.observations import observation_facts
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
+from flows.stages.fetching import questions_of
 from flows.stages.outcomes import Found, gather_all, gathered, trajectory_outcome
-from flows.stages.reading import questions_of
 from pipeline.dialects import by_name
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings

@@ -1,4 +1,4 @@
-"""The guest environment: the packages that model-written code may import, apart from the project's own; its identity."""
+"""The guest environment: its identity, and the packages that model-written code may import beside our own."""
 
 from __future__ import annotations
 
