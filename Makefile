@@ -19,6 +19,9 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 # The default of 20 s is too short for a first start on two busy cores (measured: 19 s of CPU).
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 180
 
+# Some images forbid Python its bytecode: every process, and there are many, would compile its packages anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo check test test-vllm bench bench-sandbox bench-models bench-gold soak fuzz clean
 
 help:
