@@ -1,4 +1,4 @@
-"""The guest environment: its identity, and the packages that model-written code may import beside our own."""
+"""The guest environment, its packages apart from the project's own, and the identity of what runs in it."""
 
 from __future__ import annotations
 

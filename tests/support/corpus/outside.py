@@ -14,9 +14,9 @@ from pipeline.sandbox import CellResult, Limits
 from pipeline.sandbox.inside.policy import MIB
 
 LIMITS = Limits(
-    cell_seconds=5.0,  # on a busy machine a harmless cell waits for its turn
+    cell_seconds=8.0,  # on a busy machine a harmless cell waits for its turn
     grace_seconds=0.5,
-    cell_cpu_seconds=2.0,
+    cell_cpu_seconds=4.0,  # pip out of its archive takes 2.2 on a slow machine
     memory=600 * MIB,
     data=500 * MIB,
     address_space=1024 * MIB,
