@@ -11,7 +11,7 @@ from flows.asking.judge import AnswerJudge
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.recipe import Recipe
 from flows.recipe.roles import calls_by_api
-from pipeline.dialects import DialectName, by_name
+from pipeline.dialects import DialectName, by_name, observations
 from pipeline.errors import InfrastructureError
 from pipeline.identity import Identity, Revision, canonical_json
 from pipeline.prompts.sets import Prompts
@@ -152,6 +152,7 @@ def _ask(recipe: Recipe, prompts: Prompts, revisions: Revisions, whom: _Whom) ->
         view=whom.view,
         sandbox=revisions.sandbox if tools else "",
         search=revisions.search if tools else "",
+        observations=observations.VERSION if tools else 0,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from pipeline.dialects.deepeyesv2_observations import error_observation, shortened
+from pipeline.dialects.observations import error_observation, shortened
 
 BadReason = Literal[
     "no_think",

@@ -38,7 +38,7 @@ _CONTROL = re.compile(
 
 
 def defuse(text: str) -> str:
-    """Return `text` with U+200B after the first character of every control token and grammar tag (DESIGN §8).
+    """Return `text` with U+200B after the first character of every control token and grammar tag.
 
     Idempotent. Tags in angle brackets are found in any case, since some parsers ignore case.
 

@@ -72,7 +72,7 @@ def split_message(text: str, opening: re.Pattern[str], no_action: Fault) -> Part
 
 
 def checked(think: str, fields: Fields) -> Parsed | BadCall:
-    """Return the turn, or which law of DESIGN §8 its fields break."""
+    """Return the turn, or which law of a well-formed message its fields break."""
     (value,) = fields.arguments.values() or (None,)
     fault = _broken_law(think, value, is_code=fields.action == "python")
     return bad_call(fault) if fault else Parsed(think, fields.action, canonical_json(fields.arguments))

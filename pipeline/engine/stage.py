@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pipeline.engine.done import Done
 from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput
@@ -22,12 +22,10 @@ Resource = Literal["cpu", "model"]
 class StageSettings(Identity):
     """Everything that a stage may see of a recipe, and what its fingerprint covers."""
 
-    MODEL: ClassVar[str] = ""
-
     @property
     def model(self) -> str:
         """Return the revisions of the models, or of the sandbox, that the stage runs; empty for none."""
-        return self.MODEL
+        return ""
 
 
 S = TypeVar("S", bound=StageSettings)

@@ -23,7 +23,7 @@ class Frozen(BaseModel):
 
 
 class View(Frozen):
-    """An image exactly as a model is sent it (see `pipeline.images.make_view`)."""
+    """An image exactly as a model is sent it (see `pipeline.models.views.make_view`)."""
 
     blob: str
     """sha256 of the PNG in the blob store."""

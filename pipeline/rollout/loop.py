@@ -15,13 +15,13 @@ from pydantic import Field
 
 from pipeline.dialects import DialectName, by_name
 from pipeline.dialects.bad_calls import BadCall, image_search_refused
-from pipeline.dialects.deepeyesv2_observations import (
+from pipeline.dialects.messages import question_text, user_text
+from pipeline.dialects.observations import (
     WebResult,
     cell_observation,
     image_search_observation,
     text_search_observation,
 )
-from pipeline.dialects.messages import question_text, user_text
 from pipeline.errors import RowError
 from pipeline.identity import Identity, Place, Revision, canonical_json, parse_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
@@ -78,6 +78,8 @@ class Ask(Identity):
     """Of the sandbox that cells run in; empty in plain mode, as is `search`."""
     search: Revision[str] = ""
     """Of what is searched."""
+    observations: Revision[int] = 0
+    """How results of calls are worded; 0 in plain mode, where there are none."""
 
 
 class Tools(NamedTuple):

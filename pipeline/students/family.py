@@ -1,6 +1,6 @@
 """The student that the data is for, and what its family's image processor does to a picture.
 
-A family is data: a further one is an entry of `FAMILIES` and, where it resizes by another rule, a function.
+A family is data: a further one that resizes by Qwen's rule is an entry of `FAMILIES`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Prints, by print size, the share of labels that are read exactly from the view of a whole sheet, from that of
 half a sheet, and from a crop at native size: city names, ICAO codes, numbers and element symbols. The bands of
-`pipeline/demo/corpus/bands.py` are chosen from this table.
+`pipeline/demo/corpus/canvas.py` are chosen from this table.
 
 Then prints how many readings of the whole sheet's view are right, by the probability of their least certain
 character and by the height of the line: of all kinds but symbols. A careful reader answers without a closer look

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeline.dialects import DEEPEYESV2
-from pipeline.dialects.deepeyesv2_observations import cell_observation
 from pipeline.dialects.messages import user_text
+from pipeline.dialects.observations import cell_observation
 from pipeline.identity import canonical_json
 from pipeline.prompts.sets import Role, load_prompts
 

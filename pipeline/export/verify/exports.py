@@ -2,9 +2,9 @@
 
 Nothing in an export is believed: paths of a manifest are names inside its directory or a problem, links
 are not followed, and every hash is computed again. What is checked per export: the manifest and the
-files it lists (`verify_files`), then every row against its recorded hash, against what trainers stop at,
-drop or learn wrongly from, and against the prompt of its lane (`verify_rows`), and the stated mix
-(`verify_mix`). What is checked over all exports found: each is where its manifest says and nothing lies
+files it lists (`check_files`), then every row against its recorded hash, against what trainers stop at,
+drop or learn wrongly from, and against the prompt of its lane (`check_rows`), and the stated mix
+(`check_mix`). What is checked over all exports found: each is where its manifest says and nothing lies
 beside them; SFT and RL share no id of a question, no cluster and no question under whatever prompt; the
 formats of one shard hold the same records and say the same of each.
 

@@ -18,8 +18,8 @@ from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.demo.reader.places import Part
 from pipeline.demo.vocabulary import COLOURS
 from pipeline.dialects import deepeyesv2 as dialect
-from pipeline.dialects.deepeyesv2_observations import image_search_observation
 from pipeline.dialects.messages import Parsed
+from pipeline.dialects.observations import image_search_observation
 from pipeline.errors import InfrastructureError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.images import encode_png

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pipeline.dialects.deepeyesv2_observations import cell_observation
+from pipeline.dialects.observations import cell_observation
 from pipeline.sandbox import Pool, guest
 from pipeline.sandbox.inside import root
 from tests.support.corpus.outside import CANARY, VARIABLE, Outside

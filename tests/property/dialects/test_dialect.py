@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect
 from pipeline.dialects.bad_calls import BadCall
-from pipeline.dialects.deepeyesv2_observations import (
+from pipeline.dialects.defuse import ZERO_WIDTH_SPACE, contains_control, defuse
+from pipeline.dialects.messages import Parsed, user_text
+from pipeline.dialects.observations import (
     WebResult,
     cell_observation,
     image_search_observation,
     text_search_observation,
 )
-from pipeline.dialects.defuse import ZERO_WIDTH_SPACE, contains_control, defuse
-from pipeline.dialects.messages import Parsed, user_text
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Action, CellStatus
 
@@ -104,7 +104,7 @@ turns = (
 
 
 def deepeyesv2_environment(text: str) -> tuple[str, str | None]:
-    """What the reference environment acts on: deepeyesv2.md §7, rows priority, code parse and tool JSON."""
+    """What the reference environment acts on, by its priority of actions, its search for code and its JSON of tools."""
     answers = re.findall(r"<answer>(.*?)</answer>", text, re.DOTALL)
     if answers and answers[-1]:
         return "answer", answers[-1]
@@ -177,7 +177,7 @@ def test_the_reference_reads_the_same_action_and_argument(dialect: Dialect, turn
 def test_a_rendered_turn_earns_the_format_reward_and_ends_where_a_model_is_stopped(
     dialect: Dialect, turn: Parsed
 ) -> None:
-    text = dialect.render_turn(*turn)  # deepeyesv2.md §8
+    text = dialect.render_turn(*turn)
     for tag in ("think", "code", "tool_call", "answer"):
         assert text.count(f"<{tag}>") == text.count(f"</{tag}>") <= 1
     assert text.startswith("<think>")

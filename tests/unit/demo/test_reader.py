@@ -25,7 +25,7 @@ from pipeline.demo.reader.reading import as_code, as_name, as_number, as_symbol
 from pipeline.demo.reader.searching import country_in, first_fact, listed_fact, stated_fact, stated_weight
 from pipeline.demo.vocabulary import COLOURS, SHAPES
 from pipeline.dialects import deepeyesv2 as dialect
-from pipeline.dialects.deepeyesv2_observations import WebResult, cell_observation, text_search_observation
+from pipeline.dialects.observations import WebResult, cell_observation, text_search_observation
 from pipeline.identity import canonical_json
 from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View
 

@@ -22,8 +22,8 @@ from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.demo.reader.scene import Said
 from pipeline.demo.reader.sums import asked_sum, in_head
 from pipeline.dialects import deepeyesv2 as dialect
-from pipeline.dialects.deepeyesv2_observations import cell_observation
 from pipeline.dialects.messages import Parsed, question_text, user_text
+from pipeline.dialects.observations import cell_observation
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
 from pipeline.records import Action, AnswerType

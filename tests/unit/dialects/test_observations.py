@@ -6,7 +6,7 @@ import pytest
 
 from filters.turns import showed_something
 from pipeline.dialects.bad_calls import image_search_refused
-from pipeline.dialects.deepeyesv2_observations import (
+from pipeline.dialects.observations import (
     MAX_STDERR,
     MAX_STDOUT,
     WebResult,

@@ -19,7 +19,7 @@ from filters.gates.rules import (
     more_often,
 )
 from filters.intervals import wilson
-from pipeline.dialects.deepeyesv2_observations import cell_observation, text_search_observation
+from pipeline.dialects.observations import cell_observation, text_search_observation
 from pipeline.records import Arm, ArmCount, Finish, GateCount, Mode, Trajectory, Turn, Verdict
 from tests.support.builders import arm_count, gate_count, trajectory, turn
 

@@ -8,9 +8,9 @@ import pytest
 
 import pipeline.prompts.sets
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect
-from pipeline.dialects.deepeyesv2_observations import MAX_STDERR, MAX_STDOUT
 from pipeline.dialects.defuse import contains_control
 from pipeline.dialects.messages import Parsed, user_text
+from pipeline.dialects.observations import MAX_STDERR, MAX_STDOUT
 from pipeline.errors import UsageError
 from pipeline.prompts.sets import Prompts, Role, load_prompts, load_variants
 from pipeline.sandbox.inside.policy import Limits

@@ -11,7 +11,7 @@ import yaml
 from filters.dedup.contamination import benchmark_entry
 from flows.recipe.file import load_recipe
 from flows.recipe.inputs import Inputs, find_inputs, make_job
-from pipeline.dialects.deepeyesv2_observations import image_search_observation, text_search_observation
+from pipeline.dialects.observations import image_search_observation, text_search_observation
 from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE
 from pipeline.tools.search.hits import NoSearch, SearchProvider

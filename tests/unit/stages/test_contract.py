@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tomllib
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -17,6 +18,7 @@ from flows.stages.order import GROUPS, STAGES, declare
 from pipeline.engine.stage import Declared, StageSettings
 from pipeline.identity import canonical_json, parse_json
 from tests.support.changed_recipes import base_of, changed
+from tests.support.command import ROOT
 from tests.support.curated import write_corpus, write_recipe
 
 ORDER = tuple(STAGES)
@@ -34,6 +36,12 @@ def test_a_recipe_names_the_stages_that_there_are() -> None:
 
 def test_the_groups_are_all_stages_in_order() -> None:
     assert tuple(chain.from_iterable(GROUPS.values())) == ORDER
+
+
+def test_the_contract_of_independence_lists_every_stage() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (modules,) = (contract["modules"] for contract in contracts if contract["type"] == "independence")
+    assert set(modules) == {stage.run.__module__ for stage in STAGES.values()}
 
 
 @pytest.mark.parametrize("stage", ORDER)

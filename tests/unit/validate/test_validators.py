@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from filters.validate.rules import ValidatorSettings, accept, replayed
-from pipeline.dialects.deepeyesv2_observations import (
+from pipeline.dialects.observations import (
     cell_observation,
     image_search_observation,
     text_search_observation,

@@ -1,4 +1,4 @@
-"""What a DeepEyesV2 model is shown after a call, byte for byte as its environment words it.
+"""What a model is shown after a call, in every dialect: byte for byte as DeepEyesV2's environment words it.
 
 Templates: Visual-Agent/DeepEyesV2 at 0373e6e, `envs/deepeyesv2/prompt.py` and `deepeyesv2.py`. All foreign
 text is defused before it is put into a template; the only `<image>` marks are the template's own, one per image.
@@ -12,8 +12,10 @@ from typing import NamedTuple
 from pipeline.dialects.defuse import defuse
 from pipeline.records import IMAGE_MARK, CellStatus
 
+VERSION = 1
+"""Raised when an equal result is worded otherwise; `filters.turns` knows the lines that stand around it."""
 MAX_STDOUT = 8_000
-"""Characters of standard output and value together; DESIGN §8, after the Relax port of the environment."""
+"""Characters of standard output and value together, after the Relax port of the environment."""
 MAX_STDERR = 4_000
 """Characters of standard error, traceback and notes together; as above."""
 MAX_QUOTE = 1_000
@@ -21,7 +23,8 @@ MAX_QUOTE = 1_000
 # The marker below with a count of up to 17 digits.
 _MARKER_ROOM = 50
 
-# Shown where the sandbox gives no reason of its own, so that a failed cell never looks like one that ran.
+# Shown where the sandbox gives no reason of its own, so that a failed cell never looks like one that ran. For a
+# stopped cell it always gives one (`pipeline.sandbox.session`); a guest's traceback can be empty.
 _FAILED: dict[CellStatus, str] = {
     "exception": "RuntimeError: the cell raised an exception.",
     "timeout": "TimeoutError: the cell ran longer than allowed and was stopped.",
