@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -85,11 +86,13 @@ def asked(recipe: Path, out: Path, store: Path) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("every_attempt_is_made")
-def test_exchanging_every_stored_answer_changes_no_request_and_no_response(tmp_path: Path) -> None:
+def test_exchanging_every_stored_answer_changes_no_request_and_no_response(
+    tmp_path: Path, prepared: Callable[[Path], Path]
+) -> None:
     from pipeline.sources import open_source
 
     made = open_source("demo", tmp_path / "demo", generate=partial(generate_demo, questions=24)).directory
-    true = asked(corpus(tmp_path / "true", made, exchanged=False), tmp_path / "a", tmp_path / "store-a")
+    true = asked(corpus(tmp_path / "true", made, exchanged=False), tmp_path / "a", prepared(tmp_path / "store-a"))
     # The second run perceives again, too: nothing but the answers differs.
     false = asked(corpus(tmp_path / "false", made, exchanged=True), tmp_path / "b", tmp_path / "store-b")
     assert len(true) > ROWS * 2 * 2

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,9 @@ def run(base: Path, name: str = "run", *more: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Path:
     base = tmp_path_factory.mktemp("undisturbed")
+    prepared(base / "store")
     run(base)
     return base
 
@@ -85,7 +87,10 @@ def test_another_teacher_prompt_pays_for_no_gate_call_again(undisturbed: Path, t
     assert spent["synthesize"] > 0
 
 
-def test_five_kills_at_random_moments_lose_and_double_nothing(undisturbed: Path, tmp_path: Path) -> None:
+def test_five_kills_at_random_moments_lose_and_double_nothing(
+    undisturbed: Path, tmp_path: Path, prepared: Callable[[Path], Path]
+) -> None:
+    prepared(tmp_path / "store")
     dice = random.Random(7)
     arguments: list[str | Path] = [
         "run",

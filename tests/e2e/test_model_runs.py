@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ WRONG = "<think>I guess.</think>\n<answer>no such place</answer>"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store, so that the corpus is drawn once; each test asks a model of its own name."""
-    return tmp_path_factory.mktemp("model-runs") / "store"
+def store(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Path:
+    """One store; each test asks a model of its own name."""
+    return prepared(tmp_path_factory.mktemp("model-runs") / "store")
 
 
 def arguments(out: Path, store: Path, url: str, *changes: str) -> list[str | Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.sandbox import guest
@@ -13,9 +14,11 @@ LIMIT = "8"
 """Enough that some cells run and some trajectories are valid, in a few seconds."""
 
 
-def test_a_run_on_a_service_comes_out_as_recorded_when_replayed_there(tmp_path: Path) -> None:
+def test_a_run_on_a_service_comes_out_as_recorded_when_replayed_there(
+    tmp_path: Path, prepared: Callable[[Path], Path]
+) -> None:
     guest.setup()
-    run, store = tmp_path / "run", tmp_path / "store"
+    run, store = tmp_path / "run", prepared(tmp_path / "store")
     service = start(["sandbox", "serve", "--port", "0"])
     try:
         assert service.stdout is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ FACTS = {"kernel", "machine", "landlock_abi", "cgroup", "memory", "cpu", "seccom
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Path:
     base = tmp_path_factory.mktemp("facts")
+    prepared(base / "store")
     coldforge("run", DEMO, "--out", base / "run", "--store", base / "store", "--limit", LIMIT)
     return base
 

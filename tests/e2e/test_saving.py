@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -18,9 +19,10 @@ def query(run: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def runs(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> tuple[Path, Path]:
     """Return a run that stops early and then one that asks all k times, with one store."""
     base = tmp_path_factory.mktemp("runs")
+    prepared(base / ".store")
     for name, early in (("early", "true"), ("full", "false")):
         arguments = ("run", DEMO, "--limit", LIMIT, "--out", base / name, "--set", f"gate.early_stop={early}")
         more = ("gate.early_stop_exempt=0.0", "synthesize.accept=2", "select.max_per_cluster=2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ LIMIT = "8"
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Path:
     base = tmp_path_factory.mktemp("tool_call")
+    prepared(base / "store")
     arguments = ("--out", base / "run", "--store", base / "store", "--limit", LIMIT)
     coldforge("run", DEMO, "--set", "dialect=tool_call", *arguments)
     return base
