@@ -1,16 +1,19 @@
-"""Whether two mathematical expressions are equal, found by computer algebra in a process that can be killed.
+"""Whether two mathematical terms are equal, found by computer algebra in a process that can be killed.
 
-`math-verify` reads LaTeX into sympy and compares. Both may take for ever on a short hostile text, so each
-comparison has a deadline, after which its process is killed and the answer is "not known". What math-verify calls
-equal must also agree in value at fixed points: by itself it takes rounded numbers for equal, and its symbols
-need not be told from positive ones. Only the reader of LaTeX is used, which evaluates no text as Python.
+Terms come as trees (`filters.answers.formulas`) in JSON, from which sympy's objects are built one by one: no text is
+parsed or evaluated here. Algebra may take for ever on a short hostile term, so each comparison has a deadline, after
+which its process is killed and the answer is "not known". Two terms are unequal if they differ at a point, by far more
+than the error of its computation; they are equal only if algebra proves it. Nothing is rounded: of two tiny values that
+differ, and of a number and its rounded form, neither is the other.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import resource
 import threading
+from collections.abc import Callable
 from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -26,12 +29,12 @@ _START = 120.0
 """Seconds to start the process: importing sympy takes one, on a busy machine far more."""
 _MEMORY = 4 << 30
 """Bytes of address space of the process. sympy needs under 1 GiB; 9**9**9 would take all there is."""
-_MAX_TEXT = 300
-"""Characters of an expression, as of any answer that is graded."""
+_MAX_TEXT = 20_000
+"""Characters of a tree: one of an answer of 300 characters has at most some thousands."""
 
 
 class MathWorker:
-    """One process that compares expressions, started when first asked and again after it was killed.
+    """One process that compares terms, started when first asked and again after it was killed.
 
     Use it as a context manager. Safe to call from several threads; they take turns.
     """
@@ -56,10 +59,12 @@ class MathWorker:
             self._kill()
 
     def equal(self, said: str, gold: str) -> bool | None:
-        """Return whether two expressions in LaTeX are equal wherever either is defined; None if that is not known.
+        """Return whether two trees in JSON are equal wherever either is defined; None if that is not known.
+
+        Two equations (`["=", left, right]`) are equal if each has the solutions of the other.
 
         Raises:
-            InfrastructureError: the process cannot be started (is `math-verify` installed?).
+            InfrastructureError: the process cannot be started (is `sympy` installed?).
         """
         if max(len(said), len(gold)) > _MAX_TEXT:
             return None
@@ -89,11 +94,9 @@ class MathWorker:
                 return ours
         except (EOFError, OSError) as error:
             self._kill()
-            raise InfrastructureError(
-                "the process that compares expressions ended at once: is math-verify installed?"
-            ) from error
+            raise InfrastructureError("the process that compares terms ended at once: is sympy installed?") from error
         self._kill()
-        raise InfrastructureError(f"the process that compares expressions did not start in {_START:.0f} s")
+        raise InfrastructureError(f"the process that compares terms did not start in {_START:.0f} s")
 
     def _kill(self) -> None:
         if self._process is not None:
@@ -113,11 +116,8 @@ def math_worker() -> MathWorker:
 def _serve(pipe: Connection) -> None:
     """Answer pairs until the other end is closed."""
     die_with_parent()
-    import logging
+    import sympy  # noqa: F401 - slow to import; before the deadline of the first pair begins
 
-    import math_verify  # noqa: F401 - slow to import; before the deadline of the first pair begins
-
-    logging.disable(logging.CRITICAL)  # the library warns of every text it cannot read, and of our having no timeout
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     pipe.send("ready")
     while True:
@@ -125,65 +125,122 @@ def _serve(pipe: Connection) -> None:
             said, gold = pipe.recv()
         except EOFError:
             return
-        pipe.send(_equal(said, gold))
+        try:
+            pipe.send(_equal(json.loads(said), json.loads(gold)))
+        except Exception:  # noqa: BLE001 - what sympy cannot do raises anything; then nothing is known
+            pipe.send(None)
 
 
-def _equal(said: str, gold: str) -> bool | None:
-    """Compare two LaTeX expressions; None if one cannot be read, or nothing is proven."""
-    from sympy import Expr
-    from sympy.core.relational import Equality
+def _equal(said: Any, gold: Any) -> bool | None:
+    if said[0] == gold[0] == "=":
+        return _equal_equations(_built(said[1]) - _built(said[2]), _built(gold[1]) - _built(gold[2]))
+    return _equal_terms(_built(said), _built(gold))
 
-    a, b = _read(said), _read(gold)
-    match a, b:
-        case None, _:
-            return None
-        case _, None:
-            return None
-        case Expr(), Expr():
-            return _equal_terms(a, b)
-        case Equality(), Equality():
-            return _equal_equations(a, b)
+
+def _built(tree: Any) -> Any:
+    """Return the sympy object of a tree.
+
+    Raises:
+        KeyError: an operator that is not known here.
+    """
+    import sympy
+
+    name, *parts = tree
+    match name:
+        case "num" | "mixed":
+            return sympy.Rational(parts[0])
+        case "sym":
+            return sympy.Symbol(parts[0])
+        case "const":
+            return {
+                "pi": sympy.pi, "e": sympy.E, "i": sympy.I, "oo": sympy.oo, "deg": sympy.pi / 180
+            }[parts[0]]  # fmt: skip
+        case "apply":
+            return sympy.Function(parts[0])(*map(_built, parts[1:]))
+        case "fn":
+            return _functions()[parts[0]](*map(_built, parts[1:]))
         case _:
-            return None
+            return _operators()[name](*map(_built, parts))
 
 
-def _read(text: str) -> Any:
-    from latex2sympy2_extended import NormalizationConfig
-    from math_verify import LatexExtractionConfig, parse
+def _operators() -> dict[str, Callable[..., Any]]:
+    import sympy
 
-    # Left on, these drop what looks like a unit ("2ab" is read as 2) and one side of an equation.
-    as_it_is = NormalizationConfig(
-        basic_latex=True, units=False, malformed_operators=True, nits=False, boxed="none", equations=False
-    )
-    config = LatexExtractionConfig(normalization_config=as_it_is, boxed_match_priority=-1)
-    try:
-        read = parse(f"${text}$", extraction_config=[config], parsing_timeout=None, fallback_mode="no_fallback")
-    except Exception:  # noqa: BLE001 - the parser raises what it likes; a text it cannot read is none
-        return None
-    # A text that it cannot read comes back as a text.
-    return next((item for item in read if not isinstance(item, str)), None)
+    return {
+        "+": sympy.Add, "*": sympy.Mul, "^": sympy.Pow, "!": sympy.factorial, "abs": sympy.Abs, "binom": sympy.binomial
+    }  # fmt: skip
+
+
+def _functions() -> dict[str, Callable[..., Any]]:
+    import sympy
+
+    names = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log", "lfloor": "floor", "lceil": "ceiling"}
+    names |= {name: name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "log")}
+    names |= {"min": "Min", "max": "Max", "gcd": "gcd", "lcm": "lcm"}
+    return {name: getattr(sympy, theirs) for name, theirs in names.items()}
 
 
 def _equal_terms(a: Any, b: Any) -> bool | None:
     """Compare two terms: unequal if they differ at a point, equal only if algebra says so too."""
-    from math_verify import verify
+    if a == b:
+        return True if _defined(a) else None
+    if a.is_Rational and b.is_Rational:
+        return False
+    agree = _agree(a, b)
+    if not agree:
+        return agree
+    return True if _is_zero(a - b) else None
 
-    try:
-        agree = _agree(a, b)
-        if not agree:
-            return agree
-        return True if verify(b, a, timeout_seconds=None) else None
-    except Exception:  # noqa: BLE001 - what sympy cannot do raises anything; then nothing is known
-        return None
+
+def _defined(term: Any) -> bool:
+    import sympy
+
+    return not term.has(sympy.zoo, sympy.nan)
+
+
+def _is_zero(difference: Any) -> bool:
+    """Return whether a term is zero by algebra; numbers are compared exactly, and nothing is rounded."""
+    import sympy
+
+    steps: tuple[Callable[[Any], Any], ...] = (sympy.expand, sympy.radsimp, sympy.simplify, sympy.trigsimp)
+    if any(step(difference) == 0 for step in steps):
+        return True
+    return not difference.free_symbols and difference.equals(0) is True
 
 
 def _equal_equations(a: Any, b: Any) -> bool | None:
-    """Compare two equations side by side; another form of the same equation is not looked for, nor told apart."""
-    left, right = _equal_terms(a.lhs, b.lhs), _equal_terms(a.rhs, b.rhs)
-    if left and right:
+    """Compare two equations by the terms that they set to zero: one is a multiple of the other, or they differ.
+
+    Those of first degree in all their letters differ if they are no multiples; of others that is not known.
+    """
+    import sympy
+
+    if _is_zero(a - b) or _is_zero(a + b):
         return True
-    if left and right is False and a.lhs.is_Symbol and b.lhs.is_Symbol:
-        return False
+    symbols = a.free_symbols | b.free_symbols
+    if not symbols:
+        return None
+    ratio = sympy.cancel(sympy.together(a / b))
+    if not ratio.free_symbols:
+        return bool(ratio.is_finite and ratio != 0) or None
+    polynomials = [sympy.Poly(term, *symbols) if term.is_polynomial(*symbols) else None for term in (a, b)]
+    linear = all(polynomial is not None and polynomial.total_degree() == 1 for polynomial in polynomials)
+    return False if linear or a.free_symbols != b.free_symbols else _differ(a, b)
+
+
+def _differ(a: Any, b: Any) -> bool | None:
+    """Return False if a real point solves one of two equations and not the other; None if none was found."""
+    import sympy
+
+    symbols = sorted(a.free_symbols, key=str)
+    for one, other in ((a, b), (b, a)):
+        fixed = dict(zip(symbols[1:], map(sympy.Rational, ("1/3", "2/7", "3/11", "5/13")), strict=False))
+        if len(symbols) > len(fixed) + 1:
+            return None
+        for root in sympy.solve(one.subs(fixed), symbols[0])[:4]:
+            value = other.subs(fixed).subs(symbols[0], root).evalf(30)
+            if root.is_real and value.is_number and value.is_finite and abs(value) > _CLOSE:
+                return False
     return None
 
 
@@ -192,8 +249,10 @@ _POINTS = (
     *((0, 1, 2), (1, -1, 3), (-1, 2, -2), (-3, -2, -5)),
     *((-1.375, 0.8125, -2.6875), (2.3125, -0.6875, 1.4375), (0.4375, 3.1875, -0.5625)),
 )
-_CLOSE = 1e-12
-"""Relative. Values are computed to 30 digits; a rounded number in an answer has at most half of them."""
+_DIGITS = 50
+"""To which values are computed, and differences to as many of their own."""
+_CLOSE = 1e-30
+"""Relative: below it two values may differ by the error of their computation alone."""
 
 
 def _agree(a: Any, b: Any) -> bool | None:
@@ -209,14 +268,20 @@ def _agree(a: Any, b: Any) -> bool | None:
         if x is None or y is None:
             continue
         met = True
-        if abs(x - y) > _CLOSE * max(1, abs(x), abs(y)):
+        if abs(x - y) > _CLOSE * max(abs(x), abs(y)) and not _vanishes(a - b, values):
             return False
     return True if met else None
 
 
+def _vanishes(difference: Any, values: dict[Any, float]) -> bool:
+    """Return whether a difference that was computed as one has no digit that counts: it may be zero."""
+    value = _value(difference, values)
+    return value is not None and (value == 0 or abs(value) < 10 ** -(2 * _DIGITS))
+
+
 def _value(term: Any, values: dict[Any, float]) -> Any:
-    """Return the value of a term to 30 digits, or None where it is not defined."""
+    """Return the value of a term to `_DIGITS` digits, or None where it is not defined."""
     from sympy import nsimplify
 
-    value = term.subs({symbol: nsimplify(number) for symbol, number in values.items()}).evalf(30)
+    value = term.subs({symbol: nsimplify(number) for symbol, number in values.items()}).evalf(_DIGITS)
     return value if value.is_number and value.is_finite else None

@@ -8,15 +8,33 @@ from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 
 from filters.answers.evasion import corrects, negates, refuses, steers
-from filters.answers.text import HEDGES, NEGATIONS, clean, contains, equal, hedged, negated, tokens, without_lead
+from filters.answers.languages import without_lead
+from filters.answers.text import HEDGES, NEGATIONS, clean, contains, equal, hedged, negated, tokens
 
-_LABEL = r"\(?\[?([A-Za-z])[\])]?"
-_LETTER = re.compile(rf"(?:(?:option|choice|answer|letter)\s+)?{_LABEL}[.:,)]?", re.IGNORECASE)
-# A letter in front of more text needs a mark behind it, or an English "A" would be an option.
-_LETTER_AND_TEXT = re.compile(
-    r"(?:(?:option|choice|answer)\s+)?(?:\(([A-Za-z])\)|([A-Za-z])\)|([A-Za-z])\s*[.:](?=\s)|([A-Za-z])(?:\s+-|,)(?=\s))\s*(.+)",
+_OPENING = "[(\\[\u3010\u300c\u300e]"
+_CLOSING = "[)\\]\u3011\u300d\u300f]"
+_LABEL = rf"{_OPENING}?([A-Za-z]){_CLOSING}?"
+# What an option is called before or behind its letter, in the supported languages.
+_CALLED = (
+    r"(?:option|choice|answer|letter|antwort|buchstabe|option|réponse|lettre|opción|respuesta|letra|opção|alternativa"
+    r"|resposta|选项|選項|选|答案|選択肢|विकल्प|उत्तर)"
+)
+_CALLED_BEHIND = r"(?:\s?(?:选项|選項|项|項|番))"
+_LETTER = re.compile(rf"(?:{_CALLED}\s*:?\s*)?{_LABEL}{_CALLED_BEHIND}?[.:,)]?", re.IGNORECASE)
+_IS_RIGHT = re.compile(
+    rf"(?:(?:the|die|la|el|a)\s+)?(?:{_CALLED}\s*)?{_LABEL}{_CALLED_BEHIND}?\s*(?:is|ist|est|es|é|是|が|は)\s*(?:the\s+|la\s+|a\s+|die\s+)?"
+    r"(?:correct|right|best|richtige?|correcte|bonne|juste|correcta|correta|certa|正确|正確|正しい|正解)(?:的|的?答案)?"
+    r"(?:\s+(?:answer|option|choice|one|antwort|réponse|respuesta|opción|resposta|opção))?[.!]?",
     re.IGNORECASE,
 )
+_LETTER_ALONE = re.compile(rf"\s*{_LABEL}\.?\s*")
+# A letter in front of more text needs a mark behind it, or an English "A" would be an option.
+_LETTER_AND_TEXT = re.compile(
+    rf"(?:{_CALLED}\s+)?(?:[(\[\u3010]([A-Za-z])[)\]\u3011]|([A-Za-z])\)|([A-Za-z])\s*[.:](?=\s|[^\x00-\x7f])"
+    r"|([A-Za-z])(?:\s+-|,)(?=\s|[^\x00-\x7f]))\s*(.+)",
+    re.IGNORECASE,
+)
+_LETTER_BEFORE_TEXT = re.compile(r"([B-Z])\s+(\S.*)")
 _TEXT_AND_LETTER = re.compile(r"(.+?)\s*\(([A-Za-z])\)\.?")
 _REASON = re.compile(r"(?:option\s+)?\(?([A-Za-z])\)?,?\s+(?:because|since|as)\s.*", re.IGNORECASE)
 _ENDS_ON_LETTER = re.compile(
@@ -49,9 +67,13 @@ _COPULA = frozenset({"is", "are", "was", "were", "be", "option", "choose", "choi
 def option_texts(choices: Sequence[str]) -> tuple[str, ...]:
     """Return the options without labels of their own ("A. red", "(B) blue"), if all carry the label of their place."""
     labels = [_OWN_LABEL.match(choice) for choice in choices]
-    if choices and all(
-        match is not None and (match[1] or match[2]).upper() == letter
-        for match, letter in zip(labels, ascii_uppercase, strict=False)
+    if (
+        choices
+        and labels[0] is not None
+        and all(
+            match is not None and (match[1] or match[2]).upper() == letter
+            for match, letter in zip(labels, ascii_uppercase, strict=False)
+        )
     ):
         return tuple(choice[match.end() :].strip() for choice, match in zip(choices, labels, strict=True) if match)
     return tuple(choice.strip() for choice in choices)
@@ -67,8 +89,8 @@ def gold_option(gold: str, choices: tuple[str, ...]) -> int | None:
     """Return the place of the option that a stored answer names by letter or text; None if none or several fit."""
     texts = _option_words(choices)
     words = tokens(clean(gold))
-    by_text = {place for place, text in enumerate(texts) if equal(words, text)}
-    letter = re.fullmatch(rf"\s*{_LABEL}\.?\s*", gold)
+    by_text = _places(words, texts)
+    letter = _LETTER_ALONE.fullmatch(clean(gold))
     by_letter = set() if letter is None else {_place(letter[1])} & set(range(len(texts)))
     # Options may be letters themselves; then both readings have to agree.
     named = by_text | by_letter
@@ -127,7 +149,7 @@ def commits_to_none(prediction: str, choices: tuple[str, ...]) -> str | None:
 def meant_letter(prediction: str) -> str | None:
     """Return the letter that a cleaned prediction commits to when the options are not known."""
     text = without_lead(prediction)
-    match = _LETTER.fullmatch(text)
+    match = _LETTER.fullmatch(text) or _IS_RIGHT.fullmatch(text)
     if match:
         return match[1].upper()
     match = _LETTER_AND_TEXT.fullmatch(text)
@@ -144,15 +166,21 @@ def several_letters(prediction: str) -> str | None:
 
 def _meant(text: str, options: Sequence[tuple[str, ...]]) -> int | None:
     words = tokens(text)
-    by_text = {place for place, option in enumerate(options) if equal(words, option)}
+    by_text = _places(words, options)
     match = _LETTER.fullmatch(text)
     by_letter = set() if match is None else {_place(match[1])}
     named = by_text | by_letter
     if named:
         return min(named) if len(named) == 1 else None
+    match = _IS_RIGHT.fullmatch(text)
+    if match is not None:
+        return _place(match[1])
     match = _LETTER_AND_TEXT.fullmatch(text)
     if match is not None:
         return _agreed(_place(_first(match)), tokens(match[5]), options)
+    match = _LETTER_BEFORE_TEXT.fullmatch(text)
+    if match is not None and (place := _agreed(_place(match[1]), tokens(match[2]), options)) is not None:
+        return place
     match = _TEXT_AND_LETTER.fullmatch(text)
     if match is not None:
         return _agreed(_place(match[2]), tokens(match[1]), options)
@@ -160,6 +188,18 @@ def _meant(text: str, options: Sequence[tuple[str, ...]]) -> int | None:
     if match is not None and not any(contains(words, option) for option in _others(_place(match[1]), options)):
         return None if _open(words) else _place(match[1])
     return None
+
+
+def _places(words: tuple[str, ...], options: Sequence[tuple[str, ...]]) -> set[int]:
+    """Return the places of the options that a text equals."""
+    first = words[0][:1] if words else ""
+    return {
+        place
+        for place, option in enumerate(options)
+        if option
+        and (option[0][:1] == first or not option[0].isascii() or not first.isascii())
+        and equal(words, option)
+    }
 
 
 def _agreed(place: int, words: tuple[str, ...], options: Sequence[tuple[str, ...]]) -> int | None:

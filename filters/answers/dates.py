@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from filters.answers.evasion import evasion, refuses
-from filters.answers.text import Grade, without_lead
+from filters.answers.languages import MONTHS, WEEKDAYS, contradict, without_lead
+from filters.answers.text import Grade, tokens
 
 
 class Day(NamedTuple):
@@ -20,33 +21,37 @@ class Day(NamedTuple):
     day: int
 
 
-_NAMES = ("january", "february", "march", "april", "may", "june", "july", "august", "september")
-_MONTHS = {name: number for number, name in enumerate((*_NAMES, "october", "november", "december"), 1)}
-_MONTHS |= {name[:3]: number for name, number in _MONTHS.items()} | {"sept": 9}
-_MONTH = rf"(?P<month>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
-_DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th)?"
+_MONTH = rf"(?P<month>{'|'.join(sorted(map(re.escape, MONTHS), key=len, reverse=True))})(?![^\W\d_])\.?"
+_DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th|er|º|ª|\.)?"
 _YEAR = r"(?P<year>[0-9]{3,4}|'[0-9]{2})"
 _NAMED = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
-        rf"(?:the\s+)?{_DAY}[\s-]+(?:of\s+)?{_MONTH}(?:[,\s-]+{_YEAR})?",
+        rf"(?:(?:the|le|el|den|der|dem|am|o|em)\s+)?{_DAY}[\s-]*(?:(?:of|de|do)\s+)?{_MONTH}(?:(?:,|\s+del?|\s+do)?[\s-]*{_YEAR})?",
         rf"{_MONTH}\s*{_DAY}(?:,?\s+{_YEAR})?",
         rf"{_YEAR},?[\s-]+{_MONTH}[\s-]+{_DAY}",
-        rf"{_MONTH}(?:\s+of)?,?[\s-]*{_YEAR}",
+        rf"{_MONTH}(?:\s+(?:of|del?|do))?,?[\s-]*{_YEAR}",
         rf"{_YEAR},?[\s-]+{_MONTH}",
         rf"{_MONTH}",
     )
 )
-_NUMERIC = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})\2([0-9]{1,4})")
-_YEAR_AND_MONTH = re.compile(r"([0-9]{4})[-/]([0-9]{1,2})|([0-9]{1,2})/([0-9]{4})")
+_CHINESE = re.compile(r"(?:(?P<year>[0-9]{3,4})年)?\s*(?:(?P<month>[0-9]{1,2})月)?\s*(?:(?P<day>[0-9]{1,2})[日号號])?")
+_NUMERIC = re.compile(r"([0-9]{1,4})([-/.])\s?([0-9]{1,2})\2\s?([0-9]{1,4})\.?(?:T(?:00:?){1,3}(?:\.0+)?Z?)?")
+_YEAR_AND_MONTH = re.compile(r"([0-9]{4})[-/]([0-9]{1,2})|([0-9]{1,2})[/.]([0-9]{4})")
 _YEAR_ALONE = re.compile(
     r"(?:(?P<before>ad|ce)\s*)?(?P<year>[0-9]{1,4})(?:\s*(?P<era>ad|ce|bce?|a\.d\.|c\.e\.|b\.c\.(?:e\.)?))?",
     re.IGNORECASE,
 )
+_SHORT_YEAR = re.compile(r"'([0-9]{2})")
+_DAYS = "|".join(sorted(map(re.escape, WEEKDAYS), key=len, reverse=True))
 _WEEKDAY = re.compile(
-    r"(?:on\s+)?(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+", re.IGNORECASE
+    rf"(?:(?:on|am|le|el)\s+)?(?P<name>{_DAYS})(?![^\W\d_])\.?,?\s*(?:(?:the|den|le|el|de)\s+)?",
+    re.IGNORECASE,
 )
-_BEFORE = re.compile(r"(?:in|on|since the year|in the year|the year|year)\s+", re.IGNORECASE)
+_WEEKDAY_BEHIND = re.compile(rf"[\s,(]*(?P<name>{_DAYS})\)?$", re.IGNORECASE)
+_BEFORE = re.compile(
+    r"(?:in|on|since the year|in the year|the year|year|im jahr|im|en l'an|en|em|año|ano|jahr)\s+", re.IGNORECASE
+)
 # What is not one date: bounds, ranges, and spans named by a word.
 _SPAN = re.compile(
     r"\b(?:after|before|since|until|till|between|from|to|through|by|around|about|circa|ca|early|late|mid|during|century"
@@ -104,7 +109,13 @@ def _same(said: Day, target: Day) -> Grade:
 
 def _unclear_gold(said: str, gold: str) -> Grade:
     evades = evasion(said, gold)
-    return Grade("wrong", evades) if evades else Grade("undecided", "gold_unread")
+    if evades:
+        return Grade("wrong", evades)
+    # A stored weekday.
+    differ = contradict(tokens(without_lead(said)), tokens(gold))
+    if differ is None:
+        return Grade("undecided", "gold_unread")
+    return Grade("wrong", "another_of_its_kind") if differ else Grade("right", "one_of_its_kind")
 
 
 def _unread(said: str, target: Day) -> Grade:
@@ -127,11 +138,40 @@ def _compact(text: str) -> str:
 @lru_cache(maxsize=4096)  # the rollouts of a question share its gold and many of their answers
 def read_dates(text: str) -> frozenset[Day] | None:
     """Return all dates that the whole of a cleaned text may be: none if there is no such day; None if it is no date."""
-    bare = _BEFORE.sub("", _WEEKDAY.sub("", text.rstrip(".!"), count=1), count=1).strip()
+    bare, weekday = _without_weekday(text.rstrip(".!"))
+    days = _read(_BEFORE.sub("", bare, count=1).strip())
+    if days is None or weekday is None:
+        return days
+    wrong = any(day.month and day.day and day.year and _weekday(day) != weekday for day in days)
+    # Of a day and a weekday that do not agree one is wrong, and nobody knows which.
+    return days | {Day(0, 0, 0)} if wrong else days
+
+
+def _without_weekday(text: str) -> tuple[str, int | None]:
+    for form in (_WEEKDAY.match, _WEEKDAY_BEHIND.search):
+        match = form(text)
+        if match is not None and match[0] != text:
+            return text[: match.start()] + text[match.end() :], WEEKDAYS[match["name"].lower()]
+    return text, None
+
+
+def _weekday(day: Day) -> int:
+    return date(day.year, day.month, day.day).isoweekday()
+
+
+def _read(bare: str) -> frozenset[Day] | None:
+    """Return all dates that a text without weekday may be."""
     for form in _NAMED:
         match = form.fullmatch(bare)
         if match is not None:
             return _existing(_named(match))
+    match = _CHINESE.fullmatch(bare)
+    if match is not None and (match["year"] or match["month"]):
+        day = Day(*(int(match[part] or 0) for part in ("year", "month", "day")))
+        return _existing(day) if day.month else frozenset({day} if not day.day else ())
+    match = _SHORT_YEAR.fullmatch(bare)
+    if match is not None:
+        return frozenset(Day(century + int(match[1]), 0, 0) for century in (1900, 2000))
     match = _NUMERIC.fullmatch(bare)
     if match is not None:
         return _existing(*_orders(match[1], match[3], match[4]))
@@ -151,7 +191,7 @@ def _named(match: re.Match[str]) -> Day:
     found = match.groupdict()
     year = (found.get("year") or "0").lstrip("'")
     full = int(year) if len(year) != 2 else -1  # noqa: PLR2004 - '95 does not say which century
-    return Day(full, _MONTHS[found["month"].lower()], int(found.get("day") or 0))
+    return Day(full, MONTHS[found["month"].lower()], int(found.get("day") or 0))
 
 
 def _orders(first: str, second: str, third: str) -> list[Day]:

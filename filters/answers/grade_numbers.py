@@ -8,6 +8,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 from filters.answers.evasion import refuses
+from filters.answers.forms import Term
+from filters.answers.languages import without_lead
+from filters.answers.measures import conversion, is_unit, may_be_one
 from filters.answers.number_evasion import (
     CHANGING,
     OPEN_NUMBER,
@@ -20,8 +23,9 @@ from filters.answers.number_evasion import (
 )
 from filters.answers.quantities import NUMERAL, Number, read_number, within
 from filters.answers.ranges import read_compound, read_range
-from filters.answers.text import Grade, without_lead
-from filters.answers.units import conversion, is_unit
+from filters.answers.read_forms import read_form
+from filters.answers.text import Grade
+from filters.answers.trees import approximate, rational
 
 # A sentence says its number first or after a verb: "5 dots on the map", "the total is 5 km long".
 _NUMBER_IN_SENTENCE = re.compile(
@@ -32,15 +36,21 @@ _NUMBER_IN_SENTENCE = re.compile(
 )
 # Numbers that are told together: 3:4, 12:30, 1920x1080.
 _RATIO = re.compile(r"[0-9]+(?:[.,][0-9]+)?(?:\s?[:/x\u00d7]\s?[0-9]+(?:[.,][0-9]+)?)+")
+_ONE = Fraction(1)
+_FORMULA = re.compile(r"[\u03c0\u221a^!\\]|\bpi\b|sqrt|[0-9]\s?[*+]\s?\(|\)\s?[*/]|/\s?\(")
+_NEAR = 0.01
+"""Relative: a number and its rounded form are nearer than this, whatever it was rounded to."""
+# "No. 3" is no denial.
+_ORDINAL_MARK = re.compile(r"^(?:no\.|nr\.|n\u00b0|n\u00ba|#)\s?(?=[0-9]+$)", re.IGNORECASE)
 _EQUALS = re.compile(r"(?<![!<>~=])=(?!=)")
-_LETTER_UNITS = frozenset({"a", "v", "w", "n", "j", "byte", "bit"})
-"""In an answer to a question without a unit, "5 A" may be a name."""
+_LETTER_UNITS = frozenset({"a", "v", "w", "n", "j", "byte", "bit", "x"})
+"""In an answer to a question without a unit, "5 A" may be a name, and 5x a product."""
 _CALENDAR = frozenset({"month", "year", "decade", "century"})
 """About as long as so many days, but not exactly."""
-_HOMONYMS = ({"lb", "£"}, {"°", "°c"}, {"°", "°f"}, {"oz", "ml"})
+_HOMONYMS = ({"lb", "£"}, {"°", "°c"}, {"°", "°f"}, {"oz", "ml"}, {"%", "point"})
 
 
-def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:
+def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:  # noqa: C901 - one rule after the other
     """Grade cleaned text against one stored number; `tolerance` is relative, None asks for the exact value."""
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         return Grade("undecided", "bad_tolerance")
@@ -49,10 +59,15 @@ def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:
     if target is None:
         return _grade_range(said, gold, share)
     margin = None if share is None else share * abs(target.value)
+    said = _ORDINAL_MARK.sub("", said)
     bare = _result(without_lead(said))
     number = read_number(bare) or read_compound(bare)
     if number is not None:
         return _compare(number, target, margin)
+    if _FORMULA.search(bare):
+        grade = _grade_formula(bare, target, margin)
+        if grade is not None:
+            return grade
     if is_plain(said):
         grade = _grade_sentence(bare, target, margin)
         if grade.verdict != "undecided":
@@ -82,6 +97,24 @@ def _result(text: str) -> str:
     return sides[1].strip() if len(sides) == 2 else text  # noqa: PLR2004 - one equals sign
 
 
+def _grade_formula(said: str, target: Number, margin: Fraction | None) -> Grade | None:
+    r"""Grade a number that is written as a formula (`2\\pi`, `5!`, `(1/2)^3`); None if it is none.
+
+    One that is no fraction is wrong if its value is another, and open if it is near: the gold may be its rounded form.
+    """
+    form = read_form(said)
+    if not isinstance(form, Term):
+        return None
+    exact = rational(form.tree)
+    if exact is not None:
+        return _compare(Number(exact, form.unit, None, -1, about=False), target, margin)
+    value = approximate(form.tree)
+    if value is None or (form.unit and target.unit and form.unit != target.unit):
+        return None
+    near = abs(value - float(target.value)) <= max(_NEAR * abs(value), float(margin or 0))
+    return Grade("undecided", "rounded") if near else Grade("wrong", "number_differs")
+
+
 def _grade_range(said: str, gold: str, share: Fraction | None) -> Grade:
     """Grade against a stored answer that is no single number: a range, or what only equals itself ("3:4")."""
     bare = without_lead(said)
@@ -91,6 +124,9 @@ def _grade_range(said: str, gold: str, share: Fraction | None) -> Grade:
     if refuses(said):
         return Grade("wrong", "abstained")
     if wanted is None:
+        ratios = _RATIO.fullmatch(gold), _RATIO.fullmatch(bare)
+        if all(ratios) and _ratio(bare) != _ratio(gold):
+            return Grade("wrong", "ratio_differs")
         return Grade("undecided", "gold_unread")
     ends = read_range(bare)
     if ends is None:
@@ -101,6 +137,12 @@ def _grade_range(said: str, gold: str, share: Fraction | None) -> Grade:
     if all(grade.verdict == "right" for grade in grades):
         return Grade("right", "range_equal")
     return next((grade for grade in grades if grade.verdict == "wrong"), Grade("undecided", "range_unclear"))
+
+
+def _ratio(text: str) -> tuple[Fraction, ...]:
+    """Return the parts of 3:4 or 1920x1080 as shares of the first: 6:8 says the same."""
+    parts = [Fraction(part.replace(",", ".")) for part in re.findall(r"[0-9]+(?:[.,][0-9]+)?", text)]
+    return tuple(part / parts[0] for part in parts) if parts[0] else tuple(parts)
 
 
 def _compact(text: str) -> str:
@@ -127,12 +169,14 @@ def _compare(number: Number, target: Number, margin: Fraction | None) -> Grade:
     """Compare two numbers with their units; `margin` is absolute, None asks for equality."""
     if "%" in {number.unit, target.unit} and "" in {number.unit, target.unit}:
         return _compare_percent(number, target, margin)
+    if "\u2030" in {number.unit, target.unit} and "" in {number.unit, target.unit}:
+        return _compare_permille(number, target, margin)
     factor = _factor(number, target)
     if factor is None:
         return _grade_unit(number, target, margin)
     if number.unit in _LETTER_UNITS and not target.unit:
         return Grade("undecided", "unit_or_name")
-    value = number.value * factor
+    value = number.value if factor is _ONE else number.value * factor
     if within(value, target.value, margin):
         return _right_or_about(number, margin)
     # Where a whole number is stored, 1,000 is a thousand; 5 M may be metres all the same.
@@ -144,7 +188,7 @@ def _compare(number: Number, target: Number, margin: Fraction | None) -> Grade:
         return Grade("undecided", "ambiguous_separator")
     if target.other is not None and number.decimals and within(value, target.other, margin):
         return Grade("undecided", "ambiguous_separator")
-    if factor != 1 and abs(value - target.value) <= abs(target.value) / 100:
+    if factor is not _ONE and abs(value - target.value) <= abs(target.value) / 100:
         # Nobody converts miles exactly.
         return Grade("undecided", "converted")
     if margin is None and _rounds_to(target, value, number.decimals):
@@ -157,7 +201,7 @@ def _grade_unit(number: Number, target: Number, margin: Fraction | None) -> Grad
     units = {number.unit, target.unit}
     if units & _CALENDAR and any(conversion(unit, "d") for unit in units):
         return Grade("undecided", "calendar")
-    open_name = units in _HOMONYMS or not all(map(is_unit, units))
+    open_name = units in _HOMONYMS or may_be_one(*units) or not all(map(is_unit, units))
     near = within(number.value, target.value, margin)
     return Grade("undecided" if near and open_name else "wrong", "unit_differs")
 
@@ -174,7 +218,7 @@ def _factor(number: Number, target: Number) -> Fraction | None:
     A unit that only one side states is taken for the other's too: the question asks in some unit.
     """
     if number.unit == target.unit or not number.unit or not target.unit:
-        return Fraction(1)
+        return _ONE
     return conversion(number.unit, target.unit)
 
 
@@ -195,6 +239,15 @@ def _compare_percent(number: Number, target: Number, margin: Fraction | None) ->
     if expected or target.unit == "%":
         return _right_or_about(number, margin)
     return Grade("undecided", "percent_or_share")
+
+
+def _compare_permille(number: Number, target: Number, margin: Fraction | None) -> Grade:
+    """Compare a figure in thousandths with a bare number, which nobody stores for it: right only as a share."""
+    said, stored = ((side.value / 1000 if side.unit else side.value) for side in (number, target))
+    if within(said, stored, margin):
+        return _right_or_about(number, margin)
+    near = within(number.value, target.value, margin)
+    return Grade("undecided", "permille_or_figure") if near else Grade("wrong", "number_differs")
 
 
 def _rounds_to(target: Number, value: Fraction, decimals: int) -> bool:

@@ -8,13 +8,15 @@ from collections.abc import Hashable, Sequence
 from fractions import Fraction
 
 from filters.answers.evasion import evasion, refuses
+from filters.answers.grade_texts import OTHER_WORDS, grade_text
+from filters.answers.languages import without_lead
 from filters.answers.quantities import read_number
-from filters.answers.text import Grade, contains, folded, tokens, without_lead
+from filters.answers.text import Grade, contains, folded, tokens
 
 # Commas, semicolons, bullets and numbering.
 _BULLET = r"(?:[-*\u2022]|[0-9]{1,2}[.)])\s+"
 _SEPARATORS = re.compile(rf"\s*[,;|]\s*(?:and\s+|&\s*)?(?:{_BULLET})?|(?:^|\s+){_BULLET}")
-_AND = re.compile(r"\s+(?:and|&)\s+")
+_AND = re.compile(r"\s+(?:and|&|und|et|y|e|और)\s+|(?<=[\u4e00-\u9fff])(?:和|与|と|及)(?=[\u4e00-\u9fff])")
 _ALTERNATIVES = re.compile(r"\s/\s")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 _EVADES = frozenset({"hedged", "negated", "corrected", "abstained", "about_grading"})
@@ -40,7 +42,35 @@ def grade_list(said: str, golds: Sequence[str]) -> Grade:
     # A sentence may hold exactly the items; more of them are another list.
     if any(_within(said, words, gold) for gold in golds):
         return Grade("undecided", "contains")
+    if any(_may_be_same(said, gold) for gold in golds):
+        return Grade("undecided", OTHER_WORDS)
     return Grade("wrong", "list_differs")
+
+
+def _may_be_same(said: str, gold: str) -> bool:
+    """Return whether a list of as many items may give in other words what it does not give in the same."""
+    if _ORDERED.search(gold):
+        return False
+    for mine in _items(said):
+        for theirs in _items(gold):
+            if len(mine) == len(theirs):
+                rest, wanted = _left(mine, theirs), _left(theirs, mine)
+                if all(any(grade_text(item, other).verdict != "wrong" for other in wanted) for item in rest):
+                    return True
+    return False
+
+
+def _left(items: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return the items that the others do not have."""
+    known = Counter(map(_key, others))
+    left = []
+    for item in items:
+        key = _key(item)
+        if known[key]:
+            known[key] -= 1
+        else:
+            left.append(item)
+    return left
 
 
 def _within(said: str, words: tuple[str, ...], gold: str) -> bool:

@@ -1,31 +1,34 @@
-"""The graded metrics of three benchmarks, for sources whose manifest names one (`metric: vqa | anls | relaxed`).
+"""The scores of three benchmarks, and our verdict under each, for sources whose manifest names one (`metric:`).
 
-They are what those benchmarks publish, so that a number of ours can be compared with theirs. Each is a score
-between 0 and 1; `grade_by` makes a verdict of it, which leaves the middle to a judge. They are more lenient than
-`filters.answers.grade`, and are used only where a source asks for them.
+The score is the benchmark's own, exactly as it is published, so that a number of ours can be compared with theirs. The
+verdict is ours: it says whether an answer is right enough to be learned from. Both stand in the `GradeResult`. They
+differ where a published rule is too lenient (5 % of a year, one digit of a number in ANLS, one annotator of ten) or
+too literal (0.0 for 0, a space in "$ 975").
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import get_args
 
 from filters.answers.evasion import evasion
+from filters.answers.grade_numbers import grade_number
+from filters.answers.grade_texts import grade_text
 from filters.answers.quantities import read_number
-from filters.answers.text import clean, tokens
+from filters.answers.text import Grade, best, clean, tokens
 from pipeline.identity import parse_json
-from pipeline.records import GradeResult, Metric, Question
+from pipeline.records import AnswerType, GradeResult, Metric, Question
 
 MAX_ANSWER = 300
 """Characters, as in `filters.answers.grader`; ANLS takes time by the product of both lengths."""
 _ANLS_THRESHOLD = 0.5
 """Below it a similarity counts as 0 (Biten et al., Scene Text VQA, arXiv 1905.13648, equation 1)."""
-_RELAXED = Fraction(1, 20)
+_RELAXED = 0.05
 """Of the stored number (Masry et al., ChartQA, arXiv 2203.10244, section 5.1, after Methani et al., PlotQA)."""
 _YEAR = re.compile(r"1[6-9][0-9]{2}|20[0-9]{2}")
 """Years that charts show; a quantity written so is held to its value as well."""
+_DIGITS = re.compile("[0-9]+")
 _AGREEMENT = 3
 """People who have to give an answer for it to count in full (Antol et al., VQA, arXiv 1505.00468, section 3)."""
 _PEOPLE = 4
@@ -53,17 +56,17 @@ def anls(prediction: str, golds: Sequence[str]) -> float:
     Lower case and single spaces, as in the evaluation of DocVQA (Mathew et al., arXiv 2007.00398).
     """
     said = _plain(prediction)
-    best = max((_similarity(said, _plain(gold)) for gold in golds), default=0.0)
-    return best if best >= _ANLS_THRESHOLD else 0.0
+    nearest = max((_similarity(said, _plain(gold)) for gold in golds), default=0.0)
+    return nearest if nearest >= _ANLS_THRESHOLD else 0.0
 
 
 def relaxed(prediction: str, golds: Sequence[str]) -> float:
-    """Return 1.0 if the prediction is within 5 % of a stored number, or equals a stored text; else 0.0.
+    """Return 1.0 if the prediction is within 5 % of a stored number, or equals a stored text in lower case; else 0.0.
 
-    Differs from ChartQA's own script where that is wrong: separators and units are read, 5 and "5%" agree, and
-    years are exact, which 5 % would stretch over a century.
+    As evaluated by ChartQA: a number is what Python reads as a float, with a final percent sign as hundredths; where a
+    side is none, or the stored number is zero, the texts are compared. So "5%" and "5" differ, and "0.0" and "0" too.
     """
-    return float(any(_relaxed_one(prediction, gold) for gold in golds))
+    return float(any(_relaxed_one(prediction.strip(), gold.strip()) for gold in golds))
 
 
 def metric_of(question: Question) -> Metric | None:
@@ -73,28 +76,68 @@ def metric_of(question: Question) -> Metric | None:
     return next((metric for metric in get_args(Metric) if metric == named), None)
 
 
-def grade_by(metric: Metric, prediction: str | None, golds: Sequence[str]) -> GradeResult:
-    """Grade by a benchmark's metric: right at its full score, wrong at 0, undecided between.
+def grade_by(
+    metric: Metric, prediction: str | None, golds: Sequence[str], answer_type: AnswerType = "text"
+) -> GradeResult:
+    """Return a benchmark's score of a prediction, and our verdict by what that benchmark holds for right.
 
-    An answer of 300 characters, one that hedges, and one that gives several is wrong here too.
+    An answer of 300 characters, one that hedges, and one that gives several is wrong whatever its score.
+
+    Args:
+        metric: Of the source.
+        prediction: The final answer alone; None if there is none.
+        golds: The stored answers; of `vqa` those of all annotators, each as often as it was given.
+        answer_type: Of the question; `relaxed` takes a tolerance on numbers only.
     """
     said = clean(prediction or "")
     if not said or len(prediction or "") >= MAX_ANSWER:
-        return GradeResult(verdict="wrong", rule="too_long" if said else "empty", detail=metric)
-    score = {"vqa": vqa_accuracy, "anls": anls, "relaxed": relaxed}[metric](said, golds)
-    told = f"{metric} {score:.2f}"
-    if not golds:
-        return GradeResult(verdict="undecided", rule="no_gold", detail=told)
-    evades = [evasion(said, clean(gold)) for gold in golds]
-    if score < 1 and all(evades):
-        return GradeResult(verdict="wrong", rule=str(evades[0]), detail=told)
-    if metric == "vqa" and len(golds) < _PEOPLE:
-        return GradeResult(verdict="undecided", rule="few_people", detail=told)
-    if metric == "anls" and 0 < score < 1 and any(map(str.isdigit, "".join(golds))):
-        # One digit of four is a similarity of 0.75, and another number.
-        return GradeResult(verdict="wrong", rule="digits_differ", detail=told)
-    verdict = "right" if score == 1 else "wrong" if score == 0 else "undecided"
-    return GradeResult(verdict=verdict, rule=metric, detail=told)
+        return GradeResult(verdict="wrong", rule="too_long" if said else "empty", detail=metric, score=0.0)
+    score = {"vqa": vqa_accuracy, "anls": anls, "relaxed": relaxed}[metric](prediction or "", golds)
+    known = [clean(gold) for gold in golds if gold.strip() and len(gold) < MAX_ANSWER]
+    verdict = _verdict(metric, said, known, score, answer_type) if known else Grade("undecided", "no_gold")
+    return GradeResult(verdict=verdict.verdict, rule=verdict.rule, detail=f"{metric} {score:.2f}", score=score)
+
+
+def _verdict(metric: Metric, said: str, golds: Sequence[str], score: float, answer_type: AnswerType) -> Grade:
+    if score < 1 and all(evasion(said, gold) for gold in golds) and not _number_in(metric, golds):
+        return Grade("wrong", str(evasion(said, golds[0])))
+    match metric:
+        case "vqa":
+            if len(golds) < _PEOPLE:
+                return Grade("undecided", "few_people")
+            return Grade("right" if score == 1 else "wrong" if score == 0 else "undecided", metric)
+        case "anls":
+            return best(_anls_verdict(said, gold, score) for gold in golds)
+        case "relaxed":
+            return best(_relaxed_verdict(said, gold, answer_type) for gold in golds)
+
+
+def _number_in(metric: Metric, golds: Sequence[str]) -> bool:
+    """Return whether the rules of numbers look for evasion themselves."""
+    return metric == "relaxed" and all(read_number(gold) is not None for gold in golds)
+
+
+def _anls_verdict(said: str, gold: str, score: float) -> Grade:
+    if _unspaced(said) == _unspaced(gold):
+        return Grade("right", "anls")
+    # One digit of four is a similarity of 0.75, and another number.
+    if score and _DIGITS.findall(said) != _DIGITS.findall(gold):
+        return Grade("wrong", "digits_differ")
+    return Grade("undecided" if score else "wrong", "anls")
+
+
+def _relaxed_verdict(said: str, gold: str, answer_type: AnswerType) -> Grade:
+    number, target = read_number(said), read_number(gold)
+    if target is not None and (number is not None or answer_type == "number"):
+        exact = _YEAR.fullmatch(gold) is not None or not target.value
+        return grade_number(said, gold, None if exact else _RELAXED)._replace(rule="relaxed")
+    if tokens(said) == tokens(gold):
+        return Grade("right", "relaxed")
+    return grade_text(said, gold)
+
+
+def _unspaced(text: str) -> str:
+    return "".join(text.casefold().split())
 
 
 def _plain(text: str) -> str:
@@ -117,10 +160,14 @@ def _levenshtein(a: str, b: str) -> int:
 
 
 def _relaxed_one(prediction: str, gold: str) -> bool:
-    said, wanted = clean(prediction), clean(gold)
-    number, target = read_number(said), read_number(wanted)
-    if number is None or target is None or target.value == 0 or _YEAR.fullmatch(wanted):
-        return bool(tokens(said)) and tokens(said) == tokens(wanted)
-    share = number.unit == "%" and not target.unit and abs(target.value) <= 1
-    value = number.value / 100 if share else number.value
-    return abs(value - target.value) <= _RELAXED * abs(target.value)
+    number, target = _float(prediction), _float(gold)
+    if number is not None and target:
+        return abs(number - target) / abs(target) <= _RELAXED
+    return prediction.lower() == gold.lower()
+
+
+def _float(text: str) -> float | None:
+    try:
+        return float(text.rstrip("%")) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        return None

@@ -6,13 +6,14 @@ These are the guards against gaming for numbers; what they do not decide stays w
 from __future__ import annotations
 
 import re
+import unicodedata
 from fractions import Fraction
 
 from filters.answers.evasion import corrects, refuses
+from filters.answers.measures import is_unit
 from filters.answers.quantities import NO_UNIT, NUMBER_WORDS, NUMERAL, read_number, read_numeral, within
 from filters.answers.ranges import read_range
 from filters.answers.text import Grade
-from filters.answers.units import is_unit
 
 # What leaves the number open: a bound, a hedge, a denial. A word such as "below" is a bound only before a number.
 _BOUND = re.compile(
@@ -65,6 +66,14 @@ _COMPUTED = re.compile(
 _FOLLOWED = re.compile(rf"{NUMERAL}\s*([^\W\d_]+)", re.IGNORECASE)
 _FACTORS = (Fraction(1), Fraction(100), Fraction(1, 100))
 """A share may be told in percent, and the other way round."""
+_FOREIGN_NUMBER = re.compile(
+    r"^(?:ein|un|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf|deux|trois|quatre|cinq|onze|douze|treize|quatorze"
+    r"|quinze|seize|dos|tres|cuatro|cinco|siete|ocho|nueve|diez|doce|trece|catorce|quince|veint|três|quatro|sete|oito|nove"
+    r"|dez|doze|treze|quinze|dezesseis|dezoito|dezenove|vinte)"
+    r"|zwanzig|dreißig|vierzig|fünfzig|sechzig|siebzig|achtzig|neunzig|hundert|tausend|vingt|trente|quarante|cinquante"
+    r"|soixante|cent|mille|treinta|cuarenta|cincuenta|sesenta|setenta|ochenta|noventa|cien|mil\b|trinta|quarenta"
+    r"|cinquenta|sessenta|oitenta|cem\b|illion|illón|ilhão|illiard"
+)
 _ROMAN = re.compile(r"[IVXLCDM]+")
 # These may follow a number in a sentence without changing it: "5 dots are on the map".
 CHANGING = NO_UNIT - {"is", "are", "was", "as", "at", "by", "of"}
@@ -146,6 +155,9 @@ def _says_no_number(said: str) -> bool:
     return (
         bool(words)
         and not any(character.isnumeric() for character in said)
+        # Number words of other languages are known up to twelve; the larger ones are recognised, not read.
+        and all(_FOREIGN_NUMBER.search(word.lower()) is None for word in words)
+        and said.isascii() | all(unicodedata.name(char, "LATIN").startswith("LATIN") for char in said if char.isalpha())
         and amounts.isdisjoint(word.lower() for word in words)
         and not any(_ROMAN.fullmatch(word) for word in words)
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from filters.answers.languages import CHANGING, SCALES
+from filters.answers.languages import NUMBER_WORDS as SMALL_NUMBERS
+from filters.answers.measures import CURRENCY, CURRENCY_SIGNS, canonical_unit, is_counter, is_currency, is_unit
 from filters.answers.text import HEDGES, NEGATIONS
-from filters.answers.units import canonical_unit, is_unit
 
 MAX_DIGITS = 60
 """Of one number; longer ones are not measured by anybody, and their arithmetic would cost."""
@@ -34,37 +37,26 @@ _DIGITS = r"(?:[0-9]{1,3}(?:[ '_][0-9]{3})+(?:[.,][0-9]+)?|[0-9][0-9.,]*[0-9]|[0
 _EXPONENT = r"(?:e[+-]?[0-9]+|\s*[x\u00d7*\u00b7]\s*10\s*(?:\^|\*\*)\s*\{?[+-]?[0-9]+\}?)"
 NUMERAL = rf"{_DIGITS}{_EXPONENT}?"
 _SIGN = r"(?:[+-]\s?|minus\s|negative\s|plus\s)"
-_CURRENCY = r"[$€£¥₹]|usd|eur|gbp|us\$"
 _ABOUT = r"~|≈|about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\."
-_SCALES = {
-    "dozen": 12,
-    "hundred": 10**2,
-    "thousand": 10**3,
-    "k": 10**3,
-    "lakh": 10**5,
-    "million": 10**6,
-    "millions": 10**6,
-    "mn": 10**6,
-    "mio": 10**6,
-    "billion": 10**9,
-    "billions": 10**9,
-    "bn": 10**9,
-    "trillion": 10**12,
-}
 _LETTER_SCALES = {"M": 10**6, "B": 10**9}
-_SCALE = "|".join(sorted(_SCALES, key=len, reverse=True))
+# A word has to end; a sign of Chinese or Japanese may stand before a unit (3万人).
+_SCALE = (
+    rf"(?:{'|'.join(sorted((word for word in SCALES if word.isascii()), key=len, reverse=True))})\b\.?"
+    rf"|(?:{'|'.join(sorted((word for word in SCALES if not word.isascii()), key=len, reverse=True))})"
+)
 # A power belongs to a length: "5 m2" is an area, but "5 x2" and "5e3" are no units.
 _UNIT = (
     r"(?:[kcdm]?m|ft|feet|in|yd|mi|met(?:er|re)s?)\^?[23](?![0-9])"
-    r"|[^\W\d_°$€£¥₹][^\W\d_]*(?:(?![0-9^])\.?|(?=/))(?:/[^\W\d_]+(?:\^?[23])?)?|°\s?[cf]?|%|‰"
+    r"|[^\W\d_°][^\W\d_]*(?:(?![0-9^])\.?|(?=/))(?:/[^\W\d_]+(?:\^?[23])?)?|°\s?[cf]?|%|‰"
+    rf"|{CURRENCY_SIGNS}"
 )
 _NUMBER = re.compile(
-    rf"(?:(?P<about>{_ABOUT})\s*)?(?P<sign>{_SIGN})?\s*(?P<currency>{_CURRENCY})?\s*(?P<sign2>-)?"
+    rf"(?:(?P<about>{_ABOUT})\s*)?(?P<sign>{_SIGN})?\s*(?P<currency>{CURRENCY})?\s*(?P<sign2>-)?"
     rf"(?:(?P<whole>[0-9]+)\s+(?P<mixed_top>[0-9]+)\s?/\s?(?P<mixed_bottom>[0-9]+)"
     rf"|(?P<top>{_DIGITS})\s?/\s?(?P<bottom>{_DIGITS})"
     rf"|(?P<power>[0-9]{{1,3}}\s?(?:\^|\*\*)\s?[+-]?[0-9]+)"
     rf"|(?P<numeral>{NUMERAL}))"
-    rf"(?:\s*(?P<scale>{_SCALE})\b)?"
+    rf"(?:[\s-]?(?P<scale>{_SCALE}))?(?:\s*(?P<scale2>{_SCALE}))?"
     rf"(?:(?:\s*|-)(?P<unit>(?:{_UNIT})(?:\s[^\W\d_]+)?))?\s*[.!]?",
     re.IGNORECASE,
 )
@@ -75,15 +67,20 @@ _CHANGES = frozenset({
     "until", "by", "of", "out", "per",
     "each", "every", "if", "but", "and", "at", "squared", "cubed", "else", "unless", "while", "when",
     "because", "as", "is", "are", "was", "yes",
-    "half", "halves", "third", "thirds", "quarter", "quarters", "tenths", "hundredths", "thousandths", "st", "nd",
-    "rd", "th", "e",
+    "st", "nd", "rd", "th", "e",
     "am", "pm", "bc", "bce", "max", "maximum", "minimum", "estimated", "approx",
 })
 # fmt: on
-NO_UNIT = _CHANGES | HEDGES | NEGATIONS
-# By far the most common spelling needs no grammar.
-_SIMPLE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+NO_UNIT = _CHANGES | CHANGING | HEDGES | NEGATIONS
+# By far the most common spellings need no grammar: a number, alone or with one word behind it.
+_SIMPLE = re.compile(
+    r"(-?(?:[0-9]{1,15}|[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+(?=\.[0-9])|(?:,[0-9]{3}){2,4})))(?:\.([0-9]{1,15}))?"
+    r"(?: ([a-z]{2,}))?"
+)
+# Nothing else stands between a number and the second word behind it.
+_TOO_LONG = re.compile(r"[0-9.,]+(?: [^\W\d_]+){4}")
 _PER = re.compile(r"(?<=[^\W\d_])\s+per\s+(?=[^\W\d_])")
+_PER_HUNDRED = re.compile(r"\u767e\u5206\u4e4b\s*([0-9.,]+)")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]+)?")
 _GROUPED_BY_POINT = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}(?:,[0-9]+)?|[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+")
 _PLAIN = re.compile(r"[0-9]*\.?[0-9]+")
@@ -93,31 +90,63 @@ _COMMA = re.compile(r"[0-9]*,[0-9]+")
 @lru_cache(maxsize=4096)  # the rollouts of a question share its gold and many of their answers
 def read_number(text: str) -> Number | None:
     """Return the number that the whole of a cleaned text is, with its unit; None if it is not one number."""
-    if _SIMPLE.fullmatch(text):
-        whole, _, part = text.partition(".")
-        return Number(Fraction(int(whole + part), 10 ** len(part)), "", None, len(part), about=False)
+    match: re.Match[str] | None = _SIMPLE.fullmatch(text)
+    if match is not None:
+        whole, part = match[1].replace(",", ""), match[2] or ""
+        unit = match[3] or ""
+        if not unit or (unit not in SCALES and unit not in _LETTER_SCALES and _may_be_unit([unit])):
+            return Number(
+                Fraction(int(whole + part), 10 ** len(part)), canonical_unit(unit), None, len(part), about=False
+            )
     spelt = _PER.sub("/", text.replace("per cent", "percent")) if " per " in text else text
-    match = _NUMBER.fullmatch(spelt)
+    if not spelt.isascii():
+        spelt = _PER_HUNDRED.sub(r"\1%", spelt)
+    match = None if _TOO_LONG.match(spelt) else _NUMBER.fullmatch(spelt)
     if match is None:
         return read_words(spelt)
     readings = _readings(match)
     if not readings or not _may_be_unit(re.findall(r"[^\s/]+", match["unit"] or "")):
         return None
-    scale = _SCALES[match["scale"].lower()] if match["scale"] else 1
+    scale = (scale_of(match["scale"] or "") or 1) * (scale_of(match["scale2"] or "") or 1)
     minus = ((match["sign"] or "").strip().lower() in {"-", "minus", "negative"}) != (match["sign2"] is not None)
     signed = [(-value if minus else value) * scale for value, _ in readings]
-    if match["unit"] in _LETTER_SCALES:
+    about = match["about"] is not None
+    unit, currency = match["unit"] or "", match["currency"] or ""
+    if unit and currency:
+        return _with_currency(signed[0], currency, unit, about=about)
+    if unit in _LETTER_SCALES:
         # "2.3M" is millions, but 5 M may be metres.
-        return Number(signed[0] * _LETTER_SCALES[match["unit"]], "", signed[0], -1, about=match["about"] is not None)
-    if match["scale"] == "K":
+        return Number(signed[0] * _LETTER_SCALES[unit], "", signed[0], -1, about=about)
+    if match["scale"] == "K" and not currency:
         # Kelvin are written so as well.
-        return Number(signed[0], "", signed[0] / scale, -1, about=match["about"] is not None)
+        return Number(signed[0], "", signed[0] / scale, -1, about=about)
     return Number(
         value=signed[0],
-        unit=canonical_unit(match["unit"] or match["currency"] or ""),
+        unit=canonical_unit(unit or currency),
         other=signed[1] if len(signed) > 1 else None,
         decimals=readings[0][1] if scale == 1 else -1,
-        about=match["about"] is not None,
+        about=about,
+    )
+
+
+def scale_of(word: str) -> int | None:
+    """Return the factor that a word behind a number stands for ("million", "Mrd.", "万"); None if it is no scale."""
+    return SCALES.get(word.rstrip(".").casefold()) if word else None
+
+
+_SHORT_SCALES = {"m": 10**6, "mm": 10**6, "b": 10**9, "t": 10**12}
+"""Letters behind an amount of money: $5m is no length."""
+
+
+def _with_currency(value: Fraction, currency: str, unit: str, *, about: bool) -> Number | None:
+    """Return an amount that has something behind it as well: a letter for its scale, or its currency once more."""
+    money = canonical_unit(currency)
+    if unit.casefold() in _SHORT_SCALES:
+        return Number(value * _SHORT_SCALES[unit.casefold()], money, None, -1, about=about)
+    return (
+        Number(value, money, None, -1, about=about)
+        if canonical_unit(unit) in {money, "$"} and is_currency(unit)
+        else None
     )
 
 
@@ -153,13 +182,23 @@ def read_numeral(text: str) -> list[tuple[Fraction, int]]:
     # 12,5 can only be a decimal comma; 1,234 is first of all a thousand.
     if _COMMA.fullmatch(digits):
         spellings.append(digits.replace(",", "."))
-    return [
-        (Fraction(spelling) * factor, len(spelling.partition(".")[2]) if not exponent else -1) for spelling in spellings
-    ]
+    return [(_decimal(spelling)[0] * factor, -1) if exponent else _decimal(spelling) for spelling in spellings]
+
+
+def _decimal(digits: str) -> tuple[Fraction, int]:
+    """Return the value of plain digits, and how many stand behind the point; faster than what reads any fraction."""
+    whole, _, part = digits.partition(".")
+    return Fraction(int(whole + part), 10 ** len(part)), len(part)
+
+
+_NO_EXPONENT = re.compile(r"[0-9.,]*")
+_TENS_TO = re.compile(r"e|\s*[x\u00d7*\u00b7]\s*10\s*(?:\^|\*\*)\s*")
 
 
 def _split_exponent(text: str) -> tuple[str, str]:
-    parts = re.split(r"e|\s*[x\u00d7*\u00b7]\s*10\s*(?:\^|\*\*)\s*", text.lower(), maxsplit=1)
+    if _NO_EXPONENT.fullmatch(text):
+        return text, ""
+    parts = _TENS_TO.split(text.lower(), maxsplit=1)
     return parts[0], parts[1].strip("{} ") if len(parts) > 1 else ""
 
 
@@ -217,6 +256,8 @@ def read_words(text: str) -> Number | None:
     end = 0
     while end < len(words) and _is_number_word(words, end):
         end += 1
+    if len(words) == 1 and words[0] in SMALL_NUMBERS:
+        return Number(Fraction(SMALL_NUMBERS[words[0]]), "", None, 0, about=False)
     value = _spelt(words[:end])
     unit = " ".join(words[end:])
     if value is None or not _may_be_unit(written[end:]):
@@ -236,10 +277,20 @@ def _may_be_unit(words: list[str]) -> bool:
         return True
     if not NO_UNIT.isdisjoint(lowered) or not NUMBER_WORDS.isdisjoint(lowered):
         return False
-    return all((word.isalpha() and word.islower() and not word.endswith("ish")) or is_unit(word) for word in words)
+    return all(_may_count(word) or is_unit(word) for word in words)
 
 
-NUMBER_WORDS = frozenset(_ONES) | frozenset(_TENS) | frozenset(_SCALES)
+def _may_count(word: str) -> bool:
+    """Return whether a word may be the name of what is counted: a lower-case word, or a counter of another script.
+
+    A single letter is none (5x, 2e), and neither is an unknown word in a script without case: it may be a scale.
+    """
+    if not word.isascii() and not any(unicodedata.name(char, "").startswith("LATIN") for char in word):
+        return is_counter(word)
+    return len(word) > 1 and word.isalpha() and word.islower() and not word.endswith("ish")
+
+
+NUMBER_WORDS = frozenset(_ONES) | frozenset(_TENS) | frozenset(SCALES)
 
 
 def _is_number_word(words: list[str], at: int) -> bool:
@@ -271,8 +322,8 @@ def _spelt(words: list[str]) -> int | None:
             group *= 100
         elif word == "dozen" and words[-1] == "dozen" and group < 100:  # noqa: PLR2004
             group = (group or 1) * 12
-        elif word in {"thousand", "million", "billion"} and group and _SCALES[word] < last:
-            last = _SCALES[word]
+        elif word in {"thousand", "million", "billion"} and group and SCALES[word] < last:
+            last = SCALES[word]
             total, group = total + group * last, 0
         elif word != "and":
             return None

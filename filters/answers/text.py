@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-# NFKC would turn 10² into 102 and 3½ into 31/2.
+from filters.answers.latex import plain
+
+# NFKC would turn 10² into 102, 52₈ into 528 and 3½ into 31/2.
+_SUBSCRIPT = re.compile("([\u2080-\u2089]+)")
 _SUPERSCRIPT = re.compile("([\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
 _VULGAR = re.compile("(?<=[0-9])(?=[\u00bc-\u00be\u2150-\u215e])")
 _HYPHENS = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63"
@@ -20,50 +24,46 @@ _ONE_SPELLING = str.maketrans(
     dict.fromkeys(_HYPHENS, "-")
     | dict.fromkeys(_APOSTROPHES, "'")
     | dict.fromkeys(_QUOTES, '"')
-    | {"\u2044": "/"}
+    | {"\u2044": "/", "\u066b": ".", "\u066c": ","}
     # The full stop and the comma of Chinese and Japanese, the comma of Arabic.
     | {"\u3002": ".", "\u3001": ",", "\u060c": ","}
 )
 _WRAPPERS = (
-    re.compile(r"\\boxed\{(.*)\}", re.DOTALL),
-    re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{(.*)\}", re.DOTALL),
+    re.compile(r"\*\*(.*)\*\*|__(.*)__", re.DOTALL),
+    re.compile(r"\*(?=\S)([^*]*[^*\s])\*|_(?=\S)([^_]*[^_\s])_"),
+    re.compile(r"<(b|i|u|em|strong|p|span|mark|code)>([^<>]*)</\1>", re.IGNORECASE),
     re.compile(r"\$\$?(.*?[^\\])\$\$?", re.DOTALL),
-    re.compile(r"(?:\*\*|__)(.*)(?:\*\*|__)", re.DOTALL),
     # An apostrophe may stand inside a word.
     re.compile(r"'((?:[^']|(?<=\w)'(?=\w))*)'"),
     re.compile(r'"([^"]*)"'),
 )
-_FRACTION = re.compile(r"\\[dt]?frac\{([0-9.]+)\}\{([0-9.]+)\}")
+# Emphasis of a part ("The number is **73**"); the stars of 2**3**2 stand between numbers.
+_EMPHASIS = re.compile(r"(?<![\w*)])\*\*(?=\S)([^*]*[^*\s])\*\*(?![\w*(])|(?<![\w*)])\*(?=\S)([^*]*[^*\s])\*(?![\w*(])")
 # Most answers are words and numbers in which there is nothing to clean.
 _UNADORNED = re.compile(r"[A-Za-z0-9]+(?:[ ,.:%-][A-Za-z0-9]+)*\.?", re.ASCII)
-_DEEPEST = 3
-"""Wrappers are nested at most so deep in practice: a boxed formula in bold."""
-_LEAD = re.compile(
-    r"(?:(?:so|thus|therefore|hence),?\s+)?"
-    r"(?:(?:(?:the|my)\s+)?(?:(?:final|correct|right|best)\s+)?(?:answer|result|option|choice)"
-    r"\s*(?::|=|(?:is|would be|should be)\b)"
-    r"|(?:it|this|that|they|there|these|he|she)(?:'s|\s+is|\s+are|\s+was|\s+were)\b"
-    r"|i (?:see|choose|pick|select)\b)"
-    r"\s*:?\s*",
-    re.IGNORECASE,
-)
+_DEEPEST = 4
+"""Wrappers are nested at most so deep in practice: a boxed formula in bold, quoted."""
 
 
 def clean(text: str) -> str:
-    """Return the text in one spelling of characters, without marks of typesetting around the whole of it."""
+    """Return the text in one spelling of characters, without marks of typesetting in it or around the whole of it."""
     if _UNADORNED.fullmatch(text):
         return text
     if not (text.isascii() and text.isprintable()):
         text = text.encode(errors="replace").decode()
-        text = _VULGAR.sub(" ", _SUPERSCRIPT.sub(lambda match: "^" + match[1], text))
-        text = unicodedata.normalize("NFKC", text).translate(_ONE_SPELLING)
+        text = _SUBSCRIPT.sub(r"_\1", _SUPERSCRIPT.sub(lambda match: "^" + match[1], text))
+        text = unicodedata.normalize("NFKC", _VULGAR.sub(" ", text)).translate(_ONE_SPELLING)
         text = "".join(map(_plain, text))
-    text = _FRACTION.sub(r"\1/\2", text.replace("\\times", "x").replace("\\cdot", "x").replace("\\%", "%"))
+    if "\\" in text or "{" in text or text.count("$") > 1:
+        text = plain(text)
     # A line break may part two answers, so it is not a mere space.
     text = "; ".join(" ".join(line.split()) for line in text.replace("`", "'").splitlines() if line.strip())
+    if "*" in text:
+        text = _EMPHASIS.sub(lambda match: match[1] or match[2], text)
     for _ in range(_DEEPEST):
         bare = text.rstrip(".")
-        unwrapped = next((match[1].strip() for form in _WRAPPERS if (match := form.fullmatch(bare))), "")
+        match = next((match for form in _WRAPPERS if (match := form.fullmatch(bare))), None)
+        unwrapped = next((group.strip() for group in reversed(match.groups()) if group), "") if match else ""
         # "**a** or **b**" is not one text in bold.
         if not unwrapped or any(mark in unwrapped for mark in ("**", "__")) or unwrapped.count("$") > 1:
             break
@@ -79,20 +79,12 @@ def _plain(char: str) -> str:
     return "" if unicodedata.category(char) in {"Cf", "Cc", "Co"} and not char.isspace() else char
 
 
-def without_lead(text: str) -> str:
-    """Return cleaned text without an opening such as "The answer is"; the text itself if nothing else is left."""
-    rest = text
-    while match := _LEAD.match(rest):
-        rest = rest[match.end() :]
-    return rest.strip() or text
-
-
 # What a text is compared by. Signs that carry meaning stay: `C++`, `A-` (a grade), `-5`, `18+`, `1/2`, `<5`;
 # a hyphen between words or years does not count.
 _TOKEN = re.compile(
     r"[0-9]+(?:st|nd|rd|th)(?!\w)"
     r"|(?:(?<![\w)])-)?[0-9]+(?:[.,:][0-9]+)*"
-    r"|[^\W\d_]\+\+(?!\w)|(?<!\w)[^\W\d_]{1,2}[+-](?![\w+-])"
+    r"|[^\W\d_]\+\+(?!\w)|(?<!\w)[^\W\d_]{1,2}[+*-](?![\w+*-])"
     r"|(?:(?![0-9_])\w|[\u0300-\u036f])+"
     r"|(?<=[0-9])\s*(?:[*^+]|/(?=\s*[0-9]))|\+(?!\s*[0-9])"
     r"|[^\w\s.,:;!?'\"()\[\]{}/\\|_*^+-]"
@@ -149,13 +141,18 @@ def tokens(text: str) -> tuple[str, ...]:
     """
     if text.isascii() and text.isalpha():
         return (_word(text.lower()),)
-    text = _ARTICLE.sub(r"\1", text.casefold().replace("'", ""))
-    text = _POINT_INITIALS.sub(lambda match: match[0].replace(".", ""), text)
+    text = _ARTICLE.sub(_kept, text.casefold().replace("'", ""))
+    if "." in text:
+        text = _POINT_INITIALS.sub(lambda match: match[0].replace(".", ""), text)
     return tuple(_word(token.strip()) for token in _TOKEN.findall(text))
 
 
+def _kept(match: re.Match[str]) -> str:
+    return match[1]
+
+
 def _word(token: str) -> str:
-    if _THOUSANDS.fullmatch(token):
+    if "," in token and _THOUSANDS.fullmatch(token):
         return token.replace(",", "")
     return _WORDS.get(token, token)
 
@@ -182,6 +179,8 @@ def equal(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
     """
     if a == b:
         return bool(a)
+    if a and b and a[0][0] != b[0][0] and a[0].isascii() and b[0].isascii():
+        return False  # as most texts that differ; the rest takes longer
     plain_a, plain_b = folded(a), folded(b)
     if a != plain_a and b != plain_b:
         return False
@@ -249,3 +248,11 @@ class Grade(NamedTuple):
 
     verdict: Literal["right", "wrong", "undecided"]
     rule: str
+
+
+_RANK = {"right": 0, "undecided": 1, "wrong": 2}
+
+
+def best(grades: Iterable[Grade]) -> Grade:
+    """Return the best of at least one grade: one stored spelling that an answer is suffices."""
+    return min(grades, key=lambda grade: _RANK[grade.verdict])

@@ -13,6 +13,7 @@ from typing import Literal
 
 from filters.answers import grade
 from filters.answers.choices import gold_option, option_texts
+from filters.answers.grade_texts import OTHER_WORDS
 from filters.answers.quantities import read_number
 from filters.answers.text import clean, equal, tokens
 from filters.rule import Rule
@@ -105,8 +106,10 @@ def _opened(question: Question, stem: str, options: Sequence[str], place: int) -
     if _NEEDS_OPTIONS.search(stem) or about_options(answer) or _NO_ANSWER.search(answer):
         return None
     others = (option for other, option in enumerate(options) if other != place)
-    # What the grader would not call wrong may be right: "dog" for "a brown dog", 102 for 100 within 5 %.
-    if any(grade(other, (answer,), answer_type, tolerance=question.tolerance).verdict != "wrong" for other in others):
+    # What the grader would not call wrong may be right: "dog" for "a brown dog", 102 for 100 within 5 %. Options are
+    # offered as different things, so other words are none for the same.
+    grades = [grade(other, (answer,), answer_type, tolerance=question.tolerance) for other in others]
+    if any(result.verdict != "wrong" and result.rule != OTHER_WORDS for result in grades):
         return None
     before: Json = {"id": question.id, "choices": list(question.choices)}
     return _rebuilt(question, {CONVERTED: before}, text=stem, answers=(answer,), answer_type=answer_type)

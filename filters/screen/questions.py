@@ -65,7 +65,7 @@ def not_guessable(question: Question, settings: QuestionSettings) -> Decision:
 def _right_by_itself(answer: str, question: Question) -> bool:
     metric = metric_of(question)
     if metric is not None:
-        return grade_by(metric, answer, question.answers).verdict == "right"
+        return grade_by(metric, answer, question.answers, question.answer_type).verdict == "right"
     itself = grade(
         answer, (answer,), question.answer_type, tolerance=question.tolerance, choices=question.choices or None
     )

@@ -57,7 +57,7 @@ async def graded(trajectory: Trajectory, question: Question) -> Trajectory:
 def _grade(answer: str, question: Question) -> GradeResult:
     metric = metric_of(question)
     if metric is not None:
-        return grade_by(metric, answer, question.answers)
+        return grade_by(metric, answer, question.answers, question.answer_type)
     return grade(
         answer,
         question.answers,

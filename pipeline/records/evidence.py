@@ -11,9 +11,13 @@ from pipeline.records.words import Arm, Mode, Verdict
 class GradeResult(Record):
     """Verdict of the deterministic grader; `rule` names the rule that decided."""
 
+    SCHEMA: ClassVar[int] = 2
+
     verdict: Literal["right", "wrong", "undecided"]
     rule: str
     detail: str
+    score: float | None = None
+    """Of the benchmark whose metric a source names, as that benchmark defines it; None where there is none."""
 
 
 class ImageFacts(Record):

@@ -3,8 +3,9 @@
     python tests/benchmarks/grading.py
 
 Prints, for both sets of `tests/grading`, apart and by type: false accepts (of what is to be rejected) with the exact
-95 % interval, false rejects (of what is to be accepted, an undecided one is none), undecided answers, and those that
-were labelled for a judge and refused without one. Then the speed of text, number and choice on inputs of which none
+95 % interval, false rejects (of what is to be accepted, an undecided one is none), answers labelled right or
+wrong that were left open, those of them that only knowledge of the world decides (other words), and those that were
+labelled for a judge and refused without one. Then the speed of text, number and choice on inputs of which none
 repeats, so that no cache helps. Takes about 20 seconds.
 """
 
@@ -19,7 +20,7 @@ from typing import NamedTuple
 
 from filters.answers.grader import VERSION, grade
 from pipeline.math_worker import MathWorker
-from pipeline.records import AnswerType
+from pipeline.records import AnswerType, GradeResult
 from tests.support.cases.grading_cases import SETS, Case, Score, clopper_pearson, disputed, load, score, verdict
 
 INPUTS = 6000
@@ -39,12 +40,12 @@ def main() -> None:
     _say(f"grader version {VERSION}")
     _say(
         f"{'set':<8}{'type':<12}{'n':>6}{'reject':>8}{'false accepts':>24}"
-        f"{'false rejects':>16}{'undecided':>16}{'settled':>9}"
+        f"{'false rejects':>16}{'undecided':>14}{'other words':>13}{'settled':>9}"
     )
     with MathWorker() as worker:
         for name in SETS:
             cases = load(name, without=disputed() if name == "blind" else ())
-            _table(name, cases, [verdict(case, worker).verdict for case in cases])
+            _table(name, cases, [verdict(case, worker) for case in cases])
         left_out = [case for number, case in enumerate(load("blind"), 1) if number in disputed()]
         for case in left_out:
             said = verdict(case, worker).verdict
@@ -58,10 +59,10 @@ def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def _table(name: str, cases: Sequence[Case], verdicts: Sequence[str]) -> None:
-    _row(name, "all", score(cases, verdicts))
+def _table(name: str, cases: Sequence[Case], results: Sequence[GradeResult]) -> None:
+    _row(name, "all", score(cases, results))
     for answer_type in dict.fromkeys(case.answer_type for case in cases):
-        mine = [(case, said) for case, said in zip(cases, verdicts, strict=True) if case.answer_type == answer_type]
+        mine = [(case, said) for case, said in zip(cases, results, strict=True) if case.answer_type == answer_type]
         _row(name, answer_type, score([case for case, _ in mine], [said for _, said in mine]))
 
 
@@ -71,8 +72,8 @@ def _row(name: str, answer_type: str, counts: Score) -> None:
     rejects = f"{counts.false_rejects} {counts.false_rejects / counts.to_accept:.2%}"
     undecided = f"{counts.undecided} {counts.undecided / counts.n:.2%}"
     _say(
-        f"{name:<8}{answer_type:<12}{counts.n:>6}{counts.to_reject:>8}{accepts:>24}{rejects:>16}{undecided:>16}"
-        f"{counts.settled:>9}"
+        f"{name:<8}{answer_type:<12}{counts.n:>6}{counts.to_reject:>8}{accepts:>24}{rejects:>16}{undecided:>14}"
+        f"{counts.other_words:>13}{counts.settled:>9}"
     )
 
 

@@ -296,7 +296,7 @@ def test_only_a_finished_answer_that_no_rule_decides_is_judged(tmp_path: Path) -
         done = attempt(question, ()).model_copy(update={"answer": said, "finish": finish, "verdict": "unknown"})
         return judge_by(tmp_path, lambda judge: judged(done, question, judge), server=server)
 
-    by_rule = [settle(said).trajectory.verdict for said in ("bus", "zebra", "a bus or a car")]
+    by_rule = [settle(said).trajectory.verdict for said in ("bus", "no bus", "a bus or a car")]
     assert by_rule == ["right", "wrong", "wrong"]
     assert settle(None, "max_turns").trajectory.verdict == "unknown"
     assert server.requests == []

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from filters.answers import grade
 from filters.answers.expressions import expression_pairs, settle
+from filters.answers.grade_texts import OTHER_WORDS
 from pipeline.math_worker import MathWorker
 from pipeline.records import AnswerType, GradeResult
 
@@ -46,6 +47,9 @@ class Score(NamedTuple):
     to_accept: int
     false_rejects: int
     undecided: int
+    """Labelled right or wrong, and left open where a rule can decide."""
+    other_words: int
+    """Left open because only knowledge of the world tells two words apart, whatever the label."""
     settled: int
     """Labelled for a judge, and refused without one."""
 
@@ -70,19 +74,21 @@ def verdict(case: Case, worker: MathWorker | None) -> GradeResult:
     return settle(result, [worker.equal(said, gold) for said, gold in pairs])
 
 
-def score(cases: Sequence[Case], verdicts: Iterable[str]) -> Score:
+def score(cases: Sequence[Case], results: Iterable[GradeResult]) -> Score:
     """Count what went wrong."""
-    pairs = [(case.expected, said) for case, said in zip(cases, verdicts, strict=True)]
-    accept = [said for expected, said in pairs if expected == "right"]
-    reject = [said for expected, said in pairs if expected != "right"]
+    pairs = [(case.expected, result) for case, result in zip(cases, results, strict=True)]
+    accept = [result.verdict for expected, result in pairs if expected == "right"]
+    reject = [result.verdict for expected, result in pairs if expected != "right"]
+    left = [(expected, result.rule) for expected, result in pairs if result.verdict == "undecided"]
     return Score(
         n=len(pairs),
         to_reject=len(reject),
         false_accepts=reject.count("right"),
         to_accept=len(accept),
         false_rejects=accept.count("wrong"),
-        undecided=sum(said == "undecided" for _, said in pairs),
-        settled=pairs.count(("undecided", "wrong")),
+        undecided=sum(expected in {"right", "wrong"} and rule != OTHER_WORDS for expected, rule in left),
+        other_words=sum(rule == OTHER_WORDS for _, rule in left),
+        settled=sum(expected == "undecided" and result.verdict == "wrong" for expected, result in pairs),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from filters.answers.grader import MAX_ANSWER, grade
-from tests.support.cases.grading_cases import SETS, Case, disputed, key, load, verdict
+from tests.support.cases.grading_cases import SETS, Case, disputed, key, load, score, verdict
 
 BLIND = load("blind", without=disputed())
 
@@ -32,11 +32,11 @@ def test_nothing_to_be_rejected_in_the_blind_set_is_right() -> None:
 
 
 def test_the_blind_set_is_within_the_bounds_of_rejected_and_undecided_answers() -> None:
-    accept = [case for case in BLIND if case.expected == "right"]
-    assert sum(verdict(case, None).verdict == "wrong" for case in accept) <= 0.03 * len(accept)
     # Expressions are settled by a worker: `tests/integration/test_math_worker.py`.
     plain = [case for case in BLIND if case.answer_type != "expression"]
-    assert sum(verdict(case, None).verdict == "undecided" for case in plain) <= 0.1 * len(plain)
+    counts = score(plain, [verdict(case, None) for case in plain])
+    assert counts.false_rejects <= 0.01 * counts.to_accept
+    assert counts.undecided <= 0.05 * counts.n
 
 
 def test_the_sets_are_as_large_and_as_adversarial_as_they_have_to_be() -> None:

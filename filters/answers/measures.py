@@ -29,10 +29,13 @@ _DIMENSIONS: tuple[dict[str, Fraction], ...] = tuple(
         "pa=1 hpa=100 kpa=1000 bar=1e5 mbar=100 psi=6894.757293168",
         # data, in bytes
         "byte=1 kb=1000 mb=1e6 gb=1e9 tb=1e12 bit=0.125 kbit=125 mbit=125000 gbit=1.25e8",
-        "%=1 ‰=0.1",
+        "%=1 ‰=0.1 basis_point=0.01",
+        "times=1 x=1",
         "$=1 cent=0.01",
+        "€=1 cent=0.01",
+        "£=1 penny=0.01",
         # each comparable with itself alone
-        *(f"{name}=1" for name in ("°", "rad", "°c", "°f", "k", "db", "ohm", "mol", "lm", "lx", "€", "£", "times")),
+        *(f"{name}=1" for name in ("°", "rad", "°c", "°f", "k", "db", "ohm", "mol", "lm", "lx", "point")),
     )
 )
 _ALIASES = {
@@ -107,18 +110,177 @@ _ALIASES = {
         "km/h": "kph kmh kmph",
         "mi/h": "mph",
         "nmi/h": "knot knots kt kts",
-        "%": "percent percentage pct",
+        "%": "percent percentage pct prozent pourcent pour_cent por_ciento por_cento प्रतिशत パーセント",
         "‰": "permille",
-        "$": "usd us$ dollar dollars",
-        "€": "eur euro euros",
-        "£": "gbp",
-        "°": "degree degrees deg",
+        "basis_point": "basis_points bps",
+        "point": "percentage_point percentage_points percent_points pp ppt prozentpunkte",
+        "°": "degree degrees deg grad degré degrés grado grados grau graus 度",
         "°c": "celsius c degrees_celsius degree_celsius degrees_c deg_c centigrade degrees_centigrade",
         "°f": "fahrenheit f degrees_fahrenheit degree_fahrenheit degrees_f deg_f",
-        "times": "x fold",
+        "times": "fold",
     }.items()
     for alias in aliases.split(" ")
 }
+# Names of the most frequent units in the other supported languages.
+_ALIASES |= {
+    alias: name
+    for name, aliases in {
+        "m": "mètre mètres metro metros 米 メートル मीटर",
+        "km": "kilomètre kilomètres kilómetro kilómetros quilómetro quilómetros quilômetro quilômetros"
+        " 公里 千米 キロメートル किलोमीटर",
+        "cm": "zentimeter centimètre centimètres centímetro centímetros 厘米 公分 センチメートル सेंटीमीटर",
+        "mm": "millimètre millimètres milímetro milímetros 毫米 मिलीमीटर",
+        "kg": "kilogramm kilogramme kilogrammes kilogramo kilogramos quilograma quilogramas"
+        " 公斤 千克 キログラム किलोग्राम",
+        "g": "gramm gramme grammes gramo gramos grama gramas 克 グラム ग्राम",
+        "t": "tonnen tonelada toneladas 吨 噸 トン टन",
+        "l": "litro litros 升 リットル लीटर",
+        "s": "sekunde sekunden seconde secondes segundo segundos 秒 秒钟 सेकंड",
+        "min": "minuten minuto minutos 分钟 分鐘 मिनट",
+        "h": "stunde stunden heure heures hora horas 小时 小時 時間 घंटा घंटे",
+        "d": "tag tage tagen jour jours día días dia dias 天 日間 दिन",
+        "week": "woche wochen semaine semaines semana semanas 周 週間",
+        "month": "monat monate monaten mois mes meses mês 个月 個月 か月 ヶ月 महीने",
+        "year": "jahr jahre jahren an ans année années año años ano anos 年 साल वर्ष",
+    }.items()
+    for alias in aliases.split(" ")
+}
+
+# Signs, codes (ISO 4217) and names of currencies. A sign that several use stands for itself: "$" is the dollar that is
+# named beside it or none, "¥" is the yen or the yuan, "kr" any crown.
+_CURRENCIES = {
+    "$": "us$ usd dollar dollars dólar dólares डॉलर 美元 ドル",
+    "€": "eur euro euros यूरो 欧元 ユーロ",
+    "£": "gbp 英镑 ポンド",
+    "¥": "¥",
+    "yen": "jpy 円 日元 jp¥ yens येन",
+    "yuan": "cny rmb cn¥ 元 人民币 块 renminbi",
+    "₹": "inr rs rupee rupees रुपये रुपए रुपया रु 卢比",
+    "₩": "krw won 韩元",
+    "₽": "rub ruble rubles rouble roubles",
+    "chf": "franken fr",
+    "kr": "kr",
+    "sek": "sek",
+    "nok": "nok",
+    "dkk": "dkk",
+    "r$": "brl real reais",
+    "a$": "aud au$",
+    "c$": "cad ca$",
+    "hk$": "hkd",
+    "s$": "sgd",
+    "nz$": "nzd",
+    "nt$": "twd",
+    "mx$": "mxn",
+    "peso": "pesos",
+    "₱": "php",
+    "₺": "try lira liras",
+    "₴": "uah",
+    "₫": "vnd",
+    "฿": "thb baht",
+    "₪": "ils nis shekel shekels",
+    "₦": "ngn naira",
+    "zł": "pln zloty złoty",
+    "kč": "czk",
+    "huf": "huf forint",
+    "zar": "zar rand",
+    "₿": "btc bitcoin bitcoins",
+}
+_ALIASES |= {alias: name for name, aliases in _CURRENCIES.items() for alias in aliases.split(" ")}
+_ALIASES |= {"penny": "penny", "pence": "penny"}
+_AMBIGUOUS = (
+    *({"¥", "yen"}, {"¥", "yuan"}, {"kr", "sek"}, {"kr", "nok"}, {"kr", "dkk"}, {"peso", "₱"}, {"peso", "mx$"}),
+    *({"$", name} for name in _CURRENCIES if name.endswith("$") and name != "$"),
+)
+CURRENCY_SIGNS = r"(?:us|a|au|c|ca|hk|s|nz|nt|mx|r)?\$|[€£¥₹₩₽₱₺₴₫฿₪₦₿¢]"
+"""Pattern of a currency's sign, before or behind an amount."""
+CURRENCY = (
+    rf"{CURRENCY_SIGNS}|(?:rs\.?|kr\.?|rmb|zł|kč|fr\.|usd|eur|gbp|jpy|cny|inr|krw|rub|chf|sek|nok|dkk|brl|aud|cad|hkd|sgd"
+    r"|nzd|twd|mxn|thb|ils|pln|czk|zar)(?=[\s0-9-])"
+)
+"""Pattern of what stands before an amount of money."""
+
+_COUNTERS = frozenset(
+    [
+        "个",
+        "個",
+        "人",
+        "名",
+        "只",
+        "隻",
+        "条",
+        "條",
+        "本",
+        "张",
+        "張",
+        "辆",
+        "輛",
+        "台",
+        "棵",
+        "位",
+        "件",
+        "把",
+        "座",
+        "架",
+        "匹",
+        "头",
+        "頭",
+        "枚",
+        "冊",
+        "册",
+        "羽",
+        "歳",
+        "岁",
+        "つ",
+        "杯",
+        "朵",
+        "间",
+        "間",
+        "层",
+        "層",
+        "次",
+        "回",
+        "种",
+        "種",
+        "份",
+        "页",
+        "頁",
+        "匙",
+        "颗",
+        "顆",
+        "粒",
+        "支",
+        "枝",
+        "双本",
+        "匹",
+        "個人",
+        "つの",
+        "只猫",
+        "只狗",
+        "辆车",
+        "个人",
+        "个苹果",
+        "लोग",
+        "व्यक्ति",
+        "बार",
+        "टुकड़े",
+    ]
+)
+
+
+@lru_cache(maxsize=4096)
+def is_counter(word: str) -> bool:
+    """Return whether a word of a script without case merely counts things: 5个, 5人."""
+    return word in _COUNTERS
+
+
+def is_currency(unit: str) -> bool:
+    """Return whether a unit is a currency."""
+    return canonical_unit(unit) in _CURRENCIES
+
+
+def may_be_one(a: str, b: str) -> bool:
+    """Return whether two different units may be one in two spellings: the sign ¥ is that of the yen as well."""
+    return {a, b} in _AMBIGUOUS
 
 
 # Units that differ by case alone: the prefix m is a thousandth, M a million; b is a bit, B a byte.
@@ -156,7 +318,12 @@ def conversion(unit: str, target: str) -> Fraction | None:
     return None
 
 
-_KNOWN = frozenset(_ALIASES) | frozenset(_ALIASES.values()) | {unit for names in _DIMENSIONS for unit in names}
+_KNOWN = (
+    frozenset(_CURRENCIES)
+    | frozenset(_ALIASES)
+    | frozenset(_ALIASES.values())
+    | {unit for names in _DIMENSIONS for unit in names}
+)
 
 
 @lru_cache(maxsize=4096)
