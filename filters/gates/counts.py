@@ -12,7 +12,9 @@ from filters.intervals import wilson
 from filters.turns import informed
 from pipeline.records import Arm, ArmCount, Finish, GateCount, Mode, Trajectory
 
-Kind = Literal["right", "wrong", "unknown", "malformed", "limit", "lost"]
+Kind = Literal["right", "wrong", "unjudged", "unknown", "malformed", "limit", "lost"]
+_VALID: tuple[Kind, ...] = ("right", "wrong", "unjudged")
+"""What says something about difficulty. Other words for an answer are not right where nobody is named to judge them."""
 
 # `length` is absent on purpose: a message cut in two is never well-formed, and that is the limit's doing.
 _LIMITS_AFTER_A_TURN: frozenset[Finish] = frozenset({"max_turns", "max_tokens", "max_time"})
@@ -50,7 +52,7 @@ def plain_count(question_id: str, k: int, rollouts: Sequence[Trajectory], chance
             question_id=question_id,
             k=k,
             plain_right=kinds["right"],
-            plain_valid=kinds["right"] + kinds["wrong"],
+            plain_valid=_valid(kinds),
             tools_right=0,
             tools_right_without_call=0,
             tools_bad_format=0,
@@ -81,7 +83,7 @@ def tools_count(plain: GateCount, rollouts: Sequence[Trajectory], fresh: ArmCoun
         "tools_right_without_call": kinds["right"] - helped,
         "tools_bad_format": kinds["malformed"],
         "tools_limit": kinds["limit"],
-        "tools_valid": kinds["right"] + kinds["wrong"],
+        "tools_valid": _valid(kinds),
         "saturated": kinds["right"] == plain.k,
     }
     return derived(plain.model_copy(update=counted), fresh)
@@ -130,7 +132,7 @@ def arm_count(rollouts: Sequence[Trajectory], *, max_pixels: int, easy_from: int
         raise ValueError("an arm without rollouts has no counts")
     _check(first.question_id, len(rollouts), "plain", first.arm, rollouts)
     kinds = Counter(kind(rollout) for rollout in rollouts)
-    right, valid = kinds["right"], kinds["right"] + kinds["wrong"]
+    right, valid = kinds["right"], _valid(kinds)
     low, high = wilson(right, valid)
     return ArmCount(
         question_id=first.question_id,
@@ -145,6 +147,10 @@ def arm_count(rollouts: Sequence[Trajectory], *, max_pixels: int, easy_from: int
         high=high,
         above=right >= easy_from,
     )
+
+
+def _valid(kinds: Counter[Kind]) -> int:
+    return sum(kinds[kind] for kind in _VALID)
 
 
 def _check(question_id: str, k: int, mode: Mode, arm: Arm, rollouts: Sequence[Trajectory]) -> None:

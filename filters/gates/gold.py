@@ -31,7 +31,7 @@ from filters.answers.text import clean
 from pipeline.identity import Identity
 from pipeline.records import Mode, Question, Verdict
 
-VERSION = 1
+VERSION = 2
 
 REASON: Final = "suspected_wrong_gold"
 """Of a question that is suspect; there is no other."""
@@ -84,20 +84,43 @@ class Agreement(NamedTuple):
     single_family: bool
 
 
+_CONTRADICTS: frozenset[Verdict] = frozenset({"wrong"})
+_OPEN: frozenset[Verdict] = frozenset({"unknown", "unjudged"})
+
+
 def suspect(question: Question, attempts: Sequence[Attempt], settings: GoldSettings) -> Agreement | None:
     """Return the agreement against the stored answer, None where there is too little of it.
 
-    Where the answer is easily guessed, as yes or no are, more have to agree than luck explains (`guess_floor`); and
-    always more than there are attempts that agree with the stored answer. The order of attempts does not matter.
+    Only answers that contradict the stored one count: what may be it in other words speaks against nothing. Where the
+    answer is easily guessed, as yes or no are, more have to agree than luck explains (`guess_floor`); and always more
+    than there are attempts that agree with the stored answer. The order of attempts does not matter.
     """
-    valid = [attempt for attempt in attempts if attempt.verdict != "unknown"]
+    return _agreement(question, attempts, settings, _CONTRADICTS)
+
+
+def in_other_words(question: Question, attempts: Sequence[Attempt], settings: GoldSettings) -> Agreement | None:
+    """Return the agreement on an answer that no rule and no judge could decide; None where there is too little of it.
+
+    As many as would make a suspicion give one answer in words of their own: it may be the stored one, or a better one.
+    A person has to look, and nothing is rejected for it.
+    """
+    return _agreement(question, attempts, settings, _OPEN)
+
+
+def _agreement(
+    question: Question, attempts: Sequence[Attempt], settings: GoldSettings, counted: frozenset[Verdict]
+) -> Agreement | None:
+    """Return what enough attempts with one of the counted verdicts agree on."""
+    valid = [attempt for attempt in attempts if attempt.verdict in {"right", "wrong"} | counted]
     # Gate 1 asks without tools, and nobody else does.
     chosen_by = {attempt.model for attempt in attempts if attempt.mode == "plain"}
     closer = [attempt for attempt in valid if attempt.informed and attempt.model not in chosen_by]
     floor = max(settings.min_attempts, guess_floor(len(closer), chance(question)))
-    if not settings.enabled or sum(attempt.verdict == "wrong" for attempt in closer) < floor:
+    if not settings.enabled or sum(attempt.verdict in counted for attempt in closer) < floor:
         return None  # before anything is compared, as nearly all questions are sound
-    group = _largest(question, valid, closer)
+    group = _largest(
+        question, *([attempt for attempt in some if attempt.verdict in counted] for some in (valid, closer))
+    )
     families = tuple(sorted({attempt.family for attempt in group.all}))
     enough = (
         len(group.closer) >= max(floor, settings.min_share * len(closer))
@@ -110,7 +133,7 @@ def suspect(question: Question, attempts: Sequence[Attempt], settings: GoldSetti
 
 
 class _Group(NamedTuple):
-    """Attempts graded wrong that give one answer."""
+    """Attempts of one kind of verdict that give one answer."""
 
     answer: str
     closer: Sequence[Attempt]
@@ -118,11 +141,11 @@ class _Group(NamedTuple):
 
 
 def _largest(question: Question, valid: Sequence[Attempt], closer: Sequence[Attempt]) -> _Group:
-    """Return the answer that most of `closer` give, and who gives it. Of equals, the first by spelling.
+    """Return the answer that most of `closer` give, and who of `valid` gives it. Of equals, the first by spelling.
 
     Agreement within a tolerance is not transitive, so that there are no classes: each answer has its own group.
     """
-    given = sorted({attempt.answer for attempt in closer if attempt.verdict == "wrong"})
+    given = sorted({attempt.answer for attempt in closer})
     groups = [
         _Group(answer, _giving(question, answer, closer), _giving(question, answer, valid))
         for answer in given
@@ -132,9 +155,9 @@ def _largest(question: Question, valid: Sequence[Attempt], closer: Sequence[Atte
 
 
 def _giving(question: Question, answer: str, attempts: Iterable[Attempt]) -> Sequence[Attempt]:
-    wrong = [attempt for attempt in attempts if attempt.verdict == "wrong"]
-    same = {said for said in {attempt.answer for attempt in wrong} if _agree(question, answer, said)}
-    return [attempt for attempt in wrong if attempt.answer in same]
+    given = list(attempts)
+    same = {said for said in {attempt.answer for attempt in given} if _agree(question, answer, said)}
+    return [attempt for attempt in given if attempt.answer in same]
 
 
 def _agree(question: Question, one: str, other: str) -> bool:

@@ -1,7 +1,8 @@
 """The gates: is a question hard without tools, and do tools help?
 
-All count rollouts of a model. Only a graded answer is valid (right or wrong); an unknown grade, a malformed
-rollout and one that a limit ended say nothing about difficulty and are never counted as wrong. Thresholds
+All count rollouts of a model. Only a graded answer is valid: right, wrong, or unjudged, which is not right (no rule
+decides it, and no judge is named). A grade that a judge left open, a malformed rollout and one that a limit ended say
+nothing about difficulty and are never counted as wrong. Thresholds
 live here and the counts in `GateCount` and `ArmCount`, so other thresholds need no model.
 
 Comparing counts flatters tools twice. A question that passed gate 1 was selected for few right answers, so
@@ -26,7 +27,7 @@ from filters.rule import Rule
 from pipeline.identity import Identity, uniform
 from pipeline.records import ArmCount, Decision, GateCount, Route, Trajectory
 
-VERSION = 2
+VERSION = 3
 
 Gate1Reason = Literal["too_easy", "too_few_valid", "answerable_blind", "easy_for_stronger"]
 Gate2Reason = Literal["solved_without_call", "unresolved_format", "too_few_valid"]

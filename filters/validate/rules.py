@@ -130,7 +130,7 @@ def replayed(trajectory_id: str, replay: ReplayResult | None, settings: Validato
 
 
 def answer_right(trajectory: Trajectory) -> Decision:
-    """Keep what was graded right; an undecided grade stays unknown."""
+    """Keep what was graded right; an undecided grade stays unknown, judged or not."""
     if trajectory.finish != "answer":
         return _ANSWER.reject(trajectory.id, "no_answer")
     match trajectory.verdict:
@@ -138,7 +138,7 @@ def answer_right(trajectory: Trajectory) -> Decision:
             return _ANSWER.keep(trajectory.id)
         case "wrong":
             return _ANSWER.reject(trajectory.id, "answer_wrong")
-        case "unknown":
+        case "unknown" | "unjudged":
             return _ANSWER.unknown(trajectory.id, "answer_undecided")
 
 

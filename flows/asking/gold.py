@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from filters.gates.gold import Attempt, GoldSettings, suspect
+from filters.gates.gold import Agreement, Attempt, GoldSettings, in_other_words, suspect
 from filters.turns import informed
 from pipeline.records import AttemptFact, Question, Suspicion, Trajectory
 
@@ -20,6 +20,14 @@ class GoldCheck(NamedTuple):
     def doubts(self, question: Question, attempts: Sequence[AttemptFact]) -> Suspicion | None:
         """Return what the attempts agree on against the stored answer, None if nothing speaks against it."""
         agreed = suspect(question, [self._attempt(fact) for fact in attempts], self.settings)
+        return self._suspicion(question, agreed, contradicts=True)
+
+    def in_other_words(self, question: Question, attempts: Sequence[AttemptFact]) -> Suspicion | None:
+        """Return what the attempts agree on in words that nobody could compare with the stored answer's."""
+        agreed = in_other_words(question, [self._attempt(fact) for fact in attempts], self.settings)
+        return self._suspicion(question, agreed, contradicts=False)
+
+    def _suspicion(self, question: Question, agreed: Agreement | None, *, contradicts: bool) -> Suspicion | None:
         if agreed is None:
             return None
         return Suspicion(
@@ -29,6 +37,7 @@ class GoldCheck(NamedTuple):
             valid=agreed.valid,
             families=tuple(agreed.families),
             single_family=agreed.single_family,
+            contradicts=contradicts,
         )
 
     def _attempt(self, fact: AttemptFact) -> Attempt:

@@ -26,14 +26,17 @@ class Judged(NamedTuple):
 async def judged(trajectory: Trajectory, question: Question, judge: AnswerJudge | None) -> Judged:
     """Grade a trajectory by rule, and ask the judge, if there is one, about an answer that no rule decides.
 
-    What the judge leaves open, or its votes differ on, stays unknown.
+    What the judge leaves open, or its votes differ on, stays unknown. Without a judge it is unjudged, which a gate
+    counts as not right.
 
     Raises:
         InfrastructureError: the judge could not be asked; it may be asked again.
     """
     by_rule = await graded(trajectory, question)
-    if judge is None or by_rule.finish != "answer" or by_rule.verdict != "unknown":
+    if by_rule.finish != "answer" or by_rule.verdict != "unknown":
         return Judged(by_rule, None)
+    if judge is None:
+        return Judged(by_rule.model_copy(update={"verdict": "unjudged"}), None)
     votes = await judge.answer(question, by_rule.answer or "", by_rule.id)
     return Judged(by_rule.model_copy(update={"verdict": answer_verdict(votes)}), votes)
 

@@ -77,6 +77,7 @@ def print_summary(summary: RunSummary) -> None:
 
     print_table(funnel_table(summary.run))
     _print_quarantined(summary.run)
+    _print_unjudged(summary.run)
     _print_saved(summary.run)
     for shard in summary.shards:
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
@@ -90,6 +91,17 @@ def print_summary(summary: RunSummary) -> None:
     if paid["model"]:
         _print_compared(summary.run)
     print_line(f"{summary.run} finished in {summary.seconds:.1f} s; next: coldforge stats {summary.run}")
+
+
+def _print_unjudged(run: Path) -> None:
+    """Tell of each source how many answers only a judge could decide, where none is named."""
+    from flows.report.tables import unjudged_table
+
+    for source, answers, unjudged, _ in unjudged_table(run).rows:
+        print_line(
+            f"{source}: {unjudged:,} of {answers:,} answers are decided by no rule (other words) and count as not "
+            "right; name models.judge to have them judged"
+        )
 
 
 def _print_spent(spent: Spent) -> None:

@@ -62,8 +62,9 @@ COMMENT ON TABLE arms IS 'Counts of what was asked beside the gates, per questio
     'stronger = another model; above = no longer hard, of the arm blind answerable blind.';
 
 CREATE TABLE suspicions AS
-SELECT question_id, answer, agreeing, valid, families, single_family FROM part.suspicions;
-COMMENT ON TABLE suspicions IS 'Questions whose stored answer is suspected: several attempts agree on another one.';
+SELECT question_id, answer, agreeing, valid, families, single_family, contradicts FROM part.suspicions;
+COMMENT ON TABLE suspicions IS 'Questions whose stored answer several attempts contradict alike, and those (contradicts = false) '
+    'where they agree on words that nobody could compare with it.';
 
 CREATE TABLE votes AS SELECT record_id, question_id, asked, model, prompt, votes, verdict FROM part.votes;
 COMMENT ON TABLE votes IS 'What a judge model said about answers of rollouts and about questions, vote by vote.';
@@ -118,10 +119,10 @@ COMMENT ON TABLE labels IS 'What is known about each question, null where it was
 
 CREATE VIEW review_queue AS
 SELECT s.question_id, q.source, q.category, q.text, q.choices, q.answers AS stored_answers,
-       s.answer AS suspected_answer, s.agreeing, s.valid, s.families, s.single_family
+       s.answer AS suspected_answer, s.agreeing, s.valid, s.families, s.single_family, s.contradicts
 FROM suspicions s JOIN questions q USING (question_id)
-ORDER BY s.single_family, s.agreeing / s.valid DESC, s.question_id;
-COMMENT ON VIEW review_queue IS 'Questions for a person to look at, the surest suspicion first.';
+ORDER BY s.contradicts DESC, s.single_family, s.agreeing / s.valid DESC, s.question_id;
+COMMENT ON VIEW review_queue IS 'Questions for a person to look at, the surest suspicion first, agreement in other words last.';
 
 CREATE VIEW attempts AS
 SELECT question_id, trajectory_id, stage, arm, mode, sample, model, verdict, finish, n_turns, answer

@@ -72,7 +72,7 @@ class Models(Identity):
     stronger: Role | None = None
     """Asked without tools about what the base model fails: what it always solves is rejected at gate 1."""
     judge: Role | None = None
-    """Asked about answers that no rule decides. None: those stay unknown."""
+    """Asked about answers that no rule decides. None: at the gates those count as not right."""
 
     @model_validator(mode="after")
     def _teachers_differ(self) -> Self:

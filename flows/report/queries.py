@@ -147,11 +147,24 @@ FROM labels WHERE benefit IS NOT NULL HAVING count(*) > 0
 """
 """`filters.gates.benefit.net_benefit`; a single question has no interval."""
 
+_UNJUDGED = """
+SELECT q.source, count(*) AS answers, count(*) FILTER (t.verdict = 'unjudged') AS unjudged,
+       round(count(*) FILTER (t.verdict = 'unjudged') / count(*), 4) AS share
+FROM trajectories t JOIN questions q USING (question_id) WHERE t.finish = 'answer'
+GROUP BY q.source HAVING count(*) FILTER (t.verdict = 'unjudged') > 0 ORDER BY share DESC, q.source
+"""
+UNJUDGED = Report(
+    "unjudged",
+    "Answers that no rule decides, and nobody is named to judge: counted as not right (models.judge)",
+    _UNJUDGED,
+)
+
 GATE_REPORTS = (
     Report("routes", "Routes of the gates", _ROUTES),
     Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
     Report("placebo", "What the comparison of counts sends to rl, on the same questions (95 %, Wilson)", _PLACEBO),
     Report("benefit", "Net benefit: right with tools minus right in the fresh arm (95 %, by question)", _BENEFIT),
+    UNJUDGED,
     Report("arms", "Asked beside the gates, and the share of questions above the threshold (95 %, Wilson)", _ARMS),
 )
 

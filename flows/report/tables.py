@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from flows.report.queries import COST_PER_ROW, FUNNEL, REPORTS, Report
+from flows.report.queries import COST_PER_ROW, FUNNEL, REPORTS, UNJUDGED, Report
 from pipeline.errors import UsageError
 from pipeline.identity import Json
 
@@ -60,6 +60,15 @@ def funnel_table(run: Path) -> Table:
         UsageError: `run` has no ledger.
     """
     return _table(run, FUNNEL)
+
+
+def unjudged_table(run: Path) -> Table:
+    """Return by source how many answers no rule decided where no judge is named; no rows where there are none.
+
+    Raises:
+        UsageError: `run` has no ledger.
+    """
+    return _table(run, UNJUDGED)
 
 
 def _table(run: Path, report: Report) -> Table:

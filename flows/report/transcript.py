@@ -22,7 +22,7 @@ _SHORT = 12
 """Digits of an id, as in the tables."""
 _LABEL = 12
 """Columns of the names in the head."""
-_STYLES = {"right": "green", "wrong": "red", "unknown": "yellow", "ok": "green"}
+_STYLES = {"right": "green", "wrong": "red", "unknown": "yellow", "unjudged": "yellow", "ok": "green"}
 
 
 def render_transcript(trajectory: Trajectory, question: Question | None = None) -> Text:

@@ -143,7 +143,7 @@ class _Synthesis:
             refusals = await self._try_teachers(task, tried)
         for attempt in tried.attempts:
             tried.add("trajectories" if attempt.finish == "answer" else "unfinished", attempt)
-        tried.add("suspicions", tried.doubt)
+        tried.add("suspicions", tried.doubt or self._in_other_words(task, tried.attempts))
         return _outcome(task.question, tried, refusals), tried
 
     async def _from_solution(self, question: Question) -> tuple[Outcome, Found]:
@@ -186,6 +186,13 @@ class _Synthesis:
             return None  # the base model solves these, so others do not agree against them
         check = GoldCheck(self.settings.gold, self.settings.families)
         return check.doubts(task.question, [*task.before, *facts_of(attempts)])
+
+    def _in_other_words(self, task: _Task, attempts: Sequence[Trajectory]) -> Suspicion | None:
+        """Return what the attempts agree on where nobody could compare it with the stored answer."""
+        if task.lane != "tools":
+            return None
+        check = GoldCheck(self.settings.gold, self.settings.families)
+        return check.in_other_words(task.question, [*task.before, *facts_of(attempts)])
 
     async def _accepted(self, question: Question, trajectory: Trajectory) -> bool:
         facts = await asyncio.to_thread(observation_facts, trajectory, self.resources.store.blobs)

@@ -148,6 +148,10 @@ class Suspicion(Record):
     """Model families of the agreeing attempts, sorted."""
     single_family: bool
     """One family alone agrees, which may be one blind spot."""
+    contradicts: bool
+    """The answer is another one. False: it may be the stored one in other words, and the question is not rejected."""
+
+    SCHEMA: ClassVar[int] = 2
 
 
 class JudgeVotes(Record):

@@ -8,7 +8,9 @@ Category = Literal["perception", "reasoning", "search"]
 AnswerType = Literal["text", "number", "choice", "list", "boolean", "date", "expression"]
 Metric = Literal["vqa", "anls", "relaxed"]
 """A benchmark's own way to grade, where a source names it; see `filters.answers.metrics`."""
-Verdict = Literal["right", "wrong", "unknown"]
+Verdict = Literal["right", "wrong", "unknown", "unjudged"]
+"""Of an answer: `unknown` where a judge left it open, or nobody graded it; `unjudged` where no rule decides and the
+recipe names no judge."""
 Action = Literal["python", "image_search", "search", "answer", "none"]
 CellStatus = Literal["ok", "exception", "timeout", "killed_memory", "killed_output", "died", "protocol_error"]
 TurnStatus = CellStatus | Literal["bad_call"]

@@ -63,7 +63,7 @@ def fates(ledger: Path) -> list[Fate]:
 
     with duckdb.connect(str(ledger), read_only=True) as db:
         questions = db.execute("SELECT question_id, meta FROM questions WHERE source = 'demo'").fetchall()
-        doubts = dict(db.execute("SELECT question_id, single_family FROM suspicions").fetchall())
+        doubts = dict(db.execute("SELECT question_id, single_family FROM suspicions WHERE contradicts").fetchall())
         order = {stage: number for number, (stage,) in enumerate(db.execute("SELECT stage FROM stages").fetchall())}
         rows = db.execute(
             "SELECT question_id, stage, outcome, route, reason FROM outcomes WHERE unit = 'question'"

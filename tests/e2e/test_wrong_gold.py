@@ -168,6 +168,7 @@ def doubted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, li
         rejected = db.execute("SELECT count(*) FROM outcomes WHERE reason = 'suspected_wrong_gold'").fetchone()
         rows = db.execute(
             "SELECT source_row, answer, families, single_family FROM suspicions JOIN questions USING (question_id)"
+            " WHERE contradicts"
         ).fetchall()
     assert rejected == (len(rows),)
     assert not any(single for *_, single in rows)

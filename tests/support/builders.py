@@ -128,6 +128,7 @@ def suspicion(question_id: str) -> Suspicion:
         valid=6,
         families=("m",),
         single_family=True,
+        contradicts=True,
     )
 
 

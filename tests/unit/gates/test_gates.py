@@ -126,6 +126,7 @@ def test_gate_2_routes_by_the_table(fields: dict[str, Any], route: str | None, r
         (rollout(SHOWED, ANSWER, verdict="right"), "right"),
         (rollout(SHOWED, ANSWER, verdict="wrong"), "wrong"),
         (rollout(SHOWED, ANSWER, verdict="unknown"), "unknown"),
+        (rollout(SHOWED, ANSWER, verdict="unjudged"), "unjudged"),
         # A bad call that was mended does not count against the rollout.
         (rollout(BAD, SHOWED, ANSWER, verdict="right"), "right"),
         (rollout(BAD, finish="bad_call"), "malformed"),
@@ -156,6 +157,13 @@ def test_only_graded_answers_are_valid() -> None:
         ],
     )
     assert (plain.plain_right, plain.plain_valid, plain.censored) == (1, 2, 3)
+
+
+def test_what_nobody_was_named_to_judge_is_not_right_and_counts() -> None:
+    rollouts = [rollout(ANSWER, sample=at, mode="plain", verdict="unjudged") for at in range(8)]
+    count = plain_count(rollouts[0].question_id, 8, rollouts)
+    assert (count.plain_right, count.plain_valid) == (0, 8)
+    assert gate1(count, GateSettings()).outcome == "keep"
 
 
 def test_a_success_needs_a_call_that_ran_and_showed_something() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from filters.gates.gold import Agreement, Attempt, GoldSettings, suspect
+from filters.gates.gold import Agreement, Attempt, GoldSettings, in_other_words, suspect
 from pipeline.records import Mode, Verdict
 from tests.support.builders import question
 
@@ -81,6 +81,17 @@ def test_as_many_that_agree_with_the_stored_answer_outweigh() -> None:
     right = [base("Springfield", verdict="right")] * 3
     assert suspect(question(), [*right, *[teacher("Utica")] * 3], ONE_FAMILY) is None
     assert suspect(question(), [*right, *[teacher("Utica")] * 4], ONE_FAMILY) is not None
+
+
+@pytest.mark.parametrize("verdict", ["unknown", "unjudged"])
+def test_agreement_in_other_words_is_for_review_and_no_suspicion(verdict: Verdict) -> None:
+    attempts = [*ASKED, *[teacher("the home of the Simpsons", verdict=verdict)] * 4]
+    assert suspect(question(), attempts, ONE_FAMILY) is None
+    found = in_other_words(question(), attempts, ONE_FAMILY)
+    assert found is not None
+    assert found.answer == "the home of the Simpsons"
+    assert in_other_words(question(), attempts[:-2], ONE_FAMILY) is None
+    assert in_other_words(question(), [*ASKED, *[teacher("Utica")] * 4], ONE_FAMILY) is None
 
 
 def test_a_grade_that_is_open_is_no_attempt() -> None:
