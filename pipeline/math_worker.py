@@ -174,7 +174,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
 def _functions() -> dict[str, Callable[..., Any]]:
     import sympy
 
-    names = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log", "lfloor": "floor", "lceil": "ceiling"}
+    names = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log", "floor": "floor", "ceil": "ceiling"}
     names |= {name: name for name in ("sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "log")}
     names |= {"min": "Min", "max": "Max", "gcd": "gcd", "lcm": "lcm"}
     return {name: getattr(sympy, theirs) for name, theirs in names.items()}
@@ -185,6 +185,8 @@ def _equal_terms(a: Any, b: Any) -> bool | None:
     if a == b:
         return True if _defined(a) else None
     if a.is_Rational and b.is_Rational:
+        return False
+    if a.is_infinite and b.is_infinite:
         return False
     agree = _agree(a, b)
     if not agree:

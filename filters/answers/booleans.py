@@ -8,17 +8,9 @@ from filters.answers.evasion import evasion, refuses
 from filters.answers.languages import NEGATING, YES_AND_NO, without_lead
 from filters.answers.text import Grade, hedged, negated, tokens
 
-_AFFIRMING = frozenset(word for word, value in YES_AND_NO.items() if value and " " not in word) - {
-    "right",
-    "correct",
-    "y",
-    "si",
-}
-_DENYING = frozenset(word for word, value in YES_AND_NO.items() if not value and " " not in word) - {
-    "n",
-    "wrong",
-    "incorrect",
-}
+_PLAIN_YES = frozenset({"yes", "yeah", "yep", "ja", "oui", "sí", "sim", "是", "是的", "对", "はい", "हाँ", "हां"})
+_AFFIRMING = _PLAIN_YES | {"true"}
+_DENYING = frozenset({"no", "false", "nope", "nein", "non", "não", "否", "不是", "不", "いいえ", "नहीं"})
 _OPENING = re.compile(r"([^,.!\uff0c;]+)[,.!\uff0c;]\s*(.*)", re.DOTALL)
 _TURNING = frozenset({"but", "however", "although", "aber", "mais", "pero", "mas", "但", "但是", "しかし", "लेकिन"})
 
@@ -63,4 +55,4 @@ def read_boolean(text: str) -> bool | None:
     if head:
         return None if denies else True
     # "No, it is not" agrees with itself; "No, it is" does not.
-    return False if denies and _AFFIRMING.isdisjoint(rest) else None
+    return False if denies and _PLAIN_YES.isdisjoint(rest) else None

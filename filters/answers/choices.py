@@ -34,7 +34,7 @@ _LETTER_AND_TEXT = re.compile(
     r"|([A-Za-z])(?:\s+-|,)(?=\s|[^\x00-\x7f]))\s*(.+)",
     re.IGNORECASE,
 )
-_LETTER_BEFORE_TEXT = re.compile(r"([B-Z])\s+(\S.*)")
+_LETTER_BEFORE_TEXT = re.compile(r"([B-Z](?=\s)|[A-Z](?=[.:,]))[.:,]?\s*(\S.*)")
 _TEXT_AND_LETTER = re.compile(r"(.+?)\s*\(([A-Za-z])\)\.?")
 _REASON = re.compile(r"(?:option\s+)?\(?([A-Za-z])\)?,?\s+(?:because|since|as)\s.*", re.IGNORECASE)
 _ENDS_ON_LETTER = re.compile(
@@ -176,8 +176,8 @@ def _meant(text: str, options: Sequence[tuple[str, ...]]) -> int | None:
     if match is not None:
         return _place(match[1])
     match = _LETTER_AND_TEXT.fullmatch(text)
-    if match is not None:
-        return _agreed(_place(_first(match)), tokens(match[5]), options)
+    if match is not None and (place := _agreed(_place(_first(match)), tokens(match[5]), options)) is not None:
+        return place
     match = _LETTER_BEFORE_TEXT.fullmatch(text)
     if match is not None and (place := _agreed(_place(match[1]), tokens(match[2]), options)) is not None:
         return place

@@ -42,6 +42,7 @@ _YEAR_ALONE = re.compile(
     r"(?:(?P<before>ad|ce)\s*)?(?P<year>[0-9]{1,4})(?:\s*(?P<era>ad|ce|bce?|a\.d\.|c\.e\.|b\.c\.(?:e\.)?))?",
     re.IGNORECASE,
 )
+_COMPACT = re.compile(r"((?:19|20)[0-9]{2})(0[1-9]|1[0-2])([0-3][0-9])")
 _SHORT_YEAR = re.compile(r"'([0-9]{2})")
 _DAYS = "|".join(sorted(map(re.escape, WEEKDAYS), key=len, reverse=True))
 _WEEKDAY = re.compile(
@@ -169,6 +170,9 @@ def _read(bare: str) -> frozenset[Day] | None:
     if match is not None and (match["year"] or match["month"]):
         day = Day(*(int(match[part] or 0) for part in ("year", "month", "day")))
         return _existing(day) if day.month else frozenset({day} if not day.day else ())
+    match = _COMPACT.fullmatch(bare)
+    if match is not None:
+        return _existing(Day(*map(int, match.groups())))
     match = _SHORT_YEAR.fullmatch(bare)
     if match is not None:
         return frozenset(Day(century + int(match[1]), 0, 0) for century in (1900, 2000))

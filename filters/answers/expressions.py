@@ -291,6 +291,9 @@ def _equal_items(said: Items, gold: Items, equal: Oracle) -> bool | None:
     """Compare sets and lists, whose order says nothing; names beside values have to be those of the other side."""
     named = [[item for item in side.items if isinstance(item, Named)] for side in (said, gold)]
     verdict = _matched(said.items, gold.items, equal)
+    values = [{item.spelt: item.value for item in side} for side in named]
+    if values[0].keys() == values[1].keys() and len(values[0]) == len(said.items) == len(gold.items):
+        return _all([_equal(value, values[1][name], equal) for name, value in values[0].items()])
     if bool(named[0]) != bool(named[1]):
         letters = {item.spelt.partition("_")[0] for item in (*named[0], *named[1])}
         if len(letters) > 1:

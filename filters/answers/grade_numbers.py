@@ -40,8 +40,6 @@ _ONE = Fraction(1)
 _FORMULA = re.compile(r"[\u03c0\u221a^!\\]|\bpi\b|sqrt|[0-9]\s?[*+]\s?\(|\)\s?[*/]|/\s?\(")
 _NEAR = 0.01
 """Relative: a number and its rounded form are nearer than this, whatever it was rounded to."""
-# "No. 3" is no denial.
-_ORDINAL_MARK = re.compile(r"^(?:no\.|nr\.|n\u00b0|n\u00ba|#)\s?(?=[0-9]+$)", re.IGNORECASE)
 _EQUALS = re.compile(r"(?<![!<>~=])=(?!=)")
 _LETTER_UNITS = frozenset({"a", "v", "w", "n", "j", "byte", "bit", "x"})
 """In an answer to a question without a unit, "5 A" may be a name, and 5x a product."""
@@ -55,19 +53,20 @@ def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:  # noq
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         return Grade("undecided", "bad_tolerance")
     share = None if tolerance is None else _exact(tolerance)
-    target = read_number(gold) or read_compound(gold)
+    target = read_number(gold) or read_compound(gold) or read_number(_result(gold))
     if target is None:
         return _grade_range(said, gold, share)
     margin = None if share is None else share * abs(target.value)
-    said = _ORDINAL_MARK.sub("", said)
     bare = _result(without_lead(said))
     number = read_number(bare) or read_compound(bare)
     if number is not None:
-        return _compare(number, target, margin)
+        compared = _compare(number, target, margin)
+        wrong_sum = compared.verdict == "right" and "=" in said and _miscalculated(without_lead(said))
+        return Grade("undecided", "miscalculated") if wrong_sum else compared
     if _FORMULA.search(bare):
-        grade = _grade_formula(bare, target, margin)
-        if grade is not None:
-            return grade
+        formula = _grade_formula(bare, target, margin)
+        if formula is not None:
+            return formula
     if is_plain(said):
         grade = _grade_sentence(bare, target, margin)
         if grade.verdict != "undecided":
@@ -95,6 +94,13 @@ def _result(text: str) -> str:
         return text
     sides = _EQUALS.split(text)
     return sides[1].strip() if len(sides) == 2 else text  # noqa: PLR2004 - one equals sign
+
+
+def _miscalculated(text: str) -> bool:
+    """Return whether the sides of an equation of numbers differ: of 2 + 3 = 6 nobody knows which is meant."""
+    forms = [read_form(side) for side in _EQUALS.split(text)]
+    values = {rational(form.tree) for form in forms if isinstance(form, Term)} - {None}
+    return len(values) > 1
 
 
 def _grade_formula(said: str, target: Number, margin: Fraction | None) -> Grade | None:

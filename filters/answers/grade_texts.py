@@ -30,6 +30,8 @@ def grade_text(said: str, gold: str) -> Grade:
     """Grade cleaned text against one stored text."""
     if said == gold:
         return Grade("right", "text_equal")
+    if len(said) == len(gold) == 1 and folded((said.casefold(),)) != folded((gold.casefold(),)) and not gold.isdigit():
+        return Grade("wrong", "label_differs")
     wanted, whole = tokens(gold), tokens(said)
     if equal(whole, wanted):
         return Grade("right", "text_equal")
@@ -58,6 +60,8 @@ def _closed(said: str, gold: str, words: tuple[str, ...], wanted: tuple[str, ...
     if differ is not None:
         # "rouge" is red, but which words are those of a question's language is a judge's to say.
         return Grade("wrong", "another_of_its_kind") if differ else Grade("undecided", "one_of_its_kind")
+    if _labels(said, gold):
+        return Grade("wrong", "label_differs")
     if _capitals(said, gold):
         return Grade("wrong", "code_differs")
     both = (*words, *wanted)
@@ -79,6 +83,16 @@ def _codes(said: str, gold: str) -> Grade | None:
     whole = mine == mine.upper() and theirs == theirs.upper() and mine != mine.lower() and theirs != theirs.lower()
     parts = [sorted(run.casefold() for run in text.split(" ") if _CODE.fullmatch(run)) for text in (mine, theirs)]
     return Grade("wrong", "code_differs") if whole or (all(parts) and parts[0] != parts[1]) else None
+
+
+_LABEL = re.compile(r"[^\W\d_]{1,2}[+*#-]{0,2}")
+
+
+def _labels(said: str, gold: str) -> bool:
+    """Return whether two texts are two letters, or letters with other signs: A and A+, C and C#."""
+    if _LABEL.fullmatch(said) is None or _LABEL.fullmatch(gold) is None or said.casefold() == gold.casefold():
+        return False
+    return len(said) == len(gold) == 1 or said.rstrip("+*#-").casefold() == gold.rstrip("+*#-").casefold()
 
 
 _CAPITALS = re.compile(r"[A-Z]{3,8}")
@@ -174,8 +188,6 @@ def _partly(words: tuple[str, ...], wanted: tuple[str, ...]) -> Grade | None:
 
 def _differing(words: tuple[str, ...], wanted: tuple[str, ...]) -> Grade:
     """Grade two texts that share nothing that a rule knows."""
-    if len(words) == len(wanted) == 1 and max(len(words[0]), len(wanted[0])) <= _LABEL:
-        return Grade("wrong", "label_differs")
     if any(map(_mixed, words)) and not any(map(_mixed, wanted)):
         return Grade("wrong", "look_alike")
     if _negative_of(words, wanted):
@@ -183,8 +195,6 @@ def _differing(words: tuple[str, ...], wanted: tuple[str, ...]) -> Grade:
     return Grade("undecided", OTHER_WORDS)
 
 
-_LABEL = 1
-"""Characters of a label, such as a letter or a sign: two labels are two things."""
 _OPPOSING = ("un", "in", "non", "dis", "im")
 
 

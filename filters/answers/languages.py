@@ -118,10 +118,10 @@ _AXES: tuple[tuple[str, str], ...] = (
     ("south", "south southern süden süd sud sur sul 南 南方"),
     ("east", "east eastern osten ost est este leste 东 東 东方"),
     ("west", "west western westen ouest oeste 西 西方"),
-    ("northeast", "northeast nordosten nordost nord-est noreste nordeste 东北 北東"),
-    ("northwest", "northwest nordwesten nordwest nord-ouest noroeste 西北 北西"),
-    ("southeast", "southeast südosten südost sud-est sureste sudeste 东南 南東"),
-    ("southwest", "southwest südwesten südwest sud-ouest suroeste sudoeste 西南 南西"),
+    ("northeast", "northeast ne nordosten nordost nord-est noreste nordeste 东北 北東"),
+    ("northwest", "northwest nw nordwesten nordwest nord-ouest noroeste 西北 北西"),
+    ("southeast", "southeast se südosten südost sud-est sureste sudeste 东南 南東"),
+    ("southwest", "southwest sw südwesten südwest sud-ouest suroeste sudoeste 西南 南西"),
     ("above", "above"),
     ("below", "below under underneath beneath"),
     ("front", "front"),
@@ -266,7 +266,8 @@ _FOREIGN_SCALES = (
 )
 _CHANGING_NOUNS = (
     # Parts, multiples and operations: the number counts them, and is not the value.
-    "half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths"
+    "north south east west latitude longitude"
+    " half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths seventh sevenths"
     " eighth eighths"
     " ninth ninths tenth tenths twelfth twelfths sixteenth sixteenths twentieth twentieths hundredth hundredths"
     " thousandth"
@@ -315,6 +316,8 @@ _LEAD = re.compile(
     r"\s*(?::|=|(?:is|would be|should be)\b))"
     r"|(?:it|this|that|they|there|these|he|she)(?:'s|\s+is|\s+are|\s+was|\s+were)\b"
     r"|i (?:see|choose|pick|select)\b"
+    # "No. 3" is no denial.
+    r"|(?:no\.|nr\.|n[\u00b0\u00ba]|#)\s?(?=[0-9]+\.?$)"
     r"|(?:(?:die|das|meine)\s+)?(?:(?:richtige|endgültige|korrekte)\s+)?(?:antwort|lösung|ergebnis)\s*(?::|=|(?:ist|lautet|beträgt|wäre)\b)"
     r"|es (?:ist|sind|gibt)\b"
     r"|(?:(?:la|le|ma)\s+)?(?:(?:bonne|bon)\s+)?(?:réponse|reponse|résultat|solution)(?:\s+(?:finale|correcte))?\s*(?::|=|est\b)"

@@ -21,12 +21,12 @@ _DIMENSIONS: tuple[dict[str, Fraction], ...] = tuple(
         "m2=1 km2=1e6 cm2=1e-4 mm2=1e-6 ha=1e4 ft2=0.09290304 mi2=2589988.110336 acre=4046.8564224",
         # power, energy, voltage, current, frequency, force, pressure
         "w=1 mw=0.001 kw=1000 megawatt=1e6 gw=1e9",
-        "j=1 kj=1000 mj=1e6 wh=3600 kwh=3.6e6 cal=4.184 kcal=4184",
-        "v=1 kv=1000 mv=0.001",
-        "a=1 ma=0.001",
-        "hz=1 khz=1000 mhz=1e6 ghz=1e9",
-        "n=1 kn=1000",
-        "pa=1 hpa=100 kpa=1000 bar=1e5 mbar=100 psi=6894.757293168",
+        "j=1 kj=1000 mj=1e6 millijoule=0.001 wh=3600 kwh=3.6e6 cal=4.184 kcal=4184",
+        "v=1 kv=1000 mv=0.001 megavolt=1e6",
+        "a=1 ma=0.001 megaampere=1e6",
+        "hz=1 khz=1000 mhz=1e6 ghz=1e9 millihertz=0.001",
+        "n=1 kn=1000 meganewton=1e6",
+        "pa=1 hpa=100 kpa=1000 megapascal=1e6 millipascal=0.001 bar=1e5 mbar=100 psi=6894.757293168",
         # data, in bytes
         "byte=1 kb=1000 mb=1e6 gb=1e9 tb=1e12 bit=0.125 kbit=125 mbit=125000 gbit=1.25e8",
         "%=1 ‰=0.1 basis_point=0.01",
@@ -284,7 +284,23 @@ def may_be_one(a: str, b: str) -> bool:
 
 
 # Units that differ by case alone: the prefix m is a thousandth, M a million; b is a bit, B a byte.
-_CASED = {"MW": "megawatt", "Mb": "mbit", "Gb": "gbit", "Kb": "kbit", "kb": "kbit", "b": "bit", "B": "byte"}
+_CASED = {
+    "MW": "megawatt",
+    "mHz": "millihertz",
+    "mJ": "millijoule",
+    "MV": "megavolt",
+    "MA": "megaampere",
+    "MPa": "megapascal",
+    "mPa": "millipascal",
+    "MN": "meganewton",
+    "Mg": "t",
+    "Mb": "mbit",
+    "Gb": "gbit",
+    "Kb": "kbit",
+    "kb": "kbit",
+    "b": "bit",
+    "B": "byte",
+}
 
 
 @lru_cache(maxsize=4096)

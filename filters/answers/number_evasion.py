@@ -51,7 +51,8 @@ WORDS = re.compile(r"[^\W\d_]+")
 # "one" is a pronoun as well.
 OTHER_NUMBERS = (NUMBER_WORDS - {"one"}) | {"half"}
 _AMOUNTS = frozenset(
-    {"all", "both", "couple", "double", "dozen", "dozens", "few", "hundreds", "inf", "infinite", "infinity", "many"}
+    {"first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "last", "zeroth"}
+    | {"all", "both", "couple", "double", "dozen", "dozens", "few", "hundreds", "inf", "infinite", "infinity", "many"}
     | {"millions", "multiple", "nan", "once", "pair", "pairs", "quarter", "quarters", "several", "single", "some"}
     | {"third", "thirds", "thousands", "triple", "twice"}
 )

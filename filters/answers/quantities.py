@@ -44,20 +44,22 @@ _SCALE = (
     rf"(?:{'|'.join(sorted((word for word in SCALES if word.isascii()), key=len, reverse=True))})\b\.?"
     rf"|(?:{'|'.join(sorted((word for word in SCALES if not word.isascii()), key=len, reverse=True))})"
 )
+# Vowel signs of Hindi are no letters to Python.
+_LETTERS = "[^\\W\\d_](?:[^\\W\\d_]|[\u0900-\u0963])*"
 # A power belongs to a length: "5 m2" is an area, but "5 x2" and "5e3" are no units.
 _UNIT = (
     r"(?:[kcdm]?m|ft|feet|in|yd|mi|met(?:er|re)s?)\^?[23](?![0-9])"
-    r"|[^\W\d_°][^\W\d_]*(?:(?![0-9^])\.?|(?=/))(?:/[^\W\d_]+(?:\^?[23])?)?|°\s?[cf]?|%|‰"
+    rf"|(?!°){_LETTERS}(?:(?![0-9^])\.?|(?=/))(?:/[^\W\d_]+(?:\^?[23])?)?|°\s?[cf]?|%|‰"
     rf"|{CURRENCY_SIGNS}"
 )
 _NUMBER = re.compile(
     rf"(?:(?P<about>{_ABOUT})\s*)?(?P<sign>{_SIGN})?\s*(?P<currency>{CURRENCY})?\s*(?P<sign2>-)?"
-    rf"(?:(?P<whole>[0-9]+)\s+(?P<mixed_top>[0-9]+)\s?/\s?(?P<mixed_bottom>[0-9]+)"
+    rf"(?:(?P<whole>[0-9]+)\s+(?:and\s+)?(?P<mixed_top>[0-9]+)\s?/\s?(?P<mixed_bottom>[0-9]+)"
     rf"|(?P<top>{_DIGITS})\s?/\s?(?P<bottom>{_DIGITS})"
     rf"|(?P<power>[0-9]{{1,3}}\s?(?:\^|\*\*)\s?[+-]?[0-9]+)"
     rf"|(?P<numeral>{NUMERAL}))"
     rf"(?:[\s-]?(?P<scale>{_SCALE}))?(?:\s*(?P<scale2>{_SCALE}))?"
-    rf"(?:(?:\s*|-)(?P<unit>(?:{_UNIT})(?:\s[^\W\d_]+)?))?\s*[.!]?",
+    rf"(?:(?:\s*|-)(?P<unit>(?:{_UNIT})(?:\s{_LETTERS})?))?\s*(?:\.|(?<![0-9])!)?",
     re.IGNORECASE,
 )
 # Words that are no unit: with one of these a number says something else, or not yet anything.

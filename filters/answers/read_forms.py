@@ -52,6 +52,9 @@ def _ungrouped(text: str) -> str:
 
 def _whole(tokens: Sequence[Token]) -> Form:
     """Read an answer that may be several."""
+    found = _french(list(tokens))
+    if found is not None:
+        return found
     parts = _split(tokens, {",", ";", "and", "or"})
     if len(parts) == 1:
         return _item(parts[0])
@@ -116,9 +119,6 @@ _SIGNS = {"=", "<", ">", "<=", ">=", "!=", "in", "approx"}
 def _item(tokens: list[Token]) -> Form:
     if not tokens:
         raise Unread("nothing")
-    found = _french(tokens)
-    if found is not None:
-        return found
     sides = _split(tokens, _SIGNS)
     signs = [
         token.text
@@ -352,7 +352,8 @@ def _matrix(tokens: Sequence[Token]) -> Form:
 _CURRENCY = frozenset("$\u20ac\u00a3\u00a5\u20b9")
 
 
-_LETTER_UNITS = frozenset(["m", "g", "s", "h", "l", "L", "N", "J", "W", "V", "A", "C", "F", "K"])
+_LETTER_UNITS = frozenset("mgshlLNJWVACFK")
+"""Letters that are a unit where they stand apart: 5 m."""
 
 
 def _quantity(tokens: list[Token]) -> Form:  # noqa: C901 - as above
@@ -362,7 +363,7 @@ def _quantity(tokens: list[Token]) -> Form:  # noqa: C901 - as above
         unit, tokens = tokens[0].text, tokens[1:]
     elif tokens[-1].kind == "cmd" and tokens[-1].text in _CURRENCY:
         unit, tokens = tokens[-1].text, tokens[:-1]
-    if len(tokens) == 2 and tokens[0].kind == "num" and tokens[1].spaced and tokens[1].text in _LETTER_UNITS:  # noqa: PLR2004 - 5 m
+    if [token.kind for token in tokens] == ["num", "sym"] and tokens[1].spaced and tokens[1].text in _LETTER_UNITS:
         raise Unread("a unit or a factor")
     end = next((at for at, token in enumerate(tokens) if token.kind == "text"), len(tokens))
     if end == 0:

@@ -26,7 +26,7 @@ _ONE_SPELLING = str.maketrans(
     | dict.fromkeys(_QUOTES, '"')
     | {"\u2044": "/", "\u066b": ".", "\u066c": ","}
     # The full stop and the comma of Chinese and Japanese, the comma of Arabic.
-    | {"\u3002": ".", "\u3001": ",", "\u060c": ","}
+    | {"\u0964": ".", "\u3002": ".", "\u3001": ",", "\u060c": ","}
 )
 _WRAPPERS = (
     re.compile(r"\*\*(.*)\*\*|__(.*)__", re.DOTALL),
@@ -81,12 +81,14 @@ def _plain(char: str) -> str:
 
 # What a text is compared by. Signs that carry meaning stay: `C++`, `A-` (a grade), `-5`, `18+`, `1/2`, `<5`;
 # a hyphen between words or years does not count.
+# Vowel signs and other marks of scripts such as Hindi, Tamil and Arabic belong to the letter before them.
+_MARKS = "".join(char for char in map(chr, range(0x300, 0x2000)) if unicodedata.category(char) in {"Mn", "Mc"})
 _TOKEN = re.compile(
     r"[0-9]+(?:st|nd|rd|th)(?!\w)"
     r"|(?:(?<![\w)])-)?[0-9]+(?:[.,:][0-9]+)*"
     r"|[^\W\d_]\+\+(?!\w)|(?<!\w)[^\W\d_]{1,2}[+*-](?![\w+*-])"
-    r"|(?:(?![0-9_])\w|[\u0300-\u036f])+"
-    r"|(?<=[0-9])\s*(?:[*^+]|/(?=\s*[0-9]))|\+(?!\s*[0-9])"
+    rf"|(?:(?![0-9_])\w|[{_MARKS}])+"
+    r"|(?<=[0-9])\s*(?:[*^+]|/(?=\s*[0-9]))|\+(?!\s*[0-9])|\^(?=[0-9+-])"
     r"|[^\w\s.,:;!?'\"()\[\]{}/\\|_*^+-]"
 )
 _THOUSANDS = re.compile(r"-?[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?")

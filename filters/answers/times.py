@@ -35,6 +35,7 @@ _HOURS = {
         ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), 1
     )
 }
+_HOUR = re.compile(r"[点點时時]|uhr|[0-9]\s?h", re.IGNORECASE)
 _SPOKEN = re.compile(
     rf"(?:a\s+)?(?P<part>half|quarter|ten|five|twenty|[0-9]{{1,2}})\s+(?:minutes?\s+)?(?P<side>past|after|to|before)\s+"
     rf"(?P<hour>{'|'.join(_HOURS)}|[0-9]{{1,2}})|(?P<whole>{'|'.join(_HOURS)})\s+o'?\s?clock|(?P<name>noon|midday|midnight)",
@@ -58,7 +59,7 @@ def read_time(text: str) -> Time | None:
         return _spoken(text.strip().rstrip("."))
     half = (match["half"] or "")[:1].lower()
     told = match["before"] or (match["behind"] or "").lower()
-    if match["minute"] is None and not (half or told or match["tail"] or re.search("[点點时時]", text)):
+    if match["minute"] is None and not (half or told or match["tail"] or _HOUR.search(text)):
         return None
     hour, minute, second = int(match["hour"]), int(match["minute"] or 0), int(match["second"] or 0)
     minute = 30 if match["to_the_half"] else minute

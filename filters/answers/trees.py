@@ -30,7 +30,7 @@ _MAX_POWER = 200
 """Of a rational number that is computed here: 20 digits to the 200 are nothing; more goes to the algebra."""
 
 
-def rational(tree: Tree) -> Fraction | None:
+def rational(tree: Tree) -> Fraction | None:  # noqa: C901 - one case per operator
     """Return the exact value of a tree of rational numbers; None if it has other parts or is not defined."""
     name, *parts = tree
     if name in {"num", "mixed"} and isinstance(parts[0], str):
@@ -49,8 +49,12 @@ def rational(tree: Tree) -> Fraction | None:
             return product
         case "^" if values[1].denominator == 1 and abs(values[1]) <= _MAX_POWER and _short(values[0]):
             return None if not values[0] and values[1] <= 0 else values[0] ** int(values[1])
+        case "^" if abs(values[1].numerator) == 1 and values[1].denominator in {2, 3} and _short(values[0]):
+            return _exact_root(values[0], values[1])
         case "abs":
             return abs(values[0])
+        case "fn" if parts[0] in {"floor", "ceil"}:
+            return Fraction(math.floor(values[0]) if parts[0] == "floor" else math.ceil(values[0]))
         case "!" if values[0].denominator == 1 and 0 <= values[0] <= 20:  # noqa: PLR2004 - 20 digits
             return Fraction(math.factorial(int(values[0])))
         case "binom" if all(value.denominator == 1 and 0 <= value <= 60 for value in values):  # noqa: PLR2004 - as above
@@ -92,6 +96,16 @@ def _put(tree: Tree, name: str, value: int) -> Tree:
     return tuple(_put(part, name, value) if isinstance(part, tuple) else part for part in tree)
 
 
+def _exact_root(value: Fraction, exponent: Fraction) -> Fraction | None:
+    """Return the square or cube root of a square or cube, or one by it; None if the root is no fraction."""
+    degree = exponent.denominator
+    parts = [round(abs(part) ** (1 / degree)) for part in (value.numerator, value.denominator)]
+    root = Fraction(parts[0], parts[1])
+    if value < 0 or not value or root**degree != value:
+        return None
+    return root if exponent > 0 else 1 / root
+
+
 def approximate(tree: Tree) -> float | None:
     """Return the value of a tree without letters, about; None if it has letters, is not real or is too large."""
     try:
@@ -109,8 +123,8 @@ _FLOATS: dict[str, Callable[[float], float]] = {
     "arccos": math.acos,
     "arctan": math.atan,
     "ln": math.log,
-    "lfloor": math.floor,
-    "lceil": math.ceil,
+    "floor": math.floor,
+    "ceil": math.ceil,
 }
 
 
