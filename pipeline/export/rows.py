@@ -199,6 +199,15 @@ def render_all(
     return sorted(samples, key=lambda sample: sample.record_id), refused
 
 
+def truth(question: Question) -> str:
+    """Return the stored answer that a trainer is handed as the one: what most annotators gave, of equals the first.
+
+    Golds that are spellings of one answer stand there once each, so that it is the first of them.
+    """
+    times = Counter(question.answers)
+    return max(question.answers, key=lambda answer: times[answer])
+
+
 def refuse(row: SftRow | RlRow, error: RowError) -> Refused:
     """Return the manifest entry of a row that is left out."""
     record_id = row.trajectory.id if isinstance(row, SftRow) else row.question.id

@@ -9,7 +9,7 @@ from pipeline.errors import RowError
 from pipeline.export.formats.huggingface import image_structs, message_structs
 from pipeline.export.formats.verl import DATA_SOURCES, EXTRA_INFO, extra_info
 from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
-from pipeline.export.rows import RlRow, Sample
+from pipeline.export.rows import RlRow, Sample, truth
 from pipeline.records import Question
 
 SCHEMA = hf_schema(
@@ -53,7 +53,7 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
 
 
 def gold_text(question: Question) -> str:
-    """Return the first gold as a judge can read it: `B. Paris` where it is the letter of an option."""
-    gold = question.answers[0]
+    """Return the gold as a judge can read it: `B. Paris` where it is the letter of an option."""
+    gold = truth(question)
     options = {letter: f"{letter}. {text}" for letter, text in zip(ascii_uppercase, question.choices, strict=False)}
     return options.get(gold, gold)

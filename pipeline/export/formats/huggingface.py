@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.dialects.messages import question_text
 from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
-from pipeline.export.rows import RlRow, Sample, SftRow
+from pipeline.export.rows import RlRow, Sample, SftRow, truth
 from pipeline.identity import canonical_json, parse_json
 
 SFT_SCHEMA = hf_schema(
@@ -102,7 +102,7 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
         "licence": question.licence,
         "question": question_text(question),
         "choices": list(question.choices),
-        "answer": question.answers[0],
+        "answer": truth(question),
         "answers": list(question.answers),
         "answer_type": question.answer_type,
         "tolerance": tolerance_text(question.tolerance),

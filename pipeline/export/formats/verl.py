@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.dialects.messages import question_text
 from pipeline.export.formats.huggingface import image_structs, message_structs, tolerance_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
-from pipeline.export.rows import RlRow, Sample
+from pipeline.export.rows import RlRow, Sample, truth
 from pipeline.identity import canonical_json
 from pipeline.records import Category
 
@@ -61,7 +61,7 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
         "prompt": message_structs(sample),
         "images": image_structs(images),
         "ability": "vqa",
-        "reward_model": {"style": "rule", "ground_truth": sample.question.answers[0]},
+        "reward_model": {"style": "rule", "ground_truth": truth(sample.question)},
         "extra_info": extra_info(sample),
     }
 
@@ -78,7 +78,7 @@ def extra_info(sample: Sample[RlRow]) -> dict[str, str]:
         "index": question.id,
         "question": question_text(question),
         "choices": canonical_json(question.choices),
-        "answer": question.answers[0],
+        "answer": truth(question),
         "answers": canonical_json(question.answers),
         "answer_type": question.answer_type,
         "tolerance": tolerance_text(question.tolerance),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from filters.answers.metrics import anls, grade_by, metric_of, relaxed, vqa_accuracy
+from pipeline.export.rows import truth
 from pipeline.records import Metric, Question
 
 TEN = ["red"] * 2 + ["blue"] * 3 + ["green"] * 4 + ["teal"]
@@ -86,6 +87,35 @@ def test_verdicts_take_the_full_score_only(metric: Metric, said: str | None, gol
     assert grade_by(metric, said, golds).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("metric", "said", "gold", "score", "verdict"),
+    [
+        # The published score, and our verdict where it is too lenient or too literal.
+        ("relaxed", "2019", "2020", 1.0, "wrong"),
+        ("relaxed", "105", "100", 1.0, "right"),
+        ("relaxed", "-100", "100", 0.0, "wrong"),
+        ("relaxed", "0.05", "5%", 1.0, "right"),
+        ("relaxed", "0%", "0", 0.0, "right"),
+        ("relaxed", "0.0", "0", 0.0, "right"),
+        ("relaxed", "0.01", "0", 0.0, "wrong"),
+        ("relaxed", "1,050", "1000", 0.0, "right"),
+        ("relaxed", "2.1 million", "2 million", 0.0, "right"),
+        ("anls", "1996", "1995", 0.75, "wrong"),
+        ("anls", "$ 975", "$975", 0.8, "right"),
+        ("anls", "John Smyth", "John Smith", 0.9, "undecided"),
+    ],
+)
+def test_score_and_verdict_are_two(metric: Metric, said: str, gold: str, score: float, verdict: str) -> None:
+    result = grade_by(metric, said, [gold], "number" if metric == "relaxed" else "text")
+    assert result.score == pytest.approx(score)
+    assert result.verdict == verdict
+
+
+def test_an_annotator_counts_as_often_as_an_answer_was_given() -> None:
+    assert grade_by("vqa", "red", ["red"] * 4 + ["blue"] * 6).verdict == "right"
+    assert grade_by("vqa", "red", ["red", "blue"] * 2).verdict == "undecided"
+
+
 def test_a_question_carries_the_metric_of_its_source() -> None:
     def asked(meta: object) -> Question:
         return Question.build(
@@ -104,3 +134,20 @@ def test_a_question_carries_the_metric_of_its_source() -> None:
     assert metric_of(asked({"metric": "relaxed"})) == "relaxed"
     assert metric_of(asked({"metric": "mean"})) is None
     assert metric_of(asked({})) is None
+
+
+def test_the_exported_truth_is_what_most_annotators_give() -> None:
+    question = Question.build(
+        source="s",
+        source_revision="1",
+        source_row="1",
+        category="perception",
+        text="What colour is it?",
+        images=(),
+        answers=("teal", "blue", "green", "blue"),
+        answer_type="text",
+        licence="CC0-1.0",
+        meta={"metric": "vqa"},
+    )
+    assert truth(question) == "blue"
+    assert truth(question.model_copy(update={"answers": ("Springfield", "SPI")})) == "Springfield"
