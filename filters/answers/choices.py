@@ -28,6 +28,7 @@ _IS_RIGHT = re.compile(
     re.IGNORECASE,
 )
 _LETTER_ALONE = re.compile(rf"\s*{_LABEL}\.?\s*")
+_LABELLED = re.compile(r"\(?([A-Za-z])[).:]\s+\S.*")
 # A letter in front of more text needs a mark behind it, or an English "A" would be an option.
 _LETTER_AND_TEXT = re.compile(
     rf"(?:{_CALLED}\s+)?(?:[(\[\u3010]([A-Za-z])[)\]\u3011]|([A-Za-z])\)|([A-Za-z])\s*[.:](?=\s|[^\x00-\x7f])"
@@ -157,6 +158,12 @@ def meant_letter(prediction: str) -> str | None:
     if match is None or _open(tokens(text)) or re.search(r"\b[A-Z]\b", match[5]):
         return None
     return _first(match).upper()
+
+
+def labelled_letter(gold: str) -> str | None:
+    """Return the letter of a stored answer that is a letter, alone or before its text: "B", "(B) Paris"."""
+    match = _LETTER_ALONE.fullmatch(gold) or _LABELLED.fullmatch(gold)
+    return match[1].upper() if match else None
 
 
 def several_letters(prediction: str) -> str | None:

@@ -37,7 +37,7 @@ _NUMBER_IN_SENTENCE = re.compile(
 # Numbers that are told together: 3:4, 12:30, 1920x1080.
 _RATIO = re.compile(r"[0-9]+(?:[.,][0-9]+)?(?:\s?[:/x\u00d7]\s?[0-9]+(?:[.,][0-9]+)?)+")
 _ONE = Fraction(1)
-_FORMULA = re.compile(r"[\u03c0\u221a^!\\]|\bpi\b|sqrt|[0-9]\s?[*+]\s?\(|\)\s?[*/]|/\s?\(")
+_FORMULA = re.compile(r"[\u03c0\u221a^!\\]|\bpi\b|sqrt|[0-9]\s?[*+]\s?\(|\)\s?[*/]|/\s?\(|\(.*[0-9)]\s?[-+*/]")
 _NEAR = 0.01
 """Relative: a number and its rounded form are nearer than this, whatever it was rounded to."""
 _EQUALS = re.compile(r"(?<![!<>~=])=(?!=)")
@@ -258,4 +258,6 @@ def _compare_permille(number: Number, target: Number, margin: Fraction | None) -
 
 def _rounds_to(target: Number, value: Fraction, decimals: int) -> bool:
     """Return whether the value is the target, rounded to at least two decimals."""
-    return 2 <= decimals < target.decimals and round(target.value, decimals) == value  # noqa: PLR2004 - said above
+    exact = target.decimals == -1 and target.value.denominator > 1
+    longer = decimals >= 2 and (exact or decimals < target.decimals)  # noqa: PLR2004 - said above
+    return longer and round(target.value, decimals) == value

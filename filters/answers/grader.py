@@ -13,7 +13,14 @@ import json
 from collections.abc import Sequence
 
 from filters.answers.booleans import grade_boolean
-from filters.answers.choices import commits_to_none, gold_option, meant_letter, meant_option, several_letters
+from filters.answers.choices import (
+    commits_to_none,
+    gold_option,
+    labelled_letter,
+    meant_letter,
+    meant_option,
+    several_letters,
+)
 from filters.answers.dates import grade_date
 from filters.answers.evasion import copied, evasion
 from filters.answers.expressions import OPEN, grade_expression
@@ -115,7 +122,7 @@ def _grade_choice(said: str, golds: Sequence[str], choices: tuple[str, ...]) -> 
 
 def _grade_letter(said: str, golds: Sequence[str]) -> Grade:
     """Grade a letter when the options are not known."""
-    letters = {meant_letter(gold) for gold in golds if len(gold.strip(" ().[]")) == 1}
+    letters = {labelled_letter(gold) for gold in golds}
     meant = meant_letter(said)
     if not letters or None in letters:
         return best(grade_text(said, gold) for gold in golds)

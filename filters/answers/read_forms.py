@@ -59,8 +59,12 @@ def _whole(tokens: Sequence[Token]) -> Form:
     if len(parts) == 1:
         return _item(parts[0])
     signs = {token.text for token in _separators(tokens)}
-    if {",", ";"} <= signs:
-        raise Unread("lists in a list")
+    if len(signs) > 1 and "," in signs:
+        groups = _groups(tokens, signs - {","})
+        if groups is not None:
+            return groups
+        if ";" in signs:
+            raise Unread("lists in a list")
     forms = [_item(part) for part in parts]
     first = forms[0]
     if isinstance(first, Named) and not any(isinstance(form, Named | Relation) for form in forms[1:]):
@@ -74,6 +78,16 @@ def _whole(tokens: Sequence[Token]) -> Form:
     ):
         return Union(tuple(spans))
     return Items(tuple(_flat(forms)))
+
+
+def _groups(tokens: Sequence[Token], outer: set[str]) -> Form | None:
+    """Read several solutions that name the same letters each, as tuples: p = 1, q = 2; p = 3, q = 4."""
+    parts = [[_item(part) for part in _split(group, {","})] for group in _split(tokens, outer)]
+    names = [[form.spelt for form in group if isinstance(form, Named)] for group in parts]
+    alike = len(names) > 1 and len(names[0]) > 1 and all(name == names[0] for name in names)
+    if not alike or any(len(group) != len(names[0]) for group in parts):
+        return None
+    return Items(tuple(Bracket("(", ")", tuple(group)) for group in parts))
 
 
 def _flat(forms: Sequence[Form]) -> list[Form]:

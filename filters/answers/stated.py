@@ -22,6 +22,7 @@ _FORMULA = re.compile(
     re.DOTALL,
 )
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
+_CONCLUSION = re.compile(r"\b(?:final )?answer(?: is|:)(?: the final answer is)?(?=\s*[$\\])", re.IGNORECASE)
 _BETWEEN_BOXES = re.compile(
     r"(?:[\s$,;.]|\\q?quad|\\(?:text|mathrm)\s*\{[\s,]*(?:and|or)?[\s,]*\}|\\[()\[\]]|\band\b|\bor\b)*"
 )
@@ -46,6 +47,10 @@ def _stated(text: str) -> str:
     if boxes:
         return _boxes(bare, boxes)
     formulas = list(_FORMULA.finditer(bare))
+    if len(formulas) > 1 and len(concluded := _CONCLUSION.split(bare)) == 2 and not _doubted(concluded[0]):  # noqa: PLR2004 - one
+        # A text that says once which of its formulas is the answer.
+        bare = concluded[1]
+        formulas = list(_FORMULA.finditer(bare))
     if len(formulas) != 1:
         return bare
     (formula,) = formulas
@@ -110,7 +115,7 @@ def _is_sentence(text: str) -> bool:
 
 
 def _last_sentence(text: str) -> str:
-    return re.split(r"(?<=[.!?])\$?\s+|\n\s*\n", text)[-1]
+    return re.split(r"(?<=[.!?;,:])\$?\s+|\n\s*\n", text)[-1]
 
 
 def _doubted(text: str) -> bool:
