@@ -19,7 +19,8 @@ from filters.answers.quantities import read_number
 from filters.answers.read_forms import read_form
 from filters.answers.stated import unwrapped
 from filters.answers.text import HEDGES, Grade, best, clean, tokens
-from filters.answers.trees import DEGREE, INFINITY, Tree, holds, letters, negative, rational
+from filters.answers.times import read_time, same_time
+from filters.answers.trees import DEGREE, INFINITY, Tree, holds, in_order, letters, negative, rational
 from pipeline.records import GradeResult
 
 Pair = tuple[str, str]
@@ -42,6 +43,10 @@ def grade_expression(said: str, gold: str, known: Mapping[Pair, bool | None] | N
         evades == "hedged" and spoken
     ):
         return Grade("wrong", str(evades))
+    times = read_time(plain_said), read_time(plain_gold)
+    if times[0] is not None and times[1] is not None:
+        same = same_time(times[0], times[1])
+        return Grade("undecided" if same is None else "right" if same else "wrong", "time")
     mine, theirs = _form(said, plain_said), _form(gold, plain_gold)
     if mine is None or theirs is None:
         return Grade("undecided", "not_read")
@@ -101,7 +106,7 @@ def _oracle(known: Mapping[Pair, bool | None], asked: list[Pair]) -> Oracle:
     """Return what compares two trees: exactly where both are rational, else as `known` says; what is not is asked."""
 
     def equal(said: Tree, gold: Tree) -> bool | None:
-        if said == gold:
+        if in_order(said) == in_order(gold):
             return True
         a, b = rational(said), rational(gold)
         if a is not None and b is not None:

@@ -115,7 +115,7 @@ class _Reader:
         return (
             token.kind in {"num", "sym", "fn", "const"}
             or (token.kind == "open" and token.text in {"(", "[", "{", "lfloor", "lceil"})
-            or (token.kind == "cmd" and token.text in {"frac", "sqrt", "binom", "dbinom", "tbinom"})
+            or (token.kind == "cmd" and token.text in {"frac", "sqrt", "binom", "dbinom", "tbinom", "sum", "prod"})
         )
 
     def factor(self, depth: int) -> Tree:
@@ -267,10 +267,18 @@ class _Reader:
                 return ("*", top, ("^", bottom, ("num", "-1")))
             case "sqrt":
                 return self.root(depth)
+            case "sum" | "prod":
+                # Not computed: two are one if they are written alike, whatever the order of their terms and factors.
+                bounds = [self.bound() for sign in "_^" if self.accept("op", sign)]
+                return (name, *bounds, self.product(depth + 1))
             case "binom" | "dbinom" | "tbinom":
                 return ("binom", self.argument(depth), self.argument(depth))
             case _:
                 raise Unread(name)
+
+    def bound(self) -> str:
+        """Read what stands below or above a sum, as it is spelt."""
+        return self.subscript()
 
     def argument(self, depth: int) -> Tree:
         r"""Read one argument of a command: a group, or one digit or letter (`\frac12`)."""

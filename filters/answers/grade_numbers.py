@@ -92,7 +92,8 @@ def _result(text: str) -> str:
     """Return the side of an equation that is its result: "120 - 80 = 40" says 40."""
     if "=" not in text:
         return text
-    sides = _EQUALS.split(text)
+    # Behind an exact result its rounded form may follow: 1/3 ≈ 0.33.
+    sides = _EQUALS.split(text.partition("\u2248")[0])
     return sides[1].strip() if len(sides) == 2 else text  # noqa: PLR2004 - one equals sign
 
 

@@ -41,7 +41,7 @@ _STATED = frozenset({"number", "expression", "list", "choice"})
 """Types of answers that are boxed and set as formulas."""
 
 
-def grade(
+def grade(  # noqa: C901 - one return for each way to give no answer
     prediction: str | None,
     golds: Sequence[str],
     answer_type: AnswerType,
@@ -72,6 +72,8 @@ def grade(
         return GradeResult(verdict="wrong", rule="empty", detail="")
     # A gold so long equals no answer that is read, and would cost.
     stored = [gold for gold in golds if gold.strip() and len(gold) < MAX_ANSWER]
+    if answer_type in _STATED:
+        stored = [stated(gold) for gold in stored]
     if not stored:
         return GradeResult(verdict="undecided", rule="no_gold", detail=said)
     known = [clean(gold) for gold in stored]

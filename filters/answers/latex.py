@@ -12,6 +12,7 @@ _SIZES = re.compile(
     r"\\(?:left|right|middle|[bB]ig{1,2}[lrm]?)(?![A-Za-z])\.?|\\(?:displaystyle|textstyle)(?![A-Za-z])"
 )
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
+_SIDE_BY_SIDE = re.compile(r"\}\s*(?=\\boxed)")
 _TEXT = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|up|normal)?|mathrm|mathbf|mathit|mathsf|mbox|hbox|emph|underline|operatorname)\*?\s*"
     r"\{((?:[^{}]|\{[^{}]*\})*)\}"
@@ -65,6 +66,7 @@ def plain(text: str) -> str:
     """Return a text without LaTeX where its plain spelling is known; whatever else stands in it stays."""
     text = _GROUPING.sub(lambda match: "," if "," in match[0].replace("\\,", "") else " ", text)
     text = _MATH.sub(lambda match: match[1] or match[2] or match[3], _SIZES.sub("", text).replace("\\!", ""))
+    text = _SIDE_BY_SIDE.sub("}, ", text)
     for form in (_BOX, _TEXT, _BOX):
         text = form.sub(r"\1", text)
     text = _FRACTION.sub(_fraction, text)

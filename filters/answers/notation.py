@@ -65,7 +65,7 @@ _GREEK_SIGNS = {chr(code): unicodedata.name(chr(code)).rsplit(" ", 1)[-1] for co
 _SUPERSCRIPTS = re.compile("[\u2070\u00b9\u00b2\u00b3\u2074-\u207f]+")
 _SUBSCRIPTS = re.compile("[\u2080-\u208e]+")
 _SPACING = re.compile(
-    r"(?<!\\)\\[,;:! >]|\\(?:q?quad|(?:thinspace|displaystyle|textstyle|limits)(?![A-Za-z]))|(?<!\\)~"
+    r"(?<!\\)\\[,;:! >]|\\n(?![A-Za-z])|\\(?:q?quad|(?:thinspace|displaystyle|textstyle|limits)(?![A-Za-z]))|(?<!\\)~"
 )
 _SIZES = re.compile(r"\\(?:left|right|middle|[bB]ig{1,2}[lrm]?)(?![A-Za-z])\.?")
 _GROUPING = re.compile(r"(?<=[0-9])(?:\s?\{\s?,\s?\}|,\s?\\!)\s?(?=[0-9]{3}(?![0-9]))")

@@ -141,6 +141,9 @@ def _item(tokens: list[Token]) -> Form:
     ]
     if len(sides) != len(signs) + 1:
         raise Unread("a side is missing")
+    if signs[-1:] == ["approx"] and set(signs[:-1]) == {"="}:
+        # An exact value and its rounded form: x = 1/3 ≈ 0.33.
+        sides, signs = sides[:-1], signs[:-1]
     if not signs:
         return _value(tokens)
     if set(signs) == {"="}:
@@ -315,6 +318,8 @@ def _value(tokens: list[Token]) -> Form:  # noqa: C901 - one branch per kind of 
     enclosed = first.kind == "open" and last.kind == "close" and 0 not in _depths(tokens)[1:-1]
     if enclosed and first.text == "matrix":
         return _matrix(tokens[1:-1])
+    if sum(token.text == "matrix" for token in tokens) > 2:  # noqa: PLR2004 - two of one matrix
+        return _matrix_sum(tokens)
     if enclosed and first.text in {"(", "["} and tokens[1].text == "matrix" and tokens[-2].text == "matrix":
         return _value(tokens[1:-1])
     if enclosed and first.text in {"(", "[", "{", "\\{", "langle"}:
@@ -355,7 +360,46 @@ def _set(inner: list[Token], items: list[list[Token]]) -> Form:
     return Items(tuple(_flat([_value(item) for item in items])))
 
 
-def _matrix(tokens: Sequence[Token]) -> Form:
+def _matrix_sum(tokens: Sequence[Token]) -> Form:
+    """Read a sum of products of matrices, computed entry by entry."""
+    total: list[list[Tree]] = []
+    for part in _split(tokens, {"+"}):
+        rows: list[list[Tree]] = []
+        for factor in _split(part, {"*"}):
+            for matrix in _matrices(factor):
+                rows = _times(rows, matrix) if rows else matrix
+        total = _plus(total, rows) if total else rows
+    return Matrix(tuple(map(tuple, total)))
+
+
+def _matrices(tokens: Sequence[Token]) -> list[list[list[Tree]]]:
+    """Return matrices side by side."""
+    found, start, depth = [], 0, 0
+    for at, token in enumerate(tokens):
+        depth += (token.kind == "open") - (token.kind == "close")
+        if not depth:
+            if (tokens[start].text, token.text) != ("matrix", "matrix"):
+                raise Unread("no matrix")
+            form = _matrix(tokens[start + 1 : at])
+            found.append([list(row) for row in form.rows])
+            start = at + 1
+    return found
+
+
+def _plus(a: list[list[Tree]], b: list[list[Tree]]) -> list[list[Tree]]:
+    if [len(row) for row in a] != [len(row) for row in b]:
+        raise Unread("matrices of different sizes")
+    return [[("+", x, y) for x, y in zip(row, other, strict=True)] for row, other in zip(a, b, strict=True)]
+
+
+def _times(a: list[list[Tree]], b: list[list[Tree]]) -> list[list[Tree]]:
+    if any(len(row) != len(b) for row in a):
+        raise Unread("matrices that cannot be multiplied")
+    columns = [list(column) for column in zip(*b, strict=True)]
+    return [[("+", *(("*", x, y) for x, y in zip(row, column, strict=True))) for column in columns] for row in a]
+
+
+def _matrix(tokens: Sequence[Token]) -> Matrix:
     rows = [_split(row, {"&"}, frozenset({"op", "cmd"})) for row in _split(tokens, {"\\"}, frozenset({"cmd"}))]
     terms = tuple(tuple(read_term(cell) for cell in row) for row in rows)
     if any(len(row) != len(terms[0]) for row in terms):
@@ -366,6 +410,7 @@ def _matrix(tokens: Sequence[Token]) -> Form:
 _CURRENCY = frozenset("$\u20ac\u00a3\u00a5\u20b9")
 
 
+_UNIT = re.compile(r"(?:[^\W\d_][^\d_^/]*(?:\^[23])?(?:/[^\W\d_]+(?:\^[23])?)?)?")
 _LETTER_UNITS = frozenset("mgshlLNJWVACFK")
 """Letters that are a unit where they stand apart: 5 m."""
 
@@ -390,6 +435,8 @@ def _quantity(tokens: list[Token]) -> Form:  # noqa: C901 - as above
     )
     if written and unit:
         raise Unread("two units")
+    if not _UNIT.fullmatch(written):
+        raise Unread(written)
     scale = scale_of(written) if written else None
     if scale is not None:
         return Term(("*", tree, ("num", str(scale))), unit)

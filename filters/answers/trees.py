@@ -106,6 +106,13 @@ def _exact_root(value: Fraction, exponent: Fraction) -> Fraction | None:
     return root if exponent > 0 else 1 / root
 
 
+def in_order(tree: Tree) -> Tree:
+    """Return a tree whose terms and factors stand in one order: a + b is b + a."""
+    name, *parts = tree
+    done = [in_order(part) if isinstance(part, tuple) else part for part in parts]
+    return (name, *sorted(done, key=repr)) if name in {"+", "*"} else (name, *done)
+
+
 def approximate(tree: Tree) -> float | None:
     """Return the value of a tree without letters, about; None if it has letters, is not real or is too large."""
     try:
