@@ -38,7 +38,7 @@ _EXPONENT = r"(?:e[+-]?[0-9]+|\s*[x\u00d7*\u00b7]\s*10\s*(?:\^|\*\*)\s*\{?[+-]?[
 NUMERAL = rf"{_DIGITS}{_EXPONENT}?"
 _SIGN = r"(?:[+-]\s?|minus\s|negative\s|plus\s)"
 _ABOUT = r"~|≈|about|around|approximately|approx\.?|roughly|nearly|almost|circa|ca\."
-_LETTER_SCALES = {"M": 10**6, "B": 10**9}
+_LETTER_SCALES = {"M": 10**6, "B": 10**9, "T": 10**12}
 # A word has to end; a sign of Chinese or Japanese may stand before a unit (3万人).
 _SCALE = (
     rf"(?:{'|'.join(sorted((word for word in SCALES if word.isascii()), key=len, reverse=True))})\b\.?"

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from itertools import pairwise
 
-from filters.answers.languages import without_lead
+from filters.answers.languages import CHANGING, SCALES, without_lead
 from filters.answers.text import HEDGES, NEGATIONS, tokens
 
 # An opening of the prompts for MATH (Minerva, arXiv 2206.14858), and what templates of chats leave behind.
@@ -28,6 +28,19 @@ _BETWEEN_BOXES = re.compile(
 )
 _JOINED = re.compile(r"\b(?:and|or|also|both|either|versus|vs)\b|\?|\u2192|->|\.\.\.", re.IGNORECASE)
 _OPEN = (HEDGES | NEGATIONS) - {"either", "or", "may", "could", "false", "seems"}
+# A word beside the marked part that makes it another value: minus 5, at least 5, 5 million, 5 percent.
+_BEFORE = re.compile(
+    r"\b(?:minus|negative|least|most|than|over|under|above|below|between|about|around|nearly|almost|exceeds?|exceeding"
+    r"|up to|half|twice|double|triple|plus|times|from|to)[\s$\\(]*$",
+    re.IGNORECASE,
+)
+_FIRST_WORD = re.compile(r"[\s$\\)\]]*([^\W\d_]+)")
+_BEHIND = frozenset({"percent", "pct", "per", "degrees", "degree", "out", "of", "squared", "cubed", "to"})
+# A sign that a box is an operand of: -\boxed{5}, \sqrt{\boxed{5}}, \boxed{5}^2.
+_OPERATOR_BEFORE = re.compile(
+    r"(?:[-+/^_<>|{\u2212\u00b1\u221a]|(?<!\\)[(\[]|(?<!\*)\*|\\(?!in\b|quad|qquad|implies|therefore)[A-Za-z]+)[\s$]*$"
+)
+_OPERATOR_BEHIND = re.compile(r"[\s$]*(?:[-+*/^_!%|<>=\u00b0]|\\(?!quad|qquad|text\s*\{\s*(?:and|or)|end)[A-Za-z%]+)")
 _ESCAPED_TWICE = re.compile(
     r"\\\\(?=(?:boxed|frac|dfrac|tfrac|left|right|sqrt|text|pi|le|ge|leq|geq|infty|cup|cdot|times|in)\b)"
 )
@@ -59,7 +72,8 @@ def _stated(text: str) -> str:
     # What stands beside a formula may belong to it: "$5$ km", "x = $5$", "$2$ and 3".
     if _is_sentence(around) and _is_sentence(bare[: formula.start()]) and not _doubted(around):
         behind = bare[formula.end() :].strip(" .!")
-        return content if not behind or (" " in behind and not re.match(r"(?:percent|pct|%)", behind)) else bare
+        one_word = behind and " " not in behind
+        return bare if one_word or _changed(bare[: formula.start()], behind) else content
     return bare
 
 
@@ -90,6 +104,9 @@ def _boxes(text: str, boxes: list[tuple[int, int, str]]) -> str:
     before, after = text[: boxes[0][0]], text[boxes[-1][1] :]
     if _doubted(_last_sentence(before)) or _doubted(after) or re.search(r"\\(?:cup|cap|pm|times)\s*$", before):
         return _unboxed(text, boxes)
+    operand = _OPERATOR_BEFORE.search(before) is not None or _OPERATOR_BEHIND.match(after) is not None
+    if operand or _changed(before, after):
+        return _unboxed(text, boxes)
     if len(boxes) == 1 and re.search(r"[=)}0-9][^$]*=\s*$", before):
         # The end of a calculation.
         return contents[0]
@@ -97,6 +114,13 @@ def _boxes(text: str, boxes: list[tuple[int, int, str]]) -> str:
         # x = \boxed{5}, \boxed{5}\text{ cm}
         return _unboxed(text, boxes)
     return re.sub(r"\s*(?:\\\\)?\s*$", "", ", ".join(contents) if len(contents) > 1 else contents[0])
+
+
+def _changed(before: str, behind: str) -> bool:
+    """Return whether a word beside a marked part makes it another value."""
+    match = _FIRST_WORD.match(behind)
+    word = match[1].casefold() if match else ""
+    return _BEFORE.search(before) is not None or word in SCALES or word in CHANGING or word in _BEHIND
 
 
 def _unboxed(text: str, boxes: list[tuple[int, int, str]]) -> str:
