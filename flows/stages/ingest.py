@@ -1,4 +1,7 @@
-"""Ingest: source rows become questions whose images are in the store; a row that cannot is quarantined."""
+"""Ingest: source rows become questions whose images are in the store; a row that cannot is quarantined.
+
+A row that stands in its source before, key and content alike, is rejected: nothing is lost with it.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ class SourceRead(Identity):
     revision: Revision[str]
     directory: Place[Path] = Path()
     """Where it keeps its images."""
+    image_root: Place[Path | None] = None
+    """Where else they may lie."""
 
 
 class IngestSettings(StageSettings):
@@ -36,40 +41,45 @@ class IngestSettings(StageSettings):
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> IngestSettings:
         """Return the settings of a run."""
         del job, revisions
-        sources = (SourceRead(key=s.key, revision=s.revision, directory=s.directory) for s in inputs.sources)
+        sources = (
+            SourceRead(key=s.key, revision=s.revision, directory=s.directory, image_root=s.image_root)
+            for s in inputs.sources
+        )
         return cls(sources=tuple(sources))
 
     @property
-    def directories(self) -> Mapping[str, Path]:
-        """Return where each source keeps its images."""
-        return {source.key: source.directory for source in self.sources}
+    def by_key(self) -> Mapping[str, SourceRead]:
+        """Return the sources by their keys."""
+        return {source.key: source for source in self.sources}
 
 
 def read(done: Done, settings: IngestSettings) -> Reader:
     """Hand over each range of the rows, with the image files that they name."""
-    directories = settings.directories
+    sources = settings.by_key
 
     def unit(span: Range) -> UnitInput:
         rows = done.rows(span)
-        return UnitInput(rows, images_of(rows, directories))
+        return UnitInput(rows, images_of(rows, sources))
 
     return Reader(done.row_count, unit)
 
 
-def images_of(rows: Iterable[SourceRow], directories: Mapping[str, Path]) -> tuple[SourceImage, ...]:
+def images_of(rows: Iterable[SourceRow], sources: Mapping[str, SourceRead]) -> tuple[SourceImage, ...]:
     """Return each image file that the rows name, once: a file that changes or appears is new input."""
     named = {(row.source, name) for row in rows for name in image_names(row)}
-    return tuple(source_image(source, directories[source], name) for source, name in sorted(named))
+    return tuple(
+        source_image(key, name, sources[key].directory, sources[key].image_root) for key, name in sorted(named)
+    )
 
 
 def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
     """Turn rows into questions."""
-    directories = settings.directories
+    sources = settings.by_key
 
     def ingested(row: SourceRow) -> tuple[Outcome, Found]:
-        found = Found()
+        found, source = Found(), sources[row.source]
         try:
-            found.add("questions", to_question(row, directories[row.source], store.blobs))
+            found.add("questions", to_question(row, source.directory, store.blobs, source.image_root))
         except RowError as error:
             return row_outcome("ingest", row, error), found
         return row_outcome("ingest", row, None), found
@@ -79,7 +89,7 @@ def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
 
 INGEST: Stage[IngestSettings, Store] = Stage(
     name="ingest",
-    version=1,
+    version=2,
     kind="map",
     resource="cpu",
     settings=IngestSettings,

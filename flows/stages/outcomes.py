@@ -13,6 +13,7 @@ from pipeline.engine.units import UnitOutput
 from pipeline.errors import RowError
 from pipeline.identity import canonical_json
 from pipeline.records import (
+    DUPLICATE_ROW,
     Decision,
     Outcome,
     Question,
@@ -84,7 +85,8 @@ def decided(
 
 
 def row_outcome(stage: str, row: SourceRow, error: RowError | None) -> Outcome:
-    """Return the outcome of a source row: kept, or quarantined with its payload."""
+    """Return the outcome of a source row: kept, rejected as a duplicate, or quarantined with its payload."""
+    told = "kept" if error is None else "rejected" if error.reason == DUPLICATE_ROW else "quarantined"
     return Outcome(
         stage=stage,
         unit="row",
@@ -92,11 +94,11 @@ def row_outcome(stage: str, row: SourceRow, error: RowError | None) -> Outcome:
         question_id=row.id,
         source=row.source,
         category=row.category,
-        outcome="kept" if error is None else "quarantined",
+        outcome=told,
         route="next" if error is None else None,
         reason="" if error is None else error.reason,
         detail="" if error is None else error.detail,
-        payload="" if error is None else row.payload,
+        payload=row.payload if told == "quarantined" else "",
         score=None,
     )
 

@@ -23,7 +23,16 @@ from pipeline.records.evidence import (
     TemplateFacts,
 )
 from pipeline.records.outcomes import Decision, ExportWritten, Outcome
-from pipeline.records.questions import ImageRef, Question, QuestionKey, SourceImage, SourceRow, root_id
+from pipeline.records.questions import (
+    DUPLICATE_ROW,
+    ImageRef,
+    Question,
+    QuestionKey,
+    SourceImage,
+    SourceRow,
+    line_id,
+    root_id,
+)
 from pipeline.records.trajectories import Tokens, Trajectory, TrajectoryKey, Turn
 from pipeline.records.words import (
     IMAGE_MARK,
@@ -43,6 +52,7 @@ from pipeline.records.words import (
 )
 
 __all__ = [
+    "DUPLICATE_ROW",
     "IMAGE_MARK",
     "Action",
     "AnswerType",
@@ -84,5 +94,6 @@ __all__ = [
     "TurnStatus",
     "UInt64",
     "Verdict",
+    "line_id",
     "root_id",
 ]

@@ -25,18 +25,37 @@ class SourceRow(Record):
     """One row as a source adapter read it, before anything was checked."""
 
     id: str
-    """`root_id(source, source_revision, source_row)`: the root of all records made from this row."""
+    """`root_id(source, source_revision, source_row)`: the root of all records made from this row. Of a line that is no
+    row: `line_id`."""
     source: str
     source_revision: str
     source_row: str
+    """The row's key, or `line 8` where there is none."""
     category: str
+    """Empty where the line does not tell."""
     payload: str
-    """Canonical JSON of the row under coldforge's field names (see `pipeline/sources`)."""
+    """Canonical JSON of the row under coldforge's field names (see `pipeline/sources`). Of a line that is no row: the
+    line as it stands, bytes that are no UTF-8 as `\\xff`."""
+    reason: str = ""
+    """Why the line is no row, as a stable code; empty for a row."""
+    detail: str = ""
+    """The same for people, with the number of the line; empty for a row, which may move within its file."""
+
+    SCHEMA: ClassVar[int] = 2
+
+
+DUPLICATE_ROW = "duplicate_row"
+"""`SourceRow.reason` of a row that stands in its source before, key and content alike: nothing is lost with it."""
 
 
 def root_id(source: str, source_revision: str, source_row: str) -> str:
     """Return the identity of a source row; its leading bits choose the unit of every record made from it."""
     return digest({"source": source, "revision": source_revision, "row": source_row})
+
+
+def line_id(source: str, source_revision: str, number: int) -> str:
+    """Return the identity of a line that is no row; no row has it, whatever its key."""
+    return digest({"source": source, "revision": source_revision, "line": number})
 
 
 class Question(Record):

@@ -51,10 +51,22 @@ def _given(manifest: SourceManifest, file: Path) -> Source:
     check_files(directory, manifest.sha256, file, fix)
     if (directory / DESCRIPTION).exists():
         check_files(directory, read_description(directory).files, directory / DESCRIPTION, fix)
-    return _source(manifest, str(manifest.revision), directory)
+    return _source(manifest, str(manifest.revision), directory, _image_root(manifest, file))
 
 
-def _source(manifest: SourceManifest, revision: str, directory: Path) -> Source:
+def _image_root(manifest: SourceManifest, file: Path) -> Path | None:
+    if manifest.image_root is None:
+        return None
+    root = file.parent / manifest.image_root
+    if not root.is_dir():
+        raise UsageError(
+            f"source manifest {file}: image_root {root} is no directory; name the one in which the images lie, or "
+            "remove the field"
+        )
+    return root
+
+
+def _source(manifest: SourceManifest, revision: str, directory: Path, image_root: Path | None = None) -> Source:
     return Source(
         key=manifest.key,
         revision=revision,
@@ -65,4 +77,5 @@ def _source(manifest: SourceManifest, revision: str, directory: Path) -> Source:
         redistributable=manifest.redistributable,
         metric=manifest.metric,
         lane=manifest.lane,
+        image_root=image_root,
     )

@@ -3,26 +3,29 @@
 A directory with
 - `rows.jsonl`: one object per line with the fields `row` (a key that stays with the row), `category`, `text`,
   `images` (paths in the directory), `choices`, `answers`, `answer_type`, `tolerance`, `licence`, `derivation`, and
-  `solution` where the source's lane is `long_cot`;
+  `solution` where the source's lane is `long_cot`; other columns are carried along;
 - the images;
 - optionally `source.json`: `{"key", "revision", "files": {path: sha256}}`, as generated sources have it.
 
-A file that is not what it should be is refused here, before any work; what is wrong with the content of a
-row is found row by row (`pipeline.sources.questions`).
+Only a file that cannot be read stops a source. A line that is no row (no JSON, no key, a key twice) becomes a row with
+a reason, which ingest writes down, as it does what is wrong with the fields of a row (`pipeline.sources.questions`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.errors import UsageError
+from pipeline.errors import RowError, UsageError
 from pipeline.identity import IdentityError, canonical_json, parse_json
-from pipeline.records import Metric, SourceRow, root_id
+from pipeline.records import DUPLICATE_ROW, Metric, SourceRow, line_id, root_id
+from pipeline.sources.coercion import DEEPEST, scalar_text, too_deep
 from pipeline.sources.manifest import SourceLane
 
 ROWS = "rows.jsonl"
@@ -45,6 +48,8 @@ class Source(NamedTuple):
     """The benchmark's own way to grade its answers."""
     lane: SourceLane | None = None
     """`long_cot`: rows bring their own reasoning."""
+    image_root: Path | None = None
+    """Where images may lie beside `directory`, as links in it lead there."""
 
     @property
     def terms(self) -> str:
@@ -107,37 +112,131 @@ def check_files(directory: Path, hashes: Mapping[str, str], named_by: Path, fix:
 
 
 def read_source(source: Source) -> Iterator[SourceRow]:
-    """Yield the rows of a source in file order.
+    """Yield the rows of a source in file order: one for each line that is not blank.
+
+    A line that is no row has a `reason`: `row_json` (no JSON object in UTF-8, or one without a canonical form: NaN,
+    half a character, a name twice), `row_key` (no key), `row_lane` (a lane, which the manifest has to name),
+    `row_key_reused` (another row has its key) or `duplicate_row` (the same row again).
 
     Raises:
-        UsageError: the file cannot be read, a line is no JSON object or names a lane, or a row key is missing or used
-            twice.
+        UsageError: the file cannot be read.
     """
-    path = source.directory / ROWS
-    seen: dict[str, int] = {}
-    for number, row in read_objects(path):
-        key = row.get("row")
-        if not isinstance(key, str) or not key:
-            raise UsageError(f"{path}, line {number}: the field `row` is {key!r}; give each row a key, as text")
-        if key in seen:
-            raise UsageError(
-                f"{path}, line {number}: row {key!r} is also in line {seen[key]}; give each a key of its own"
-            )
-        seen[key] = number
-        if "lane" in row:
-            raise UsageError(
-                f"{path}, line {number}: the field `lane` is not a row's; remove it, and write `lane` in the manifest "
-                "of the source"
-            )
-        payload = _payload(path, number, {**_of_source(source), **row})
-        yield SourceRow(
-            id=root_id(source.key, source.revision, key),
-            source=source.key,
-            source_revision=source.revision,
-            source_row=key,
-            category=str(row.get("category", "")),
-            payload=payload,
+    seen: dict[str, tuple[int, bytes]] = {}
+    for number, line in read_lines(source.directory / ROWS):
+        try:
+            yield _row(source, number, line, seen)
+        except RowError as error:
+            yield _no_row(source, number, line, error)
+
+
+def _row(source: Source, number: int, line: bytes, seen: dict[str, tuple[int, bytes]]) -> SourceRow:
+    """Return the row of a line. `seen` holds number and content of the lines before, by key.
+
+    Raises:
+        RowError: as `read_source` tells.
+    """
+    where = f"{ROWS}, line {number}"
+    row, payload = _read(source, where, line)
+    key = row_key(row)
+    if key is None:
+        raise RowError("row_key", f"{where}: the field `row` is {quoted(row.get('row'))}; give each row a key, as text")
+    if row.get("lane") is not None:
+        raise RowError(
+            "row_lane", f"{where}: the field `lane` is not a row's; remove it, and write `lane` in the manifest"
         )
+    content = hashlib.sha256(payload.encode()).digest()
+    before, same = seen.setdefault(key, (number, content))
+    if before != number:
+        twice = f"{where}: row {quoted(key)} is also in line {before}"
+        if content == same:
+            raise RowError(DUPLICATE_ROW, f"{twice}, with the same content")
+        raise RowError("row_key_reused", f"{twice}, with other content; give each row a key of its own")
+    return SourceRow(
+        id=root_id(source.key, source.revision, key),
+        source=source.key,
+        source_revision=source.revision,
+        source_row=key,
+        category=_category(row),
+        payload=payload,
+    )
+
+
+def _no_row(source: Source, number: int, line: bytes, error: RowError) -> SourceRow:
+    """Return what is known of a line that is no row: also its key and category, where they can be made out."""
+    text = line.decode(errors="backslashreplace").strip()
+    row = _lenient(text)
+    return SourceRow(
+        id=line_id(source.key, source.revision, number),
+        source=source.key,
+        source_revision=source.revision,
+        source_row=row_key(row) or f"line {number}",
+        category=_category(row),
+        payload=text,
+        reason=error.reason,
+        detail=error.detail,
+    )
+
+
+def _read(source: Source, where: str, line: bytes) -> tuple[dict[str, Any], str]:
+    """Return the object of a line, and its payload with what a row has from its source.
+
+    Raises:
+        RowError: `row_json`.
+    """
+    try:
+        row = parse_json(line.decode())
+        deep = too_deep(row)
+        payload = "" if deep or not isinstance(row, dict) else canonical_json({**_of_source(source), **_telling(row)})
+    except json.JSONDecodeError as error:
+        told = f"{error.msg}, column {error.colno}"
+        raise RowError("row_json", f"{where}: not JSON ({told}); write one object per line") from error
+    except RecursionError:
+        row, payload, deep = None, "", True
+    except (ValueError, IdentityError) as error:
+        raise RowError("row_json", f"{where}: not as JSON should be ({error}); write one object in UTF-8") from error
+    if deep:
+        raise RowError("row_json", f"{where}: JSON nested more than {DEEPEST} times; flatten it")
+    if not isinstance(row, dict):
+        raise RowError("row_json", f"{where}: JSON of a {type(row).__name__}; write one object per line")
+    return row, payload
+
+
+def _lenient(text: str) -> dict[str, Any]:
+    """Return the object that Python reads in a text, though it is not as JSON should be; an empty one for none."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def row_key(row: Mapping[str, Any]) -> str | None:
+    """Return the key of a row, None if it has none; a number is the text that spells it."""
+    key = row.get("row")
+    text = key if isinstance(key, bool) else scalar_text(key)
+    return text if isinstance(text, str) and text and _is_unicode(text) else None
+
+
+def _category(row: Mapping[str, Any]) -> str:
+    category = row.get("category")
+    return category if isinstance(category, str) and _is_unicode(category) else ""
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether a text has an encoding: half a surrogate pair has none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _telling(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without nulls and empty texts where its source tells something, which they would hide."""
+    return {name: value for name, value in row.items() if value not in (None, "") or name not in _FROM_SOURCE}
+
+
+_FROM_SOURCE = frozenset({"licence", "metric", "lane"})
 
 
 def _of_source(source: Source) -> dict[str, str]:
@@ -146,33 +245,44 @@ def _of_source(source: Source) -> dict[str, str]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _payload(path: Path, number: int, row: dict[str, Any]) -> str:
-    try:
-        return canonical_json(row)
-    except IdentityError as error:
-        raise UsageError(f"{path}, line {number}: {error}") from error
+def quoted(value: object) -> str:
+    """Return a value of a row as a message quotes it: on one line, and no longer than one."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
 
-def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield line number and object of every line that is not blank.
+_LONGEST_QUOTE = 120
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of every line that is not blank, without byte order marks.
 
     Raises:
-        UsageError: the file cannot be read, or a line is no JSON object.
+        UsageError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _object(path, number, line)
+                # Files that were joined have a mark in the middle.
+                if content := line.removeprefix(BOM_UTF8).strip():
+                    yield number, content
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); a source needs this file") from error
 
 
-def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        value = parse_json(line.decode())
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}, line {number}: not JSON ({error}); write one object per line, in UTF-8") from error
-    if not isinstance(value, dict):
-        raise UsageError(f"{path}, line {number}: a {type(value).__name__}; write one JSON object per line")
-    return value
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield line number and object of every line that is not blank: of files in which no line may be wrong.
+
+    Raises:
+        UsageError: the file cannot be read, or a line is no JSON object.
+    """
+    for number, line in read_lines(path):
+        try:
+            value = parse_json(line.decode())
+        except (ValueError, RecursionError) as error:
+            raise UsageError(
+                f"{path}, line {number}: not JSON ({error}); write one object per line, in UTF-8"
+            ) from error
+        if not isinstance(value, dict):
+            raise UsageError(f"{path}, line {number}: a {type(value).__name__}; write one JSON object per line")
+        yield number, value

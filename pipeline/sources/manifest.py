@@ -29,6 +29,9 @@ class SourceManifest(BaseModel):
     """Of the data set, such as a commit; required for `jsonl`. Generated data have the digest of their content."""
     path: Path | None = None
     """Directory of a `jsonl` source; a relative path starts at the manifest."""
+    image_root: Path | None = None
+    """Directory in which images may lie outside of `path`: where links in it lead, or where the paths of rows begin. A
+    relative path starts at the manifest. Default: an image outside of `path` is refused."""
     sha256: dict[str, str] = Field(default_factory=dict)
     """File → sha256, of every file that must not change; checked before any work."""
     metric: Metric | None = None

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictFloat, StrictStr, ValidationError
 
 from pipeline.errors import RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
 from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
+from pipeline.sources.coercion import number, scalar_text, texts
+from pipeline.sources.image_marks import without_marks
+from pipeline.sources.jsonl import quoted
 from pipeline.sources.manifest import SourceLane
 from pipeline.store.blobs import BlobStore
 
@@ -21,19 +27,27 @@ student trained with twice the usual cutoff of 20,480 could not be shown as much
 in the wrong field."""
 
 
+RESERVED = frozenset({"shuffled_from", "kept_from", "converted_from", "source_meta"})
+"""Names in `meta` under which the screen says what it made a question from; no column has them."""
+
+Key = Annotated[StrictStr, BeforeValidator(scalar_text)]
+Texts = Annotated[tuple[StrictStr, ...], BeforeValidator(texts)]
+Number = Annotated[StrictFloat | None, BeforeValidator(number)]
+
+
 class _Payload(BaseModel):
-    """A row under coldforge's field names; a field that is not one of them is an error, not ignored."""
+    """A row under coldforge's field names, without nulls."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
-    row: StrictStr
+    row: Key
     category: Category
-    text: StrictStr = Field(min_length=1)
-    images: tuple[StrictStr, ...] = ()
-    choices: tuple[StrictStr, ...] = ()
-    answers: tuple[StrictStr, ...] = Field(min_length=1)
+    text: StrictStr = Field(pattern=r"\S")
+    images: Texts = ()
+    choices: Texts = ()
+    answers: Texts = Field(min_length=1)
     answer_type: AnswerType
-    tolerance: StrictFloat | StrictInt | None = Field(default=None, ge=0)
+    tolerance: Number = Field(default=None, ge=0, allow_inf_nan=False)
     metric: Metric | None = None
     licence: StrictStr
     derivation: dict[str, JsonValue] = Field(default_factory=dict)
@@ -41,27 +55,48 @@ class _Payload(BaseModel):
     lane: SourceLane | None = None
     """From the manifest of the source; no field of a row."""
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Return what a source has beside our fields."""
+        return self.model_extra or {}
 
-def to_question(row: SourceRow, directory: Path, blobs: BlobStore) -> Question:
+
+_MEANT = {
+    **dict.fromkeys(("image", "image_path", "image_paths", "img", "picture", "pictures"), "images"),
+    **dict.fromkeys(("question", "problem", "query"), "text"),
+    "answer": "answers",
+    "options": "choices",
+    "type": "answer_type",
+    "license": "licence",
+}
+"""What other layouts call our fields. Where the field is missing such a column is a mistake, and none to carry along in
+silence: a question would be asked without its picture."""
+
+
+def to_question(row: SourceRow, directory: Path, blobs: BlobStore, image_root: Path | None = None) -> Question:
     """Check a row, put its images into the store and return the question.
 
+    Scalars are read where one reading exists (`pipeline.sources.coercion`), columns that are no fields of ours go into
+    `meta`, and image marks out of the text (`pipeline.sources.image_marks`).
+
     Raises:
-        RowError: `row_field` (a field is missing, unknown or of the wrong type), `image_path`,
-            `image_missing`, as `pipeline.images.decode`, or what does not fit the source's lane:
-            `solution_without_lane`, `solution_missing`, `solution_too_long`, `long_cot_images`, `long_cot_choices`.
+        RowError: `row_field` (a field is missing, misnamed or of the wrong type), `image_marks`, `image_path`,
+            `image_missing`, as `pipeline.images.decode`, what `read_source` found of the line, or what does not fit the
+            source's lane: `solution_without_lane`, `solution_missing`, `solution_too_long`, `long_cot_images`,
+            `long_cot_choices`.
     """
-    payload = _parse(row.payload)
+    payload, text = _parse(row)
     return Question.build(
         source=row.source,
         source_revision=row.source_revision,
         source_row=row.source_row,
         category=payload.category,
-        text=payload.text,
-        images=tuple(_put(directory, name, blobs) for name in payload.images),
+        text=text,
+        images=tuple(_put(name, blobs, directory, image_root) for name in payload.images),
         choices=payload.choices,
         answers=payload.answers,
         answer_type=payload.answer_type,
-        tolerance=None if payload.tolerance is None else float(payload.tolerance),
+        tolerance=payload.tolerance,
         licence=payload.licence,
         meta=_meta(payload),
     )
@@ -73,17 +108,17 @@ def _meta(payload: _Payload) -> dict[str, JsonValue]:
         "metric": payload.metric,
         "solution": payload.solution,
     }
-    return {name: value for name, value in told.items() if value}
+    return payload.columns | {name: value for name, value in told.items() if value}
 
 
-def check_row(row: SourceRow, directory: Path) -> RowError | None:
+def check_row(row: SourceRow, directory: Path, image_root: Path | None = None) -> RowError | None:
     """Return why no question can be made of a row, as far as its fields and the paths of its images tell.
 
     No image is read: one that is there may still turn out damaged.
     """
     try:
-        for name in _parse(row.payload).images:
-            _inside(directory, name)
+        for name in _parse(row)[0].images:
+            _inside(name, directory, image_root)
     except RowError as error:
         return error
     return None
@@ -91,14 +126,16 @@ def check_row(row: SourceRow, directory: Path) -> RowError | None:
 
 def image_names(row: SourceRow) -> tuple[str, ...]:
     """Return the image files that a row names, checked or not."""
-    images = parse_json(row.payload).get("images")
-    return tuple(name for name in images if isinstance(name, str)) if isinstance(images, list) else ()
+    if row.reason:
+        return ()
+    images = texts(parse_json(row.payload).get("images"))
+    return tuple(name for name in images if isinstance(name, str)) if isinstance(images, tuple) else ()
 
 
-def source_image(source: str, directory: Path, name: str) -> SourceImage:
-    """Return what is at `name` in the directory of a source; nothing outside of it is opened."""
+def source_image(source: str, name: str, directory: Path, image_root: Path | None = None) -> SourceImage:
+    """Return what is at `name` in the directory of a source; nothing outside of it and of `image_root` is opened."""
     try:
-        with _inside(directory, name).open("rb") as file:
+        with _inside(name, directory, image_root).open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, RowError):
         # Whoever makes a question of the row says why; here it only counts that there are no bytes.
@@ -106,14 +143,53 @@ def source_image(source: str, directory: Path, name: str) -> SourceImage:
     return SourceImage(source=source, path=name, sha256=sha256)
 
 
-def _parse(payload: str) -> _Payload:
+def _parse(row: SourceRow) -> tuple[_Payload, str]:
+    """Return a checked row, and its text without image marks."""
+    if row.reason:
+        raise RowError(row.reason, row.detail)
+    fields = _fields(parse_json(row.payload))
+    wrong = _misnamed(fields)
+    if wrong:
+        raise RowError("row_field", "; ".join(wrong))
     try:
-        row = _Payload.model_validate(parse_json(payload))
+        payload = _Payload.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
-        raise RowError("row_field", problems) from error
-    _check_lane(row)
-    return row
+        raise RowError("row_field", "; ".join(_problems(error))) from error
+    _check_lane(payload)
+    return payload, without_marks(payload.text, len(payload.images), payload.choices)
+
+
+def _fields(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without its nulls, and without our fields that are empty texts, as tables write them."""
+    return {
+        name: value
+        for name, value in row.items()
+        if value is not None and (value != "" or name not in _Payload.model_fields)
+    }
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False)[:_LISTED]:
+        place = ".".join(map(str, problem["loc"]))
+        yield f"{place}: {problem['msg']}" + (
+            "" if problem["type"] == "missing" else f", not {quoted(problem['input'])}"
+        )
+
+
+_LISTED = 5
+"""Problems of one row in a message."""
+
+
+def _misnamed(fields: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the names of a row's columns."""
+    ours = _Payload.model_fields
+    wrong = [f"{name}: a name of coldforge's own; rename the column" for name in sorted(RESERVED.intersection(fields))]
+    for name, value in fields.items():
+        meant = name.strip().lower()
+        meant = meant if meant in ours else _MEANT.get(meant, "")
+        if name not in ours and value and meant and not fields.get(meant):
+            wrong.append(f"{meant}: missing, and there is a column {quoted(name)}; rename it to `{meant}`")
+    return wrong[:_LISTED]
 
 
 def _check_lane(row: _Payload) -> None:
@@ -153,33 +229,59 @@ def _check_lane(row: _Payload) -> None:
         )
 
 
-def _put(directory: Path, name: str, blobs: BlobStore) -> ImageRef:
-    path = _inside(directory, name)
+def _put(name: str, blobs: BlobStore, directory: Path, image_root: Path | None) -> ImageRef:
+    path = _inside(name, directory, image_root)
     try:
         facts = path.stat()
         return _put_once(path, facts.st_mtime_ns, facts.st_size, blobs)
     except OSError as error:
-        raise RowError("image_missing", f"{name!r} cannot be read: {error.strerror}") from error
+        raise RowError("image_missing", f"{quoted(name)} cannot be read: {error.strerror}") from error
 
 
-def _inside(directory: Path, name: str) -> Path:
-    """Return the file at `name`, which a row may have from a stranger: it must not lead out of the source."""
-    root = directory.resolve()
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
+
+
+def _inside(name: str, directory: Path, image_root: Path | None) -> Path:
+    """Return the file at `name`, which a row may have from a stranger: it must not lead out of the source.
+
+    A path begins at the source, else at `image_root`. Wherever it begins, the file lies in one of the two once every
+    link is followed. Where there is none, back-slashes are those of Windows.
+    """
+    if _URL.match(name):
+        raise RowError(
+            "image_path", f"{quoted(name)} is a URL, and nothing is downloaded; get the file, and name its path"
+        )
+    roots = [root.resolve() for root in (directory, image_root) if root is not None]
+    outside = False
+    for spelt in dict.fromkeys((name, name.replace("\\", "/"))):
+        for root in roots:
+            path = _resolved(root, spelt)
+            if not any(path.is_relative_to(allowed) for allowed in roots):
+                outside = True
+            elif _is_file(path, name):
+                return path
+    if outside:
+        fix = (
+            "paths are relative to its directory; if a link in it leads there, name that folder as `image_root` in the "
+        )
+        raise RowError("image_path", f"{quoted(name)} leads out of the source; {fix}manifest")
+    raise RowError("image_missing", f"{quoted(name)} is no file of the source")
+
+
+def _resolved(root: Path, name: str) -> Path:
     try:
         # Resolved first, so that neither `..` nor a link inside the source leads anywhere else.
-        path = (root / name).resolve()
-    except (OSError, ValueError) as error:
-        raise RowError("image_path", f"{name!r} is no path: {error}") from error
-    if not path.is_relative_to(root):
-        raise RowError("image_path", f"{name!r} leads out of the source; paths are relative to its directory")
+        return (root / name).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # the last for links in a circle
+        raise RowError("image_path", f"{quoted(name)} is no path: {error}") from error
+
+
+def _is_file(path: Path, name: str) -> bool:
     try:
-        is_file = path.is_file()
+        # Neither a pipe nor a device, which would be waited for without end.
+        return path.is_file()
     except OSError as error:
-        raise RowError("image_missing", f"{name!r} cannot be read: {error.strerror}") from error
-    if not is_file:
-        # Also a pipe or a device, which would be waited for without end.
-        raise RowError("image_missing", f"{name!r} is no file of the source")
-    return path
+        raise RowError("image_missing", f"{quoted(name)} cannot be read: {error.strerror}") from error
 
 
 @lru_cache(maxsize=4096)

@@ -49,6 +49,8 @@ def _rows_of(number: int, units: int, size: int) -> pa.Table:
         "source_row": keys,
         "category": ["reasoning"] * size,
         "payload": [f'{{"answers":["{key}"],"text":"Which number is this?"}}' for key in keys],
+        "reason": [""] * size,
+        "detail": [""] * size,
     }
     return pa.table(columns, schema=SourceRow.ARROW)
 

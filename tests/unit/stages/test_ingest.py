@@ -16,7 +16,7 @@ from flows.recipe.inputs import make_job
 from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
 from flows.runners.local import local
-from flows.stages.ingest import images_of
+from flows.stages.ingest import SourceRead, images_of
 from pipeline.engine.done import Finished
 from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
@@ -95,8 +95,9 @@ def test_only_files_inside_the_source_are_opened(tmp_path: Path) -> None:
     (directory / "link").symlink_to(tmp_path / "secret")
     os.mkfifo(directory / "pipe")
     (directory / "good").write_text("good")
-    names = ["../secret", str(tmp_path / "secret"), "link", "pipe", "none", ".", "a\0b", "good", "good", 7]
-    found = images_of([row(names), row(["good"]), row("good"), row(None)], {"own": directory})
+    sources = {"own": SourceRead(key="own", revision="1", directory=directory)}
+    names = ["../secret", str(tmp_path / "secret"), "link", "pipe", "none", ".", "a\0b", "good", "good", {}]
+    found = images_of([row(names), row(["good"]), row("good"), row(None)], sources)
     assert [image.path for image in found if image.sha256] == ["good"]
     assert {image.path for image in found} == {name for name in names if isinstance(name, str)}
     assert all(isinstance(image, SourceImage) for image in found)
