@@ -63,11 +63,11 @@ def stem_of(text: str, options: Sequence[str]) -> str:
 
     What would leave nothing is not taken off.
     """
-    stem = _without_instruction(text.strip())
-    return _without_instruction(_without_listing(stem, options))
+    stem = without_instruction(text.strip())
+    return without_instruction(_without_listing(stem, options))
 
 
-def _without_instruction(text: str) -> str:
+def without_instruction(text: str) -> str:
     """Take an instruction off the end of a text, unless it may be all that is asked."""
     found = _INSTRUCTION.search(text, max(0, len(text) - _LONGEST_INSTRUCTION))
     if found is None:

@@ -15,8 +15,9 @@ from filters.rule import Rule
 from pipeline.identity import Identity
 from pipeline.records import Decision, Question
 
-VERSION = 2
-"""Of all that the screen decides on a question; `open_ended` and `filters.answers.chance` are part of it."""
+VERSION = 3
+"""Of all that the screen decides on a question; `well_formed`, `listed_options`, `open_ended` and
+`filters.answers.chance` are part of it."""
 
 VerifiableReason = Literal["unverifiable_answer"]
 ChanceReason = Literal["guessable"]

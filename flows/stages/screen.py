@@ -1,12 +1,20 @@
-"""Screen: are the images intact, is the answer verifiable and no mere guess, are options needed?"""
+"""Screen: does a row make sense, are its images intact, is its answer verifiable and no guess, does it need options?
+
+Nothing here is paid for: what nobody could answer or learn is stopped before any model is asked.
+"""
 
 from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
 
 from filters.answers import chance
 from filters.answers import grader as answers
 from filters.screen.images import ImageBounds, image_intact
+from filters.screen.listed_options import with_choices
 from filters.screen.open_ended import to_open_ended
 from filters.screen.questions import QuestionSettings, not_guessable, verifiable
+from filters.screen.well_formed import well_formed
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.stages.outcomes import Found, decided, gathered
@@ -14,11 +22,12 @@ from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Reader, UnitInput, UnitOutput
 from pipeline.errors import InfrastructureError, RowError
-from pipeline.identity import Revision
+from pipeline.identity import Place, Revision
 from pipeline.images import HASH_RECIPE, PerceptualHashes, decode, perceptual_hashes
 from pipeline.records import ImageFacts, ImageRef, Outcome, Question
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
+from pipeline.students.tokens import TokenCounter
 
 
 class ScreenSettings(StageSettings):
@@ -26,6 +35,12 @@ class ScreenSettings(StageSettings):
 
     images: ImageBounds
     questions: QuestionSettings
+    cutoff_len: int
+    """Tokens that the student can learn of a row: a longer text leaves no room for an answer."""
+    tokenizer: Place[Path | None] = None
+    """Directory of what counts them; None: the estimate."""
+    tokens: Revision[str] = ""
+    """What it holds."""
     grader: Revision[int] = answers.VERSION
     chance: Revision[int] = chance.VERSION
     hashes: Revision[str] = HASH_RECIPE
@@ -33,9 +48,15 @@ class ScreenSettings(StageSettings):
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> ScreenSettings:
         """Return the settings of a run."""
-        del inputs, revisions
+        del revisions
         recipe = job.recipe
-        return cls(images=recipe.image_bounds, questions=recipe.questions)
+        return cls(
+            images=recipe.image_bounds,
+            questions=recipe.questions,
+            cutoff_len=recipe.student.cutoff_len,
+            tokenizer=recipe.student.tokenizer,
+            tokens=inputs.tokens.name,
+        )
 
 
 def read(done: Done, settings: ScreenSettings) -> Reader:
@@ -50,8 +71,16 @@ def read(done: Done, settings: ScreenSettings) -> Reader:
 def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
     """Measure every image, then let the filters decide; what is kept leaves as it will be asked."""
     shown: dict[str, PerceptualHashes | RowError] = {}  # several questions share an image
+    counter = _counter(settings.tokenizer)
 
     def screened(question: Question) -> tuple[Outcome, Found]:
+        tokens = counter.total((question.text, *question.choices))
+        sense = well_formed(question, tokens, settings.cutoff_len)
+        if sense.outcome == "keep":
+            question = with_choices(question)
+            sense = well_formed(question, tokens, settings.cutoff_len)
+        if sense.outcome != "keep":
+            return decided("screen", question, [sense]), Found()
         measured = [image_facts(question, image, shown, store.blobs) for image in question.images]
         asked, decision = to_open_ended(question, settings.questions)
         decisions = [*(image_intact(fact, settings.images) for fact in measured), decision]
@@ -66,6 +95,12 @@ def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
         return outcome, found
 
     return gathered(SCREEN.tables, (screened(question) for question in unit.records if isinstance(question, Question)))
+
+
+@lru_cache(maxsize=1)
+def _counter(tokenizer: Path | None) -> TokenCounter:
+    """Open a tokenizer once per process: its file has several megabytes."""
+    return TokenCounter.open(tokenizer)
 
 
 def image_facts(
@@ -97,7 +132,7 @@ def _measure(content: bytes) -> PerceptualHashes | RowError:
 
 SCREEN: Stage[ScreenSettings, Store] = Stage(
     name="screen",
-    version=1,
+    version=2,
     kind="map",
     resource="cpu",
     settings=ScreenSettings,

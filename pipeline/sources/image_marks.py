@@ -15,7 +15,7 @@ from pipeline.errors import RowError
 # LLaVA and most others, MiniCPM's with a path between; with a number MMMU and Phi. Then tokens of Qwen2-VL, InternVL,
 # Gemma and others.
 _MARK = re.compile(
-    r"<\|?\s*(?:image|img)[\s_-]*(?P<number>[0-9]{1,4})?\s*\|?>(?:\s*(?:\./)?\s*</(?:image|img)>)?"
+    r"<\|?\s*(?:image|img)[\s_-]*+(?P<number>[0-9]{1,4})?+\s*+\|?>(?:\s*+(?:\./\s*+)?</(?:image|img)>)?"
     r"|<\|vision_start\|>(?:<\|image_pad\|>)*<\|vision_end\|>|<\|image_pad\|>"
     r"|<(?:image_placeholder|image_token|image_soft_token|start_of_image|img_context|imagehere)>",
     re.IGNORECASE,

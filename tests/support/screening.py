@@ -6,4 +6,4 @@ from filters.screen.images import ImageSettings
 from filters.screen.questions import QuestionSettings
 from flows.stages.screen import ScreenSettings
 
-SETTINGS = ScreenSettings(images=ImageSettings().bounds(28, 200), questions=QuestionSettings())
+SETTINGS = ScreenSettings(images=ImageSettings().bounds(28, 200), questions=QuestionSettings(), cutoff_len=20_480)

@@ -7,17 +7,15 @@ from typing import Any
 
 from PIL import Image
 
-from filters.screen.images import ImageSettings
-from filters.screen.questions import QuestionSettings
-from flows.stages.screen import ScreenSettings, run
+from flows.stages.screen import run
 from pipeline.engine.units import UnitInput
 from pipeline.images import encode_png, put_image
 from pipeline.records import ImageFacts, Question
 from pipeline.store import Store
 from tests.support.builders import question
+from tests.support.screening import SETTINGS
 
 CITIES = ("Paris", "London", "Rome")
-SETTINGS = ScreenSettings(images=ImageSettings().bounds(28, 200), questions=QuestionSettings())
 
 
 def test_every_question_is_screened_once_and_its_facts_follow_it(tmp_path: Path) -> None:
@@ -58,3 +56,47 @@ def test_every_question_is_screened_once_and_its_facts_follow_it(tmp_path: Path)
     assert sorted(facts) == sorted(question.id for question in kept.values())
     again = run(UnitInput(tuple(kept.values())), SETTINGS, store)
     assert again.tables == output.tables
+
+
+def test_what_makes_no_sense_is_stopped_by_name_and_listed_options_become_choices(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    image = put_image(store.blobs, encode_png(Image.effect_noise((80, 60), 50).convert("RGB")))
+
+    def ask(row: str, text: str, **fields: Any) -> Question:
+        made = {"images": (image,), "answers": ("Paris",), "answer_type": "text"} | fields
+        return question(text, source_row=row, **made)
+
+    choice = {"answers": ("B",), "answer_type": "choice"}
+    questions = {
+        "": ask("listed", "Which of these is shown?\nA. Rome\nB. Paris\nC. Oslo", **choice),
+        "perception_without_image": ask("blind", "Which city is this?", images=()),
+        "options_are_images": ask("marks", "Which city is this?", choices=("<image>", "<image>"), **choice),
+        "answer_is_printed_list": ask("printed", "Which city is this?", answers=("['Paris']",)),
+        "text_too_long": ask("long", "Which city is this? " * 5000),
+        "needs_options": ask("none", "Which city is this?", **choice),
+    }
+    files = ask("files", "Which city is this?\nA. a.png\nB. b.png", **choice)
+    output = run(UnitInput((*questions.values(), files)), SETTINGS, store)
+    told = {outcome.record_id: outcome.reason for outcome in output.outcomes}
+    assert {reason: told[made.id] for reason, made in questions.items()} == {reason: reason for reason in questions}
+    assert told[files.id] == "options_are_images"
+    (kept,) = (record for record in output.tables["questions"] if isinstance(record, Question))
+    assert (kept.text, {*kept.choices}) == ("Which of these is shown?", {"Rome", "Paris", "Oslo"})
+    assert kept.choices["ABC".index(kept.answers[0])] == "Paris"
+
+
+def test_a_long_text_is_counted_by_the_tokenizer_of_the_student(tmp_path: Path) -> None:
+    from tokenizers import Regex, Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+
+    # A token per character, as for Chinese; the estimate takes four for one.
+    tokenizer = Tokenizer(WordLevel({"?": 0}, "?"))
+    tokenizer.pre_tokenizer = Split(Regex("."), "isolated")
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    asked = question("\u7ea2" * 30, category="reasoning")
+    by_estimate = SETTINGS.model_copy(update={"cutoff_len": 29})
+    by_tokenizer = by_estimate.model_copy(update={"tokenizer": tmp_path})
+    for settings, reason in ((by_estimate, ""), (by_tokenizer, "text_too_long")):
+        (outcome,) = run(UnitInput((asked,)), settings, Store(tmp_path / "store")).outcomes
+        assert outcome.reason == reason
