@@ -53,11 +53,46 @@ def _print_parts(run: Path, parts: Sequence[tuple[str, str, str]], listed: str) 
 
 def _print_life(run: Path, life: Life, identity: str) -> None:
     question = life.screened or life.ingested
+    listed = ", ".join(f"'{one}'" for one in life.ids or (identity,))
     if question is None:
-        print_line(f"source row {identity}: no question was made of it")
+        print_line(f"source row {identity}: no question was made of it\n")
     else:
         _print_question(question, life)
-    _print_parts(run, _OF_QUESTION, ", ".join(f"'{one}'" for one in life.ids or (identity,)))
+    payloads = _payloads(run, listed)
+    if payloads or question is None:
+        _print_row(run, life.row or identity, payloads)
+    _print_parts(run, _OF_QUESTION, listed)
+
+
+def _payloads(run: Path, listed: str) -> list[tuple[str, str]]:
+    """Return by which stage something was quarantined, and its payload."""
+    from flows.report.tables import query_table
+
+    sql = f"""SELECT o.stage, o.payload FROM outcomes o JOIN stages s USING (stage)
+        WHERE o.outcome = 'quarantined' AND (o.question_id IN ({listed}) OR o.record_id IN ({listed}))
+        ORDER BY s.position"""  # noqa: S608 - ids of our own
+    return [(str(stage), str(payload)) for stage, payload in query_table(run, sql).rows]
+
+
+def _print_row(run: Path, identity: str, payloads: Sequence[tuple[str, str]]) -> None:
+    """Print what a source holds of a row that was stopped: its key, where it stands, and the payload of each stage."""
+    from flows.report.lookup import read_row, source_directory
+    from pipeline.sources.jsonl import ROWS
+    from pipeline.sources.questions import image_names
+
+    row = read_row(run, identity)
+    lines = []
+    if row is not None:
+        directory = source_directory(run, row.source)
+        lines = [
+            ("row key", row.source_row),
+            ("source", f"{row.source} {row.source_revision}"),
+            ("path", str(directory / ROWS) if directory else f"{ROWS} of the source"),
+            *(("image", name) for name in image_names(row)),
+        ]
+    for stage, payload in payloads or ([("", row.payload)] if row else []):
+        lines.append((f"payload {stage}".strip(), payload))
+    _print_fields(lines)
 
 
 _OF_QUESTION = (
@@ -134,6 +169,11 @@ def _print_question(question: Question, life: Life) -> None:
     ]
     if life.ingested is not None and life.ingested.id != question.id:
         lines.insert(1, ("as ingested", f"{life.ingested.id}: {life.ingested.text}"))
+    _print_fields(lines)
+
+
+def _print_fields(lines: Sequence[tuple[str, str]]) -> None:
+    width = max(12, *(len(name) + 1 for name, _ in lines)) if lines else 0
     for name, text in lines:
-        print_line(f"{name:<12}" + text.replace("\n", "\n" + 12 * " "))
+        print_line(f"{name:<{width}}" + text.replace("\n", "\n" + width * " "))
     print_line("")

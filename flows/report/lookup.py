@@ -10,10 +10,11 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from flows.ledger.snapshot import TRAJECTORY_TABLES
 from flows.report.tables import Table, query_table
-from pipeline.engine.done import Finished, read_finished
+from pipeline.engine.done import Done, Finished, read_finished
 from pipeline.engine.units import Range
-from pipeline.errors import UsageError
-from pipeline.records import Question, Record, Trajectory
+from pipeline.errors import InfrastructureError, UsageError
+from pipeline.identity import parse_json
+from pipeline.records import Question, Record, SourceRow, Trajectory
 
 R = TypeVar("R", bound=Record)
 
@@ -108,6 +109,24 @@ def read_life(run: Path, found: Found) -> Life:
     key = {name: getattr(question, name) for name in ("source", "source_revision", "source_row")}
     ingested = _first(stages, "ingest", key)
     return Life(question.root_id, ingested, _first(stages, "screen", key))
+
+
+def read_row(run: Path, identity: str) -> SourceRow | None:
+    """Return a source row of the run; None where the run holds others by now."""
+    done = Done(run, {})
+    try:
+        rows = done.rows(Range.of(identity, done.units))
+    except (InfrastructureError, OSError):
+        return None
+    return next((row for row in rows if row.id == identity), None)
+
+
+def source_directory(run: Path, source: str) -> Path | None:
+    """Return where a source of the run was when it was read last, as `run.json` tells."""
+    path = run / "run.json"
+    content = parse_json(path.read_text("utf-8")) if path.exists() else {}
+    directory = content.get("sources", {}).get(source)
+    return Path(directory) if directory is not None else None
 
 
 def _question(stages: Mapping[str, Finished], identity: str) -> Question | None:

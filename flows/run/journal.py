@@ -63,6 +63,7 @@ class Journal:
                 "search": revisions.search,
                 "prices": _prices(resources.models),
             },
+            "sources": {source.key: str(source.directory.resolve()) for source in inputs.sources},
             "invocations": [
                 *before,
                 {
