@@ -30,20 +30,28 @@ class Listing(NamedTuple):
     """Of each option, such as A, 1 or ア; empty where they have none."""
 
 
+_ASKED_AS_IT_IS = frozenset({SHUFFLED, KEPT, CONVERTED, "solution"})
+"""Keys in `meta` of questions that the screen has formed, and of those whose solution speaks of the options it saw."""
+
+
 def with_choices(question: Question) -> Question:
     """Return a question whose text lists its options with these as choices, and its answers as letters.
 
     Its `id` stays: the form in which it is asked is made of it later (`to_open_ended`). It stays as it is unless every
     answer names one of the options; the answer of a `list` may name several. Choices that are mere letters are those of
-    the listing. Where choices are given and listed as well, the text loses the listing.
+    the listing, and a single one is a list itself. Where choices are given and listed as well, the text loses the
+    listing.
     """
-    if not {SHUFFLED, KEPT, CONVERTED}.isdisjoint(_meta(question)):
+    if not _ASKED_AS_IT_IS.isdisjoint(_meta(question)):
         return question
-    listing = read_listing(question.text)
+    given = [_folded(choice) for choice in option_texts(question.choices)]
+    text = question.text
+    if len(given) == 1:
+        text, given = f"{text}\nOptions:\n{question.choices[0]}", []
+    listing = read_listing(text)
     if listing is None or len(listing.options) > len(ascii_uppercase):
         return question
     letters = ascii_uppercase[: len(listing.options)]
-    given = [_folded(choice) for choice in option_texts(question.choices)]
     if given == [_folded(option) for option in listing.options]:
         return question.model_copy(update={"text": listing.stem})
     if given and [choice.strip("()[]") for choice in given] != [*letters.lower()]:

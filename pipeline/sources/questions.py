@@ -238,6 +238,10 @@ def _put(name: str, blobs: BlobStore, directory: Path, image_root: Path | None) 
         raise RowError("image_missing", f"{quoted(name)} cannot be read: {error.strerror}") from error
 
 
+_STAY_INSIDE = (
+    "paths are relative to its directory. If a link in it leads to a folder of pictures, name that folder as "
+    "`image_root` in the manifest"
+)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
@@ -261,10 +265,7 @@ def _inside(name: str, directory: Path, image_root: Path | None) -> Path:
             elif _is_file(path, name):
                 return path
     if outside:
-        fix = (
-            "paths are relative to its directory; if a link in it leads there, name that folder as `image_root` in the "
-        )
-        raise RowError("image_path", f"{quoted(name)} leads out of the source; {fix}manifest")
+        raise RowError("image_path", f"{quoted(name)} leads out of the source; {_STAY_INSIDE}")
     raise RowError("image_missing", f"{quoted(name)} is no file of the source")
 
 

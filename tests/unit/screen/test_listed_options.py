@@ -197,3 +197,15 @@ def test_what_became_choices_is_asked_as_if_they_had_been_given() -> None:
     assert shuffled.choices["ABC".index(shuffled.answers[0])] == "Rome"
     assert with_choices(opened) == opened
     assert with_choices(shuffled) == shuffled
+
+
+def test_a_question_that_brings_its_solution_keeps_the_options_that_it_speaks_of() -> None:
+    before = question(LETTERS, answers=("B",), answer_type="choice", meta={"solution": "It is B."})
+    assert with_choices(before) == before
+
+
+@pytest.mark.parametrize("single", ["['red', 'blue']", "A. red\nB. blue", "red, blue", "(A) red (B) blue", "red\nblue"])
+def test_a_single_choice_is_a_list_itself(single: str) -> None:
+    made = asked("Which?", "B", choices=(single,))
+    assert (made.text, made.choices, made.answers) == ("Which?", ("red", "blue"), ("B",))
+    assert asked("Which?", "A", choices=("red",)).choices == ("red",)
