@@ -103,12 +103,14 @@ def _label_forms(family: Sequence[str]) -> tuple[re.Pattern[str], re.Pattern[str
     """Return how the labels of a family stand at the beginning of a line, and elsewhere."""
     label = "(" + "|".join(sorted(map(re.escape, family), key=len, reverse=True)) + ")"
     # 1.5 is a number.
-    marked = rf"{label}\s?(?:[.)\]:](?![0-9]))" if "1" in family else rf"{label}\s?[.)\]:]"
+    marked = rf"{label}\s?[.)\]:]{{1,2}}" + ("(?![0-9])" if "1" in family else "")
     bracketed = rf"[(\[]\s?{label}\s?[)\]][.:]?"
     if _CIRCLED.issuperset(family):
         marked = rf"{label}\s?[.)\]:]?"
     bold, latex = r"[*_]{0,2}", r"\\(?:text|math)(?:bf|rm|it)?\{\s?"
     at_line = rf"{bracketed}|{marked}|{label}(?:\t|\s[-\u2013\u2014](?=\s))"
+    if family == ascii_uppercase:
+        at_line += rf"|{label}(?=[ ]\S)"
     return (
         re.compile(rf"^[ \t]*(?:[-*\u2022][ \t]+)?(?i:{_BEFORE}){bold}(?:{at_line}){bold}[ \t]*", re.MULTILINE),
         re.compile(
@@ -121,8 +123,10 @@ def _label_forms(family: Sequence[str]) -> tuple[re.Pattern[str], re.Pattern[str
 
 _FORMS = [(family, *_label_forms(family)) for family in _FAMILIES]
 
+_LEAD = r"(?:(?:please )?(?:choose|select|pick)(?: one)? (?:from|of|among) |here are )?(?:the )?"
 _HEADER_WORDS = (
-    r"(?:(?:answer|possible|available)\s)?(?:options|choices)|options?|choices?|possible answers|alternatives"
+    rf"{_LEAD}(?:(?:answer|possible|available|following|given)\s){{0,2}}(?:options?|choices?|alternatives)"
+    r"|possible answers"
     r"|选项|選項|备选答案|選択肢|(?:antwort|auswahl)(?:möglichkeiten|optionen)|optionen|choix(?: possibles)?"
     r"|réponses possibles|propositions|opciones(?: de respuesta)?|alternativas|opções(?: de resposta)?|विकल्प"
     r"|الخيارات|الاختيارات|보기|варианты(?: ответа| ответов)?"
@@ -156,7 +160,12 @@ def read_listing(text: str) -> Listing | None:
     stands behind the listing, such as an instruction, stays in the stem. None is as well what ends in a question mark
     that belongs to the sentence around it: "Is it (A) red or (B) blue?".
     """
-    text = without_instruction(text.strip())
+    # What tells to choose may end on the options themselves.
+    texts = dict.fromkeys((without_instruction(text.strip()), text.strip()))
+    return next(filter(None, map(_read, texts)), None)
+
+
+def _read(text: str) -> Listing | None:
     plain = text.translate(_PLAIN)
     for family, at_line, anywhere in _FORMS:
         # Most texts hold no two labels of most families, and need no search.
@@ -235,9 +244,10 @@ def _headed(text: str, plain: str) -> Listing | None:
 def _items(line: str) -> Iterator[str]:
     """Yield the items of one line: of a printed list, or between the strongest separator that there is."""
     line = line.strip()
-    if line[:1] in {"[", "("} and line[-1:] in {"]", ")"}:
+    if line[:1] + line[-1:] in {"[]", "()", "{}"}:
         if quoted := [first or second for first, second in _ITEM.findall(line)]:
-            yield from quoted
+            # Of an object, what stands behind the labels.
+            yield from quoted[1::2] if line[0] == "{" else quoted
             return
         line = line[1:-1]
     separator = next((mark for mark in _SEPARATORS if mark in line), None)

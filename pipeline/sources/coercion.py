@@ -7,6 +7,7 @@ text for a list of one. Whatever has two readings, such as an object or a gap in
 from __future__ import annotations
 
 from decimal import Decimal
+from string import ascii_uppercase
 
 DEEPEST = 64
 """Lists and objects within each other. Data has a handful; Python's own limit depends on who calls."""
@@ -35,6 +36,13 @@ def texts(value: object) -> object:
     while items and items[-1] in (None, ""):
         items.pop()
     return tuple(scalar_text(item) for item in items)
+
+
+def lettered(value: object) -> object:
+    """Return the values of an object whose names are A, B, C and so on; else `value`."""
+    if isinstance(value, dict) and "".join(value).upper() == ascii_uppercase[: len(value)]:
+        return [*value.values()]
+    return value
 
 
 def number(value: object) -> object:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import normalize
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictFloat, StrictStr, ValidationError
 
@@ -15,7 +16,7 @@ from pipeline.errors import RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
 from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
-from pipeline.sources.coercion import number, scalar_text, texts
+from pipeline.sources.coercion import lettered, number, scalar_text, texts
 from pipeline.sources.image_marks import without_marks
 from pipeline.sources.jsonl import quoted
 from pipeline.sources.manifest import SourceLane
@@ -32,6 +33,7 @@ RESERVED = frozenset({"shuffled_from", "kept_from", "converted_from", "source_me
 
 Key = Annotated[StrictStr, BeforeValidator(scalar_text)]
 Texts = Annotated[tuple[StrictStr, ...], BeforeValidator(texts)]
+Choices = Annotated[Texts, BeforeValidator(lettered)]
 Number = Annotated[StrictFloat | None, BeforeValidator(number)]
 
 
@@ -44,7 +46,7 @@ class _Payload(BaseModel):
     category: Category
     text: StrictStr = Field(pattern=r"\S")
     images: Texts = ()
-    choices: Texts = ()
+    choices: Choices = ()
     answers: Texts = Field(min_length=1)
     answer_type: AnswerType
     tolerance: Number = Field(default=None, ge=0, allow_inf_nan=False)
@@ -249,7 +251,8 @@ def _inside(name: str, directory: Path, image_root: Path | None) -> Path:
     """Return the file at `name`, which a row may have from a stranger: it must not lead out of the source.
 
     A path begins at the source, else at `image_root`. Wherever it begins, the file lies in one of the two once every
-    link is followed. Where there is none, back-slashes are those of Windows.
+    link is followed. Where there is none, back-slashes are those of Windows, and letters with marks are one character
+    or two, as file systems keep them.
     """
     if _URL.match(name):
         raise RowError(
@@ -257,7 +260,8 @@ def _inside(name: str, directory: Path, image_root: Path | None) -> Path:
         )
     roots = [root.resolve() for root in (directory, image_root) if root is not None]
     outside = False
-    for spelt in dict.fromkeys((name, name.replace("\\", "/"))):
+    spellings = (name, name.replace("\\", "/"), normalize("NFC", name), normalize("NFD", name))
+    for spelt in dict.fromkeys(spellings):
         for root in roots:
             path = _resolved(root, spelt)
             if not any(path.is_relative_to(allowed) for allowed in roots):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from PIL import Image
@@ -236,6 +237,31 @@ def test_back_slashes_are_those_of_windows_where_no_such_file_is(place: Path) ->
     assert refused(place, images=["..\\secret\\d.png"]).reason == "image_path"
     (place / "data" / "deep\\b.png").write_bytes(encode_png(Image.new("RGB", (50, 50))))
     assert imported(place, images=["deep\\b.png"]).images[0].width == 50
+
+
+def test_a_name_is_found_in_either_form_of_unicode(place: Path) -> None:
+    composed, apart = normalize("NFC", "é.png"), normalize("NFD", "ö.png")
+    for name in (composed, apart):
+        (place / "data" / name).write_bytes((place / "data" / "a.png").read_bytes())
+    assert imported(place, images=[normalize("NFD", composed), normalize("NFC", apart)]).images
+
+
+@pytest.mark.parametrize(
+    ("choices", "read"),
+    [
+        ({"A": "red", "B": 7}, ("red", "7")),
+        ({"a": "red"}, ("red",)),
+        ({}, ()),
+        ({"B": "red", "C": "blue"}, None),
+        ({"1": "red"}, None),
+        ([{"A": "red"}], None),
+    ],
+)
+def test_an_object_of_letters_is_a_list_of_options(place: Path, choices: Any, read: tuple[str, ...] | None) -> None:
+    if read is None:
+        assert "choices" in refused(place, choices=choices).detail
+    else:
+        assert imported(place, choices=choices).choices == read
 
 
 @pytest.mark.parametrize("name", ["https://example.org/a.png", "file:///etc/hostname", "data:image/png;base64,AAAA"])
