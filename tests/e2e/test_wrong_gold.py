@@ -23,8 +23,8 @@ from tests.support.servers.openai_server import OpenAIServer, Reply, completion
 FIRST = ("Amber", "Birch", "Cedar", "Daisy", "Elder", "Fjord", "Grove", "Heath", "Inlet", "Jewel")
 LAST = ("Abbot", "Baker", "Carter", "Draper", "Falconer", "Glover")
 TREASURES = tuple(f"crate {number}" for number in range(11, 21))
-"""What is kept somewhere; a model that errs says so of another one, and that it is rusty, which no answer does. They are
-told apart by numbers: other words contradict nothing."""
+"""What is kept somewhere; a model that errs says so of another one, and that it is rusty, which no answer does. They
+are told apart by numbers: other words contradict nothing."""
 
 Says = Callable[[str, int], str]
 """(What is true, number of the rollout) → what a model says."""
