@@ -163,7 +163,7 @@ def _row(source: Source, number: int, line: bytes, seen: dict[str, tuple[int, by
 
 def _no_row(source: Source, number: int, line: bytes, error: RowError) -> SourceRow:
     """Return what is known of a line that is no row: also its key and category, where they can be made out."""
-    text = line.decode(errors="backslashreplace").strip()
+    text = line.decode(errors="backslashreplace")
     row = _lenient(text)
     return SourceRow(
         id=line_id(source.key, source.revision, number),

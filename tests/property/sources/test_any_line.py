@@ -84,7 +84,7 @@ def _written(kind: type[Record], records: Sequence[Record]) -> None:
 
 
 @given(lines=st.lists(LINES, max_size=4))
-@example(lines=[b'{"row": "\\ud800", "category": "\\ud800"}', b"\xff", b"\xef\xbb\xbf", b"[" * 2000])
+@example(lines=[b'{"row": "\\ud800", "category": "\\ud800"}', b"\xff", b"\xef\xbb\xbf", b"[" * 2000, b"\x1c"])
 def test_every_line_has_one_outcome(place: Path, lines: list[bytes]) -> None:
     good = json.dumps({**ROW, "row": "the good one"}).encode()
     rows, outcomes = screened(place, [good, *lines, good[:-1]])
