@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, ClassVar, Self, TypeVar
@@ -121,16 +120,6 @@ def parse_json(text: str) -> Any:
         raise ValueError(f"{name} is not JSON")
 
     return json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
-
-
-def normalise_question(text: str) -> str:
-    """Return the form under which two spellings of one question are the same text.
-
-    NFKC, case-folded, punctuation and white space folded to single spaces.
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(c if c.isalnum() else " " for c in folded)
-    return " ".join(kept.split())
 
 
 def uniform(*parts: object) -> float:

@@ -1,44 +1,32 @@
-"""Which questions are one for training: near-equal images and the same normalised question.
+"""Which questions are one for training: near-equal images, the same key (`filters.dedup.key`) and answers that agree.
 
-Questions of equal text are grouped first; inside a group, a question is the neighbour of another if their
+Questions of equal key are grouped first; inside a group, a question is the neighbour of another if their
 images are near one by one. Groups are then cut into stars: the best unassigned question becomes the
 representative and takes its unassigned neighbours. Every member is therefore near its representative,
 which single linkage does not give, and two representatives are never neighbours, so that a second pass
-changes nothing. Questions without images are one cluster per text.
+changes nothing. Questions without images are one cluster per key.
+
+Such a cluster of pictures and key holds whatever answers its questions have: SFT and RL never share one. Inside it,
+`filters.dedup.agreement` decides which are repeats: forms and charts of one layout differ in small print only, which
+hashes of pictures do not see, and answers do.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import ClassVar, Literal, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 from pydantic import Field
 
 from filters.dedup.hamming import near_pairs
-from filters.rule import Rule
-from pipeline.identity import Identity, digest, normalise_question
-from pipeline.records import Cluster, Decision, ImageFacts, QuestionKey
+from filters.dedup.key import question_key
+from pipeline.identity import Identity, digest
+from pipeline.records import AnswerType, ImageFacts
 
-__all__ = [
-    "DedupSettings",
-    "ImageHashes",
-    "QuestionRow",
-    "cluster_questions",
-    "confirmed",
-    "dedup_decisions",
-    "near_pairs",
-    "question_key",
-    "star_clusters",
-]
-
-VERSION = 1
-
-Reason = Literal["duplicate"]
-
-_RULE: Rule[Reason] = Rule("dedup", VERSION)
+VERSION = 2
+"""Of all that dedup decides; `filters.dedup.key` and `filters.dedup.agreement` are part of it."""
 
 Node = TypeVar("Node", bound=Hashable)
 
@@ -66,6 +54,8 @@ class ImageHashes(NamedTuple):
     height: int
     recipe: str
     """Hashes of different recipes must not be compared."""
+    pixels: str = ""
+    """sha256 of mode, size and pixels; empty where it was not measured."""
 
 
 class QuestionRow(NamedTuple):
@@ -76,24 +66,29 @@ class QuestionRow(NamedTuple):
     """As stored; it is normalised here."""
     images: tuple[str, ...]
     """sha256 of each image, in order."""
+    answers: tuple[str, ...] = ()
+    """What is right, in words: the text of an option, not its letter."""
+    answer_type: AnswerType = "text"
+    tolerance: float | None = None
+    choices: tuple[str, ...] = ()
+    """The options it is asked with."""
+
+
+class PictureStar(NamedTuple):
+    """Questions of one key whose pictures are near those of the first."""
+
+    cluster_id: str
+    members: tuple[QuestionRow, ...]
+    """Best first: the largest images (in pixels, summed), then the lowest id."""
 
 
 def hashes_of(facts: Iterable[ImageFacts]) -> dict[str, ImageHashes]:
     """Return the hashes of images by sha256; what did not decode has none."""
     return {
-        fact.sha256: ImageHashes(fact.phash, fact.dhash, fact.width, fact.height, fact.hash_recipe)
+        fact.sha256: ImageHashes(fact.phash, fact.dhash, fact.width, fact.height, fact.hash_recipe, fact.pixels or "")
         for fact in facts
         if fact.phash is not None and fact.dhash is not None
     }
-
-
-def compared(key: QuestionKey) -> str:
-    """Return what two questions have to share to be one: their text, and what is right where they give options.
-
-    "Which of these is shown?" is another question over other options. Only the right one is looked at: beside other
-    wrong ones the question teaches the same.
-    """
-    return "\n".join((key.text, *sorted(key.answers))) if key.answer_type == "choice" else key.text
 
 
 def confirmed(a: ImageHashes, b: ImageHashes, *, max_dhash: int, max_aspect_change: float) -> bool:
@@ -118,52 +113,38 @@ def star_clusters(order: Iterable[Node], neighbours: Callable[[Node], Iterable[N
     return representative
 
 
-def cluster_questions(
-    questions: Sequence[QuestionRow], facts: Mapping[str, ImageHashes], settings: DedupSettings
-) -> tuple[Cluster, ...]:
-    """Return the cluster of every question, sorted by question id; `facts` is keyed by image sha256.
+def picture_stars(
+    questions: Sequence[QuestionRow],
+    facts: Mapping[str, ImageHashes],
+    near: Mapping[str, tuple[str, ...]],
+) -> tuple[PictureStar, ...]:
+    """Return the clusters of pictures and key of all questions, in the order of their first members' ids.
 
-    The representative has the largest images (in pixels, summed), then the lowest id.
+    Args:
+        questions: in any order.
+        facts: by image sha256.
+        near: of `near_images`.
+    """
+    groups: dict[tuple[str, int], list[QuestionRow]] = defaultdict(list)
+    for question in questions:
+        groups[question_key(question.text), len(question.images)].append(question)
+    stars = []
+    for (text, _), group in groups.items():
+        members: dict[QuestionRow, list[QuestionRow]] = defaultdict(list)
+        for member, centre in _stars(group, facts, near).items():
+            members[centre].append(member)
+        for centre, some in members.items():
+            name = digest({"text": text, "representative": centre.question_id})
+            stars.append(PictureStar(name, tuple(sorted(some, key=lambda row: (row != centre, _priority(row, facts))))))
+    return tuple(sorted(stars, key=lambda star: star.members[0].question_id))
+
+
+def require_comparable(questions: Sequence[QuestionRow], facts: Mapping[str, ImageHashes]) -> None:
+    """Check that all questions can be compared.
 
     Raises:
         ValueError: an image has no facts, the facts mix hash recipes, or a question id occurs twice.
     """
-    _check(questions, facts)
-    near = _near_images({image for question in questions for image in question.images}, facts, settings)
-    groups: dict[tuple[tuple[str, str], int], list[QuestionRow]] = defaultdict(list)
-    for question in questions:
-        groups[question_key(question.text), len(question.images)].append(question)
-    clusters = []
-    for (text, _), group in groups.items():
-        representative = _stars(group, facts, near)
-        names = {row: digest({"text": text, "representative": row.question_id}) for row in representative.values()}
-        for member, centre in representative.items():
-            clusters.append(
-                Cluster(question_id=member.question_id, cluster_id=names[centre], representative=centre.question_id)
-            )
-    return tuple(sorted(clusters, key=lambda cluster: cluster.question_id))
-
-
-# `normalise_question` drops all of these, but "2 + 2" is not "2 - 2", and "50%" not "50".
-_SIGNS = re.compile(r"[+=<>*^\u00d7\u00f7\u00b1\u2264\u2265\u2260\u221a]|(?<=[0-9])\s*[-\u2212/%]|[-\u2212](?=[0-9])")
-
-
-def question_key(text: str) -> tuple[str, str]:
-    """Return what is equal for two spellings of one question: its normalised text, and its signs of arithmetic."""
-    return normalise_question(text), "".join("".join(_SIGNS.findall(text)).split()).replace("\u2212", "-")
-
-
-def dedup_decisions(clusters: Sequence[Cluster]) -> tuple[Decision, ...]:
-    """Keep the representative of each cluster and reject its other members."""
-    return tuple(
-        _RULE.keep(cluster.question_id)
-        if cluster.question_id == cluster.representative
-        else _RULE.reject(cluster.question_id, "duplicate")
-        for cluster in clusters
-    )
-
-
-def _check(questions: Sequence[QuestionRow], facts: Mapping[str, ImageHashes]) -> None:
     if len({question.question_id for question in questions}) != len(questions):
         raise ValueError("a question id occurs twice")
     missing = {image for question in questions for image in question.images} - facts.keys()
@@ -174,13 +155,13 @@ def _check(questions: Sequence[QuestionRow], facts: Mapping[str, ImageHashes]) -
         raise ValueError(f"hashes of several recipes cannot be compared: {', '.join(sorted(recipes))}")
 
 
-def _near_images(
-    images: set[str], facts: Mapping[str, ImageHashes], settings: DedupSettings
+def near_images(
+    images: Iterable[str], facts: Mapping[str, ImageHashes], settings: DedupSettings
 ) -> dict[str, tuple[str, ...]]:
     """Return for each image those that count as the same, itself included."""
     import numpy as np
 
-    names = sorted(images)
+    names = sorted(set(images))
     near: dict[str, list[str]] = {name: [name] for name in names}
     phashes = np.array([facts[name].phash for name in names], dtype=np.uint64)
     first, second, _ = near_pairs(phashes, settings.radius)
@@ -210,7 +191,8 @@ def _stars(
             if all(theirs in near[ours] for ours, theirs in zip(question.images, other.images, strict=True))
         )
 
-    def priority(question: QuestionRow) -> tuple[int, str]:
-        return -sum(facts[image].width * facts[image].height for image in question.images), question.question_id
+    return star_clusters(sorted(group, key=lambda row: _priority(row, facts)), neighbours)
 
-    return star_clusters(sorted(group, key=priority), neighbours)
+
+def _priority(question: QuestionRow, facts: Mapping[str, ImageHashes]) -> tuple[int, str]:
+    return -sum(facts[image].width * facts[image].height for image in question.images), question.question_id

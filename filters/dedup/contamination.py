@@ -6,33 +6,37 @@ man holding?") are asked of thousands of different images, so a question with im
 only if an image is also close to that of the same entry. Where the manifest has no image to compare with,
 the whole text has to be equal and long.
 
-A question without images is also refused if a benchmark's question stands somewhere in it, and a solution that
-a source brought along if one stands in that.
+Texts are compared by the key of deduplication (`filters.dedup.key`), instructions taken off. A text is refused as well
+if a benchmark's question stands somewhere in it, or it somewhere in a benchmark's question; and so is a solution that a
+source brought along if one stands in that. A long quotation may have a changed word, but no other number, sign or
+negation: that is another question.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from filters.dedup.clusters import ImageHashes
+from filters.dedup.key import KEY_RECIPE, Token, key_tokens, question_tokens
 from filters.rule import Rule
-from pipeline.identity import Identity, normalise_question
+from pipeline.identity import Identity
 from pipeline.records import Decision
 
-VERSION = 2
+VERSION = 3
 
 Reason = Literal["benchmark_image", "benchmark_text", "benchmark_in_solution"]
 
 _RULE: Rule[Reason] = Rule("contamination", VERSION)
 
 NGRAM = 8
-"""Tokens. Benchmarks of long texts use 10 to 13; short visual questions rarely have as many."""
+"""Tokens: words, signs, characters of scripts without spaces. Benchmarks of long texts use 10 to 13; short visual
+questions rarely have as many."""
 _NGRAM_DIGITS = 16
 """Hex digits kept of an n-gram's hash: among 10^8 of them some chance pair in 3,000 manifests is equal."""
 
@@ -52,23 +56,25 @@ class ContaminationSettings(Identity):
     text_radius: int = Field(default=10, ge=0, le=64)
     """Bits of phash within which an image is close enough for equal text to decide."""
     ngram_share: float = Field(default=0.5, gt=0, le=1)
-    """Share of a question's n-grams that an entry holds. A single one is no evidence: "answer the question
-    using a single word or phrase" is one, and ends half of all visual questions."""
+    """Share of a question's n-grams that an entry holds whose image is close."""
     specific_tokens: int = Field(default=13, ge=1)
-    """Tokens from which an equal text is taken for the same question without an image to compare; 13 is the
-    n-gram length of lm-evaluation-harness."""
-    quoted_share: float = Field(default=0.8, gt=0, le=1)
-    """Share of an entry's n-grams that a longer text holds if it quotes that question. One changed word of 50 takes
-    a fifth of them. Entries below `specific_tokens` are never looked for: a long text holds any short phrase."""
+    """Tokens from which a text is taken for the same question without an image to compare, or within a longer one; 13
+    is the n-gram length of lm-evaluation-harness. Within a question shorter ones are found as well, down to 8, if they
+    are sentences of their own there; a solution holds any short phrase."""
+    tokens_per_change: int = Field(default=25, ge=NGRAM + 1)
+    """Tokens of an entry for each changed word that a quotation of it may have. Shorter ones have to be whole: of
+    questions that differ in one word of ten, most are different questions."""
 
 
 class BenchmarkEntry(Identity):
     """One question and image of a benchmark, as hashes."""
 
     text: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    """sha256 of the normalised question; None if only the image is protected."""
+    """sha256 of the question's key; None if only the image is protected."""
     ngrams: tuple[str, ...] = ()
-    """Hashes of its 8-grams, sorted; empty if it has fewer tokens."""
+    """Hashes of its 8-grams, in order; empty if it has fewer tokens."""
+    signs: str = Field(default="", pattern=r"^([0-9a-f]{16})?$")
+    """Hash of its numbers, signs and decisive words; empty if it has no 8-gram."""
     phash: str | None = Hex64
     dhash: str | None = Hex64
     """Both or neither; a question with several images is several entries."""
@@ -86,16 +92,23 @@ class Benchmark(Identity):
     key: str
     hash_recipe: str
     """Of phash and dhash; must be that of the questions."""
+    text_key: str = ""
+    """Of texts and n-grams: `filters.dedup.key.KEY_RECIPE` of whoever made it; empty before keys had a name."""
     entries: tuple[BenchmarkEntry, ...]
 
 
 @dataclass(frozen=True)
 class _Entry:
     benchmark: str
-    ngrams: frozenset[str]
+    ngrams: tuple[str, ...]
+    signs: str
     text: str | None
     phash: int | None
     dhash: int | None
+
+    def long(self, tokens: Sequence[Token], settings: ContaminationSettings) -> bool:
+        """Return whether entry and text are long enough to be compared without an image."""
+        return min(len(self.ngrams) + NGRAM - 1, len(tokens)) >= settings.specific_tokens
 
 
 @dataclass(frozen=True)
@@ -104,18 +117,21 @@ class BenchmarkIndex:
 
     recipe: str | None
     entries: tuple[_Entry, ...]
-    by_band: dict[tuple[int, int], tuple[int, ...]]
-    by_text: dict[str, tuple[int, ...]]
-    by_ngram: dict[str, tuple[int, ...]]
+    by_band: Mapping[tuple[int, int], Sequence[int]]
+    by_text: Mapping[str, Sequence[int]]
+    by_ngram: Mapping[str, Sequence[tuple[int, int]]]
+    """Entry and place in it."""
     bands: int
 
 
 def benchmark_entry(text: str | None, phash: int | None, dhash: int | None) -> BenchmarkEntry:
     """Return the manifest entry of a question and one of its images."""
-    tokens = normalise_question(text).split() if text else []
+    tokens = question_tokens(text) if text else ()
+    ngrams = _ngrams(tokens)
     return BenchmarkEntry(
         text=_text_hash(tokens) if tokens else None,
-        ngrams=tuple(sorted(_ngrams(tokens))),
+        ngrams=ngrams,
+        signs=_signs(tokens) if ngrams else "",
         phash=None if phash is None else f"{phash:016x}",
         dhash=None if dhash is None else f"{dhash:016x}",
     )
@@ -125,8 +141,11 @@ def index_benchmarks(benchmarks: Sequence[Benchmark], settings: ContaminationSet
     """Return the index of all entries.
 
     Raises:
-        ValueError: the benchmarks were hashed by different recipes.
+        ValueError: the benchmarks were hashed by different recipes, or their texts by another than this.
     """
+    others = {benchmark.text_key for benchmark in benchmarks} - {KEY_RECIPE}
+    if others:
+        raise ValueError(f"benchmarks hold texts under {min(others)}, questions are compared by {KEY_RECIPE}")
     recipes = {benchmark.hash_recipe for benchmark in benchmarks}
     if len(recipes) > 1:
         raise ValueError(f"benchmarks are hashed by different recipes: {', '.join(sorted(recipes))}")
@@ -136,21 +155,21 @@ def index_benchmarks(benchmarks: Sequence[Benchmark], settings: ContaminationSet
     bands = min(64, max(settings.radius, settings.text_radius) + 1)
     by_band: dict[tuple[int, int], list[int]] = defaultdict(list)
     by_text: dict[str, list[int]] = defaultdict(list)
-    by_ngram: dict[str, list[int]] = defaultdict(list)
+    by_ngram: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, entry in enumerate(entries):
         if entry.phash is not None:
             for band in _bands(entry.phash, bands):
                 by_band[band].append(number)
         if entry.text is not None:
             by_text[entry.text].append(number)
-        for ngram in entry.ngrams:
-            by_ngram[ngram].append(number)
+        for place, ngram in enumerate(entry.ngrams):
+            by_ngram[ngram].append((number, place))
     return BenchmarkIndex(
         recipe=min(recipes, default=None),
         entries=entries,
-        by_band={key: tuple(numbers) for key, numbers in by_band.items()},
-        by_text={key: tuple(numbers) for key, numbers in by_text.items()},
-        by_ngram={key: tuple(numbers) for key, numbers in by_ngram.items()},
+        by_band=dict(by_band),
+        by_text=dict(by_text),
+        by_ngram=dict(by_ngram),
         bands=bands,
     )
 
@@ -204,41 +223,96 @@ def _image_distance(
 def _text_share(
     text: str, images: Sequence[ImageHashes], near: set[int], index: BenchmarkIndex, settings: ContaminationSettings
 ) -> float | None:
-    """Return how much of the text an entry holds, if that is enough to decide."""
-    tokens = normalise_question(text).split()
+    """Return how much of the text an entry holds, or of the entry the text, if that is enough to decide."""
+    tokens = question_tokens(text)
     if not tokens:
         return None
     same = set(index.by_text.get(_text_hash(tokens), ()))
-    shares = dict.fromkeys(same, 1.0)
-    ngrams = _ngrams(tokens)
-    for ngram in ngrams:
-        for number in index.by_ngram.get(ngram, ()):
-            if number not in shares:
-                shares[number] = len(ngrams & index.entries[number].ngrams) / len(ngrams)
-    enough = [
-        share
-        for number, share in shares.items()
+    # Over another picture a text is a template, unless the entry has none and it is long.
+    unpictured = {
+        number: share
+        for number, share in (dict.fromkeys(same, 1.0) | _contained(tokens, index, settings, whole=True)).items()
+        if not images or (index.entries[number].phash is None and index.entries[number].long(tokens, settings))
+    }
+    pictured = {
+        number: share
+        for number, share in (_shares(tokens, index) | dict.fromkeys(same, 1.0)).items()
         if share >= settings.ngram_share
-        and (
-            not images
-            or (number in near and _closest(images, index.entries[number]) <= settings.text_radius)
-            or (number in same and index.entries[number].phash is None and len(tokens) >= settings.specific_tokens)
-        )
-    ]
-    quoted = None if images else _quoted_share(text, index, settings)
-    return max((*enough, *(() if quoted is None else (quoted,))), default=None)
+        and number in near
+        and _closest(images, index.entries[number]) <= settings.text_radius
+    }
+    return max((*unpictured.values(), *pictured.values()), default=None)
 
 
-def _quoted_share(text: str, index: BenchmarkIndex, settings: ContaminationSettings) -> float | None:
+def _quoted_share(solution: str, index: BenchmarkIndex, settings: ContaminationSettings) -> float | None:
     """Return how much of the entry that a text quotes most it holds, if that is enough to decide."""
-    held = Counter(
-        number
-        for ngram in _ngrams(normalise_question(text).split())
-        for number in index.by_ngram.get(ngram, ())
-        if len(index.entries[number].ngrams) > settings.specific_tokens - NGRAM
-    )
-    best = max((count / len(index.entries[number].ngrams) for number, count in held.items()), default=0.0)
-    return best if best >= settings.quoted_share else None
+    return max(_contained(key_tokens(solution), index, settings, whole=False).values(), default=None)
+
+
+def _shares(tokens: Sequence[Token], index: BenchmarkIndex) -> dict[int, float]:
+    """Return the entries that have n-grams of a text, with the share of its n-grams that they hold."""
+    ngrams = frozenset(_ngrams(tokens))
+    found = {number for ngram in ngrams for number, _ in index.by_ngram.get(ngram, ())}
+    return {number: len(ngrams.intersection(index.entries[number].ngrams)) / len(ngrams) for number in found}
+
+
+class _Hit(NamedTuple):
+    """An n-gram of a text that an entry has as well."""
+
+    ours: int
+    theirs: int
+
+
+def _contained(
+    tokens: Sequence[Token], index: BenchmarkIndex, settings: ContaminationSettings, *, whole: bool
+) -> dict[int, float]:
+    """Return the entries that stand within a text, or within which it stands, and how much of them it holds.
+
+    `whole`: the text is a question. Then it may also stand within an entry, and an entry that is short is found where
+    it is sentences of their own.
+    """
+    ngrams = _ngrams(tokens)
+    hits: dict[int, list[_Hit]] = defaultdict(list)
+    for ours, ngram in enumerate(ngrams):
+        for number, theirs in index.by_ngram.get(ngram, ()):
+            hits[number].append(_Hit(ours, theirs))
+    found: dict[int, float] = {}
+    for number, some in hits.items():
+        entry = index.entries[number]
+        within = whole and len(tokens) >= settings.specific_tokens and _runs_through(some, len(ngrams))
+        if within or _quotes(tokens, some, entry, settings, whole=whole):
+            found[number] = min(1.0, len({hit.theirs for hit in some}) / len(entry.ngrams))
+    return found
+
+
+def _runs_through(hits: Sequence[_Hit], count: int) -> bool:
+    """Return whether all `count` n-grams of a text follow each other in an entry."""
+    places = Counter(hit.theirs - hit.ours for hit in hits)
+    return max(places.values()) >= count
+
+
+def _quotes(
+    tokens: Sequence[Token], hits: Sequence[_Hit], entry: _Entry, settings: ContaminationSettings, *, whole: bool
+) -> bool:
+    """Return whether a text holds all of an entry, or all but a few words of a long one.
+
+    Where most n-grams lie is where the entry would begin; what changed are the tokens there that no n-gram covers.
+    """
+    size = len(entry.ngrams) + NGRAM - 1
+    allowed = size // settings.tokens_per_change
+    ((offset, _),) = Counter(hit.ours - hit.theirs for hit in hits).most_common(1)
+    around = [hit for hit in hits if abs(hit.ours - hit.theirs - offset) <= allowed]
+    first, last = min(around, key=lambda hit: hit.theirs), max(around, key=lambda hit: hit.theirs)
+    start, end = first.ours - first.theirs, last.ours - last.theirs + size
+    if not 0 <= start < end <= len(tokens):
+        return False
+    covered = {place for hit in around for place in range(hit.ours, hit.ours + NGRAM)}
+    missing = len({hit.theirs for hit in around}) < len(entry.ngrams)
+    changes = max(sum(place not in covered for place in range(start, end)), abs(end - start - size), int(missing))
+    if changes > allowed or (changes and _signs(tokens[start:end]) != entry.signs):
+        return False
+    alone = tokens[start].opens and (end == len(tokens) or tokens[end].opens)
+    return size >= settings.specific_tokens or (whole and alone)
 
 
 def _near(images: Sequence[ImageHashes], index: BenchmarkIndex) -> set[int]:
@@ -268,18 +342,43 @@ def _bands(value: int, count: int) -> Iterator[tuple[int, int]]:
 def _entry(benchmark: str, entry: BenchmarkEntry) -> _Entry:
     return _Entry(
         benchmark=benchmark,
-        ngrams=frozenset(entry.ngrams),
+        ngrams=entry.ngrams,
+        signs=entry.signs,
         text=entry.text,
         phash=None if entry.phash is None else int(entry.phash, 16),
         dhash=None if entry.dhash is None else int(entry.dhash, 16),
     )
 
 
-def _text_hash(tokens: Sequence[str]) -> str:
-    return hashlib.sha256(" ".join(tokens).encode()).hexdigest()
+def _text_hash(tokens: Sequence[Token]) -> str:
+    return hashlib.sha256(" ".join(token.text for token in tokens).encode()).hexdigest()
 
 
-def _ngrams(tokens: Sequence[str]) -> frozenset[str]:
-    return frozenset(
-        _text_hash(tokens[start : start + NGRAM])[:_NGRAM_DIGITS] for start in range(len(tokens) - NGRAM + 1)
-    )
+def _ngrams(tokens: Sequence[Token]) -> tuple[str, ...]:
+    """Return the hashes of all n-grams in order; scripts without spaces have a token for each character."""
+    return tuple(_text_hash(tokens[start : start + NGRAM])[:_NGRAM_DIGITS] for start in range(len(tokens) - NGRAM + 1))
+
+
+# fmt: off
+_DECISIVE = frozenset({
+    "not", "no", "non", "never", "without", "except", "left", "right", "more", "less", "fewer", "most",
+    "least", "before", "after", "above", "below", "first", "last", "one", "two", "three", "four", "five",
+    "six", "seven", "eight", "nine", "ten", "nicht", "kein", "keine", "ohne", "links", "rechts", "mehr",
+    "weniger", "vor", "nach", "ne", "pas", "sans", "gauche", "droite", "plus", "moins", "avant", "après",
+    "sin", "izquierda", "derecha", "más", "menos", "antes", "después", "não", "sem", "esquerda", "direita",
+    "mais", "depois", "नहीं", "बिना", "बाएँ", "दाएँ", "अधिक", "कम", "पहले", "बाद", "不", "没", "无", "非", "左",
+    "右", "多", "少", "前", "后", "後", "上", "下", "一", "二", "三", "四", "五", "六", "七", "八", "九", "十",
+})
+# fmt: on
+"""Words with which a question is another one although nearly all of it is the same; others in other languages are seen
+as any word is."""
+
+
+def _signs(tokens: Sequence[Token]) -> str:
+    """Return a hash of what may not change where a word may: numbers, signs, single letters, words that decide."""
+    signs = [
+        token.text
+        for token in tokens
+        if token.text in _DECISIVE or not token.text.isalpha() or (len(token.text) == 1 and token.text.isascii())
+    ]
+    return hashlib.sha256(" ".join(signs).encode()).hexdigest()[:_NGRAM_DIGITS]

@@ -1,24 +1,29 @@
 """How predictable an answer is from the wording of its question alone.
 
 Most questions of synthetic sources, and many that people wrote, come from few templates. Where nine of ten questions
-of one wording have one answer, a model is right nine times in ten without looking. A template is the question with
-what varies taken out: quoted text, numbers, names, colours. What else fills a slot ("the value of mad in drop")
-cannot be told from the wording of one question, so such questions have templates of their own; shares of templates
-with many questions are right, and small templates say little.
+of one wording have one answer, a model is right nine times in ten without looking. A template is the key of the
+question (`filters.dedup.key`) with what varies taken out: quoted text, numbers, names, colours. What else fills a slot
+("the value of mad in drop") cannot be told from the wording of one question, so such questions have templates of their
+own; shares of templates with many questions are right, and small templates say little. Number words and colours are
+those of the question's language (English where it cannot be told); names are told by capitals, which German gives to
+every noun, so
+that German questions, and those of scripts without capitals, keep their names.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from filters.answers.quantities import read_number
 from filters.answers.text import clean, folded, tokens
+from filters.dedup.key import Token, question_tokens
+from filters.languages import Language, language_of, word_sets
 from pipeline.records import AnswerType, TemplateFacts
 
-VERSION = 1
+VERSION = 2
 """Rises whenever an equal question may get another template or majority."""
 
 
@@ -33,46 +38,77 @@ class TemplateRow(NamedTuple):
     answer_type: AnswerType
 
 
-# The basic colour terms of English (Berlin and Kay, 1969), and those that CLEVR and charts use beside them. Attributes
-# such as size and material stay: the same words say what is asked ("how many times as large").
-_COLOURS = (
-    "black|white|gr[ae]y|red|green|yellow|blue|brown|orange|pink|purple"
-    "|cyan|magenta|violet|teal|navy|maroon|olive|lime|turquoise|beige|indigo|gold|silver|tan"
+# The basic colour terms of each language (Berlin and Kay, 1969), and those that CLEVR and charts use beside the English
+# ones. Attributes such as size and material stay: the same words say what is asked ("how many times as large").
+_COLOURS: Mapping[Language, frozenset[str]] = word_sets(
+    {
+        "en": "black white gray grey red green yellow blue brown orange pink purple cyan magenta violet teal navy"
+        " maroon"
+        " olive lime turquoise beige indigo gold silver tan",
+        "zh": "黑 白 红 绿 黄 蓝 棕 褐 橙 粉 紫 灰 青 金 银",
+        "ja": "黒 白 赤 緑 黄 青 茶 橙 桃 紫 灰 金 銀 紺",
+        "de": "schwarz schwarze schwarzen schwarzer weiß weiße weißen weißer rot rote roten roter grün grüne"
+        " grünen grüner gelb"
+        " gelbe gelben gelber blau blaue blauen blauer braun braune braunen orange rosa lila violett grau graue"
+        " grauen",
+        "fr": "noir noire noirs noires blanc blanche blancs blanches rouge rouges vert verte verts vertes jaune"
+        " jaunes bleu"
+        " bleue bleus bleues brun brune marron orange rose roses violet violette gris grise grises",
+        "es": "negro negra negros negras blanco blanca blancos blancas rojo roja rojos rojas verde verdes"
+        " amarillo amarilla"
+        " amarillos amarillas azul azules marrón naranja rosa morado morada gris grises",
+        "pt": "preto preta pretos pretas branco branca brancos brancas vermelho vermelha vermelhos vermelhas"
+        " verde verdes"
+        " amarelo amarela amarelos amarelas azul azuis marrom laranja rosa roxo roxa cinza cinzento",
+        "hi": "काला काली काले सफेद सफ़ेद लाल हरा हरी हरे पीला पीली पीले नीला नीली नीले भूरा भूरी नारंगी गुलाबी बैंगनी धूसर",
+        "ar": "أسود سوداء أبيض بيضاء أحمر حمراء أخضر خضراء أصفر صفراء أزرق زرقاء بني بنية برتقالي وردي بنفسجي رمادي",
+    }
 )
-_NUMBER_WORDS = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
-# Words that are written with a capital without being a name.
-_NO_NAMES = "I|I'm|A|An|The|In|Of|Is|Are|What|Which|Who|How|When|Where|Why|Please|Answer|Yes|No|Q|Question"
-_PARTS = re.compile(
-    # Within one line: a lone quotation mark must not swallow the rest.
-    r"(?P<quoted>\"[^\"\n]+\"|(?<!\w)'[^'\n]+'(?!\w))"
-    r"|(?P<number>(?<![^\W_])[+-]?[0-9]+(?:[.,:/][0-9]+)*(?:st|nd|rd|th)?(?![^\W_]))"
-    r"|(?P<word>[^\W_]+(?:['.&-][^\W_]+)*)"
-    r"|(?P<end>[.?!:;\n])"
+_NUMBER_WORDS: Mapping[Language, frozenset[str]] = word_sets(
+    {
+        "en": "zero one two three four five six seven eight nine ten eleven twelve",
+        "zh": "零 一 二 两 三 四 五 六 七 八 九 十",
+        "ja": "零 一 二 三 四 五 六 七 八 九 十",
+        # Not the articles: ein, un, una, um are seldom meant as numbers.
+        "de": "null zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
+        "fr": "zéro deux trois quatre cinq six sept huit neuf dix onze douze",
+        "es": "cero dos tres cuatro cinco seis siete ocho nueve diez once doce",
+        "pt": "zero dois duas três quatro cinco seis sete oito nove dez onze doze",
+        "hi": "शून्य दो तीन चार पाँच पांच छह छः सात आठ नौ दस",
+        "ar": "صفر اثنان اثنين ثلاثة أربعة خمسة ستة سبعة ثمانية تسعة عشرة",
+    }
 )
-_COLOUR = re.compile(rf"(?:(?:light|dark|bright|pale|deep)-)?(?:{_COLOURS})", re.IGNORECASE)
 _SHADES = frozenset({"light", "dark", "bright", "pale", "deep"})
-_NUMBER_WORD = re.compile(rf"(?:{_NUMBER_WORDS})", re.IGNORECASE)
-_NO_NAME = re.compile(_NO_NAMES)
+# Words that are written with a capital without being a name.
+_NO_NAMES = frozenset(
+    {"I", "I'm", "A", "An", "The", "In", "Of", "Is", "Are", "What", "Which", "Who", "How", "When", "Where", "Why"}
+    | {"Please", "Answer", "Yes", "No", "Q", "Question"}
+)
 # Parts of a name that are not capitalised: "Rio de Janeiro". "The GDP of Italy" is two.
 _INSIDE = frozenset({"de", "del", "la", "van", "von", "der"})
+# Within one line: a lone quotation mark must not swallow the rest.
+_QUOTED = re.compile(
+    r"[\"\u201c\u201d\u201e\u00ab][^\"\u201c\u201d\u00ab\u00bb\n]+[\"\u201d\u201c\u00bb]"
+    r"|(?<!\w)['\u2018][^'\u2019\n]+['\u2019](?!\w)|[\u300c\u300e][^\u300d\u300f\n]+[\u300d\u300f]"
+)
+_QUOTE = "\ue000"
+"""Stands for a quotation while the text is split; a private character that no text has."""
+_ORDINALS = frozenset({"st", "nd", "rd", "th"})
+_AROUND_NUMBERS = frozenset("$€£¥%")
+_NO_CAPITALS_TELL: frozenset[Language | None] = frozenset({"de"})
 
 
 def template_of(text: str) -> str:
-    """Return the question in lower case and without punctuation, what varies replaced by what it is.
+    """Return the key of a question, what varies replaced by what it is.
 
     `<text>` stands for a quotation, `<number>` for a number in digits or words, `<colour>` for a colour, and
     `<name>` for neighbouring words with a capital that do not begin a sentence, or with a digit in them.
     """
-    parts: list[str] = []
-    begins = True
-    written = clean(text.replace("\n", " . "))
-    for match in _PARTS.finditer(written.lower() if written.isupper() else written):
-        if match["end"]:
-            begins = True
-            continue
-        parts.append(_placeholder(match, begins=begins))
-        begins = False
-    return " ".join(_joined(parts))
+    language = language_of(text)
+    written = _QUOTED.sub(f" {_QUOTE} ", text.replace(_QUOTE, " "))
+    capitals = not written.isupper() and language not in _NO_CAPITALS_TELL
+    parts = [_placeholder(token, language or "en", capitals=capitals) for token in question_tokens(written)]
+    return _spaced(_joined(parts))
 
 
 def template_facts(rows: Sequence[TemplateRow]) -> tuple[TemplateFacts, ...]:
@@ -114,21 +150,21 @@ def _normalised(answer: str, answer_type: AnswerType) -> str:
     return " ".join(folded(tokens(said))) or said
 
 
-def _placeholder(match: re.Match[str], *, begins: bool) -> str:
-    if match["quoted"]:
+def _placeholder(token: Token, language: Language, *, capitals: bool) -> str:
+    text, word = token.text, token.written
+    if text == _QUOTE:
         return "<text>"
-    if match["number"]:
+    if text[0].isdecimal() or text.lower() in _NUMBER_WORDS[language]:
         return "<number>"
-    word = match["word"]
-    if _NUMBER_WORD.fullmatch(word):
-        return "<number>"
-    if any(map(str.isdigit, word)):
+    if not text[0].isalpha():
+        return text
+    if any(map(str.isdigit, text)):
         return "<name>"
-    capital = word[0].isupper() and not _NO_NAME.fullmatch(word)
+    capital = capitals and word[0].isupper() and word not in _NO_NAMES
     # At the beginning of a sentence only capitals beyond the first tell a name: "GDP", "McDonald".
-    if capital and (not begins or (len(word) > 1 and any(map(str.isupper, word[1:])))):
+    if capital and (not token.opens or (len(word) > 1 and any(map(str.isupper, word[1:])))):
         return "<name>"
-    return "<colour>" if _COLOUR.fullmatch(word) else word.casefold()
+    return "<colour>" if text.lower() in _COLOURS[language] else text.casefold()
 
 
 def _joined(parts: Sequence[str]) -> list[str]:
@@ -143,5 +179,16 @@ def _joined(parts: Sequence[str]) -> list[str]:
             continue
         if part in _SHADES and after == "<colour>":
             continue
+        if (part in _ORDINALS and before == "<number>") or (part in _AROUND_NUMBERS and "<number>" in {before, after}):
+            continue
         joined.append(part)
     return joined
+
+
+def _spaced(parts: Sequence[str]) -> str:
+    """Join parts by spaces, and those of scripts without spaces by none."""
+    text = " ".join(parts)
+    return _BETWEEN_IDEOGRAPHS.sub("", text)
+
+
+_BETWEEN_IDEOGRAPHS = re.compile("(?<=[\u3040-\u30ff\u3400-\u9fff]) (?=[\u3040-\u30ff\u3400-\u9fff])")

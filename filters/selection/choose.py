@@ -14,14 +14,14 @@ from pydantic import Field
 
 from filters.rule import Rule
 from filters.selection.mix import Mix, MixGroup, MixUnit, exact, group_of, kept_rows
-from pipeline.identity import Identity
+from pipeline.identity import Identity, uniform
 from pipeline.records import Category, Decision, Lane
 
-VERSION = 2
+VERSION = 3
 
-RlReason = Literal["saturated", "duplicate_question", "resolution_artifact", "over_quota"]
+RlReason = Literal["saturated", "duplicate_question", "image_in_sft", "resolution_artifact", "over_quota"]
 SftReason = Literal[
-    "in_rl", "duplicate_trajectory", "over_skeleton_cap", "resolution_artifact", "over_mix", "over_quota"
+    "in_rl", "image_in_rl", "duplicate_trajectory", "over_skeleton_cap", "resolution_artifact", "over_mix", "over_quota"
 ]
 
 _RL: Rule[RlReason] = Rule("select_rl", VERSION)
@@ -53,6 +53,13 @@ class SelectionSettings(Identity):
     """Trajectories of one program over one image. Four questions of one sheet may well be answered by one
     program with other numbers; more teach the program, not when to use it. Rows without calls have no program,
     and rows without images nothing to share it over: they are not counted."""
+    disjoint: Literal["question", "image"] = "question"
+    """What SFT and RL share none of: clusters of pictures and key, or pictures as well. A picture is one that counts as
+    the same in dedup, and all that is tied to it (`Cluster.pictures`). Pictures that one shard alone asks for cost
+    nothing."""
+    rl_share: float = Field(default=0.5, ge=0, le=1)
+    """Under `disjoint: image`, of the pictures that both shards ask for, the share that goes to RL, drawn by their name
+    so that it is the same in every run."""
     saturated: Literal["keep", "reject"] = "reject"
     """RL questions whose rollouts with tools were all right. A group-relative method learns from how far each reward
     is from its group's mean: where all are equal there is no gradient, and the rollouts are paid for nothing."""
@@ -67,6 +74,15 @@ class RlCandidate(NamedTuple):
     saturated: bool
     resolution_artifact: bool
     """Too easy for the student at the size it is deployed with."""
+    pictures: str = ""
+    """Which pictures it is about, as `Cluster.pictures`; empty for none."""
+    representative: str = ""
+    """The question it repeats, as `Cluster.representative`; empty: its cluster is all that is known."""
+
+    @property
+    def repeats(self) -> str:
+        """Return what is equal for questions that are one for training."""
+        return self.representative or self.cluster_id
 
 
 class SftCandidate(NamedTuple):
@@ -85,6 +101,13 @@ class SftCandidate(NamedTuple):
     loss_tokens: int
     resolution_artifact: bool
     """As of `RlCandidate`: its question is."""
+    pictures: str = ""
+    representative: str = ""
+
+    @property
+    def repeats(self) -> str:
+        """Return what is equal for questions that are one for training."""
+        return self.representative or self.cluster_id
 
     @property
     def group(self) -> MixGroup:
@@ -110,35 +133,47 @@ def select(rl: Sequence[RlCandidate], sft: Sequence[SftCandidate], settings: Sel
     """
     _require_distinct([candidate.question_id for candidate in rl])
     _require_distinct([candidate.trajectory_id for candidate in sft])
-    rl_decisions, rl_clusters = _select_rl(rl, settings)
-    return Selection(rl_decisions, _select_sft(sft, rl_clusters, settings))
+    wanted = frozenset(candidate.pictures for candidate in sft) if settings.disjoint == "image" else frozenset()
+    rl_decisions, published = _select_rl(rl, wanted, settings)
+    return Selection(rl_decisions, _select_sft(sft, published, settings))
+
+
+def given_to_sft(pictures: str, rl_share: float) -> bool:
+    """Return the side that is drawn for pictures which both shards ask for."""
+    return uniform("disjoint", pictures) >= rl_share
 
 
 def _select_rl(
-    candidates: Sequence[RlCandidate], settings: SelectionSettings
-) -> tuple[tuple[Decision, ...], frozenset[str]]:
+    candidates: Sequence[RlCandidate], wanted: frozenset[str], settings: SelectionSettings
+) -> tuple[tuple[Decision, ...], Sequence[RlCandidate]]:
     refused: dict[str, RlReason] = {}
     clusters: set[str] = set()
     left: list[RlCandidate] = []
     for candidate in sorted(candidates):
         if candidate.saturated and settings.saturated == "reject":
             refused[candidate.question_id] = "saturated"
-        elif candidate.cluster_id in clusters:
+        elif candidate.repeats in clusters:
             refused[candidate.question_id] = "duplicate_question"
+        elif (
+            candidate.pictures and candidate.pictures in wanted and given_to_sft(candidate.pictures, settings.rl_share)
+        ):
+            refused[candidate.question_id] = "image_in_sft"
         else:
-            clusters.add(candidate.cluster_id)
+            clusters.add(candidate.repeats)
             left.append(candidate)
     ranked, artifacts = _ranked(left, settings)
     refused.update({candidate.question_id: "resolution_artifact" for candidate in artifacts})
     if settings.max_rl is not None:
         refused.update({candidate.question_id: "over_quota" for candidate in ranked[settings.max_rl :]})
     decisions = _decisions(_RL, (candidate.question_id for candidate in candidates), refused)
-    return decisions, frozenset(candidate.cluster_id for candidate in ranked[: settings.max_rl])
+    return decisions, ranked[: settings.max_rl]
 
 
 def _select_sft(
-    candidates: Sequence[SftCandidate], rl_clusters: frozenset[str], settings: SelectionSettings
+    candidates: Sequence[SftCandidate], published: Sequence[RlCandidate], settings: SelectionSettings
 ) -> tuple[Decision, ...]:
+    rl_clusters = {candidate.cluster_id for candidate in published}
+    rl_pictures = {candidate.pictures for candidate in published if settings.disjoint == "image"} - {""}
     refused: dict[str, SftReason] = {}
     wanted = None if settings.mix is None else settings.mix.shares()
     clusters: Counter[str] = Counter()
@@ -149,14 +184,16 @@ def _select_sft(
         program = (candidate.skeleton, candidate.images) if candidate.lane == "tools" and candidate.images else None
         if candidate.cluster_id in rl_clusters:
             refused[candidate.trajectory_id] = "in_rl"
+        elif candidate.pictures in rl_pictures:
+            refused[candidate.trajectory_id] = "image_in_rl"
         elif wanted is not None and candidate.group not in wanted:
             refused[candidate.trajectory_id] = "over_mix"
-        elif clusters[candidate.cluster_id] >= settings.max_per_cluster:
+        elif clusters[candidate.repeats] >= settings.max_per_cluster:
             refused[candidate.trajectory_id] = "duplicate_trajectory"
         elif program is not None and skeletons[program] >= settings.max_per_skeleton:
             refused[candidate.trajectory_id] = "over_skeleton_cap"
         else:
-            clusters[candidate.cluster_id] += 1
+            clusters[candidate.repeats] += 1
             if program is not None:
                 skeletons[program] += 1
             left.append(candidate)

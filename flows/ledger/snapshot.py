@@ -16,6 +16,7 @@ from flows.ledger.query import CONFIG, query
 from pipeline.engine.done import Finished
 from pipeline.identity import parse_json
 from pipeline.records import (
+    AnswerConflict,
     ArmCount,
     Cluster,
     Decision,
@@ -115,6 +116,7 @@ _SOURCES = (
     _Source("suspicions", ("suspicions",), Suspicion, frozenset({"synthesize"})),
     _Source("votes", ("votes",), JudgeVotes, frozenset({"gate1", "gate2", "synthesize"})),
     _Source("clusters", ("clusters",), Cluster, frozenset({"dedup"})),
+    _Source("conflicts", ("conflicts",), AnswerConflict, frozenset({"dedup"})),
     _Source("templates", ("templates",), TemplateFacts, frozenset({"dedup"})),
     _Source("decisions", ("decisions",), Decision, frozenset({"validate"})),
     _Source("keys", ("keys",), TrajectoryKey, frozenset({"validate"})),

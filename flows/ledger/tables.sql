@@ -77,8 +77,13 @@ CREATE TABLE keys AS
 SELECT id AS trajectory_id, question_id, source, category, sample, lane, skeleton, loss_tokens FROM part.keys;
 COMMENT ON TABLE keys IS 'Valid trajectories as select sees them: what they teach, and the tokens that a trainer learns.';
 
-CREATE TABLE duplicates AS SELECT question_id, cluster_id, representative FROM part.clusters;
-COMMENT ON TABLE duplicates IS 'Cluster of every question, and which question represents it.';
+CREATE TABLE duplicates AS SELECT question_id, cluster_id, representative, pictures FROM part.clusters;
+COMMENT ON TABLE duplicates IS 'Cluster of every question, whatever its answers, and which question is kept in its place '
+    '(itself, unless it is a repeat); pictures names all that are tied to its own, empty without any.';
+
+CREATE TABLE conflicts AS SELECT question_id, other, verdict FROM part.conflicts;
+COMMENT ON TABLE conflicts IS 'Equal questions over pixel-equal pictures whose stored answers do not agree, from both '
+    'sides: contradicting ones are both rejected, of undecided ones the first is kept.';
 
 CREATE TABLE decisions AS SELECT record_id AS trajectory_id, filter, version, outcome, reason, score FROM part.decisions;
 COMMENT ON TABLE decisions IS 'What every validator said about every attempt of a teacher.';
@@ -118,11 +123,24 @@ COMMENT ON TABLE labels IS 'What is known about each question, null where it was
     'call, minus that of the fresh arm, with its 95 % interval (Newcombe); resolution_artifact = no longer hard at deploy_pixels; the majority is of questions worded alike.';
 
 CREATE VIEW review_queue AS
-SELECT s.question_id, q.source, q.category, q.text, q.choices, q.answers AS stored_answers,
-       s.answer AS suspected_answer, s.agreeing, s.valid, s.families, s.single_family, s.contradicts
-FROM suspicions s JOIN questions q USING (question_id)
-ORDER BY s.contradicts DESC, s.single_family, s.agreeing / s.valid DESC, s.question_id;
-COMMENT ON VIEW review_queue IS 'Questions for a person to look at, the surest suspicion first, agreement in other words last.';
+SELECT question_id, source, category, text, choices, stored_answers, why, suspected_answer, agreeing, valid, families,
+       single_family, contradicts, other
+FROM (
+    SELECT s.question_id, q.source, q.category, q.text, q.choices, q.answers AS stored_answers,
+           CASE WHEN s.contradicts THEN 'suspected_wrong_gold' ELSE 'other_words' END AS why,
+           s.answer AS suspected_answer, s.agreeing, s.valid, s.families,
+           s.single_family, s.contradicts, NULL AS other, CASE WHEN s.contradicts THEN 0 ELSE 2 END AS place
+    FROM suspicions s JOIN questions q USING (question_id)
+    UNION ALL
+    SELECT c.question_id, q.source, q.category, q.text, q.choices, q.answers, c.verdict || '_answers',
+           array_to_string(o.answers, '; '), NULL, NULL, NULL, NULL, NULL, c.other, 1
+    FROM conflicts c JOIN questions q USING (question_id) JOIN questions o ON o.question_id = c.other
+)
+ORDER BY place, single_family, agreeing / valid DESC, why, least(question_id, other), question_id;
+COMMENT ON VIEW review_queue IS 'Questions for a person to look at, the surest suspicion first: attempts that contradict '
+    'the stored answer (suspected_wrong_gold); equal questions over equal pictures with other answers '
+    '(contradicting_answers, undecided_answers; other is the question, suspected_answer its answers); attempts that '
+    'agree in other words than the stored answer (other_words).';
 
 CREATE VIEW attempts AS
 SELECT question_id, trajectory_id, stage, arm, mode, sample, model, verdict, finish, n_turns, answer

@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from filters.dedup.contamination import Benchmark
+from filters.dedup.key import KEY_RECIPE
 from flows.recipe.file import load_recipe
 from flows.recipe.recipe import DemoSize, Recipe, SourceUse
 from pipeline.dialects import by_name
@@ -230,9 +231,14 @@ def load_benchmark(name: str, recipe_path: Path) -> Benchmark:
         raise UsageError(f"benchmark {path}:\n{explain(error)}") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"benchmark {path} is not YAML: {error}") from error
+    if benchmark.text_key != KEY_RECIPE:
+        raise UsageError(
+            f"benchmark {path}: text_key is {benchmark.text_key!r}, but questions are compared by {KEY_RECIPE}; "
+            "make the manifest again with `coldforge benchmarks build`"
+        )
     if benchmark.hash_recipe != HASH_RECIPE:
         raise UsageError(
             f"benchmark {path}: hash_recipe is {benchmark.hash_recipe}, but images are compared by {HASH_RECIPE}; "
-            "hash the benchmark's images again with `pipeline.images.perceptual_hashes`"
+            "make the manifest again with `coldforge benchmarks build`"
         )
     return benchmark

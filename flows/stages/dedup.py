@@ -5,8 +5,11 @@ The whole input is read here, so this is also where answers are counted by the w
 
 from __future__ import annotations
 
+from filters.answers import grader
 from filters.dedup import templates
-from filters.dedup.clusters import DedupSettings, QuestionRow, cluster_questions, compared, dedup_decisions, hashes_of
+from filters.dedup.agreement import deduplicate
+from filters.dedup.clusters import DedupSettings, QuestionRow, hashes_of
+from filters.dedup.key import KEY_RECIPE
 from filters.dedup.templates import TemplateRow, template_facts
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
@@ -16,7 +19,7 @@ from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Reader, UnitInput, UnitOutput
 from pipeline.identity import Revision
-from pipeline.records import Cluster, ImageFacts, QuestionKey, TemplateFacts
+from pipeline.records import AnswerConflict, Cluster, ImageFacts, QuestionKey, TemplateFacts
 from pipeline.store import Store
 
 
@@ -25,6 +28,8 @@ class DedupStageSettings(StageSettings):
 
     dedup: DedupSettings
     templates: Revision[int] = templates.VERSION
+    grader: Revision[int] = grader.VERSION
+    key: Revision[str] = KEY_RECIPE
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> DedupStageSettings:
@@ -48,20 +53,32 @@ def run(unit: UnitInput, settings: DedupStageSettings, store: Store) -> UnitOutp
     del store
     keys = {record.id: record for record in unit.records if isinstance(record, QuestionKey)}
     hashes = hashes_of(fact for fact in unit.context if isinstance(fact, ImageFacts))
-    rows = [QuestionRow(key.id, compared(key), key.images) for key in keys.values()]
-    clusters = cluster_questions(rows, hashes, settings.dedup)
-    outcomes = (decided("dedup", keys[decision.record_id], [decision]) for decision in dedup_decisions(clusters))
+    found = deduplicate([_row(key) for key in keys.values()], hashes, settings.dedup)
+    outcomes = (decided("dedup", keys[decision.record_id], [decision]) for decision in found.decisions)
     facts = template_facts([TemplateRow(key.id, key.text, key.answers, key.answer_type) for key in keys.values()])
-    return UnitOutput(tuple(outcomes), {"clusters": tuple(clusters), "templates": tuple(facts)})
+    tables = {"clusters": found.clusters, "conflicts": found.conflicts, "templates": facts}
+    return UnitOutput(tuple(outcomes), tables)
+
+
+def _row(key: QuestionKey) -> QuestionRow:
+    return QuestionRow(
+        key.id,
+        key.text,
+        key.images,
+        answers=key.answers,
+        answer_type=key.answer_type,
+        tolerance=key.tolerance,
+        choices=key.choices,
+    )
 
 
 DEDUP: Stage[DedupStageSettings, Store] = Stage(
     name="dedup",
-    version=1,
+    version=2,
     kind="global",
     resource="cpu",
     settings=DedupStageSettings,
     read=read,
     run=run,
-    tables={"clusters": Cluster, "templates": TemplateFacts},
+    tables={"clusters": Cluster, "conflicts": AnswerConflict, "templates": TemplateFacts},
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from filters.answers import chance
 from filters.answers import grader as answers
@@ -23,7 +24,7 @@ from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Reader, UnitInput, UnitOutput
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import Place, Revision
-from pipeline.images import HASH_RECIPE, PerceptualHashes, decode, perceptual_hashes
+from pipeline.images import HASH_RECIPE, PerceptualHashes, decode, perceptual_hashes, pixel_hash
 from pipeline.records import ImageFacts, ImageRef, Outcome, Question
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
@@ -70,7 +71,7 @@ def read(done: Done, settings: ScreenSettings) -> Reader:
 
 def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
     """Measure every image, then let the filters decide; what is kept leaves as it will be asked."""
-    shown: dict[str, PerceptualHashes | RowError] = {}  # several questions share an image
+    shown: dict[str, _Shown | RowError] = {}  # several questions share an image
     counter = _counter(settings.tokenizer)
 
     def screened(question: Question) -> tuple[Outcome, Found]:
@@ -104,28 +105,37 @@ def _counter(tokenizer: Path | None) -> TokenCounter:
 
 
 def image_facts(
-    question: Question, image: ImageRef, shown: dict[str, PerceptualHashes | RowError], blobs: BlobStore
+    question: Question, image: ImageRef, shown: dict[str, _Shown | RowError], blobs: BlobStore
 ) -> ImageFacts:
     """Return what one image shows, measured once: `shown` keeps it by sha256. Not to decode is a fact, not an error."""
     if image.sha256 not in shown:
         shown[image.sha256] = _measure(blobs.get(image.sha256))
     found = shown[image.sha256]
-    hashes = None if isinstance(found, RowError) else found
+    seen = None if isinstance(found, RowError) else found
     return ImageFacts(
         question_id=question.id,
         sha256=image.sha256,
         width=image.width,
         height=image.height,
-        phash=hashes and hashes.phash,
-        dhash=hashes and hashes.dhash,
+        phash=seen and seen.hashes.phash,
+        dhash=seen and seen.hashes.dhash,
         hash_recipe=HASH_RECIPE,
         error=found.reason if isinstance(found, RowError) else None,
+        pixels=seen and seen.pixels,
     )
 
 
-def _measure(content: bytes) -> PerceptualHashes | RowError:
+class _Shown(NamedTuple):
+    """What was measured on an image."""
+
+    hashes: PerceptualHashes
+    pixels: str
+
+
+def _measure(content: bytes) -> _Shown | RowError:
     try:
-        return perceptual_hashes(decode(content))
+        image = decode(content)
+        return _Shown(perceptual_hashes(image), pixel_hash(image))
     except RowError as error:
         return error
 

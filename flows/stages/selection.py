@@ -65,12 +65,20 @@ def run(unit: UnitInput, settings: SelectSettings, store: Store) -> UnitOutput:
     """
     del store
     questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, QuestionKey)}
-    clusters = {r.question_id: r.cluster_id for r in unit.context if isinstance(r, Cluster)}
+    clusters = {r.question_id: r for r in unit.context if isinstance(r, Cluster)}
     saturated = {r.question_id: r.saturated for r in unit.context if isinstance(r, GateCount)}
     artifacts = {r.question_id for r in unit.context if isinstance(r, ArmCount) and r.above}
     trajectories = {r.id: r for r in unit.records if isinstance(r, TrajectoryKey)}
     rl = [
-        RlCandidate(r.id, clusters[r.id], r.category, saturated[r.id], r.id in artifacts)
+        RlCandidate(
+            r.id,
+            (own := clusters[r.id]).cluster_id,
+            r.category,
+            saturated=saturated[r.id],
+            resolution_artifact=r.id in artifacts,
+            pictures=own.pictures,
+            representative=own.representative,
+        )
         for r in unit.records
         if isinstance(r, QuestionKey)
     ]
@@ -90,11 +98,11 @@ def run(unit: UnitInput, settings: SelectSettings, store: Store) -> UnitOutput:
     return UnitOutput(tuple(outcomes), {})
 
 
-def _sft_candidate(key: TrajectoryKey, question: QuestionKey, cluster_id: str, artifact: bool) -> SftCandidate:
+def _sft_candidate(key: TrajectoryKey, question: QuestionKey, cluster: Cluster, artifact: bool) -> SftCandidate:
     return SftCandidate(
         trajectory_id=key.id,
         question_id=key.question_id,
-        cluster_id=cluster_id,
+        cluster_id=cluster.cluster_id,
         category=key.category,
         lane=key.lane,
         sample=key.sample,
@@ -102,12 +110,14 @@ def _sft_candidate(key: TrajectoryKey, question: QuestionKey, cluster_id: str, a
         images=digest(question.images) if question.images else "",
         loss_tokens=key.loss_tokens,
         resolution_artifact=artifact,
+        pictures=cluster.pictures,
+        representative=cluster.representative,
     )
 
 
 SELECT: Stage[SelectSettings, Store] = Stage(
     name="select",
-    version=2,
+    version=3,
     kind="global",
     resource="cpu",
     settings=SelectSettings,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pipeline.records.base import Int32, Record, UInt64
 from pipeline.records.evidence import (
+    AnswerConflict,
     ArmCount,
     AttemptFact,
     Cluster,
@@ -55,6 +56,7 @@ __all__ = [
     "DUPLICATE_ROW",
     "IMAGE_MARK",
     "Action",
+    "AnswerConflict",
     "AnswerType",
     "Arm",
     "ArmCount",

@@ -36,18 +36,37 @@ class ImageFacts(Record):
     """Names decoder and algorithm; hashes of different recipes are never compared."""
     error: str | None
     """Why the image cannot be used; None when it is intact."""
+    pixels: str | None = None
+    """sha256 of mode, size and pixels as decoded: equal for two files that show exactly the same."""
+
+    SCHEMA: ClassVar[int] = 2
 
 
 class Cluster(Record):
-    """Which questions are one for training: the same image up to re-encoding, and the same normalised question."""
+    """Which questions are one for training: the same image up to re-encoding, the same key, and answers that agree."""
 
     KEY: ClassVar[tuple[str, ...]] = ("question_id",)
 
     question_id: str
     cluster_id: str
-    """Of (image star cluster, normalised question); equal for all members. SFT and RL never share one."""
+    """Of (image star cluster, question key), whatever the answers: SFT and RL never share one."""
     representative: str
-    """`question_id` of the member that is kept."""
+    """`question_id` of the question that is kept in its place; its own where it is kept, or contradicted."""
+    pictures: str = ""
+    """Names all pictures that are tied to its own by being one picture, or of one question; empty without any."""
+
+    SCHEMA: ClassVar[int] = 2
+
+
+class AnswerConflict(Record):
+    """Two questions of one key over pixel-equal pictures whose stored answers do not agree: a person should look."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("question_id", "other")
+
+    question_id: str
+    other: str
+    """`question_id` of the one it does not agree with."""
+    verdict: Literal["contradicting", "undecided"]
 
 
 class GateCount(Record):

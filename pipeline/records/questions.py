@@ -138,8 +138,11 @@ class QuestionKey(Record):
     answers: tuple[str, ...]
     """What they say: the text of an option where the question stores its letter."""
     answer_type: AnswerType
+    tolerance: float | None = None
+    choices: tuple[str, ...] = ()
+    """The texts of the options it is asked with."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
 
 class SourceImage(Record):

@@ -6,7 +6,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.identity import Json, canonical_json, digest, normalise_question, parse_json, uniform
+from pipeline.identity import Json, canonical_json, digest, parse_json, uniform
 
 text = st.text(st.characters(codec="utf-8"))
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
@@ -46,12 +46,6 @@ def test_a_tuple_is_the_list_it_becomes_in_json(items: list[Json]) -> None:
 @given(st.binary())
 def test_bytes_are_not_the_text_that_spells_them(content: bytes) -> None:
     assert digest(content) not in {digest(content.hex()), digest(content.decode("latin-1"))}
-
-
-@given(text)
-def test_normalising_a_question_twice_is_normalising_it_once(question: str) -> None:
-    once = normalise_question(question)
-    assert normalise_question(once) == once
 
 
 @given(st.lists(text, min_size=1))

@@ -20,6 +20,7 @@ import yaml
 from PIL import Image as Picture
 
 from filters.dedup.contamination import Benchmark, benchmark_entry
+from filters.dedup.key import KEY_RECIPE
 from flows.recipe.inputs import make_job
 from flows.recipe.roles import Role
 from flows.run.curate import Run, open_run, run_groups
@@ -188,7 +189,7 @@ def _write_source(place: Path, key: str, rows: Sequence[Mapping[str, Any]], **ma
 def _write_benchmark(place: Path, key: str, picture: Path, text: str) -> None:
     shown = perceptual_hashes(decode(picture.read_bytes()))
     entries = (benchmark_entry(None, shown.phash, shown.dhash), benchmark_entry(text, None, None))
-    benchmark = Benchmark(key=key, hash_recipe=HASH_RECIPE, entries=entries)
+    benchmark = Benchmark(key=key, hash_recipe=HASH_RECIPE, text_key=KEY_RECIPE, entries=entries)
     (place / f"{key}.yaml").write_text(yaml.safe_dump(benchmark.model_dump(mode="json")))
 
 

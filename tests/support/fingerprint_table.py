@@ -109,7 +109,7 @@ TABLE: Mapping[str, str] = {
     **dict.fromkeys(("dedup.radius", "dedup.max_dhash", "dedup.max_aspect_change"), "dedup"),
     **{
         f"decontaminate.{field}": "decontaminate"
-        for field in ("radius", "max_dhash", "text_radius", "ngram_share", "specific_tokens", "quoted_share")
+        for field in ("radius", "max_dhash", "text_radius", "ngram_share", "specific_tokens", "tokens_per_change")
     },
     **{
         f"gate.{field}": "gate1"
@@ -134,7 +134,7 @@ TABLE: Mapping[str, str] = {
         f"select.{field}": "select"
         for field in (
             *("max_rl", "max_sft", "mix_unit", "balance", "max_resolution_artifact", "max_per_cluster"),
-            *("max_per_skeleton", "saturated"),
+            *("max_per_skeleton", "saturated", "disjoint", "rl_share"),
             *(f"mix.{group}" for group in ("perception", "reasoning", "search", "no_call", "plain_cot", "long_cot")),
         )
     },

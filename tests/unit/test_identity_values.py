@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.identity import IdentityError, canonical_json, digest, normalise_question, parse_json
+from pipeline.identity import IdentityError, canonical_json, digest, parse_json
 from tests.support.builders import image
 from tests.support.command import ROOT
 
@@ -72,8 +72,3 @@ def test_a_digest_is_the_same_in_another_process_and_under_another_hash_seed(has
 def test_json_that_we_never_write_is_not_read(text: str) -> None:
     with pytest.raises(ValueError, match=r"duplicate key|is not JSON"):
         parse_json(text)
-
-
-def test_spellings_of_one_question_are_one_text() -> None:
-    assert normalise_question("  What\u2019s the \ufb01rst\u3000NAME?\n") == normalise_question("what's the first name")
-    assert normalise_question("What is 1 + 1?") != normalise_question("What is 1 + 2?")

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from filters.dedup.contamination import Benchmark, benchmark_entry
+from filters.dedup.key import KEY_RECIPE
 from flows.recipe.inputs import make_job
 from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
@@ -70,7 +71,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = {"key": "own", "kind": "jsonl", "revision": "1", "path": "data", "licence": "CC0-1.0"}
     (place / "own.yaml").write_text(yaml.safe_dump({**manifest, "lane": "long_cot"}))
     entry = benchmark_entry(PROTECTED, None, None)
-    protected = Benchmark(key="protected", hash_recipe=HASH_RECIPE, entries=(entry,))
+    protected = Benchmark(key="protected", hash_recipe=HASH_RECIPE, text_key=KEY_RECIPE, entries=(entry,))
     (place / "protected.yaml").write_text(yaml.safe_dump(protected.model_dump(mode="json")))
     (place / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
     return place

@@ -14,6 +14,7 @@ from filters.dedup.contamination import (
     contaminated,
     index_benchmarks,
 )
+from filters.dedup.key import KEY_RECIPE
 
 SETTINGS = ContaminationSettings()
 RECIPE = "test/v1"
@@ -31,7 +32,7 @@ def far() -> ImageHashes:
 
 
 def check(text: str, images: list[ImageHashes], *entries: BenchmarkEntry, solution: str = "") -> str:
-    index = index_benchmarks([Benchmark(key="b", hash_recipe=RECIPE, entries=entries)], SETTINGS)
+    index = index_benchmarks([Benchmark(key="b", hash_recipe=RECIPE, text_key=KEY_RECIPE, entries=entries)], SETTINGS)
     decision = contaminated("q", text, images, index, SETTINGS, solution=solution)
     assert decision.record_id == "q"
     assert (decision.outcome == "keep") == (decision.reason == "")
@@ -86,7 +87,8 @@ def test_text_alone_decides_where_there_is_no_image() -> None:
 def test_a_benchmark_without_images_is_matched_by_long_equal_text_alone() -> None:
     assert check(LONG, [far()], benchmark_entry(LONG, None, None)) == "benchmark_text"
     assert check(TEMPLATE, [far()], benchmark_entry(TEMPLATE, None, None)) == ""
-    assert check("Please answer: " + LONG, [far()], benchmark_entry(LONG, None, None)) == ""
+    # What is told of the answer is no part of a question.
+    assert check("Please answer: " + LONG, [far()], benchmark_entry(LONG, None, None)) == "benchmark_text"
 
 
 STORY = "Two friends sit on a bench and talk about the lakes, the roads and the weather of the north. " * 5
@@ -98,8 +100,9 @@ def test_a_text_that_quotes_a_benchmark_within_something_longer_is_refused() -> 
     # Half of it is another question.
     half = " ".join(LONG.split()[:12])
     assert check(f"{STORY} One asks: {half}? {STORY}", [], entry) == ""
-    # Over another picture it may be a template.
-    assert check(f"{STORY} One asks: {LONG}? {STORY}", [far()], entry) == ""
+    # Over another picture it may be a template, if the entry has a picture and this is not near it.
+    assert check(f"{STORY} One asks: {LONG}? {STORY}", [far()], entry) == "benchmark_text"
+    assert check(f"{STORY} One asks: {LONG}? {STORY}", [far()], benchmark_entry(LONG, PHASH, DHASH)) == ""
 
 
 def test_a_solution_that_quotes_a_benchmark_is_refused() -> None:
@@ -123,18 +126,18 @@ def test_nothing_is_contaminated_without_benchmarks() -> None:
 
 
 def test_hashes_of_different_recipes_are_not_compared() -> None:
-    ours = Benchmark(key="a", hash_recipe=RECIPE, entries=(ENTRY,))
+    ours = Benchmark(key="a", hash_recipe=RECIPE, text_key=KEY_RECIPE, entries=(ENTRY,))
     index = index_benchmarks([ours], SETTINGS)
     with pytest.raises(ValueError, match="hash one of them again"):
         contaminated("q", TEMPLATE, [image(recipe="other")], index, SETTINGS)
     with pytest.raises(ValueError, match="different recipes"):
-        index_benchmarks([ours, Benchmark(key="b", hash_recipe="other", entries=())], SETTINGS)
+        index_benchmarks([ours, Benchmark(key="b", hash_recipe="other", text_key=KEY_RECIPE, entries=())], SETTINGS)
 
 
 def test_a_manifest_is_checked_when_it_is_read() -> None:
-    written = Benchmark(key="b", hash_recipe=RECIPE, entries=(ENTRY, benchmark_entry(None, 0, 0))).model_dump(
-        mode="json"
-    )
+    written = Benchmark(
+        key="b", hash_recipe=RECIPE, text_key=KEY_RECIPE, entries=(ENTRY, benchmark_entry(None, 0, 0))
+    ).model_dump(mode="json")
     assert written["entries"][1]["phash"] == "0" * 16
     assert Benchmark.model_validate(written).entries[0] == ENTRY
     one_hash = ({"phash": "0" * 16}, {"dhash": "0" * 16})

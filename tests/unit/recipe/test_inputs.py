@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from filters.dedup.contamination import benchmark_entry
+from filters.dedup.key import KEY_RECIPE
 from flows.recipe.file import load_recipe
 from flows.recipe.inputs import Inputs, find_inputs, make_job
 from pipeline.dialects.observations import image_search_observation, text_search_observation
@@ -115,7 +116,7 @@ def test_a_corpus_with_the_key_of_another_source_is_refused(place: Path) -> None
 
 def benchmark(place: Path, name: str, **changes: object) -> str:
     entry = benchmark_entry("How many sheep are in the meadow?", 1, 2).model_dump(mode="json")
-    content = {"key": name, "hash_recipe": HASH_RECIPE, "entries": [entry]} | changes
+    content = {"key": name, "hash_recipe": HASH_RECIPE, "text_key": KEY_RECIPE, "entries": [entry]} | changes
     (place / f"{name}.yaml").write_text(yaml.safe_dump(content))
     return f"{name}.yaml"
 
@@ -128,6 +129,12 @@ def test_a_benchmark_hashed_otherwise_is_refused_also_beside_a_good_one(place: P
     names = [benchmark(place, "exam"), benchmark(place, "other", hash_recipe="phash64/opencv/v1")]
     message = refused(place, benchmarks=names)
     assert all(part in message for part in ("other.yaml", "hash_recipe", "phash64/opencv/v1", HASH_RECIPE))
+
+
+@pytest.mark.parametrize("text_key", ["", "question-key/v0"])
+def test_a_benchmark_whose_texts_have_another_key_is_refused(place: Path, text_key: str) -> None:
+    message = refused(place, benchmarks=[benchmark(place, "exam", text_key=text_key)])
+    assert all(part in message for part in ("exam.yaml", "text_key", KEY_RECIPE, "coldforge benchmarks build"))
 
 
 @pytest.mark.parametrize("only", ["phash", "dhash"])

@@ -1,0 +1,226 @@
+"""Which questions of one cluster of pictures and key are repeats: those whose answers agree.
+
+| answers           | pictures equal pixel by pixel, or none | pictures near                  |
+|-------------------|----------------------------------------|--------------------------------|
+| agree (`right`)   | the first is kept                      | the first is kept              |
+| contradict        | neither is kept; both are for review   | both are kept                  |
+| cannot be decided | the first is kept; both are for review | both are kept                  |
+
+A question that is asked with options is another one beside other options, unless the same one is right: beside other
+wrong ones it teaches the same. So only equal options can contradict.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from filters.answers import grade
+from filters.answers.text import clean, folded, tokens
+from filters.dedup.clusters import (
+    VERSION,
+    DedupSettings,
+    ImageHashes,
+    PictureStar,
+    QuestionRow,
+    near_images,
+    picture_stars,
+    require_comparable,
+    star_clusters,
+)
+from filters.dedup.key import question_key
+from filters.rule import Rule
+from pipeline.records import AnswerConflict, Cluster, Decision
+
+Reason = Literal["duplicate", "contradicting_answers"]
+Verdict = Literal["agree", "contradict", "undecided"]
+
+_RULE: Rule[Reason] = Rule("dedup", VERSION)
+
+_MOST = 30
+"""Different answers within one cluster that each is graded against; beyond them only answers of equal tokens agree, so
+that of a layout with thousands of answers a few rows may be kept twice. A thousand answers take some seconds."""
+
+
+class Deduplicated(NamedTuple):
+    """What dedup finds out; each part is sorted by question id."""
+
+    clusters: tuple[Cluster, ...]
+    decisions: tuple[Decision, ...]
+    conflicts: tuple[AnswerConflict, ...]
+    """Pairs of equal questions over equal pictures whose answers do not agree, each from both sides."""
+
+
+def deduplicate(
+    questions: Sequence[QuestionRow], facts: Mapping[str, ImageHashes], settings: DedupSettings
+) -> Deduplicated:
+    """Return cluster and decision of every question; `facts` is keyed by image sha256.
+
+    Raises:
+        ValueError: an image has no facts, the facts mix hash recipes, or a question id occurs twice.
+    """
+    require_comparable(questions, facts)
+    near = near_images((image for question in questions for image in question.images), facts, settings)
+    pictures = picture_clusters(questions, near)
+    clusters: list[Cluster] = []
+    conflicts: list[AnswerConflict] = []
+    refused: set[str] = set()
+    for star in picture_stars(questions, facts, near):
+        same = _same_pictures(star.members, facts)
+        found = [conflict for group in same for conflict in _conflicts(group)]
+        against = {conflict.question_id for conflict in found if conflict.verdict == "contradicting"}
+        centres = _repeats(star, same, against, near)
+        clusters += [
+            Cluster(
+                question_id=row.question_id,
+                cluster_id=star.cluster_id,
+                representative=centres[row].question_id,
+                pictures=pictures[row.question_id],
+            )
+            for row in star.members
+        ]
+        refused |= against
+        conflicts += found
+    ordered = tuple(sorted(clusters, key=lambda cluster: cluster.question_id))
+    decisions = tuple(_decision(cluster, refused) for cluster in ordered)
+    return Deduplicated(ordered, decisions, tuple(sorted(conflicts, key=lambda c: (c.question_id, c.other))))
+
+
+def compare_answers(ours: QuestionRow, theirs: QuestionRow) -> Verdict:
+    """Return whether two questions have one answer, as the grader of either reads that of the other.
+
+    Any answer of one that is right by the other agrees; they contradict if every one is wrong on both sides.
+    """
+    if _answer(ours) == _answer(theirs):
+        return "agree"
+    verdicts = [*_graded(ours, theirs), *_graded(theirs, ours)]
+    if "right" in verdicts:
+        return "agree"
+    return "contradict" if verdicts and set(verdicts) == {"wrong"} else "undecided"
+
+
+def picture_clusters(questions: Iterable[QuestionRow], near: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
+    """Return for each question the name of all pictures that are tied to its own, empty for a question without any.
+
+    Tied are pictures of one question, and two that count as one picture; and whatever is tied to them. So two questions
+    of different names have no picture in common, which stars would not give.
+    """
+    parent = {image: image for image in near}
+
+    def root(image: str) -> str:
+        while parent[image] != image:
+            parent[image] = image = parent[parent[image]]
+        return image
+
+    def tie(one: str, other: str) -> None:
+        first, second = sorted((root(one), root(other)))
+        parent[second] = first
+
+    rows = list(questions)
+    for image, others in near.items():
+        for other in others:
+            tie(image, other)
+    for row in rows:
+        for image in row.images[1:]:
+            tie(row.images[0], image)
+    return {row.question_id: root(row.images[0]) if row.images else "" for row in rows}
+
+
+def _graded(said: QuestionRow, gold: QuestionRow) -> Iterator[str]:
+    # Options became words (`QuestionRow.answers`): they are compared as such.
+    kind = "text" if gold.answer_type == "choice" else gold.answer_type
+    for answer in said.answers:
+        yield grade(answer, gold.answers, kind, tolerance=gold.tolerance).verdict
+
+
+def _decision(cluster: Cluster, refused: set[str]) -> Decision:
+    if cluster.question_id in refused:
+        return _RULE.reject(cluster.question_id, "contradicting_answers")
+    if cluster.question_id == cluster.representative:
+        return _RULE.keep(cluster.question_id)
+    return _RULE.reject(cluster.question_id, "duplicate")
+
+
+def _same_pictures(members: Iterable[QuestionRow], facts: Mapping[str, ImageHashes]) -> list[list[QuestionRow]]:
+    """Return the members in groups of equal pixels, and of equal options where they are asked with options."""
+    groups: dict[tuple[object, ...], list[QuestionRow]] = defaultdict(list)
+    for row in members:
+        options = frozenset(map(question_key, row.choices))
+        groups[options, *(facts[image].pixels or image for image in row.images)].append(row)
+    return list(groups.values())
+
+
+def _conflicts(group: Sequence[QuestionRow]) -> Iterator[AnswerConflict]:
+    """Yield for each question over the same pictures one that its answers contradict, else one they may not agree with.
+
+    From both sides: a contradiction is one for either.
+    """
+    by_answer = _by_answer(group)
+    against: dict[tuple[object, ...], tuple[QuestionRow, Literal["contradicting", "undecided"]]] = {}
+    for place, (answer, (one, *_)) in enumerate(by_answer.items()):
+        others = [some[0] for other, some in by_answer.items() if other != answer]
+        # Those before it first, nearest the front; most different answers contradict the first that they are held to.
+        for other in (*others[:place], *others[place:])[:_MOST]:
+            verdict = compare_answers(one, other)
+            if verdict == "contradict":
+                against[answer] = (other, "contradicting")
+                against[_answer(other)] = (one, "contradicting")
+                break
+            if verdict == "undecided":
+                against.setdefault(answer, (other, "undecided"))
+                against.setdefault(_answer(other), (one, "undecided"))
+    for answer, (other, said) in against.items():
+        for row in by_answer[answer]:
+            yield AnswerConflict(question_id=row.question_id, other=other.question_id, verdict=said)
+
+
+def _repeats(
+    star: PictureStar, same: Sequence[Sequence[QuestionRow]], against: set[str], near: Mapping[str, tuple[str, ...]]
+) -> Mapping[QuestionRow, QuestionRow]:
+    """Return the member that stands for each: itself, or the one that is kept in its place."""
+    centres = {row: row for row in star.members}
+    left = [row for row in star.members if row.question_id not in against]
+    for group in same:
+        # What is over equal pictures and does not contradict is one question.
+        standing = [row for row in group if row.question_id not in against]
+        centres.update(dict.fromkeys(standing, standing[0]) if standing else {})
+    firsts = [row for row in left if centres[row] == row]
+    by_answer = _by_answer(firsts)
+    held_to = [some[0] for some in by_answer.values()][:_MOST]
+    agreeing: dict[tuple[object, ...], list[tuple[object, ...]]] = {answer: [answer] for answer in by_answer}
+    for answer, (one, *_) in by_answer.items():
+        for other in held_to:
+            if _answer(other) != answer and compare_answers(one, other) == "agree":
+                # Either way, also where only one of them was held to the other.
+                agreeing[answer].append(_answer(other))
+                agreeing[_answer(other)].append(answer)
+
+    def neighbours(row: QuestionRow) -> Iterator[QuestionRow]:
+        for answer in agreeing[_answer(row)]:
+            yield from (other for other in by_answer[answer] if _near(row, other, near))
+
+    stars = star_clusters(firsts, neighbours)
+    return {row: stars.get(centre, centre) for row, centre in centres.items()}
+
+
+def _near(one: QuestionRow, other: QuestionRow, near: Mapping[str, tuple[str, ...]]) -> bool:
+    return all(theirs in near[ours] for ours, theirs in zip(one.images, other.images, strict=True))
+
+
+def _answer(row: QuestionRow) -> tuple[object, ...]:
+    """Return what is equal for answers that agree without a look: by tokens, as the grader compares text."""
+    if row.answer_type == "expression":
+        return (row.answer_type, row.tolerance, *sorted(row.answers))
+    return (
+        row.answer_type,
+        row.tolerance,
+        *sorted({" ".join(folded(tokens(clean(said)))) or said for said in row.answers}),
+    )
+
+
+def _by_answer(rows: Iterable[QuestionRow]) -> dict[tuple[object, ...], list[QuestionRow]]:
+    groups: dict[tuple[object, ...], list[QuestionRow]] = defaultdict(list)
+    for row in rows:
+        groups[_answer(row)].append(row)
+    return groups
