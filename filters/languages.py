@@ -62,7 +62,10 @@ _OTHERS = (
     " vilken vilket hur många var är ett hvilken hvilket hvor mange er og det som"
     " kde kolik který která je quin quina quants els dels unde este sunt câte care"
 )
-_BY_LANGUAGE: Mapping[Language | None, frozenset[str]] = {**_COMMON, None: frozenset(_OTHERS.split())}
+_BY_LANGUAGE: tuple[tuple[Language | None, frozenset[str]], ...] = (
+    *_COMMON.items(),
+    (None, frozenset(_OTHERS.split())),
+)
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
 
@@ -77,6 +80,6 @@ def language_of(text: str) -> Language | None:
             return language
     words = [word.replace("\u2019", "'") for word in _WORD.findall(text.lower())]
     parts = {part for word in words for part in (word, *word.split("'"))}
-    counts = {language: len(parts & common) for language, common in _BY_LANGUAGE.items()}
+    counts = {language: len(parts & common) for language, common in _BY_LANGUAGE}
     best = max(counts.values())
     return next((language for language, count in counts.items() if count == best), None) if best else None

@@ -6,7 +6,6 @@ and an answer that only the options narrow down ("dog", where a spaniel is seen)
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Literal
@@ -16,8 +15,10 @@ from filters.answers.choices import gold_option, option_texts
 from filters.answers.grade_texts import OTHER_WORDS
 from filters.answers.quantities import read_number
 from filters.answers.text import clean, equal, tokens
+from filters.instructions import split_instructions
 from filters.rule import Rule
 from filters.screen.option_order import about_options, option_order, stem_of
+from filters.screen.option_stems import stands_alone
 from filters.screen.questions import VERSION, QuestionSettings, verifiable
 from pipeline.identity import Json, parse_json
 from pipeline.records import AnswerType, Decision, Question
@@ -30,30 +31,10 @@ SHUFFLED = "shuffled_from"
 """Key in `meta` of a question whose options stand in an order that was drawn."""
 KEPT = "kept_from"
 """Key in `meta` of a question whose options had to stay in its source's order."""
+SHORTENED = "shortened_from"
+"""Key in `meta` of a question that is asked without the instructions of its source."""
 CONVERTED = "converted_from"
 """Key in `meta` of a question that is asked without the options of its source."""
-
-# What a stem says when it cannot be understood without its options.
-_NEEDS_OPTIONS = re.compile(
-    r"\bwhich (?:(?:one|two|three|ones) )?(?:of|among|from)\b|\bwhat of the\b|\bthe following\b"
-    r"|\b(?:one|all|none|any|each|both|either|neither) of (?:the|these|those|them)\b"
-    r"|\b(?:options?|choices?|alternatives?)\b"
-    r"|\b(?:listed|shown|given|mentioned|stated|described|provided) (?:above|below)\b"
-    r"|\b(?:above|below) (?:statements?|answers?)\b"
-    r"|\bwhich (?:\w+ ){0,2}(?:statements?|sentences?|descriptions?|captions?|claims?)\b"
-    r"|\b(?:correct|incorrect|true|false|right|wrong|best|accurate) (?:\w+ )?"
-    r"(?:statements?|descriptions?|captions?|answers?)\b"
-    r"|\b(?:is|are) (?:\w+ )?(?:true|false|correct|incorrect|not true|not correct)\b"
-    r"|\b(?:is|are) (?:right|wrong|best)\s*\?|\b(?:except|most likely|best describes?)\b"
-    r"|\b(?:select|choose|pick|tick|circle the)\b|_{2,}|\b[A-E]\) ",
-    re.IGNORECASE,
-)
-# An option that says that there is no answer: right only as one of several.
-_NO_ANSWER = re.compile(
-    r"\b(?:cannot|can ?not|can't|could not) be (?:determined|known|answered|told)\b|\bnot enough information\b"
-    r"|\b(?:insufficient|no) (?:information|data)\b|\bimpossible to (?:tell|say|know)\b",
-    re.IGNORECASE,
-)
 
 _DEFAULTS = QuestionSettings()
 
@@ -61,7 +42,8 @@ _DEFAULTS = QuestionSettings()
 def to_open_ended(question: Question, settings: QuestionSettings = _DEFAULTS) -> tuple[Question | None, Decision]:
     """Return the question in the form in which it is asked, and the decision on the row; None where it cannot be.
 
-    One that has no options is returned as it is, and so is one that was returned by this function. Another is
+    One that has no options is returned as it is (under `instructions: remove` without them), and so is one that was
+    returned by this function. Another is
     asked without its options where its stem does not refer to them, no other option would be right as well, and
     its answer can be checked without them. Else they are kept, in an order drawn by the id (see `option_order`),
     and the answers are letters; a benchmark's metric that the source names goes, since it does not read letters.
@@ -74,7 +56,7 @@ def to_open_ended(question: Question, settings: QuestionSettings = _DEFAULTS) ->
     if not question.choices:
         if question.answer_type == "choice":
             return None, _OPEN.reject(question.id, "needs_options")
-        return question, _OPEN.keep(question.id)
+        return _without_instructions(question, settings), _OPEN.keep(question.id)
     if not {SHUFFLED, KEPT}.isdisjoint(_meta(question)):
         return question, _OPEN.keep(question.id)
     if len(question.choices) > len(ascii_uppercase):
@@ -84,10 +66,23 @@ def to_open_ended(question: Question, settings: QuestionSettings = _DEFAULTS) ->
     if not right:
         return None, _OPEN.reject(question.id, "unverifiable_answer")
     stem = stem_of(question.text, options)
+    if settings.instructions == "remove":
+        stem = split_instructions(stem).question
     opened = _opened(question, stem, options, min(right)) if len(right) == 1 else None
     if opened is not None and verifiable(opened, settings).outcome == "keep":
         return opened, _OPEN.keep(question.id)
     return _with_options(question, stem, options, right), _OPEN.keep(question.id)
+
+
+def _without_instructions(question: Question, settings: QuestionSettings) -> Question:
+    """Return a question without options as it is asked: told of the form of its answer, or not."""
+    asked = split_instructions(question.text).question
+    if settings.instructions == "keep" or asked == question.text.strip():
+        return question
+    before: Json = {"id": question.id, "text": question.text}
+    return _rebuilt(
+        question, {SHORTENED: before}, text=asked, answers=question.answers, answer_type=question.answer_type
+    )
 
 
 def _right_options(question: Question, options: Sequence[str]) -> frozenset[int]:
@@ -103,7 +98,7 @@ def _right_options(question: Question, options: Sequence[str]) -> frozenset[int]
 def _opened(question: Question, stem: str, options: Sequence[str], place: int) -> Question | None:
     """Return the question without its options, None if it makes no sense or has several answers without them."""
     answer, answer_type = options[place], _answer_type(options)
-    if _NEEDS_OPTIONS.search(stem) or about_options(answer) or _NO_ANSWER.search(answer):
+    if about_options(answer) or not stands_alone(stem, options, answer):
         return None
     others = (option for other, option in enumerate(options) if other != place)
     # What the grader would not call wrong may be right: "dog" for "a brown dog", 102 for 100 within 5 %. Options are

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from string import ascii_uppercase
 
 from filters.answers.choices import gold_option, option_texts
+from filters.instructions import asks_for_option, is_instruction, last_sentence
+from filters.screen.option_stems import about_others, names_place
 from pipeline.identity import uniform
 
 # An option that speaks of the other options, by their letters or by their place.
@@ -18,35 +20,23 @@ _ABOUT_OPTIONS = re.compile(
     r"|^(?:only )?\([a-h]\)(?:[\s,&]|and|or|only|\([a-h]\))*$|^(?:only (?-i:[A-H])|(?-i:[A-H]) only)\W*$",
     re.IGNORECASE,
 )
-# The same in Chinese, from whose school books many questions come: "all of the above are right (or not)".
-_ABOUT_OPTIONS_CHINESE = re.compile("以上|上述|都不?[对是]|均不?[正是]")
-# An instruction to answer by a letter, which datasets append to the stem: a sentence of its own.
-_INSTRUCTION = re.compile(
-    r"(?:^|(?<=[.?!:;)\s]))(?:please\s+)?(?:answer|respond|reply|select|choose|pick|give|provide|output)\b[^.?!\n]*"
-    r"\b(?:letter|option|choice|alternative)s?\b[^.?!\n]*[.!]?$",
-    re.IGNORECASE,
-)
-# The words of one that says no more than that: "Select the option that shows a capital" is a question.
-# fmt: off
-_INSTRUCTING = frozenset({
-    "please", "answer", "answers", "respond", "reply", "select", "choose", "pick", "give", "provide", "output", "with",
-    "by", "using", "in", "of", "from", "among", "to", "as", "and", "or", "the", "a", "an", "one", "this", "your", "you",
-    "is", "only", "just", "directly", "single", "correct", "right", "best", "appropriate", "corresponding", "given",
-    "provided", "available", "following", "above", "below", "letter", "letters", "option", "options", "option's",
-    "choice", "choices", "alternative", "alternatives", "question", "capital", "uppercase",
-})
-# fmt: on
-_LONGEST_INSTRUCTION = 300
-"""Characters at the end of a text in which it is looked for; bounds the search in hostile text."""
-_LABEL = re.compile(r"(?<![^\W_])[(\[]?(?:[A-Z]|[1-9][0-9]?)[.):\]]$", re.IGNORECASE)
+# Also behind a Chinese or Japanese character, and with the marks of either.
+_LABEL = re.compile(r"(?<![A-Za-z0-9À-ÿ])[(\[（【]?(?:[A-ZＡ-Ｚ]|[1-9][0-9]?)[.):\]、．）：】]$", re.IGNORECASE)
+_MOST_INSTRUCTIONS = 3
+_QUESTION_MARKS = ("?", "？", "؟")
 _LONGEST_LABEL = 5
 """Characters, with the one before it: "x(10)"."""
-_HEADER = re.compile(r"\b(?:answer )?(?:options|choices)\s?:$", re.IGNORECASE)
-_LONGEST_HEADER = 20
+_HEADER = re.compile(
+    r"(?:\b(?:(?:answer )?(?:options|choices)|optionen|antwortmöglichkeiten|choix|propositions|réponses|opciones"
+    r"|alternativas"
+    r"|opções)|选项|選択肢|विकल्प|الخيارات)\s?[:：]$",
+    re.IGNORECASE,
+)
+_LONGEST_HEADER = 30
 # What may name an option by its letter, number or place: "(a)", "2)", a capital by itself, "the last option". The
 # article and the pronoun are no labels.
 _MARK = re.compile(r"(?<![\w(])(?:\([A-Za-z0-9]\)|[A-Za-z0-9]\))")
-_CAPITAL = re.compile(r"(?<![\w'.])(?:A(?!\s+[a-z])|[B-HJ-Z])(?![\w'])")
+_CAPITAL = re.compile(r"(?<![A-Za-zÀ-ÿ0-9_'.])(?:A(?!\s+[a-zà-ÿ])|[B-HJ-Z])(?![A-Za-zÀ-ÿ0-9_'])")
 _PLACE = re.compile(
     r"\b(?:first|second|third|fourth|fifth|last|[1-9](?:st|nd|rd|th)) (?:\w+ )?(?:option|choice|answer)s?\b",
     re.IGNORECASE,
@@ -55,7 +45,7 @@ _PLACE = re.compile(
 
 def about_options(option: str) -> bool:
     """Return whether an option speaks of other options, such as "none of the above" and "both A and B"."""
-    return _ABOUT_OPTIONS.search(option) is not None or _ABOUT_OPTIONS_CHINESE.search(option) is not None
+    return _ABOUT_OPTIONS.search(option) is not None or about_others(option)
 
 
 def stem_of(text: str, options: Sequence[str]) -> str:
@@ -68,13 +58,17 @@ def stem_of(text: str, options: Sequence[str]) -> str:
 
 
 def without_instruction(text: str) -> str:
-    """Take an instruction off the end of a text, unless it may be all that is asked."""
-    found = _INSTRUCTION.search(text, max(0, len(text) - _LONGEST_INSTRUCTION))
-    if found is None:
-        return text
-    rest = text[: found.start()].rstrip()
-    says_more = not _INSTRUCTING.issuperset(re.findall(r"[\w'\u2019]+", found[0].lower().replace("\u2019", "'")))
-    return text if says_more and not rest.endswith("?") else rest or text
+    """Take instructions about options off the end of a text, unless they may be all that is asked.
+
+    One that says more is taken off behind a question: it says how to choose.
+    """
+    for _ in range(_MOST_INSTRUCTIONS):
+        sentence, rest = last_sentence(text)
+        asked = rest.endswith(_QUESTION_MARKS)
+        if not rest or not asks_for_option(sentence) or not (asked or is_instruction(sentence)):
+            break
+        text = rest
+    return text
 
 
 def _without_listing(text: str, options: Sequence[str]) -> str:
@@ -127,7 +121,7 @@ def _names_places(stem: str, count: int) -> bool:
     """Return whether a stem may name one of its `count` options by letter, number or place."""
     letters = ascii_uppercase[:count]
     named = any(match[0] in letters for match in _CAPITAL.finditer(stem))
-    return named or _MARK.search(stem) is not None or _PLACE.search(stem) is not None
+    return named or any(pattern.search(stem) for pattern in (_MARK, _PLACE)) or names_place(stem)
 
 
 def _reads_back(options: tuple[str, ...]) -> bool:

@@ -16,7 +16,7 @@ from pipeline.identity import Identity
 from pipeline.records import Decision, Question
 
 VERSION = 3
-"""Of all that the screen decides on a question; `well_formed`, `listed_options`, `open_ended` and
+"""Of all that the screen decides on a question: `well_formed`, `listed_options`, `open_ended`, `filters.instructions` and
 `filters.answers.chance` are part of it."""
 
 VerifiableReason = Literal["unverifiable_answer"]
@@ -36,6 +36,9 @@ class QuestionSettings(Identity):
     longest names that datasets ask for (of institutions, of articles) stay below."""
     max_words: int = Field(default=12, ge=1)
     """Words of a text answer, for the same reason."""
+    instructions: Literal["keep", "remove"] = "keep"
+    """Whether models and the student are told what a data set says of the form of its answers ("Answer the question
+    using a single word or phrase."; `filters.instructions`). Its words about letters of options never stay."""
     max_chance: float = Field(default=0.5, ge=0, le=1)
     """Of guessing the answer from the question's form. What is likelier than a coin (two of three options are
     right) teaches guessing; at 0.5 yes-no questions and pairs of options are asked, below it they are not."""

@@ -105,7 +105,9 @@ TABLE: Mapping[str, str] = {
     "rollout.max_completion_tokens": "gate2",
     "rollout.max_seconds": "gate2",
     **dict.fromkeys(("images.min_side", "images.max_aspect"), "screen"),
-    **dict.fromkeys(("questions.max_text", "questions.max_words", "questions.max_chance"), "screen"),
+    **dict.fromkeys(
+        ("questions.max_text", "questions.max_words", "questions.max_chance", "questions.instructions"), "screen"
+    ),
     **dict.fromkeys(("dedup.radius", "dedup.max_dhash", "dedup.max_aspect_change"), "dedup"),
     **{
         f"decontaminate.{field}": "decontaminate"
