@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from flows.cli.benchmarks import app as benchmarks
 from flows.cli.doctor import doctor
 from flows.cli.export import export
 from flows.cli.gates import gates
@@ -86,6 +87,7 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     for command in (run, plan, status, stats, gates, show, export, verify, replay, doctor, schema, serve_model):
         app.command()(command)
+    app.add_typer(benchmarks, name="benchmarks")
     app.add_typer(sandbox, name="sandbox")
     return app
 

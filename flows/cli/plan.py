@@ -173,7 +173,7 @@ def _tell_search(job: Job, found: Mapping[Source, int]) -> str:
 
 
 def _tell_benchmark(job: Job, name: str) -> str:
-    from flows.recipe.inputs import load_benchmark
+    from flows.recipe.benchmarks import load_benchmark
 
     benchmark = load_benchmark(name, job.recipe_path)
     return f"{benchmark.key}: {len(benchmark.entries):,} protected questions"

@@ -9,17 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import ValidationError
-
 from filters.dedup.contamination import Benchmark
-from filters.dedup.key import KEY_RECIPE
+from flows.recipe.benchmarks import load_benchmark
 from flows.recipe.file import load_recipe
 from flows.recipe.recipe import DemoSize, Recipe, SourceUse
 from pipeline.dialects import by_name
 from pipeline.errors import UsageError
-from pipeline.images import HASH_RECIPE
-from pipeline.manifests import explain, manifests_dir
 from pipeline.prompts.sets import Prompts, load_prompts
 from pipeline.records import SourceRow
 from pipeline.sources import Source, open_source, read_source
@@ -212,33 +207,3 @@ def limit_rows(rows: Iterable[SourceRow], limit: int | None) -> tuple[SourceRow,
     ]
     chosen = sorted(placed, key=lambda place: place[:2])[:limit]
     return tuple(sorted((row for _, _, row in chosen), key=lambda row: row.id))
-
-
-def load_benchmark(name: str, recipe_path: Path) -> Benchmark:
-    """Read a benchmark manifest by its name in `manifests/benchmarks` or by a path from the recipe.
-
-    Raises:
-        UsageError: it is missing or malformed, or its images are not hashed as those of a run are.
-    """
-    named = manifests_dir() / "benchmarks" / f"{name}.yaml"
-    path = named if named.exists() else recipe_path.parent / name
-    try:
-        benchmark = Benchmark.model_validate(yaml.safe_load(path.read_text("utf-8")))
-    except OSError as error:
-        known = ", ".join(sorted(p.stem for p in named.parent.glob("*.yaml")))
-        raise UsageError(f"benchmarks: {name} is neither a path nor one of: {known}") from error
-    except ValidationError as error:
-        raise UsageError(f"benchmark {path}:\n{explain(error)}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"benchmark {path} is not YAML: {error}") from error
-    if benchmark.text_key != KEY_RECIPE:
-        raise UsageError(
-            f"benchmark {path}: text_key is {benchmark.text_key!r}, but questions are compared by {KEY_RECIPE}; "
-            "make the manifest again with `coldforge benchmarks build`"
-        )
-    if benchmark.hash_recipe != HASH_RECIPE:
-        raise UsageError(
-            f"benchmark {path}: hash_recipe is {benchmark.hash_recipe}, but images are compared by {HASH_RECIPE}; "
-            "make the manifest again with `coldforge benchmarks build`"
-        )
-    return benchmark
