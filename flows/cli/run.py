@@ -79,6 +79,7 @@ def print_summary(summary: RunSummary) -> None:
     _print_quarantined(summary.run)
     _print_unjudged(summary.run)
     _print_saved(summary.run)
+    _print_disjoint(summary.run)
     for shard in summary.shards:
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
     empty = [f"{shard.shard}/{shard.format}" for shard in summary.shards if not shard.n_rows]
@@ -137,6 +138,23 @@ def _print_saved(run: Path) -> None:
     if saved:
         print_line(
             f"early stop: {stopped:,} questions settled early, {saved:,} of {full:,} plain rollouts never asked for\n"
+        )
+
+
+def _print_disjoint(run: Path) -> None:
+    """Tell what it has cost that SFT and RL share no picture."""
+    from flows.report.tables import query_table
+
+    rows = query_table(
+        run,
+        "SELECT reason, count(*) FROM outcomes WHERE stage = 'select' AND reason IN ('image_in_rl', 'image_in_sft') "
+        "GROUP BY reason",
+    ).rows
+    lost = {str(reason): count for reason, count in rows}
+    if lost:
+        print_line(
+            f"disjoint pictures: {lost.get('image_in_sft', 0):,} RL questions and {lost.get('image_in_rl', 0):,} SFT "
+            "trajectories given up to the other shard\n"
         )
 
 

@@ -21,7 +21,7 @@ def verify(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check every file, row and image of exports, and that SFT and RL share nothing. Exit 3 if something is wrong."""
+    """Check every file, row and image of exports, and that SFT and RL share no question. Exit 3 if one is wrong."""
     from pipeline.errors import CheckError, UsageError
     from pipeline.export.verify.exports import verify_exports
     from pipeline.students.tokens import TokenCounter
@@ -31,13 +31,16 @@ def verify(
     report = verify_exports(directory, TokenCounter.open(tokenizer, "--tokenizer") if tokenizer is not None else None)
     if as_json:
         exports, problems = [[item._asdict() for item in items] for items in (report.exports, report.problems)]
-        print_json({"directory": str(directory), "exports": exports, "problems": problems})
+        pictures = report.pictures and report.pictures._asdict()
+        print_json({"directory": str(directory), "exports": exports, "problems": problems, "pictures": pictures})
         raise typer.Exit(0 if report.ok else CheckError.exit_code)
     for export in report.exports:
         wrong = sum(problem.export == export.export for problem in report.problems)
         print_line(f"{'wrong' if wrong else 'ok':<7}{export.export:<36}{export.rows:>8,} rows{_untold(export)}")
     for problem in report.problems:
         print_line(_tell(problem))
+    if report.pictures is not None:
+        print_line(f"{report.pictures}; `select: {{disjoint: image}}` in the recipe lets none")
     if not report.ok:
         raise CheckError(
             f"{directory}: {len(report.problems)} wrong; `coldforge run` writes the exports of a run again"

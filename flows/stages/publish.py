@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -18,7 +19,7 @@ from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput
 from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST, Manifest, Published, Shard, file_hash
-from pipeline.export.rows import ExportContext, RlRow, SftRow
+from pipeline.export.rows import ExportContext, RlRow, SftRow, shared_pictures
 from pipeline.export.told import ExportPrompt, Told, told_by
 from pipeline.export.verify.file_checks import check_files, read_manifest
 from pipeline.export.write import publish_rl, publish_sft
@@ -187,6 +188,7 @@ def write_exports(
         for record in unit.records
         if isinstance(record, Question)
     ]
+    context = replace(context, shared=shared_pictures(sft, rl))
     published = (
         *publish_sft(exports / "sft", sft, formats.sft, context),
         *publish_rl(exports / "rl", rl, formats.rl, context),
@@ -235,7 +237,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
 
 PUBLISH: Stage[PublishSettings, Store] = Stage(
     name="publish",
-    version=2,
+    version=3,
     kind="global",
     resource="cpu",
     settings=PublishSettings,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import yaml
 
 from pipeline.export.layout import Facts, Format, MixPart
-from pipeline.export.rows import ExportContext, RlRow, Sample, SftRow
+from pipeline.export.rows import ExportContext, RlRow, Sample, SftRow, SharedPictures
 from pipeline.records import Lane
 
 _DATA_FILES: dict[Format, str] = {
@@ -106,6 +106,7 @@ def render_card(
     sections = [
         f"# {facts.name}: {facts.shard}, {facts.format}",
         _what(facts, len(samples), mix),
+        *([_disjoint(context.shared)] if context.shared is not None else []),
         "## Use\n\n" + use + ("\n\n" + _EMPTY if not samples else ""),
         "## Rows\n\n" + _counts(samples),
         *(["## Mix\n\n" + _mix(facts, mix)] if mix else []),
@@ -157,6 +158,13 @@ def _what(facts: Facts, rows: int, mix: Sequence[MixPart]) -> str:
             "tools than without. Answers can be checked by a rule. "
         )
     return what + f"Tool calls are written in the dialect `{facts.dialect}`.{_CALLS[facts.dialect]}"
+
+
+def _disjoint(shared: SharedPictures) -> str:
+    return (
+        "The shards `sft` and `rl` of this run share no question: none of equal text over the same or nearly the same "
+        f"pictures, whatever its answer. They may share pictures: {shared}."
+    )
 
 
 def _counts(samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]]) -> str:

@@ -63,6 +63,30 @@ class RlRow:
     """Every valid rollout with tools was right: no gradient for a group-relative method."""
 
 
+class SharedPictures(NamedTuple):
+    """How many pictures the two shards have in common, by the bytes of the stored files."""
+
+    shared: int
+    rl: int
+    """Pictures of questions to train on by reinforcement."""
+
+    def __str__(self) -> str:
+        """Return the sentence that card and `verify` say."""
+        return f"{self.shared:,} of {self.rl:,} pictures of RL stand in SFT as well"
+
+
+def shared_pictures(sft: Iterable[SftRow], rl: Iterable[RlRow]) -> SharedPictures:
+    """Count the pictures of RL questions that an SFT row shows, in its question or as an observation."""
+    asked = {image.sha256 for row in rl for image in row.question.images}
+    shown = {
+        image.sha256
+        for row in sft
+        for images in (row.question.images, *(turn.images for turn in row.trajectory.turns))
+        for image in images
+    }
+    return SharedPictures(len(asked & shown), len(asked))
+
+
 @dataclass(frozen=True)
 class ExportContext:
     """What all exports of a run share."""
@@ -81,6 +105,8 @@ class ExportContext:
     """Source → one sentence for card and manifest: from where, under which terms."""
     corpus: str | None = None
     """Source whose pictures searches found; None where there was no search."""
+    shared: SharedPictures | None = None
+    """Between the shards that are written together; None where one of them is written by itself."""
 
     def __post_init__(self) -> None:
         if any(IMAGE_MARK in prompt.system for told in self.told for prompt in told):

@@ -6,7 +6,7 @@ files it lists (`check_files`), then every row against its recorded hash, agains
 drop or learn wrongly from, and against the prompt of its lane (`check_rows`), and the stated mix
 (`check_mix`). What is checked over all exports found: each is where its manifest says and nothing lies
 beside them; SFT and RL share no id of a question, no cluster and no question under whatever prompt; the
-formats of one shard hold the same records and say the same of each.
+formats of one shard hold the same records and say the same of each. How many pictures SFT and RL share is counted.
 
 Not covered: a manifest is not signed, so rows that were changed together with every hash pass unless
 their content is wrong; and Parquet is decompressed by Arrow as its metadata asks.
@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST, Manifest, RowKey, is_staging
+from pipeline.export.rows import SharedPictures
 from pipeline.export.verify.file_checks import check_files, read_manifest, read_row_index
 from pipeline.export.verify.format_checks import counter_for
 from pipeline.export.verify.row_checks import ImageChecks, OpenExport, check_rows
@@ -58,6 +59,9 @@ class VerifyReport:
 
     exports: tuple[VerifiedExport, ...]
     problems: tuple[Problem, ...]
+    pictures: SharedPictures | None = None
+    """What the shards have in common; None where one of them is not among the exports. No problem: a recipe that
+    wants none says `select.disjoint: image`."""
 
     @property
     def ok(self) -> bool:
@@ -75,6 +79,7 @@ class _Checked(NamedTuple):
     name: str
     manifest: Manifest
     rows: list[_Row]
+    pictures: frozenset[str]
 
 
 def verify_exports(directory: Path, tokenizer: TokenCounter | None = None) -> VerifyReport:
@@ -97,7 +102,18 @@ def verify_exports(directory: Path, tokenizer: TokenCounter | None = None) -> Ve
             checked.append(manifest)
     problems += _misplaced(directory, checked)
     problems += [*_shared_between_shards(checked), *_different_within_shard(checked), *_contradictions(checked)]
-    return VerifyReport(tuple(_verified(export, tokenizer) for export in checked), tuple(problems))
+    verified = tuple(_verified(export, tokenizer) for export in checked)
+    return VerifyReport(verified, tuple(problems), _shared_pictures(checked))
+
+
+def _shared_pictures(checked: Sequence[_Checked]) -> SharedPictures | None:
+    if {export.manifest.shard for export in checked} != {"sft", "rl"}:
+        return None
+    shown = {
+        shard: {picture for export in checked if export.manifest.shard == shard for picture in export.pictures}
+        for shard in ("sft", "rl")
+    }
+    return SharedPictures(len(shown["sft"] & shown["rl"]), len(shown["rl"]))
 
 
 def _verified(export: _Checked, tokenizer: TokenCounter | None) -> VerifiedExport:
@@ -147,7 +163,9 @@ def _verify_one(
     export = OpenExport(path, manifest, keys, images, counter_for(manifest, tokenizer))
     faults = [*check_files(path, manifest), *index_faults, *check_rows(export)]
     known = [_Row(key, export.contents.get(number)) for number, key in enumerate(keys) if key is not None]
-    return _Checked(name, manifest, known), [Problem(name, *fault) for fault in dict.fromkeys(faults)]
+    return _Checked(name, manifest, known, frozenset(export.pictures)), [
+        Problem(name, *fault) for fault in dict.fromkeys(faults)
+    ]
 
 
 def _shared_between_shards(checked: Sequence[_Checked]) -> Iterator[Problem]:

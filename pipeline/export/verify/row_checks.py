@@ -25,9 +25,8 @@ class ImageChecks:
     errors: dict[str, str | None] = field(default_factory=dict)
     """sha256 → why it does not decode, None if it does."""
 
-    def error(self, content: bytes) -> str | None:
-        """Return why an image does not decode."""
-        sha256 = hashlib.sha256(content).hexdigest()
+    def error(self, content: bytes, sha256: str) -> str | None:
+        """Return why an image does not decode; its sha256 is that of `content`."""
         if sha256 not in self.errors:
             try:
                 decode(content)
@@ -50,6 +49,8 @@ class OpenExport:
     """Counts the manifest's tokens; None where its tokenizer was not given."""
     contents: dict[int, str] = field(default_factory=dict)
     """Row → `content_key`, of every row that `check_rows` found as it was recorded."""
+    pictures: set[str] = field(default_factory=set)
+    """sha256 of every picture that `check_rows` has seen."""
 
 
 def check_rows(export: OpenExport) -> Iterator[Fault]:
@@ -102,7 +103,9 @@ def _check_row(export: OpenExport, row: dict[str, Any], index: int) -> Iterator[
         yield str(error)
         return
     for number, content in enumerate(view.images):
-        reason = export.images.error(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        export.pictures.add(sha256)
+        reason = export.images.error(content, sha256)
         if reason is not None:
             yield f"image {number} does not open: {reason}"
     yield from row_faults(row, view, export.manifest, key, export.counter)

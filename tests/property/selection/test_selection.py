@@ -36,9 +36,10 @@ def mixes(draw: st.DrawFn) -> Mix:
 @st.composite
 def candidates(draw: st.DrawFn, clusters: st.SearchStrategy[str] = CLUSTERS, most: int = 16) -> Given:
     category, artifact = st.sampled_from(CATEGORIES), st.booleans()
-    rl = draw(st.lists(st.tuples(clusters, category, st.booleans(), artifact), max_size=most))
+    pictures = st.sampled_from(("", "p", "q", "r"))
+    rl = draw(st.lists(st.tuples(clusters, category, st.booleans(), artifact, pictures), max_size=most))
     row = (clusters, category, st.sampled_from(LANES), st.integers(0, 2), *map(st.sampled_from, ("st", ["i", "j", ""])))
-    sft = draw(st.lists(st.tuples(*row, st.integers(1, 9), artifact), max_size=most))
+    sft = draw(st.lists(st.tuples(*row, st.integers(1, 9), artifact, pictures), max_size=most))
     return (
         [RlCandidate(f"q{n:02}", *fields) for n, fields in enumerate(rl)],
         [SftCandidate(f"t{n:02}", f"p{n:02}", *fields) for n, fields in enumerate(sft)],
@@ -55,6 +56,8 @@ SELECTIONS = st.builds(
     max_resolution_artifact=st.none() | st.integers(0, 10).map(lambda tenths: tenths / 10),
     max_per_skeleton=st.integers(1, 3),
     saturated=st.sampled_from(["keep", "reject"]),
+    disjoint=st.sampled_from(["question", "image"]),
+    rl_share=st.sampled_from([0.0, 0.5, 1.0]),
 )
 
 
@@ -87,6 +90,8 @@ def test_sft_and_rl_share_no_cluster_whatever_the_order_of_the_input(
     assert [d.record_id for d in selection.sft] == [c.trajectory_id for c in sft]
     rl_clusters, sft_clusters = [c.cluster_id for c in rl_kept], [c.cluster_id for c in sft_kept]
     assert not set(rl_clusters) & set(sft_clusters)
+    if limits.disjoint == "image":
+        assert not {c.pictures for c in rl_kept} & {c.pictures for c in sft_kept} - {""}
     assert len(set(rl_clusters)) == len(rl_clusters)
     assert len(set(sft_clusters)) == len(sft_clusters)
     programs = Counter((c.skeleton, c.images) for c in sft_kept if c.lane == "tools" and c.images)
@@ -300,3 +305,27 @@ def test_a_mix_that_is_none_is_refused(mix: object, message: str) -> None:
 def test_shares_that_nearly_sum_to_one_are_shared_out() -> None:
     shares = Mix(perception=0.333, reasoning=0.333, long_cot=0.333).shares()
     assert set(shares.values()) == {Fraction(1, 3)}
+
+
+def test_pictures_that_both_shards_ask_for_go_to_the_side_that_is_drawn_and_others_cost_nothing() -> None:
+    rl = [RlCandidate(f"q{n:03}", f"c{n}", "search", False, False, f"p{n}") for n in range(100)]
+    sft = [row._replace(pictures=f"p{n + 50}") for n, row in enumerate(rows_of("tools", 100, images=""))]
+    for share in (0.0, 0.3, 1.0):
+        chosen = select(rl, sft, SelectionSettings(disjoint="image", rl_share=share))
+        given_up = [d.record_id for d in chosen.rl if d.reason == "image_in_sft"]
+        lost = [d for d in chosen.sft if d.reason == "image_in_rl"]
+        assert len(given_up) + len(lost) == 50
+        assert set(given_up) <= {f"q{n:03}" for n in range(50, 100)}
+        assert abs(len(lost) - 50 * share) <= 12
+    together = select(rl, sft, SelectionSettings())
+    assert {d.outcome for d in (*together.rl, *together.sft)} == {"keep"}
+
+
+def test_two_questions_of_one_cluster_whose_answers_differ_are_both_learnt_and_never_in_both_shards() -> None:
+    rows = [
+        row._replace(cluster_id="c", representative=f"q{n}", skeleton=f"s{n}")
+        for n, row in enumerate(rows_of("tools", 2))
+    ]
+    assert {d.outcome for d in select([], rows, SelectionSettings()).sft} == {"keep"}
+    rl = [RlCandidate("q9", "c", "search", False, False, representative="q9")]
+    assert {d.reason for d in select(rl, rows, SelectionSettings()).sft} == {"in_rl"}
