@@ -16,8 +16,8 @@ from pipeline.identity import Identity
 from pipeline.records import Decision, Question
 
 VERSION = 3
-"""Of all that the screen decides on a question: `well_formed`, `listed_options`, `open_ended`, `filters.instructions` and
-`filters.answers.chance` are part of it."""
+"""Of all that the screen decides on a question: `well_formed`, `listed_options`, `open_ended`, `filters.instructions`
+and `filters.answers.chance` are part of it."""
 
 VerifiableReason = Literal["unverifiable_answer"]
 ChanceReason = Literal["guessable"]

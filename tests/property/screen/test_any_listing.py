@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - full-width characters are meant
 """Taking a text apart is total, fast, keeps every option, and is done once."""
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ Each table holds one class of inputs: answer, stored answer, and the first lette
 (right, wrong, undecided). Where `r` is missing, a verdict of right would be a false accept.
 """
 
-# ruff: noqa: RUF001 - characters that look alike are what is tested
-
 from __future__ import annotations
 
 import pytest

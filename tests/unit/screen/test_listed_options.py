@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - full-width and other look-alike characters are meant
 """Options that stand in a text become choices in every usual form of a list, and nothing else does."""
 
 from __future__ import annotations
