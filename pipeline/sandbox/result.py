@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.sandbox.inside import wire
 from pipeline.sandbox.roundtrip import RoundTrip, clean
 from pipeline.sandbox.usage import Usage
 
 if TYPE_CHECKING:
     from pipeline.records import CellStatus  # which brings pyarrow and its threads
 
-_NOTE = 500
-"""Characters kept of a note that the guest wrote; its own are shorter."""
+_NOTE = 2 * wire.MAX_NOTE
+"""Characters kept of a note that the guest wrote; ours there are shorter."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import signal
 import threading
@@ -36,6 +37,9 @@ _DEATH_SECONDS = 60.0
 """From a kill until the kernel has taken the session apart: milliseconds, on a starved host over ten seconds."""
 
 
+_SEQ_BITS = 63
+
+
 @contextlib.contextmanager
 def host_failures() -> Iterator[None]:
     """Take an error of a system call that this process makes for what it is: no outcome of anybody's code.
@@ -58,7 +62,10 @@ class Session:
         self._limits = limits
         self._bounds = wire.Bounds(limits.images, limits.image_pixels, limits.cell_pixels)
         self._pid = usage.host_pid(handles.process)
+        self._number = 0
+        """Of the running cell, as tracebacks have it."""
         self._seq = 0
+        """Of the last request, which its reply repeats. Nobody can answer a request before it was read."""
         self._lock = threading.Lock()
         self._ended = False
         self._meter = usage.CpuMeter()
@@ -169,8 +176,9 @@ class Session:
     def _run(self, code: str, limits: Limits) -> CellResult:
         background = self._round_trip([])
         background.drain()
-        self._seq += 1
-        trip = self._round_trip(wire.frame({"seq": self._seq, "code": code}))
+        self._number += 1
+        self._seq = secrets.randbits(_SEQ_BITS)
+        trip = self._round_trip(wire.frame({"seq": self._seq, "number": self._number, "code": code}))
         begin, cpu = time.monotonic(), self._cpu_seconds()
         try:
             background.check_quiet()

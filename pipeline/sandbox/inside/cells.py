@@ -1,34 +1,48 @@
 """The cell loop of one session. Guest side: whatever it says may be forged by the code it runs.
 
 Everything it calls between cells is bound before the first one, so that code which patches the
-standard library bends its own results at most, not the reply's form.
+standard library bends its own results at most, not the reply's form. `leftovers` undoes what a cell leaves behind.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
-import io
-import linecache
+import asyncio
+import importlib
+import inspect
 import os
 import random
-import signal
+import re
 import socket
 import sys
-import traceback
 import types
+from collections.abc import Coroutine
 from typing import Any, NoReturn
 
-from pipeline.sandbox.inside import display, root, wire
+from pipeline.sandbox.inside import display, leftovers, root, wire
+from pipeline.sandbox.inside.describe import CELL, MESSAGE, WARNER, cut, describe, remember
 from pipeline.sandbox.inside.display import SCREEN
 from pipeline.sandbox.inside.policy import Limits
 
-_MESSAGE = 2048
-"""Characters kept of an exception's own message."""
-_repr, _str, _compile, _exec, _eval = repr, str, compile, exec, eval
+_repr, _str, _compile, _eval = repr, str, compile, eval
 _send, _receive = wire.send, wire.receive
 _getpid = os.getpid
 _exit = os._exit  # ends without running what the guest registered
+_Expr, _Expression = ast.Expr, ast.Expression
+_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_TREE = _AWAIT | ast.PyCF_ONLY_AST
+_COROUTINE = inspect.CO_COROUTINE
+_new_loop, _set_loop = asyncio.new_event_loop, asyncio.set_event_loop
+_invalidate = importlib.invalidate_caches
+_OURS = (globals(), vars(display))
+"""Where warnings about what we call on a cell's behalf are kept."""
+
+_is_magic = re.compile(r"\s*([\w.,\s\[\]]+=\s*)?[%!]|.*\?\s*$").match
+_NO_MAGIC = (
+    "magics (%name), shell commands (!command) and help (name?) are not Python, and this notebook has none."
+    " Leave '%matplotlib inline' out, figures are shown anyway; run programs with subprocess.run([...]), time code with"
+    " time.perf_counter(), ask with help(name). Packages cannot be installed"
+)
 
 
 def refuse(host: socket.socket, reason: str, kind: str = "SetupError") -> None:
@@ -41,40 +55,44 @@ def serve(host: socket.socket, limits: Limits) -> NoReturn:
     SCREEN.limits = limits
     request, blob = _receive(host)
     try:
-        names = _prepare(request, blob)
+        names = _prepare(request, blob, limits)
     except Exception as error:  # noqa: BLE001 - whatever a damaged image makes Pillow raise
-        refuse(host, f"{type(error).__name__}: {error}"[:_MESSAGE], "ImageError")
+        refuse(host, f"{type(error).__name__}: {error}"[:MESSAGE], "ImageError")
         _exit(1)
     notebook = _Notebook(names, limits)
     _send(host, _reply(0))
     while True:
         try:
             request, _ = _receive(host)
-            pixels, reply = notebook.run(request["seq"], request["code"])
-            if _getpid() != 1:
-                _exit(0)  # a child that the cell forked and let run on; only the session itself answers
-            _send(host, reply, pixels)
         except (EOFError, OSError):
-            # Closed by the host, or by the cell: there is nobody to answer.
-            _exit(0)
+            _exit(0)  # closed by the host, or by the cell: there is nobody to answer
+        pixels, reply = notebook.answer(request)
+        if _getpid() != 1:
+            _exit(0)  # a child that the cell forked and let run on; only the session itself answers
+        try:
+            _send(host, reply, pixels)
+        except OSError:
+            _exit(0)  # as above
 
 
 def rehearse() -> None:
     """Do in the zygote what every session does first: modules that load late, pages that would be copied each time."""
     _seed(0)
     name = "<rehearsal>"
-    _exec(_compile(ast.parse("1 + 1", name), name, "exec", dont_inherit=True), {})
-    _describe(ValueError(), _MESSAGE)
+    _eval(_compile(_compile("1 + 1", name, "exec", _TREE, dont_inherit=True), name, "exec", dont_inherit=True), {})
+    describe(ValueError(), MESSAGE)
+    _forget_folders()
 
 
-def _prepare(request: dict[str, Any], blob: bytearray) -> dict[str, Any]:
+def _prepare(request: dict[str, Any], blob: bytearray, limits: Limits) -> dict[str, Any]:
     _seed(request["seed"])
     contents, start = [], 0
     for size in request["images"]:
         contents.append(bytes(blob[start : start + size]))
         start += size
     names = [f"image_{number}" for number in range(1, len(contents) + 1)]
-    return display.preload(names, contents, root.BOX)
+    # Half of the disk is left to the cells.
+    return display.preload(names, contents, root.BOX, limits.disk // 2)
 
 
 def _seed(seed: int) -> None:
@@ -93,21 +111,28 @@ def _reply(
     images: list[tuple[str, int, int]] | None = None,
     notes: list[str] | None = None,
 ) -> dict[str, Any]:
-    return {"seq": seq, "value": value, "error": error, "images": images or [], "notes": notes or []}
+    kept = [cut(note, wire.MAX_NOTE) for note in (notes or [])[: wire.MAX_NOTES]]
+    return {"seq": seq, "value": value, "error": error, "images": images or [], "notes": kept}
 
 
 class _Notebook:
     """The state that cells share."""
 
     def __init__(self, names: dict[str, Any], limits: Limits) -> None:
-        self._limits = limits
+        self._most = min(limits.value, wire.MAX_TEXT)
         self._running = False
         self._interrupted = False
         """The host has ended the running cell."""
-        self._module = types.ModuleType("__main__")
-        self._module.__dict__.update(names, display=display.display, __builtins__=builtins)
-        sys.modules["__main__"] = self._module
-        self._interrupt = self._on_interrupt
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Of cells that await, made by the first one."""
+        self._streams = leftovers.Streams()
+        own = leftovers.install(self._on_interrupt)
+        module = types.ModuleType("__main__")
+        self._namespace = vars(module)
+        self._namespace.update(names, display=display.display, __builtins__=own)
+        sys.modules["__main__"] = module
+        sys.path.insert(0, "")  # as in a notebook: the working directory, for modules that a cell wrote
+        leftovers.settle()
 
     def _on_interrupt(self, _number: int, _frame: object) -> None:
         # The host interrupts a cell, never what comes after it.
@@ -115,28 +140,40 @@ class _Notebook:
             self._interrupted = True
             raise KeyboardInterrupt
 
-    def run(self, number: int, code: str) -> tuple[list[bytes], dict[str, Any]]:
-        """Run one cell and return pixels and reply."""
-        self._restore()
-        SCREEN.clear()
-        name = f"<cell {number}>"
-        linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+    def answer(self, request: dict[str, Any]) -> tuple[list[bytes], dict[str, Any]]:
+        """Run one cell and return pixels and reply, in any case."""
         value, failure = None, None
+        try:
+            value, failure = self._run(request["number"], request["code"])
+        except BaseException as error:  # noqa: BLE001 - a signal between the cell's end and the undoing of its handlers
+            leftovers.settle()
+            failure = describe(error, self._most)
+        notes = SCREEN.notes
+        if value is not None and len(value) > self._most:
+            notes.append(f"The value's text of {len(value)} characters is shortened.")
+            value = cut(value, self._most)
+        return SCREEN.pixels, _reply(request["seq"], value, failure, SCREEN.shapes, notes)
+
+    def _run(self, number: int, code: str) -> tuple[str | None, dict[str, str] | None]:
+        name = f"{CELL}{number}>"
+        SCREEN.clear()
+        remember(name, code)
+        WARNER.begin(name, code, self._namespace, *_OURS)
+        self._streams.restore()
         self._interrupted = False
         try:
+            self._running = True
+            leftovers.enter()
             try:
-                self._running = True
-                value = self._execute_and_draw(code, name)
+                return self._execute_and_draw(code, name), None
+            except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt end a cell, not the session
+                # Within the cell's time: methods of the exception are the cell's code.
+                return None, describe(error, self._most)
             finally:
-                self._running = False
-        except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt end a cell, not the session
-            failure = _describe(error, self._limits.value)
-        notes = SCREEN.notes
-        if value is not None and len(value) > self._limits.value:
-            notes.append(f"The value's text of {len(value)} characters is shortened.")
-            value = _cut(value, self._limits.value)
-        self._flush()
-        return SCREEN.pixels, _reply(number, value, failure, SCREEN.shapes, notes[:_NOTES])
+                self._streams.flush()
+        finally:
+            self._running = False
+            leftovers.settle()
 
     def _execute_and_draw(self, code: str, name: str) -> str | None:
         try:
@@ -146,87 +183,65 @@ class _Notebook:
             SCREEN.finish(draw=not self._interrupted)
 
     def _execute(self, code: str, name: str) -> str | None:
-        tree = ast.parse(code, name)
+        tree = _parse(code, name)
+        _forget_folders()  # of which a cell may just have written a module into one
         # As in a notebook: the last expression's value is shown. The statements stay as they are.
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        _exec(_compile(tree, name, "exec", dont_inherit=True), self._module.__dict__)
-        if not isinstance(last, ast.Expr):
-            return None
-        value = _eval(_compile(ast.Expression(last.value), name, "eval", dont_inherit=True), self._module.__dict__)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], _Expr) else None
+        parts = [_compile(tree, name, "exec", _AWAIT, dont_inherit=True)]
+        if isinstance(last, _Expr):
+            parts.append(_compile(_Expression(last.value), name, "eval", _AWAIT, dont_inherit=True))
+        value = None
+        if any(part.co_flags & _COROUTINE for part in parts):
+            value = self._wait_for(self._awaiting(parts))
+        else:
+            for part in parts:
+                value = _eval(part, self._namespace)
         if value is None or SCREEN.show(value):
             return None
         return _str(_repr(value))
 
-    def _restore(self) -> None:
-        """Undo what the last cell did to what cells rely on."""
-        for number in (1, 2):
-            try:
-                os.fstat(number)
-            except OSError:
-                # The cell closed it. Keep the number taken, or the next file opened would become the output.
-                nothing = os.open("/dev/null", os.O_WRONLY)
-                if nothing != number:
-                    os.dup2(nothing, number)
-                    os.close(nothing)
-        sys.stdout, sys.stderr = self._streams = (_stream(1), _stream(2))
-        signal.signal(signal.SIGINT, self._interrupt)
+    async def _awaiting(self, parts: list[types.CodeType]) -> Any:
+        value = None
+        for part in parts:
+            value = _eval(part, self._namespace)
+            if part.co_flags & _COROUTINE:
+                value = await value
+        return value
 
-    def _flush(self) -> None:
-        for stream in (*self._streams, sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except BaseException:  # noqa: BLE001, S112 - closed or replaced by the cell, whose own text is lost
-                continue
-
-
-_NOTES = 16
+    def _wait_for(self, cell: Coroutine[Any, Any, Any]) -> Any:
+        """Run a cell with an `await` outside functions, on an event loop that all such cells share."""
+        if self._loop is None or self._loop.is_closed():
+            self._loop = _new_loop()
+        _set_loop(self._loop)
+        task = self._loop.create_task(cell)
+        try:
+            return self._loop.run_until_complete(task)
+        except (KeyboardInterrupt, SystemExit):
+            # It stands where it was interrupted, and its loop with it.
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - nor is it worth a word
+            self._loop = None
+            raise
 
 
-def _stream(number: int) -> io.TextIOWrapper:
-    """Return a new text stream on a descriptor; wrapping and dropping the last cell's one has closed that.
-
-    By line: what was printed survives a kill, and keeps its order with what children print.
-    """
-    raw = io.BufferedWriter(io.FileIO(number, "w", closefd=False))
-    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
-
-
-def _cut(text: str, most: int) -> str:
-    half = most // 2
-    return f"{text[:half]}\n... [{len(text) - 2 * half} characters omitted] ...\n{text[-half:]}"
-
-
-def _describe(error: BaseException, most: int) -> dict[str, str]:
-    """Return type, message and trimmed traceback as text, whatever the exception's own methods do."""
-    kind = _str(type(error).__name__)
+def _forget_folders() -> None:
+    """Have folders read anew by the next import."""
     try:
-        described = traceback.TracebackException.from_exception(error)
-        _trim(described, set())
-        # Code that does not compile has no frames; Python then prints no heading either.
-        text = "".join(described.format() if described.stack else described.format_exception_only())
-    except BaseException:  # noqa: BLE001 - guest code runs in `__str__` and `__repr__`
-        text = f"Traceback (most recent call last):\n{kind}: <the exception cannot be printed>\n"
-    try:
-        message = _str(error)
-    except BaseException:  # noqa: BLE001 - as above
-        message = "<the exception cannot be printed>"
-    text = text.replace(f"{root.SITE}/", "").replace(f"{root.PREFIX}/lib/", "")
-    return {
-        "type": kind,
-        "message": message if len(message) <= _MESSAGE else _cut(message, _MESSAGE),
-        "traceback": text if len(text) <= most else _cut(text, most),
-    }
-
-
-def _trim(described: traceback.TracebackException, seen: set[int]) -> None:
-    """Keep the cells' own frames and the innermost one of a library, here and in what led to it."""
-    if id(described) in seen:
+        _invalidate()
+    except Exception:  # noqa: BLE001 - taken apart by a cell
         return
-    seen.add(id(described))
-    frames = described.stack
-    cells = [at for at, frame in enumerate(frames) if frame.filename.startswith("<cell ")]
-    innermost = [len(frames) - 1] if cells and cells[-1] != len(frames) - 1 else []
-    described.stack = traceback.StackSummary.from_list([frames[at] for at in (*cells, *innermost)])
-    for other in (described.__cause__, described.__context__, *(getattr(described, "exceptions", None) or ())):
-        if other is not None:
-            _trim(other, seen)
+
+
+def _parse(code: str, name: str) -> ast.Module:
+    """Return the syntax tree.
+
+    Raises:
+        SyntaxError: as Python says it, but for what only IPython reads.
+    """
+    try:
+        tree: ast.Module = _compile(code, name, "exec", _TREE, dont_inherit=True)
+    except SyntaxError as error:
+        lines = code.splitlines()
+        if error.lineno and error.lineno <= len(lines) and _is_magic(lines[error.lineno - 1]):
+            error.msg, error.args = _NO_MAGIC, (_NO_MAGIC, *error.args[1:])
+        raise
+    return tree

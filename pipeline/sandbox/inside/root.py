@@ -112,10 +112,13 @@ def _interpreter(place: Place) -> None:
         _hide(f"{inside}/{name}/{place.version}/site-packages")
     _hide(f"{inside}/lib/python3/dist-packages")
     _bind(place.site, SITE)
-    fonts = f"{place.site}/matplotlib/mpl-data/fonts/ttf"
-    # The usual place of DejaVu, filled from the guest environment: equal text on every host.
-    if Path(fonts).is_dir():
-        _bind(fonts, "/usr/share/fonts/truetype/dejavu")
+    # The usual places of DejaVu and Noto CJK, filled from the guest environment: equal text on every host.
+    for fonts, name in (
+        ("matplotlib/mpl-data/fonts/ttf", "truetype/dejavu"),
+        ("cvttf_NotoSansCJK_Regular", "opentype/noto"),
+    ):
+        if Path(place.site, fonts).is_dir():
+            _bind(f"{place.site}/{fonts}", f"/usr/share/fonts/{name}")
 
 
 def _devices() -> None:

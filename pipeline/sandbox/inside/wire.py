@@ -6,7 +6,9 @@ before it reads on, and types, names and sizes before it keeps anything. Nothing
 
 from __future__ import annotations
 
+import _socket
 import json
+import json.encoder
 import socket
 import struct
 from collections.abc import Sequence
@@ -19,13 +21,22 @@ MESSAGE_BYTES = 1 << 20
 CHANNELS = {"L": 1, "RGB": 3}
 """Bytes per pixel of the modes in which pixels travel."""
 
-_MAX_SIDE = 1 << 20
-_MAX_NOTES = 32
+MAX_SIDE = 1 << 20
+"""Pixels of a picture's longer side."""
+MAX_TEXT = 20_000
+"""Characters of a value, and of a traceback: both, each escaped as twelve bytes, fit a message with all else."""
+MAX_NOTES = 16
+"""Notes of a reply."""
+MAX_NOTE = 500
+"""Characters of a note."""
 
-# Bound here, so that guest code which patches `json` later cannot bend a reply, nor miss a request.
-_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
-_pack = HEADER.pack
+# Bound here, down to the C functions (which the types do not know), so that guest code which patches `json` or
+# `socket` cannot bend a reply, nor miss a request.
+_make, _escape = (getattr(json.encoder, name) for name in ("c_make_encoder", "c_encode_basestring_ascii"))
+_encode = _make(None, repr, _escape, None, ":", ",", False, False, False)
+_decode: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_pack, _unpack, _header = HEADER.pack, HEADER.unpack, HEADER.size
+_send_all, _receive_into = _socket.socket.sendall, _socket.socket.recv_into
 
 
 class WireError(Exception):
@@ -80,12 +91,12 @@ def send(channel: socket.socket, message: dict[str, Any], blobs: Sequence[bytes]
         OSError: the other end is gone.
     """
     for part in frame(message, blobs):
-        channel.sendall(part)
+        _send_all(channel, part)
 
 
 def frame(message: dict[str, Any], blobs: Sequence[bytes] = ()) -> list[bytes]:
     """Return a frame's pieces."""
-    text = _encode(message).encode()
+    text = "".join(_encode(message, 0)).encode()
     return [_pack(len(text), sum(map(len, blobs))) + text, *blobs]
 
 
@@ -95,8 +106,8 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any], bytearray]:
     Raises:
         EOFError: the host closed the channel.
     """
-    size, blob_size = HEADER.unpack(_exactly(channel, HEADER.size))
-    message: dict[str, Any] = _decode(_exactly(channel, size).decode())
+    size, blob_size = _unpack(_exactly(channel, _header))
+    message: dict[str, Any] = _decode(_exactly(channel, size).decode(), 0)[0]
     return message, _exactly(channel, blob_size)
 
 
@@ -104,7 +115,7 @@ def _exactly(channel: socket.socket, size: int) -> bytearray:
     content = bytearray(size)
     view = memoryview(content)
     while view:
-        got = channel.recv_into(view)
+        got = _receive_into(channel, view)
         if got == 0:
             raise EOFError
         view = view[got:]
@@ -181,7 +192,7 @@ def parse_reply(text: bytes, seq: int, bounds: Bounds) -> Reply:
         value=None if fields["value"] is None else _text(fields["value"]),
         error=None if fields["error"] is None else _failure(fields["error"]),
         images=_images(fields["images"], bounds),
-        notes=tuple(_text(note) for note in _list(fields["notes"], _MAX_NOTES)),
+        notes=tuple(_text(note) for note in _list(fields["notes"], MAX_NOTES)),
     )
 
 
@@ -230,6 +241,6 @@ def _images(value: Any, bounds: Bounds) -> tuple[Shape, ...]:
 def _shape(value: Any) -> Shape:
     match value:
         case [str(mode), int(width), int(height)] if mode in CHANNELS:
-            if type(width) is int and type(height) is int and 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE:
+            if type(width) is int and type(height) is int and 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE:
                 return Shape(mode, width, height)
     raise WireError("not a picture")
