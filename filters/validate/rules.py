@@ -14,11 +14,12 @@ from pydantic import Field
 from filters.answers.evasion import copied
 from filters.rule import Rule
 from filters.turns import ARGUMENT, CALLS, argument, informed, showed_something
+from filters.validate.internals import reaches_inside
 from filters.validate.syntax import UnparsableCodeError, no_ops, skeleton
 from pipeline.identity import Identity
 from pipeline.records import IMAGE_MARK, Decision, ObservationFacts, Question, ReplayResult, Trajectory, Turn
 
-VERSION = 2
+VERSION = 3
 
 
 AnswerReason = Literal["no_answer", "answer_wrong", "answer_undecided"]
@@ -42,6 +43,7 @@ ToolReason = Literal["no_informed_call", "called"]
 NoOpReason = Literal["no_op_code", "unparsable_code"]
 ImageReason = Literal["blank_image", "unchanged_image", "unmeasured_image"]
 PathReason = Literal["host_path", "guest_path"]
+InternalsReason = Literal["session_internals"]
 ReplayReason = Literal["not_replayed", "replay_failed", "nondeterministic"]
 
 _ANSWER: Rule[AnswerReason] = Rule("answer", VERSION)
@@ -55,6 +57,7 @@ _TOOL: Rule[ToolReason] = Rule("tool_used", VERSION)
 _NO_OP: Rule[NoOpReason] = Rule("no_op", VERSION)
 _IMAGES: Rule[ImageReason] = Rule("image_change", VERSION)
 _PATHS: Rule[PathReason] = Rule("path_leak", VERSION)
+_INTERNALS: Rule[InternalsReason] = Rule("session_internals", VERSION)
 _REPLAY: Rule[ReplayReason] = Rule("replay", VERSION)
 
 
@@ -105,6 +108,7 @@ def accept(
         no_op(trajectory),
         image_change(trajectory, facts),
         path_leak(trajectory),
+        session_internals(trajectory),
     )
 
 
@@ -247,6 +251,25 @@ def path_leak(trajectory: Trajectory) -> Decision:
     if any(_GUEST_PATH.search(text) for text in written):
         return _PATHS.reject(trajectory.id, "guest_path")
     return _PATHS.keep(trajectory.id)
+
+
+def session_internals(trajectory: Trajectory) -> Decision:
+    """Reject code that reaches for the inside of its session; the score is how many cells.
+
+    Such a cell can answer in the place of a later one, and does so again when it is executed again: neither what was
+    observed nor a replay proves anything.
+    """
+    found = sum(map(_reaches_inside, (turn for turn in trajectory.turns if turn.action == "python")))
+    if found:
+        return _INTERNALS.reject(trajectory.id, "session_internals", float(found))
+    return _INTERNALS.keep(trajectory.id, 0.0)
+
+
+def _reaches_inside(turn: Turn) -> bool:
+    try:
+        return reaches_inside(_code(turn))
+    except (UnparsableCodeError, ValueError):
+        return False  # the business of `no_op`; what does not parse did not run
 
 
 # Tags of the DeepEyesV2 grammar, image placeholders of trainers, and `<|…|>` tokens of chat templates. Where

@@ -95,10 +95,10 @@ def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path)
     from rich.progress import Progress
 
     from flows.asking.ask import persistent
+    from flows.asking.replays import replay as replay_one
     from flows.run.opening import open_sandbox
     from flows.stages.outcomes import gather_all
     from pipeline.processes import cores
-    from pipeline.rollout.replay import replay_trajectory
     from pipeline.store.blobs import BlobStore
 
     blobs, rule = BlobStore(store / "blobs"), recipe.student.view_rule
@@ -112,7 +112,7 @@ def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path)
             # No more cells at once than zygotes: the wall time of a cell is its own.
             async with slots:
                 result = await persistent(
-                    lambda: asyncio.to_thread(replay_trajectory, trajectory, pool, blobs, rule, recipe.seed)
+                    lambda: asyncio.to_thread(replay_one, trajectory, pool, blobs, rule, recipe.seed)
                 )
             shown.advance(bar)
             return result

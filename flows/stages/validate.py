@@ -12,6 +12,7 @@ from filters.validate.rules import ValidatorSettings, accept, replayed
 from filters.validate.syntax import skeleton
 from flows.asking.ask import persistent
 from flows.asking.observations import observation_facts
+from flows.asking.replays import replay
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.stages.fetching import questions_of
@@ -22,7 +23,6 @@ from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.identity import Revision, digest
 from pipeline.records import Decision, ObservationFacts, Outcome, Question, ReplayResult, Trajectory, TrajectoryKey
-from pipeline.rollout.replay import replay_trajectory
 from pipeline.store.shards import read_columns
 from pipeline.students.family import ViewRule
 from pipeline.students.tokens import TokenCounter, loss_tokens
@@ -103,9 +103,9 @@ def validated(
         *_of_text(settings, resources.tokens, trajectory),
     ]
     if all(decision.outcome == "keep" for decision in decisions):
-        replay = replay_trajectory(trajectory, resources.replay, blobs, settings.view, settings.seed)
-        decisions.append(replayed(trajectory.id, replay, settings.validate_))
-        found.add("replays", replay)
+        again = replay(trajectory, resources.replay, blobs, settings.view, settings.seed)
+        decisions.append(replayed(trajectory.id, again, settings.validate_))
+        found.add("replays", again)
     found.add("decisions", *decisions)
     found.add("facts", *facts)
     against = next((decision for decision in decisions if decision.outcome != "keep"), None)

@@ -102,6 +102,7 @@ def test_every_validator_signs_one_decision() -> None:
         "no_op",
         "image_change",
         "path_leak",
+        "session_internals",
     ]
 
 
