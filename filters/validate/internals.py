@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import re
 
-from filters.validate.syntax import parse
+from filters.validate.syntax import UnparsableCodeError, parse
 
 # Anywhere in the code, strings and comments among it: a cell may write a module, or hand text to another interpreter.
 _WORDS = re.compile(
@@ -23,18 +23,21 @@ _WORDS = re.compile(
     r"|pass_fds|fromfd|SCM_RIGHTS|fileno\s*=)"
     r"|/proc/(?:self|thread-self|\d+)\b|/dev/fd\b|/coldforge\b|\bpipeline\.sandbox\b|\bsys\s*\.\s*modules\b"
 )
-# Of these modules: what works on descriptors by number, the channel's among them.
+# What works on descriptors by their numbers; with two arguments `read` and `write` do, too.
 _DESCRIPTORS = frozenset(
     {
-        *("read", "readv", "pread", "preadv", "write", "writev", "pwrite", "pwritev", "dup", "dup2", "fdopen"),
-        *("sendfile", "splice", "copy_file_range", "set_inheritable", "set_blocking"),
+        *("readv", "pread", "preadv", "writev", "pwrite", "pwritev", "dup", "dup2", "fdopen", "sendfile", "splice"),
+        *("copy_file_range", "set_inheritable", "set_blocking"),
     }
 )
+_BY_NUMBER = frozenset({"read", "write"})
 _OS = frozenset({"os", "posix"})
 _CLOSED = frozenset({"pipeline", "socket", "posix", "_thread", "_signal"})
-# With anything but a fixed text as their first argument these run, or name, what nobody can read.
-_RUN = frozenset({"exec", "eval", "compile", "__import__", "import_module", "run_module", "run_path"})
-_NAMING = frozenset({"getattr", "setattr", "attrgetter", "methodcaller"})
+# With anything but a fixed text these run, or name, what nobody can read.
+_IMPORT = frozenset({"__import__", "import_module", "run_module", "run_path"})
+_RUN = frozenset({"exec", "eval", "compile"})
+_LOOK_UP = frozenset({"getattr", "setattr"})
+_LOOKED_INTO = frozenset({*_OS, "sys", "builtins", "inspect", "gc"})
 
 
 def reaches_inside(code: str) -> bool:
@@ -43,56 +46,58 @@ def reaches_inside(code: str) -> bool:
     Raises:
         UnparsableCodeError: as `parse`.
     """
-    if _WORDS.search(code):
-        return True
-    tree = parse(code)
-    modules = _names_of_os(tree)
-    return any(_reaches(node, modules) for node in ast.walk(tree))
+    return bool(_WORDS.search(code)) or any(map(_reaches, ast.walk(parse(code))))
 
 
-def _names_of_os(tree: ast.Module) -> set[str]:
-    """Return the names under which the code has the module of system calls."""
-    names = set(_OS)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.asname for alias in node.names if alias.name in _OS and alias.asname}
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in names:
-            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-    return names
-
-
-def _reaches(node: ast.AST, modules: set[str]) -> bool:
+def _reaches(node: ast.AST) -> bool:
     match node:
+        case ast.Constant(value=str(text)):
+            return bool(_WORDS.search(text))  # put together of parts that stand side by side
         case ast.Import(names=aliases):
-            return any(alias.name.partition(".")[0] in _CLOSED for alias in aliases)
+            return any(_is_closed(alias.name) for alias in aliases)
         case ast.ImportFrom(module=str(module), names=aliases):
-            by_number = module in _OS and any(alias.name in {*_DESCRIPTORS, "*"} for alias in aliases)
-            return by_number or module.partition(".")[0] in _CLOSED
-        case ast.Attribute(value=ast.Name(id=name), attr=attribute):
-            return name in modules and attribute in {*_DESCRIPTORS, "__dict__"}
-        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=arguments):
-            return _call_reaches(name, arguments, modules, attribute=isinstance(node.func, ast.Attribute))
+            names = {alias.name for alias in aliases}
+            return _is_closed(module) or (module in _OS and not names.isdisjoint({*_DESCRIPTORS, *_BY_NUMBER, "*"}))
+        case ast.Attribute(value=ast.Name(id=name), attr="__dict__"):
+            return name in _LOOKED_INTO
+        case ast.Attribute(attr=attribute):
+            return attribute in _DESCRIPTORS
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            return _call_reaches(name, arguments)
+        case ast.Call(func=ast.Attribute(attr=name), args=arguments):
+            # `re.compile(pattern)`, `frame.eval(text)` and `model.eval()` are something else.
+            return name not in _RUN and _call_reaches(name, arguments)
         case _:
             return False
 
 
-def _call_reaches(name: str, arguments: list[ast.expr], modules: set[str], *, attribute: bool) -> bool:
-    first = arguments[0] if arguments else None
+def _call_reaches(name: str, arguments: list[ast.expr]) -> bool:
+    first, others = (arguments[0] if arguments else None), arguments[1:]
+    text = _text(first)
     if name in _RUN:
-        # `re.compile(pattern)` and `model.eval()` are something else.
-        return not (attribute and name in {"compile", "eval", "exec"}) and not _is_text(first)
-    if name in _NAMING:
-        place = 1 if name in {"getattr", "setattr"} else 0
-        of_os = place == 0 or (
-            isinstance(first, ast.Name) and first.id in {*modules, "sys", "builtins", "inspect", "gc"}
-        )
-        named = arguments[place] if len(arguments) > place else None
-        return of_os and (not _is_text(named) or (isinstance(named, ast.Constant) and named.value in _DESCRIPTORS))
+        return text is None or _text_reaches(text)
+    if name in _IMPORT:
+        return text is None or text in _OS or _is_closed(text)
+    if name in _LOOK_UP and isinstance(first, ast.Name) and first.id in _LOOKED_INTO:
+        return not others or _text(others[0]) in {None, *_DESCRIPTORS, *_BY_NUMBER}
     if name == "vars":
-        return isinstance(first, ast.Name) and first.id in modules
+        return isinstance(first, ast.Name) and first.id in _LOOKED_INTO
+    if name in _BY_NUMBER:
+        return len(arguments) == 2 and text is None  # noqa: PLR2004 - a descriptor, and what or how much
     # A descriptor opened by its number.
     return name == "open" and isinstance(first, ast.Constant) and isinstance(first.value, int)
 
 
-def _is_text(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _text_reaches(text: str) -> bool:
+    try:
+        return reaches_inside(text)
+    except UnparsableCodeError:
+        return False  # nor does it run
+
+
+def _text(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _is_closed(module: str) -> bool:
+    return module.partition(".")[0] in _CLOSED

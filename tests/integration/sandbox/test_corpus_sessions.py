@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from filters.validate.internals import reaches_inside
 from pipeline.dialects.observations import cell_observation
 from pipeline.sandbox import Pool, guest
 from pipeline.sandbox.inside import root
@@ -143,9 +144,9 @@ FORGED = {
     "no JSON": "struct.pack('>II', 3, 0) + b'abc'",
     "no text": "struct.pack('>II', 3, 0) + b'\\xff\\xff\\xff'",
     "deep JSON": "struct.pack('>II', 9999, 0) + b'[' * 9999",
-    "a key twice": "whole(good[:-1] + b', \"seq\": 1}')",
-    "no number": "whole(good.replace(b'1', b'NaN'))",
-    "a fraction": "whole(good.replace(b'1', b'1.0'))",
+    "a key twice": "whole(good[:-1] + b', \"seq\": %d}' % seq)",
+    "no number": "whole(good.replace(b'%d' % seq, b'NaN'))",
+    "a fraction": "whole(good.replace(b'%d' % seq, b'%d.0' % seq))",
     "a field more": "frame({'more': 1})",
     "another type": "frame({'notes': [1]})",
     "another number": "frame({'seq': 9})",
@@ -155,9 +156,13 @@ FORGED = {
 }
 
 
+# A reply repeats the random number of its request, which stands in our frame below the cell's.
 FORGE = """
-import json, os, struct
-def reply(changes): return {'seq': 1, 'value': None, 'error': None, 'images': [], 'notes': [], **changes}
+import json, os, struct, sys
+at = sys._getframe()
+while 'request' not in at.f_locals: at = at.f_back
+seq = at.f_locals['request']['seq']
+def reply(changes): return {'seq': seq, 'value': None, 'error': None, 'images': [], 'notes': [], **changes}
 def whole(text, blob=0): return struct.pack('>II', len(text), blob) + text + bytes(blob)
 def frame(changes, blob=0): return whole(json.dumps(reply(changes)).encode(), blob)
 good = json.dumps(reply({})).encode()
@@ -178,8 +183,60 @@ def _refused(pool: Pool, forged: str) -> None:
         assert session.run("1").value == "1"
 
 
+def test_094_a_forged_reply_that_is_right_in_all_of_this_passes_for_its_own_cell(pool: Pool) -> None:
+    """So the others are refused for what they say, not for their number."""
+    forged = "frame({'value': 'forged'})); os._exit(0"
+    with pool.session() as session:
+        assert session.run(FORGE.replace("FORGED", forged)).value == "forged"
+
+
+BLIND = """
+import threading, time
+def answer():
+    time.sleep(0.5)
+    os.write(3, frame({'seq': 2, 'value': 'forged'}))
+threading.Thread(target=answer).start()
+"""
+
+
+def test_094_a_reply_to_a_request_that_was_not_read_ends_the_session(pool: Pool) -> None:
+    with pool.session() as session:
+        assert session.run(FORGE.replace("os.write(3, FORGED)", BLIND)).status == "ok"
+        # It comes in the middle of the next cell.
+        result = session.run("import time\ntime.sleep(2)\n'true'")
+    assert (result.status, result.value, result.ended) == ("protocol_error", None, True)
+
+
+# Waits for the next request, reads its number without taking it, and is faster than the cell.
+PEEKS = """
+import json, socket, struct, threading
+def answer():
+    channel = socket.socket(fileno=3)
+    text = channel.recv(9999, socket.MSG_PEEK)
+    seq = json.loads(text[8:])['seq']
+    reply = json.dumps({'seq': seq, 'value': 'forged', 'error': None, 'images': [], 'notes': []}).encode()
+    channel.send(struct.pack('>II', len(reply), 0) + reply)
+    channel.detach()
+threading.Thread(target=answer).start()
+"""
+PATCHES = """
+import sys
+cells = sys.modules['pipeline.sandbox.inside.cells']
+cells._repr = lambda value: 'forged'
+"""
+
+
+def test_094_known_weakness_a_cell_can_answer_for_a_later_one_and_validate_rejects_what_does(pool: Pool) -> None:
+    with pool.session() as session:
+        assert session.run(PATCHES).status == "ok"
+        assert session.run("'true'").value == "forged"
+    with pool.session() as session:
+        assert session.run("1").value == "1"  # of no session but its own
+    assert [reaches_inside(code) for code in (PATCHES, PEEKS, FORGE, BLIND)] == [True] * 4
+
+
 def test_094_a_late_reply_never_reaches_the_next_cell(pool: Pool) -> None:
-    code = FORGE.replace("os.write(3, FORGED)", "import threading\nforged = frame({'seq': 2, 'value': 'forged'})\n")
+    code = FORGE.replace("os.write(3, FORGED)", "import threading\nforged = frame({'value': 'forged'})\n")
     code += "threading.Timer(0.2, os.write, [3, forged]).start()"
     with pool.session() as session:
         assert session.run(code).status == "ok"

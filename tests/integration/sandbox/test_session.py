@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import InfrastructureError, RowError
-from pipeline.images import decode
+from pipeline.images import MAX_PIXELS, decode
 from pipeline.sandbox import CellResult, Limits, Policy, Pool, cgroup, guest, zygote_process
+from pipeline.sandbox.inside import display
 from pipeline.tools.python import normalise
 
 LIMITS = Limits(cell_seconds=4.0, cell_cpu_seconds=3.0, grace_seconds=0.5)
@@ -220,6 +221,35 @@ opened = Image.open('image_1.png').convert('RGB').tobytes() == image_1.tobytes()
 same, opened, image_1.mode, image_1.size, image_2.size
 """
     assert run(pool, code, images=images).value == "([True, True, True], True, 'RGB', (80, 50), (4, 6))"
+
+
+NAMES = ("image_1", "image_1.png", "image_1.jpg")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_written_to_one_name_of_an_image_is_seen_by_no_other(pool: Pool, name: str) -> None:
+    content = encoded(Image.effect_noise((80, 50), 60).convert("RGB"), "PNG")
+    write = f"from PIL import Image\nImage.new('RGB', (10, 10)).save({name!r}, 'PNG')"
+    look = f"image_1.size, [Image.open(name).size for name in {NAMES}]"
+    with pool.session([content, content]) as session:
+        assert session.run(write).status == "ok"
+        sizes = [(10, 10) if other == name else (80, 50) for other in NAMES]
+        assert session.run(look).value == repr(((80, 50), sizes))
+        assert session.run("import os\nos.remove('image_1.png')\nimage_1.size").value == "(80, 50)"
+        assert session.run("image_2.size, Image.open('image_2.png').size").value == "((80, 50), (80, 50))"
+
+
+def test_images_too_large_for_three_copies_cannot_be_written_and_say_so() -> None:
+    content = encoded(Image.effect_noise((900, 900), 99).convert("RGB"), "PNG")
+    with Pool(Policy(Limits(disk=4 * len(content))), workers=1) as small, small.session([content]) as session:
+        result = session.run("open('image_1.png', 'wb')")
+        assert result.error is not None
+        assert result.error.message == "[Errno 13] Permission denied: 'image_1.png'"
+        assert session.run("from PIL import Image\nImage.open('image_1.jpg').size").value == "(900, 900)"
+
+
+def test_both_sides_decode_pictures_up_to_one_bound() -> None:
+    assert display.MAX_DECODED_PIXELS == MAX_PIXELS
 
 
 # Orientation 6 beside a copyright that is a fraction: Pillow reads such a block and cannot write it.

@@ -47,6 +47,11 @@ REACHES = [
     "eval(''.join(parts))",
     "open('helper.py', 'w').write('import os, ctypes')\nimport helper",
     "exec('import sys; sys._getframe()')",
+    "exec('import os\\nos.write(3, b\"x\")')",
+    "import importlib\nimportlib.import_module('pipeline' '.sandbox')",
+    "__import__('os').write(3, b'x')",
+    "import subprocess\nsubprocess.os.write(3, b'x')",
+    "import os.path\nos.path.os.read(3, 1)",
 ]
 
 HARMLESS = [
@@ -65,6 +70,9 @@ HARMLESS = [
     "import threading, asyncio, multiprocessing, signal, builtins",
     "class A:\n    def __getattr__(self, name): return 1\nA().write(3)",
     "f.read(3)\nreader.write(3)",
+    "import zipfile\nzipfile.ZipFile('a.zip', 'w').write('a.txt', 'b.txt')",
+    "exec('x = 1')",
+    "frame.eval(text)\nvars(image_1)\nimage_1.__dict__",
 ]
 
 
