@@ -37,7 +37,7 @@ _invalidate = importlib.invalidate_caches
 _OURS = (globals(), vars(display))
 """Where warnings about what we call on a cell's behalf are kept."""
 
-_is_magic = re.compile(r"\s*([\w.,\s\[\]]+=\s*)?[%!]|.*\?\s*$").match
+_is_magic = re.compile(r"\s*([\w.,\s\[\]]+=\s*)?[%!]|\s*\?+[\w.]+\s*$|\s*[\w.]+\?+\s*$").match
 _NO_MAGIC = (
     "magics (%name), shell commands (!command) and help (name?) are not Python, and this notebook has none."
     " Leave '%matplotlib inline' out, figures are shown anyway; run programs with subprocess.run([...]), time code with"

@@ -243,6 +243,7 @@ MAGICS = {
     "shell assigned": "files = !ls",
     "help": "len?",
     "source": "len??",
+    "help before": "?len",
 }
 
 
@@ -253,6 +254,12 @@ def test_magics_are_an_error_that_says_what_to_write(pool: Pool, name: str) -> N
     assert (first.status, first.error.type, second.value) == ("exception", "SyntaxError", "3")
     assert "subprocess.run" in first.error.message
     assert first.error.traceback.count("subprocess.run") == 1
+
+
+def test_prose_in_a_cell_is_no_magic(pool: Pool) -> None:
+    error = run(pool, "What is the man holding?")[0].error
+    assert error is not None
+    assert "magics" not in error.message
 
 
 @pytest.mark.parametrize("code", ["x = 5 % 3", "x = (7\n  % 4)", "x = 'a?'", "# %magic\n# !ls\nx = 1"])

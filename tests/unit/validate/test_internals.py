@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import cast
+
 import pytest
 
 from filters.validate.internals import reaches_inside
+from filters.validate.rules import ValidatorSettings, replayed, session_internals
+from flows.asking.replays import replay
+from pipeline.sandbox import Sandbox
+from pipeline.store.blobs import BlobStore
+from pipeline.students.family import ViewRule
+from tests.support.builders import question, trajectory, turn
 
 REACHES = [
     "import os\nos.write(3, b'x')",
@@ -96,3 +105,14 @@ def test_looking_at_pictures_is_not(code: str) -> None:
 )
 def test_known_weakness_what_is_put_together_as_it_runs_is_not_found(code: str) -> None:
     assert not reaches_inside(code)
+
+
+def test_a_replay_of_code_that_can_vouch_for_itself_is_not_made_and_does_not_bless(tmp_path: Path) -> None:
+    made = trajectory(
+        turn("python", REACHES[0], observation="1", status="ok"), turn("answer", "Lyon"), asked=question("Which?")
+    )
+    unused = cast(Sandbox, None)
+    result = replay(made, unused, BlobStore(tmp_path), ViewRule("qwen2_5_vl", 262_144), 0)
+    assert (result.verdict, result.cells) == ("failed", 1)
+    assert replayed(made.id, result, ValidatorSettings()).reason == "replay_failed"
+    assert session_internals(made).reason == "session_internals"
