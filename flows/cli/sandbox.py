@@ -54,7 +54,7 @@ def run(file: CellFile, image: ImageFiles = None, as_json: JsonLines = False, ti
         cells = split_cells(_read(file).decode())
     except UnicodeDecodeError as error:
         raise UsageError(f"{file}: not UTF-8 text: {error}") from error
-    contents = [_read(path) for path in image or ()]
+    contents = [_picture(path) for path in image or ()]
     statuses = set()
     for number, result in enumerate(_run_cells(cells, contents, _policy(timeout)), 1):
         statuses.add(result.status)
@@ -146,6 +146,17 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def _picture(path: Path) -> bytes:
+    """Return an image file as the store would hold it, so that cells see here what they see in a run."""
+    from pipeline.errors import RowError, UsageError
+    from pipeline.images import stored
+
+    try:
+        return stored(_read(path))[0]
+    except RowError as error:
+        raise UsageError(f"--image {path}: {error}") from error
 
 
 def _as_json(number: int, result: CellResult) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pydantic import Field
+
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.stages.outcomes import Found, gathered, row_outcome
@@ -16,6 +18,7 @@ from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.errors import RowError
 from pipeline.identity import Identity, Place, Revision
+from pipeline.images import PIXEL_RECIPE, reads_heic
 from pipeline.records import Outcome, Question, SourceImage, SourceRow
 from pipeline.sources.questions import image_names, source_image, to_question
 from pipeline.store import Store
@@ -36,6 +39,9 @@ class IngestSettings(StageSettings):
     """What ingest sees of a recipe."""
 
     sources: tuple[SourceRead, ...]
+    pixels: Revision[str] = PIXEL_RECIPE
+    heic: Revision[bool] = Field(default_factory=reads_heic)
+    """Whether the extra for HEIC is installed: once it is, rows that were refused are read."""
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> IngestSettings:

@@ -5,6 +5,7 @@ Nothing here is paid for: what nobody could answer or learn is stopped before an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -24,10 +25,19 @@ from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Reader, UnitInput, UnitOutput
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import Place, Revision
-from pipeline.images import HASH_RECIPE, PerceptualHashes, decode, perceptual_hashes, pixel_hash
+from pipeline.images import (
+    HASH_RECIPE,
+    PIXEL_RECIPE,
+    PerceptualHashes,
+    contrast,
+    decode,
+    perceptual_hashes,
+    pixel_hash,
+)
 from pipeline.records import ImageFacts, ImageRef, Outcome, Question
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
+from pipeline.students.family import Size, ViewRule
 from pipeline.students.tokens import TokenCounter
 
 
@@ -36,6 +46,8 @@ class ScreenSettings(StageSettings):
 
     images: ImageBounds
     questions: QuestionSettings
+    views: tuple[ViewRule, ...] = ()
+    """How the student is shown an image; each must be possible."""
     cutoff_len: int
     """Tokens that the student can learn of a row: a longer text leaves no room for an answer."""
     tokenizer: Place[Path | None] = None
@@ -45,6 +57,7 @@ class ScreenSettings(StageSettings):
     grader: Revision[int] = answers.VERSION
     chance: Revision[int] = chance.VERSION
     hashes: Revision[str] = HASH_RECIPE
+    pixels: Revision[str] = PIXEL_RECIPE
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> ScreenSettings:
@@ -54,6 +67,7 @@ class ScreenSettings(StageSettings):
         return cls(
             images=recipe.image_bounds,
             questions=recipe.questions,
+            views=recipe.student.view_rules,
             cutoff_len=recipe.student.cutoff_len,
             tokenizer=recipe.student.tokenizer,
             tokens=inputs.tokens.name,
@@ -82,7 +96,7 @@ def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
             sense = well_formed(question, tokens, settings.cutoff_len)
         if sense.outcome != "keep":
             return decided("screen", question, [sense]), Found()
-        measured = [image_facts(question, image, shown, store.blobs) for image in question.images]
+        measured = [image_facts(question, image, shown, store.blobs, settings.views) for image in question.images]
         asked, decision = to_open_ended(question, settings.questions)
         decisions = [*(image_intact(fact, settings.images) for fact in measured), decision]
         if asked is not None:
@@ -105,13 +119,18 @@ def _counter(tokenizer: Path | None) -> TokenCounter:
 
 
 def image_facts(
-    question: Question, image: ImageRef, shown: dict[str, _Shown | RowError], blobs: BlobStore
+    question: Question,
+    image: ImageRef,
+    shown: dict[str, _Shown | RowError],
+    blobs: BlobStore,
+    views: Sequence[ViewRule] = (),
 ) -> ImageFacts:
     """Return what one image shows, measured once: `shown` keeps it by sha256. Not to decode is a fact, not an error."""
     if image.sha256 not in shown:
         shown[image.sha256] = _measure(blobs.get(image.sha256))
     found = shown[image.sha256]
     seen = None if isinstance(found, RowError) else found
+    error = found if isinstance(found, RowError) else _refused_view(image, views)
     return ImageFacts(
         question_id=question.id,
         sha256=image.sha256,
@@ -120,7 +139,10 @@ def image_facts(
         phash=seen and seen.hashes.phash,
         dhash=seen and seen.hashes.dhash,
         hash_recipe=HASH_RECIPE,
-        error=found.reason if isinstance(found, RowError) else None,
+        contrast=seen and seen.contrast,
+        frames=image.frames,
+        scaling=image.scaling,
+        error=error and error.reason,
         pixels=seen and seen.pixels,
     )
 
@@ -130,14 +152,25 @@ class _Shown(NamedTuple):
 
     hashes: PerceptualHashes
     pixels: str
+    contrast: int
 
 
 def _measure(content: bytes) -> _Shown | RowError:
     try:
         image = decode(content)
-        return _Shown(perceptual_hashes(image), pixel_hash(image))
+        return _Shown(perceptual_hashes(image), pixel_hash(image), contrast(image))
     except RowError as error:
         return error
+
+
+def _refused_view(image: ImageRef, views: Sequence[ViewRule]) -> RowError | None:
+    """Return why the student's processor takes no view of an image, so that no rollout has to find it out."""
+    try:
+        for rule in views:
+            rule.size(Size(image.width, image.height))
+    except RowError as error:
+        return error
+    return None
 
 
 SCREEN: Stage[ScreenSettings, Store] = Stage(

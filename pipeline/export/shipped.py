@@ -12,8 +12,8 @@ from pipeline.images import FORMATS, decode, encode_png, orientation
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 
-_PLAIN_MODES = {"1", "L", "P", "RGB", "CMYK", "YCbCr"}
-"""Modes whose conversion to RGB is the same everywhere: no transparency, no 16 bits."""
+_PLAIN_MODES = {"L", "RGB"}
+"""Modes that need no conversion on which readers could differ."""
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
@@ -26,10 +26,10 @@ class ExportImage(NamedTuple):
 
 
 def export_image(ref: ImageRef, blobs: BlobStore) -> ExportImage:
-    """Return the bytes to ship: the stored ones, unless a plain `Image.open` would show something else.
+    """Return the bytes to ship: the stored ones.
 
-    Trainers convert to RGB without looking at EXIF orientation, or stop at damaged EXIF, and with a background
-    of their own behind transparency. Such an image is shipped as a PNG of the pixels that the rollouts saw.
+    `put_image` stores what every reader opens alike. A cached search may lead to a picture that was stored before it
+    did so; where a plain `Image.open` would show something else, a PNG of what the rollouts saw is shipped.
 
     Raises:
         InfrastructureError: the blob is missing or damaged.

@@ -48,6 +48,7 @@ from pipeline.records.words import (
     Mode,
     Purpose,
     Route,
+    Scaling,
     TurnStatus,
     Verdict,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "Record",
     "ReplayResult",
     "Route",
+    "Scaling",
     "SolutionKey",
     "SourceImage",
     "SourceRow",

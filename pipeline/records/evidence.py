@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pipeline.records.base import Int32, Record, UInt64
-from pipeline.records.words import Arm, Mode, Verdict
+from pipeline.records.words import Arm, Mode, Scaling, Verdict
 
 
 class GradeResult(Record):
@@ -34,8 +34,15 @@ class ImageFacts(Record):
     dhash: UInt64 | None
     hash_recipe: str
     """Names decoder and algorithm; hashes of different recipes are never compared."""
+    contrast: Int32 | None
+    """Widest range of a channel in levels of 0 to 255, after averaging blocks of 4 by 4 pixels; None when the image
+    does not decode."""
+    frames: Int32
+    """Pictures in the source's file; the image is the first."""
+    scaling: Scaling
+    """How the values of the source's file became 8 bits."""
     error: str | None
-    """Why the image cannot be used; None when it is intact."""
+    """Why the image cannot be used; None when it is intact and the student's processor takes it."""
     pixels: str | None = None
     """sha256 of mode, size and pixels as decoded: equal for two files that show exactly the same."""
 

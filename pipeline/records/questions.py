@@ -6,19 +6,26 @@ from typing import ClassVar, Literal
 
 from pipeline.identity import canonical_json, digest
 from pipeline.records.base import Int32, Record
-from pipeline.records.words import AnswerType, Category
+from pipeline.records.words import AnswerType, Category, Scaling
 
 
 class ImageRef(Record):
     """An image in the content-addressed store; the bytes live only there."""
 
     sha256: str
-    """Of the encoded bytes, not of the pixels."""
+    """Of the stored bytes, not of the pixels: the file's own, or those of a PNG where readers would not agree on the
+    file (`pipeline.images.stored`)."""
     mime: Literal["image/png", "image/jpeg", "image/webp"]
     width: Int32
     """Pixels, after EXIF orientation."""
     height: Int32
     nbytes: int
+    frames: Int32 = 1
+    """Pictures in the file; the first is the image."""
+    scaling: Scaling = "none"
+    """How the file's values became 8 bits."""
+
+    SCHEMA: ClassVar[int] = 2
 
 
 class SourceRow(Record):
@@ -77,6 +84,8 @@ class Question(Record):
     licence: str
     meta: str
     """Canonical JSON: derivation of the answer, and whatever a source wants to carry along."""
+
+    SCHEMA: ClassVar[int] = 2
 
     @classmethod
     def build(

@@ -29,6 +29,8 @@ class Turn(Record):
     """Whether a trainer should learn this turn."""
     labels: tuple[str, ...]
 
+    SCHEMA: ClassVar[int] = 2
+
 
 class Tokens(Record):
     """Tokens as the backend counted them over a whole rollout."""
@@ -67,7 +69,7 @@ class Trajectory(Record):
     sandbox: str
     """Hash of guest environment and policy; empty when no cell could run (plain mode)."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
     @staticmethod
     def make_id(

@@ -27,5 +27,9 @@ Route = Literal["next", "rl", "sft", "no_call", "plain_cot", "long_cot"]
 """`sft` is the way to the teachers of the lane `tools`; other lanes have routes of their own name."""
 Finish = Literal["answer", "bad_call", "max_turns", "max_tokens", "max_time", "length", "refused", "nondeterministic"]
 
+Scaling = Literal["none", "by_65535", "by_4095", "by_1", "by_range"]
+"""How the values of a picture became 8 bits: they were; integers over 65,535 or over 4,095; floats over 1; any other
+numbers over their own range."""
+
 IMAGE_MARK = "<image>"
 """Stands in a text where an image does; trainers look for it, so that no other text may hold it."""

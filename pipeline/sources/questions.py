@@ -238,6 +238,8 @@ def _put(name: str, blobs: BlobStore, directory: Path, image_root: Path | None) 
         return _put_once(path, facts.st_mtime_ns, facts.st_size, blobs)
     except OSError as error:
         raise RowError("image_missing", f"{quoted(name)} cannot be read: {error.strerror}") from error
+    except RowError as error:
+        raise RowError(error.reason, f"{quoted(name)}: {error.detail}") from error
 
 
 _STAY_INSIDE = (

@@ -55,11 +55,11 @@ class Family:
         """Return the size at which an image is seen under a budget of pixels.
 
         Raises:
-            RowError: `image_aspect`, where the processor would raise.
+            RowError: `image_aspect`, where the processor would raise: at this size, or at what it makes of it, which is
+                resized again when a server or a trainer is given the view.
         """
         patch = self.patch
-        if max(size) / min(size) > self.max_aspect:
-            raise RowError("image_aspect", f"{size.width}x{size.height}: aspect above {self.max_aspect}")
+        self._require_aspect(size, f"{size.width}x{size.height}")
         area = size.width * size.height
         # A side below half a patch rounds to 0 here, and is then grown like any image below the minimum.
         width, height = (round(side / patch) * patch for side in size)
@@ -70,7 +70,14 @@ class Family:
         elif width * height < self.smallest:
             grow, fit = math.sqrt(self.smallest / area), math.ceil
             width, height = (fit(side * grow / patch) * patch for side in size)
-        return Size(width, height)
+        # A short side is rounded down to one patch from almost two, so the aspect may nearly double.
+        seen = Size(width, height)
+        self._require_aspect(seen, f"{size.width}x{size.height} is shown as {seen.width}x{seen.height}")
+        return seen
+
+    def _require_aspect(self, size: Size, named: str) -> None:
+        if max(size) > self.max_aspect * min(size):
+            raise RowError("image_aspect", f"{named}: aspect {max(size) / min(size):.0f}, above {self.max_aspect}")
 
 
 FAMILIES: Mapping[FamilyName, Family] = {"qwen2_5_vl": Family(patch=28, fewest_patches=4, max_aspect=200)}
@@ -149,6 +156,11 @@ class Student(Identity):
     def view_rule(self) -> ViewRule:
         """Return how images are resized before any model sees them."""
         return self.view_at(self.max_pixels)
+
+    @property
+    def view_rules(self) -> tuple[ViewRule, ...]:
+        """Return the same for each of the student's own budgets: of training, and of deployment where it is larger."""
+        return (self.view_rule, *(() if self.deploy_pixels is None else (self.view_at(self.deploy_pixels),)))
 
     def view_at(self, pixels: int) -> ViewRule:
         """Return the same for another budget."""

@@ -89,9 +89,7 @@ TABLE: Mapping[str, str] = {
     "benchmarks": "decontaminate",
     "student.family": FIXED,
     "student.revision": "publish",
-    "student.max_pixels": "gate1",
-    "student.deploy_pixels": "gate1",
-    "student.view": "gate1",
+    **dict.fromkeys(("student.max_pixels", "student.deploy_pixels", "student.view"), "screen"),
     "student.cutoff_len": "screen",
     "student.tokenizer": "screen",
     "student.template": "publish",
@@ -104,7 +102,7 @@ TABLE: Mapping[str, str] = {
     "rollout.max_turns": "gate2",
     "rollout.max_completion_tokens": "gate2",
     "rollout.max_seconds": "gate2",
-    **dict.fromkeys(("images.min_side", "images.max_aspect"), "screen"),
+    **dict.fromkeys(("images.min_side", "images.max_aspect", "images.min_contrast"), "screen"),
     **dict.fromkeys(
         ("questions.max_text", "questions.max_words", "questions.max_chance", "questions.instructions"), "screen"
     ),

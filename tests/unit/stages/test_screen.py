@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from flows.stages.screen import run
@@ -12,7 +13,9 @@ from pipeline.engine.units import UnitInput
 from pipeline.images import encode_png, put_image
 from pipeline.records import ImageFacts, Question
 from pipeline.store import Store
+from pipeline.students.family import ViewRule
 from tests.support.builders import question
+from tests.support.pictures import encoded
 from tests.support.screening import SETTINGS
 
 CITIES = ("Paris", "London", "Rome")
@@ -100,3 +103,32 @@ def test_a_long_text_is_counted_by_the_tokenizer_of_the_student(tmp_path: Path) 
     for settings, reason in ((by_estimate, ""), (by_tokenizer, "text_too_long")):
         (outcome,) = run(UnitInput((asked,)), settings, Store(tmp_path / "store")).outcomes
         assert outcome.reason == reason
+
+
+def test_facts_say_what_was_made_of_a_picture_and_whether_it_can_be_used(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    noise = Image.effect_noise((300, 200), 50)
+    pages = encoded(noise, "TIFF", save_all=True, append_images=[noise.rotate(180)])
+    deep = encoded(Image.fromarray(np.asarray(noise).astype(np.uint16) * 257), "PNG")
+    strip = encode_png(Image.effect_noise((9000, 46), 50).convert("RGB"))
+    blank = encode_png(Image.new("RGB", (300, 200), "teal"))
+    contents = {"pages": pages, "deep": deep, "strip": strip, "blank": blank}
+    asked = tuple(
+        question(source_row=row, images=(put_image(store.blobs, content),)) for row, content in contents.items()
+    )
+    seen = SETTINGS.model_copy(update={"views": (ViewRule("qwen2_5_vl", 262_144),)})
+    output = run(UnitInput(asked), seen, store)
+    told = dict(zip(contents, ((outcome.outcome, outcome.reason) for outcome in output.outcomes), strict=True))
+    assert told == {
+        "pages": ("kept", ""),
+        "deep": ("kept", ""),
+        "strip": ("rejected", "image_aspect"),
+        "blank": ("rejected", "image_blank"),
+    }
+    rows = {question.id: row for row, question in zip(contents, asked, strict=True)}
+    facts = {rows[fact.question_id]: fact for fact in output.tables["facts"] if isinstance(fact, ImageFacts)}
+    assert (facts["pages"].frames, facts["pages"].scaling) == (2, "none")
+    assert (facts["deep"].frames, facts["deep"].scaling) == (1, "by_65535")
+    assert facts["deep"].phash == facts["pages"].phash
+    without = run(UnitInput(asked), SETTINGS, store)
+    assert [outcome.outcome for outcome in without.outcomes] == ["kept", "kept", "kept", "rejected"]

@@ -52,7 +52,7 @@ def test_allowed_formats_decode_and_are_stored_unchanged(form: str, tmp_path: Pa
     assert blobs.get(reference.sha256) == content
 
 
-@pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "PPM", "ICO", "PDF"])
+@pytest.mark.parametrize("form", ["PPM", "ICO", "PDF", "JPEG2000", "DDS", "SGI", "TGA", "PCX"])
 def test_other_formats_are_refused_even_where_pillow_reads_them(form: str) -> None:
     with pytest.raises(RowError) as caught:
         decode(encoded(gradient(), form))
@@ -81,16 +81,6 @@ def test_a_claimed_size_above_the_bound_is_refused_before_memory_is_taken(size: 
     with pytest.raises(RowError) as caught:
         decode(png_header(*size))
     assert caught.value.reason == "image_too_large"
-
-
-def test_a_text_chunk_that_inflates_without_end_is_refused() -> None:
-    bomb = zlib.compress(bytes(80_000_000))
-    body = b"Comment\x00\x00" + bomb
-    chunk = struct.pack(">I", len(body)) + b"zTXt" + body + struct.pack(">I", zlib.crc32(b"zTXt" + body))
-    content = encoded(gradient(), "PNG")
-    with pytest.raises(RowError) as caught:
-        decode(content[:33] + chunk + content[33:])  # 33 bytes: signature and IHDR
-    assert caught.value.reason == "image_undecodable"
 
 
 @given(st.binary(min_size=1, max_size=40), st.integers(0, 2000))
@@ -216,8 +206,16 @@ def test_the_view_is_the_size_that_qwens_own_processor_takes(width: int, height:
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
     rule = ViewRule("qwen2_5_vl", budget)
+
+    def processed(height: int, width: int) -> tuple[int, int]:
+        return smart_resize(  # type: ignore[no-any-return]  # transformers states none
+            height, width, factor=28, min_pixels=4 * 28 * 28, max_pixels=budget
+        )
+
     try:
-        expected = smart_resize(height, width, factor=28, min_pixels=4 * 28 * 28, max_pixels=budget)
+        expected = processed(height, width)
+        # Who is sent the view puts it through the processor once more.
+        processed(*expected)
     except ValueError:
         with pytest.raises(RowError) as caught:
             rule.size(Size(width, height))
