@@ -216,8 +216,10 @@ def _tiff_samples() -> Iterator[tuple[str, Sample]]:
     yield "tiff CMYK", Sample(tiff(ink, photometric=5), inked, 1)
     yield "tiff YCbCr", Sample(encoded(Image.fromarray(COLOURS).convert("YCbCr"), "TIFF"), COLOURS, 4)
     yield "tiff LAB", Sample(encoded(Image.fromarray(COLOURS).convert("LAB"), "TIFF"), COLOURS, 12)
-    red = np.full((HEIGHT, WIDTH, 3), (138, 81, 70), np.uint8)  # CIELAB 54.3, 80.8, 69.9 under D50
-    yield "tiff LAB red", Sample(tiff(red, photometric=8), np.full_like(red, (255, 0, 0)), 6)
+    # Red is 54.3, 80.8, 69.9 in CIELAB under D50.
+    lab = np.where(_X[..., None] < 9, (255, 0, 0), (138, 81, 70)).astype(np.uint8)
+    shown = np.where(_X[..., None] < 9, 255, (255, 0, 0)).astype(np.uint8)
+    yield "tiff LAB red on white", Sample(tiff(lab, photometric=8), shown, 6)
     image = Image.fromarray(COLOURS)
     pages = encoded(image, "TIFF", save_all=True, append_images=[image.rotate(180), Image.fromarray(GREY)])
     yield "tiff of pages", Sample(pages, COLOURS, frames=3)
