@@ -13,7 +13,7 @@ from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
     from flows.report.lookup import Life
-    from pipeline.records import Question
+    from pipeline.records import ImageRef, Question
 
 
 def show(
@@ -152,11 +152,17 @@ _OF_TRAJECTORY = (
 """Name, title and query of what is known about a trajectory."""
 
 
+def _image_line(image: ImageRef) -> str:
+    made = f", the first of {image.frames} pictures" if image.frames > 1 else ""
+    made += "" if image.scaling == "none" else f", scaled {image.scaling.replace('_', ' ')}"
+    return f"{image.width}x{image.height} {image.mime} {image.sha256[:12]}{made}"
+
+
 def _print_question(question: Question, life: Life) -> None:
     from pipeline.identity import canonical_json
 
     tolerance = f", within {question.tolerance:g} relative" if question.tolerance is not None else ""
-    images = [f"{image.width}x{image.height} {image.mime} {image.sha256[:12]}" for image in question.images]
+    images = [_image_line(image) for image in question.images]
     lines = [
         ("question", question.id),
         ("source row", f"{life.row} ({question.source} {question.source_revision[:12]}: {question.source_row})"),

@@ -146,8 +146,11 @@ def _words(content: bytes, file: Any, rawmode: str) -> Array | None:
         )
         return np.dstack([grey, grey, grey, alpha])
     other = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}[match[2]]
-    high = _unpacked(content, file, rawmode)
-    return high.astype(np.uint16) << 8 | _unpacked(content, file, f"{match[1]};16{other}")
+    # In place: of the largest picture each copy takes half a gigabyte.
+    words = _unpacked(content, file, rawmode).astype(np.uint16)
+    words <<= 8
+    words |= _unpacked(content, file, f"{match[1]};16{other}")
+    return words
 
 
 def _unpacked(content: bytes, file: Any, rawmode: str) -> Array:

@@ -53,13 +53,15 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     (r"data:[\w.+-]+/[\w.+-]+[;,]", "data URL: decode it into a file"),
     (r"https?://\S+\s*$", "URL: download what it leads to"),
     (r"(iVBORw0KGgo|/9j/|R0lGOD|UklGR|Qk0)", "base64 text: decode it into a file"),
-    (r"(<!--.*?-->\s*|<\?xml.*?\?>\s*)*<!doctype\s+html|(<!--.*?-->\s*)*<(html|head|body)\b", "HTML page"),
-    (r"(<\?xml.*?\?>\s*|<!--.*?-->\s*|<!doctype.*?>\s*)*<(svg:)?svg\b", "SVG: render it to PNG"),
-    (r"(<\?xml.*?\?>\s*|<!--.*?-->\s*|<!doctype.*?>\s*)*<html\b", "HTML page"),
-    (r"<\?xml", "XML document"),
     (r"[\[{]\s*[\"\[{\]}]", "JSON text"),
-    (r"<", "text with tags, such as a part of an HTML page"),
 )
+_TAGS: tuple[tuple[str, str], ...] = (
+    (r"<!doctype\s+html|<(html|head|body)\b", "HTML page"),
+    (r"(<!doctype\s+svg[^>]*>\s*)?<(\w+:)?svg\b", "SVG: render it to PNG"),
+    (r"<", "XML or a part of an HTML page"),
+)
+"""After comments and the prolog of XML."""
+_BESIDE_TAGS = re.compile(r"<!--.*?-->|<\?.*?\?>", re.DOTALL)
 
 
 def found(content: bytes) -> str:
@@ -77,8 +79,9 @@ def found(content: bytes) -> str:
         return f"unknown bytes, which begin with {head[:8].hex(' ')}"
     if not text.strip():
         return "white space alone"
-    for expression, name in _TEXTS:
-        if re.match(expression, text.strip(), re.DOTALL | re.IGNORECASE):
+    bare = _BESIDE_TAGS.sub("", text) if text.lstrip().startswith("<") else text
+    for expression, name in (*_TEXTS, *_TAGS):
+        if re.match(expression, bare.strip(), re.DOTALL | re.IGNORECASE):
             return name
     return f"text, which begins with {text.strip()[:40]!r}"
 

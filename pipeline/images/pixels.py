@@ -58,6 +58,8 @@ def words_to_rgb(words: Array, hidden: tuple[int, ...] | None = None) -> Shown:
     it may be of either width.
     """
     colours, scaling = scaled(words[..., :3])
+    if words.shape[2] == 3 and hidden is None:  # noqa: PLR2004 - channels
+        return Shown(Image.fromarray(colours), scaling)
     alpha = np.full(words.shape[:2], 255, np.uint8) if words.shape[2] == 3 else scaled(words[..., 3])[0]  # noqa: PLR2004
     if hidden is not None:
         alpha[(words[..., :3] == hidden).all(axis=2)] = 0
@@ -72,15 +74,18 @@ def scaled(values: Array) -> tuple[Array, Scaling]:
     integers of no such range: by their own range. NaN is left out of the range and becomes black, infinities become its
     ends; a constant picture without a range becomes black.
     """
+    if np.issubdtype(values.dtype, np.integer):
+        low, high = values.min(), values.max()
+        if low >= 0 and high <= WORD:
+            most = TWELVE_BITS if high <= TWELVE_BITS else WORD
+            table = ((np.arange(most + 1) * 255 + most // 2) // most).astype(np.uint8)
+            return table[values], "by_4095" if most == TWELVE_BITS else "by_65535"
+        return _stretched(values, float(low), float(high)), "by_range"
     finite = np.isfinite(values)
     if not finite.any():
         return np.zeros(values.shape, np.uint8), "by_range"
     some = values.flat[finite.argmax()]
     low, high = (bound(values, where=finite, initial=some) for bound in (np.min, np.max))
-    if np.issubdtype(values.dtype, np.integer) and low >= 0 and high <= WORD:
-        most = TWELVE_BITS if high <= TWELVE_BITS else WORD
-        table = ((np.arange(most + 1, dtype=np.int64) * 255 + most // 2) // most).astype(np.uint8)
-        return table[values], "by_4095" if most == TWELVE_BITS else "by_65535"
     if low >= 0 and high <= 1:
         return _stretched(values, 0.0, 1.0), "by_1"
     return _stretched(values, float(low), float(high)), "by_range"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -99,6 +100,13 @@ def test_any_bytes_have_a_name_and_are_a_row_error_or_a_picture(content: bytes) 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 def test_a_picture_is_found_by_its_bytes(form: str) -> None:
     assert found(encoded(Image.fromarray(COLOURS), form)).upper() == form
+
+
+@pytest.mark.parametrize("part", [b"<!--x-->", b"<!--", b"<?x?>", b"<!doctype svg ", b"<", b" ", b"a ", b"https://"])
+def test_no_text_is_looked_at_for_long(part: bytes) -> None:
+    started = time.perf_counter()
+    found(part * 2_000)
+    assert time.perf_counter() - started < 2
 
 
 HEIC = b"\0\0\0\x1cftypheic\0\0\0\0mif1heic"
