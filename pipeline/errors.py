@@ -5,7 +5,7 @@ The class says what happens next, so no caller ever looks at a message:
 - `RowError`: one input row is bad. The stage quarantines that row with its payload and goes on.
 - `UsageError`: the recipe, a flag or a file named in them is wrong. Refused before any work (exit 2).
 - `InfrastructureError`: a server, disk or sandbox failed. Retried, then the run stops (exit 1);
-  it is never written into data and never counted as a wrong answer.
+  it is never written into data and never counted as a wrong answer. A `GivenUpError` was retried enough.
 - `LimitError`: the user's own limit on money, calls or losses. The run stops (exit 1) and can be resumed.
 - `CheckError`: a check found something wrong in finished work (exit 3).
 """
@@ -29,6 +29,10 @@ class UsageError(ColdforgeError):
 
 class InfrastructureError(ColdforgeError):
     """Something outside the data failed; the same work may succeed when it is tried again."""
+
+
+class GivenUpError(InfrastructureError):
+    """Trying again was of no use, or would be of none before somebody has put something right: the run stops."""
 
 
 class LimitError(ColdforgeError):

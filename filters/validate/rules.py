@@ -15,6 +15,7 @@ from filters.answers.evasion import copied
 from filters.rule import Rule
 from filters.turns import ARGUMENT, CALLS, argument, informed, showed_something
 from filters.validate.internals import reaches_inside
+from filters.validate.repetition import repetition
 from filters.validate.syntax import UnparsableCodeError, no_ops, skeleton
 from pipeline.identity import Identity
 from pipeline.records import IMAGE_MARK, Decision, ObservationFacts, Question, ReplayResult, Trajectory, Turn
@@ -44,6 +45,7 @@ NoOpReason = Literal["no_op_code", "unparsable_code"]
 ImageReason = Literal["blank_image", "unchanged_image", "unmeasured_image"]
 PathReason = Literal["host_path", "guest_path"]
 InternalsReason = Literal["session_internals"]
+RepetitionReason = Literal["loop", "repeated", "one_word"]
 ReplayReason = Literal["not_replayed", "replay_failed", "nondeterministic"]
 
 _ANSWER: Rule[AnswerReason] = Rule("answer", VERSION)
@@ -58,6 +60,7 @@ _NO_OP: Rule[NoOpReason] = Rule("no_op", VERSION)
 _IMAGES: Rule[ImageReason] = Rule("image_change", VERSION)
 _PATHS: Rule[PathReason] = Rule("path_leak", VERSION)
 _INTERNALS: Rule[InternalsReason] = Rule("session_internals", VERSION)
+_REPETITIVE: Rule[RepetitionReason] = Rule("repetitive", VERSION)
 _REPLAY: Rule[ReplayReason] = Rule("replay", VERSION)
 
 
@@ -70,6 +73,9 @@ class AcceptSettings(Identity):
     """At least one call that ran and showed something, in the lane `tools`; the other lanes allow none."""
     max_answer: int = Field(default=299, ge=1)
     """Characters. The reward of DeepEyesV2 gives nothing for an answer of 300 or more."""
+    max_repeated: float = Field(default=0.3, ge=0, le=1)
+    """Share of a thought that says again, word for word, what stands before it. Sound traces of reasoning models are
+    below 0.1; above, a model has begun to go in circles."""
 
 
 class ValidatorSettings(AcceptSettings):
@@ -109,6 +115,7 @@ def accept(
         image_change(trajectory, facts),
         path_leak(trajectory),
         session_internals(trajectory),
+        not_repetitive(trajectory, settings),
     )
 
 
@@ -229,6 +236,21 @@ def image_change(trajectory: Trajectory, facts: Sequence[ObservationFacts]) -> D
     return _IMAGES.keep(trajectory.id)
 
 
+def not_repetitive(trajectory: Trajectory, settings: AcceptSettings) -> Decision:
+    """Reject a thought that loops, repeats itself, or is one word over and over; the score is the share repeated."""
+    worst = 0.0
+    for turn in trajectory.turns:
+        found = repetition(turn.think)
+        worst = max(worst, found.repeated)
+        if found.loop:
+            return _REPETITIVE.reject(trajectory.id, "loop", found.repeated)
+        if found.one_word:
+            return _REPETITIVE.reject(trajectory.id, "one_word", found.repeated)
+        if found.repeated > settings.max_repeated:
+            return _REPETITIVE.reject(trajectory.id, "repeated", found.repeated)
+    return _REPETITIVE.keep(trajectory.id, worst)
+
+
 # Text of the web may speak of any path, so observations of searches are not looked at.
 _HOST_PATH = re.compile(
     # Not inside a URL, a relative path or a word.
@@ -275,7 +297,8 @@ def _reaches_inside(turn: Turn) -> bool:
 # Tags of the DeepEyesV2 grammar, image placeholders of trainers, and `<|…|>` tokens of chat templates. Where
 # one of these stands inside a field, the text around it is read by a trainer as something it is not.
 _TOKEN = re.compile(
-    r"</?(?:think|code|tool_call|tool_response|answer|image|video|audio|im_start|im_end)>"
+    r"<\s{0,8}/?\s{0,8}(?:think|code|tool_call|tool_response|answer|image|video|audio|im_start|im_end|arg_key|arg_value)"
+    r"\s{0,8}>|<\s{0,8}(?:function|parameter)\s{0,8}=[^\n<>]{0,64}>|<\s{0,8}/\s{0,8}(?:function|parameter)\s{0,8}>"
     r"|<[|\uff5c][^\n<>|\uff5c]{1,64}[|\uff5c]>",
     re.IGNORECASE,
 )

@@ -10,9 +10,9 @@ from flows.asking.grading import Judged, judged
 from flows.asking.judge import AnswerJudge
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.recipe import Recipe
-from flows.recipe.roles import calls_by_api
+from flows.recipe.roles import calls_by_api, tool_images
 from pipeline.dialects import DialectName, by_name, observations
-from pipeline.errors import InfrastructureError
+from pipeline.errors import GivenUpError, InfrastructureError
 from pipeline.identity import Identity, Revision, canonical_json
 from pipeline.prompts.sets import Prompts
 from pipeline.prompts.sets import Role as Speaker
@@ -40,11 +40,13 @@ async def persistent(make: Callable[[], Awaitable[T]]) -> T:
     """Await `make()`, trying again when infrastructure fails.
 
     Raises:
-        InfrastructureError: it failed `TRIES` times in a row.
+        InfrastructureError: it failed `TRIES` times in a row, or for good.
     """
     for _ in range(TRIES - 1):
         try:
             return await make()
+        except GivenUpError:
+            raise
         except InfrastructureError:
             continue
     return await make()
@@ -65,6 +67,7 @@ class Asker:
 
         Raises:
             RowError: the model or the student's processor refuses the question.
+            RejectionsError: a server refuses more than a few.
             InfrastructureError: it failed `TRIES` times in a row, or the judge did.
         """
         model = self.resources.models[self.ask.role]
@@ -145,6 +148,8 @@ def _ask(recipe: Recipe, prompts: Prompts, revisions: Revisions, whom: _Whom) ->
         seed=recipe.seed,
         dialect=recipe.dialect,
         tools=dialect.tools if native and tools else "",
+        tool_images=tool_images(role),
+        context_length=role.context_length,
         system=prompts.system(whom.speaker, whom.mode, native=native),
         user_template=prompts.user(whom.speaker, whom.mode),
         prompts=canonical_json({f"{whom.speaker}/{whom.mode}": text_hash}),

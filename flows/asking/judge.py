@@ -37,6 +37,8 @@ class AnswerAsk(Identity):
     asked: Revision[Mapping[str, Any]]
     """Identity of the role; what a hosted model takes decides which votes are refusals."""
     sampling: Sampling
+    context_length: int | None = None
+    """In tokens, of the judge's server; None: not stated."""
     seed: int
     """Vote `i` runs under `seed + i`."""
     prompts: AnswerPrompts
@@ -56,6 +58,7 @@ class AnswerAsk(Identity):
             model=ask.model,
             asked=ask.asked,
             sampling=ask.sampling,
+            context_length=ask.context_length,
             seed=ask.seed,
             prompts=ask.prompts.answers,
             settings=ask.settings,
@@ -88,6 +91,7 @@ class JudgeAsk(AnswerAsk):
             model=model,
             asked=role.identity(),
             sampling=role.sampling,
+            context_length=role.context_length,
             seed=recipe.seed,
             prompts=load_judge_prompts(),
             view=recipe.student.view_rule,
@@ -131,6 +135,7 @@ class AnswerJudge:
             ),
             sampling=self.ask.sampling,
             answer_schema=answer_schema(asked),
+            context_length=self.ask.context_length,
             seed=self.ask.seed,
         )
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from flows.asking.judge import AnswerAsk, AnswerJudge, Judge, JudgeAsk
@@ -66,6 +66,8 @@ class Resources:
     """Conversations in flight, over all stages."""
     replays: asyncio.Semaphore
     """Trajectories that are validated at once."""
+    questions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(32))
+    """Questions that a gate works on: as many as fill `slots` with their rollouts."""
 
     @property
     def revisions(self) -> Revisions:

@@ -22,7 +22,7 @@ SELECT id AS trajectory_id, question_id,
        CASE WHEN purpose = 'synthesis' THEN 'synthesize'
             WHEN mode = 'tools' OR arm = 'fresh' THEN 'gate2' ELSE 'gate1' END AS stage,
        purpose, arm, mode, sample, model, dialect, prompts, view, seed, answer, verdict, finish, len(turns) AS n_turns,
-       tokens.prompt AS prompt_tokens, tokens.completion AS completion_tokens, sandbox
+       tokens.prompt AS prompt_tokens, tokens.completion AS completion_tokens, sandbox, detail
 FROM part.trajectories;
 COMMENT ON TABLE trajectories IS 'Every rollout: of the gates (purpose gate) and of the teachers (purpose synthesis). '
     'The arm tells what for: main decides a gate, the others are asked beside it; of synthesis it is the lane. Nothing was '

@@ -150,7 +150,7 @@ class Runtime(Identity):
     workers: int | None = Field(default=None, ge=1)
     """Worker processes and sandboxed cells at once; default: the number of cores."""
     rollouts: int = Field(default=256, ge=1)
-    """Conversations in flight."""
+    """Conversations in flight. Gates work on this many divided by `gate.k` questions, each to its end."""
     sandbox: SandboxUse | None = None
     """None: sessions run on this machine."""
     budget: BudgetUse = BudgetUse()
@@ -159,6 +159,11 @@ class Runtime(Identity):
     """Share of records that a stage may lose (rejected, undecided or quarantined) before it stops the run."""
     abort_min_rows: int = Field(default=200, ge=1)
     """Records of a stage before its share means anything: at 200 its standard error is below 4 points."""
+    max_rejected: float = Field(default=0.02, ge=0, le=1)
+    """Share of a model's requests that its server may not take (more than one picture, say) before the stage stops.
+    Below, such a question is quarantined as `request_rejected`: a few odd rows, and not a server set up wrongly."""
+    min_requests: int = Field(default=50, ge=1)
+    """Of a model in a stage, before their share means anything; with fewer it is judged when the stage ends."""
 
 
 class Recipe(Identity):

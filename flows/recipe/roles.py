@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.identity import Identity, Place
-from pipeline.models.chat import Sampling
+from pipeline.models.chat import Sampling, ToolImages
 from pipeline.models.local.launch import Serve
 from pipeline.models.providers.conversations import Profile, Thinking
 from pipeline.models.providers.hosted import PROVIDERS
@@ -83,6 +83,9 @@ class HostedRole(Identity):
     """Name of the environment variable with the key, never the key; None: the provider's usual one."""
     base_url: Place[str | None] = None
     """Of a gateway that speaks the provider's protocol; not identity."""
+    context_length: int | None = Field(default=None, ge=1)
+    """In tokens, as its server was started with (`--max-model-len`). What was too long is asked again once this is
+    larger than it was; None: not stated, and what was too long stays so."""
     thinking: Thinking = "minimal"
     in_flight: Place[int] = Field(default=32, ge=1)
     rpm: Place[int | None] = Field(default=None, ge=1)
@@ -127,6 +130,9 @@ class OfflineRole(Identity):
     """Identity of the weights, such as `Qwen/Qwen2.5-VL-7B-Instruct@cc594898`; decides what is paid again."""
     family: Place[str] = ""
     """Of the model, where its name does not begin with it."""
+    context_length: int | None = Field(default=None, ge=1)
+    """In tokens, as its server was started with (`--max-model-len`). What was too long is asked again once this is
+    larger than it was; None: not stated, and what was too long stays so."""
     serve: Place[Serve]
     in_flight: Place[int] = Field(default=256, ge=1)
     """Requests handed over at once; the engine batches what fits and queues the rest."""
@@ -148,6 +154,8 @@ class ReaderRole(Identity):
 
     backend: Literal["reader"]
     policy: Literal["naive", "careful"]
+    context_length: None = None
+    """It has none that could be too short."""
     sampling: Sampling = Sampling()
 
 
@@ -159,6 +167,9 @@ class ServerRole(Identity):
     """Identity of the weights, such as `Qwen/Qwen2.5-VL-7B-Instruct@cc594898`; decides what is paid again."""
     family: Place[str] = ""
     """Of the model, where its name does not begin with it; see `family_of`."""
+    context_length: int | None = Field(default=None, ge=1)
+    """In tokens, as its server was started with (`--max-model-len`). What was too long is asked again once this is
+    larger than it was; None: not stated, and what was too long stays so."""
     served_name: Place[str] = ""
     base_url: Place[str | tuple[str, ...]] = ()
     """Such as `http://127.0.0.1:8000/v1`, or a list of them that serve the same; not identity."""
@@ -183,6 +194,9 @@ class ServerRole(Identity):
     """None: nothing, such as for a server of one's own."""
     tools_api: Literal["text", "native"] = "text"
     """How tools are called: in the text that the model writes, or by the API, where the dialect can."""
+    tool_images: ToolImages = "user_after"
+    """Under `tools_api: native`, where the pictures of a result go. `inside` the tool's message, where the server takes
+    them: templates of thinking models (Qwen3.5, GLM) drop earlier thoughts after a message of the user's."""
     sampling: Sampling = Sampling()
     batch: Place[BatchUse | None] = None
     """None: every request on its own. Batches are OpenAI's, and of services that copy its API; vLLM has none."""
@@ -205,6 +219,11 @@ Role = Annotated[ReaderRole | ServerRole | OfflineRole | HostedRole, Field(discr
 def calls_by_api(role: Role) -> bool:
     """Return whether a model is given its tools as structure and not in the system text."""
     return not isinstance(role, ReaderRole) and role.tools_api == "native"
+
+
+def tool_images(role: Role) -> ToolImages:
+    """Return where the pictures of a result stand; hosted providers have places of their own for them."""
+    return role.tool_images if isinstance(role, ServerRole) else "user_after"
 
 
 def family_of(role: Role) -> str:

@@ -18,7 +18,7 @@ from flows.recipe.inputs import Job, find_inputs
 from flows.recipe.recipe import Runtime
 from flows.run.journal import Journal
 from flows.run.opening import open_resources
-from flows.run.progress import Progress
+from flows.run.progress import Progress, noted
 from flows.runners.local import local
 from flows.stages.order import GROUPS, announce, declare, work_unit
 from pipeline.engine.commits import find_finished
@@ -86,7 +86,7 @@ def open_run(job: Job, progress: Progress, runner: Runner) -> Iterator[Run]:
     with Store(job.store) as store, Executor(workers) as executor:
         resources = open_resources(job.recipe, inputs, store, executor)
         executor.wait(resources.check())
-        with _locked(job.out):
+        with _locked(job.out), noted(progress):
             declared = declare(job, inputs, resources.revisions)
             expected = estimate(job.recipe, inputs.prompts, rows_of(inputs))
             journal = Journal.begin(job, inputs, resources, [line._asdict() for line in expected])
@@ -135,12 +135,25 @@ def _run(run: Run, name: str) -> Finished:
     run.executor.wait(run.resources.stop_unasked(declared.stage.asks))
     reader = declared.stage.read(done, declared.settings)
     began, before, units = monotonic(), _Used.until_now(run), list[UnitResult]()
+    takes = [
+        model.takes for role, model in run.resources.models.items() if role.partition(".")[0] in declared.stage.asks
+    ]
+    for one in takes:
+        one.begin_stage()
     run.progress.stage_started(name, 1 if declared.stage.kind == "global" else done.units, reader.expected)
 
     def on_unit(unit: UnitResult) -> None:
         units.append(unit)
+        if unit.reused:
+            # Each of its records was asked about once at least: what is left of a stage is no smaller for it.
+            for one in takes:
+                one.asked += sum(unit.counts.values())
         run.progress.unit_done(name, unit)
         _stop_losses(name, units, run.job.recipe.runtime)
+
+    def at_end() -> None:
+        for one in takes:
+            one.require_few()
 
     reused = {unit.part.range: unit for unit in reused_units(declared, done)}
     try:
@@ -151,6 +164,7 @@ def _run(run: Run, name: str) -> Finished:
             expected=reader.expected,
             runner=run.runner,
             on_unit=on_unit,
+            at_end=at_end,
         )
     finally:
         # A stage that stopped has spent, too.

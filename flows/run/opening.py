@@ -11,6 +11,7 @@ from flows.recipe.roles import role_price
 from flows.run.models import Launches, open_model
 from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.engine.executor import Executor
+from pipeline.models.refusals import Takes
 from pipeline.models.samples import Meter, Metered
 from pipeline.models.views import Views
 from pipeline.rollout.loop import Tools
@@ -39,15 +40,22 @@ def open_resources(recipe: Recipe, inputs: Inputs, store: Store, executor: Execu
     executor.resources.callback(perceiver.close)
     meter, launches, roles = Meter(recipe.runtime.budget.budget), Launches(), recipe.models.roles()
     backends = {name: open_model(role, store, executor, perceiver, launches) for name, role in roles.items()}
+    runtime = recipe.runtime
+
+    def metered(name: str) -> Metered:
+        takes = Takes(f"models.{name}", runtime.max_rejected, runtime.min_requests)
+        return Metered(backends[name], meter, role_price(roles[name]), takes)
+
     return Resources(
         store=store,
         tools=tools,
-        models={name: Metered(backends[name], meter, role_price(role)) for name, role in roles.items()},
+        models={name: metered(name) for name in roles},
         backends=backends,
         meter=meter,
         tokens=inputs.tokens,
         replay=replay,
-        slots=asyncio.Semaphore(recipe.runtime.rollouts),
+        slots=asyncio.Semaphore(runtime.rollouts),
+        questions=asyncio.Semaphore(-(-runtime.rollouts // recipe.gate.k)),
         replays=asyncio.Semaphore(executor.workers),
     )
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
+
+from flows.report.tables import visible
 
 if TYPE_CHECKING:  # the engine loads Arrow; whoever shows progress does not need it
     from pipeline.engine.done import Finished
@@ -43,3 +48,26 @@ class SilentProgress:
 
     def note(self, text: str) -> None:
         """Show nothing."""
+
+
+class _Notes(logging.Handler):
+    """Tells what is logged as progress; what a server wrote into it must not drive the terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.WARNING)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell one line."""
+        self._progress.note(visible(record.getMessage()))
+
+
+@contextmanager
+def noted(progress: Progress) -> Iterator[None]:
+    """Show what models log, such as that their calls fail, beside the progress of a run."""
+    handler, logger = _Notes(progress), logging.getLogger("pipeline.models")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)

@@ -32,7 +32,7 @@ from flows.asking.judge import AnswerAsk, AnswerJudge, Judge, JudgeAsk
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.stages.fetching import questions_of
-from flows.stages.outcomes import Found, decided, gather_all, gathered, kept, quarantined, rejected
+from flows.stages.outcomes import AGAIN, Found, decided, filtered, gather_all, gathered, kept, quarantined, rejected
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
@@ -138,7 +138,8 @@ async def run_gate1(unit: UnitInput, settings: Gate1Settings, resources: Resourc
     """Keep the questions that the base model fails without tools."""
     gate = _Gate1(settings, resources, resources.judge(settings.judge))
     questions = [record for record in unit.records if isinstance(record, Question)]
-    return gathered(TABLES, await gather_all(_gated("gate1", question, gate.decide) for question in questions))
+    asked = (_gated("gate1", question, gate.decide, resources) for question in questions)
+    return gathered(TABLES, await gather_all(asked))
 
 
 async def run_gate2(unit: UnitInput, settings: Gate2Settings, resources: Resources) -> UnitOutput:
@@ -146,16 +147,22 @@ async def run_gate2(unit: UnitInput, settings: Gate2Settings, resources: Resourc
     plain = {count.question_id: count for count in unit.context if isinstance(count, GateCount)}
     gate = _Gate2(settings, resources, resources.answer_judge(settings.judge), plain)
     questions = [record for record in unit.records if isinstance(record, Question)]
-    return gathered(TABLES, await gather_all(_gated("gate2", question, gate.decide) for question in questions))
+    asked = (_gated("gate2", question, gate.decide, resources) for question in questions)
+    return gathered(TABLES, await gather_all(asked))
 
 
 async def _gated(
-    stage: str, question: Question, decide: Callable[[Question, Found], Awaitable[Outcome]]
+    stage: str, question: Question, decide: Callable[[Question, Found], Awaitable[Outcome]], resources: Resources
 ) -> tuple[Outcome, Found]:
-    """Return what became of a question; one that cannot be asked leaves nothing but its payload."""
+    """Return what became of a question; one that cannot be asked leaves nothing but its payload.
+
+    Its place is held from the first arm to the last: questions end in the order in which they began, so that units
+    are committed one after the other and not all at the end.
+    """
     found = Found()
     try:
-        return await decide(question, found), found
+        async with resources.questions:
+            return await decide(question, found), found
     except RowError as error:
         return quarantined(stage, question, error), Found()
 
@@ -201,7 +208,12 @@ class _Gate1:
             decision = answerable_blind(await self._arm(settings.blind, found, unseen, guessed))
             if decision.outcome != "keep":
                 return decided("gate1", question, [decision])
-        decision = await self._plain(question, guess, found)
+        rollouts = await self._plain(question, found)
+        if (refused := filtered("gate1", question, rollouts)) is not None:
+            return refused
+        count = plain_count(question.id, settings.gate.k, rollouts, guess)
+        found.add("counts", count)
+        decision = gate1(count, settings.gate)
         way = easy_route(question.id, settings.lanes) if decision.reason == "too_easy" else None
         if way is not None:
             return kept("gate1", question, route=way, score=decision.score)
@@ -209,14 +221,12 @@ class _Gate1:
             return decided("gate1", question, [decision])
         return decided("gate1", question, [*await self._survivor(question, found), decision])
 
-    async def _plain(self, question: Question, guess: float, found: Found) -> Decision:
+    async def _plain(self, question: Question, found: Found) -> tuple[Trajectory, ...]:
         asker = self._asker(self.settings.plain)
         rollouts: tuple[Trajectory, ...] = ()
         while more := wanted(question.id, rollouts, self.settings.gate):
             rollouts += await _ask(asker, found, question, range(len(rollouts), len(rollouts) + more))
-        count = plain_count(question.id, self.settings.gate.k, rollouts, guess)
-        found.add("counts", count)
-        return gate1(count, self.settings.gate)
+        return rollouts
 
     async def _survivor(self, question: Question, found: Found) -> Sequence[Decision]:
         """Ask what else is wanted of a question that passed; the first decision against it ends it."""
@@ -256,6 +266,8 @@ class _Gate2:
         gate = self.settings.gate
         tools, fresh = (Asker(ask, self.resources, self.judge) for ask in (self.settings.tools, self.settings.fresh))
         rollouts = await _ask(tools, found, question, range(gate.k))
+        if (refused := filtered("gate2", question, rollouts)) is not None:
+            return refused
         placebo = None
         if gate.asks_fresh(question.id):
             # The k samples after those that decided gate 1.
@@ -278,6 +290,7 @@ GATE1: Stage[Gate1Settings, Resources] = Stage(
     read=read_gate1,
     run=run_gate1,
     tables=TABLES,
+    again=AGAIN,
     asks=frozenset({"base", "stronger", "judge"}),
 )
 GATE2: Stage[Gate2Settings, Resources] = Stage(
@@ -289,5 +302,6 @@ GATE2: Stage[Gate2Settings, Resources] = Stage(
     read=read_gate2,
     run=run_gate2,
     tables=TABLES,
+    again=AGAIN,
     asks=frozenset({"base", "judge"}),
 )

@@ -12,6 +12,7 @@ from typing import TypeVar
 from pipeline.engine.units import UnitOutput
 from pipeline.errors import RowError
 from pipeline.identity import canonical_json
+from pipeline.models.refusals import FilteredError, RejectedError
 from pipeline.records import (
     DUPLICATE_ROW,
     Decision,
@@ -26,6 +27,9 @@ from pipeline.records import (
 )
 
 T = TypeVar("T")
+
+AGAIN = frozenset({RejectedError.code})
+"""Reasons of outcomes that say something of a server and nothing of their record, see `Stage.again`."""
 
 
 @dataclass
@@ -111,6 +115,13 @@ def trajectory_outcome(stage: str, trajectory: Trajectory, question: Question, d
 def key_outcome(stage: str, key: TrajectoryKey, question: QuestionKey, decision: Decision | None) -> Outcome:
     """Do as `trajectory_outcome` where only the keys were read."""
     return _trajectory_outcome(stage, key.id, question, decision)
+
+
+def filtered(stage: str, question: Question, rollouts: Sequence[Trajectory]) -> Outcome | None:
+    """Return the outcome of a question whose every rollout the model refused, or a filter before it; else None."""
+    if not rollouts or any(rollout.finish != "refused" for rollout in rollouts):
+        return None
+    return rejected(stage, question, FilteredError.code, rollouts[0].detail)
 
 
 async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:

@@ -27,12 +27,13 @@ from flows.recipe.recipe import SynthesisUse
 from flows.recipe.roles import family_of
 from flows.stages.fetching import kept_outcomes, questions_of
 from flows.stages.long_cot import solution_trajectory
-from flows.stages.outcomes import Found, gather_all, gathered, kept, quarantined, rejected
+from flows.stages.outcomes import AGAIN, Found, filtered, gather_all, gathered, kept, quarantined, rejected
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.errors import RowError
 from pipeline.identity import Revision, uniform
+from pipeline.models.refusals import RejectedError
 from pipeline.records import AttemptFact, JudgeVotes, Lane, Outcome, Question, Record, Route, Suspicion, Trajectory
 from pipeline.rollout.loop import Ask
 
@@ -91,6 +92,7 @@ class _Tried(Found):
     """What synthesis has made of one question."""
 
     attempts: list[Trajectory] = field(default_factory=list)
+    accepted: int = 0
     doubt: Suspicion | None = None
 
 
@@ -141,6 +143,10 @@ class _Synthesis:
         # are half done, and a server's cache still knows a question when it is tried again.
         async with self.resources.slots:
             refusals = await self._try_teachers(task, tried)
+        rejections = [error for error in refusals if isinstance(error, RejectedError)]
+        if rejections and not tried.accepted:
+            # What a server does not take is no attempt: the question may have a solution that nobody was asked for.
+            return quarantined("synthesize", task.question, rejections[0]), Found()
         for attempt in tried.attempts:
             tried.add("trajectories" if attempt.finish == "answer" else "unfinished", attempt)
         tried.add("suspicions", tried.doubt or self._in_other_words(task, tried.attempts))
@@ -162,7 +168,7 @@ class _Synthesis:
 
         Returns why a teacher could not be asked; at most one of each.
         """
-        use, refusals, accepted = self.settings.synthesize, list[RowError](), 0
+        use, refusals = self.settings.synthesize, list[RowError]()
         for ask in ordered(self.settings.teachers[task.lane], use, task.question.id):
             asker = Asker(ask, self.resources, self.judge)
             try:
@@ -170,8 +176,8 @@ class _Synthesis:
                     trajectory, votes = await asker.graded(task.question, sample)
                     tried.attempts.append(trajectory)
                     tried.add("votes", votes)
-                    accepted += await self._accepted(task.question, trajectory)
-                    if accepted >= use.accept:
+                    tried.accepted += await self._accepted(task.question, trajectory)
+                    if tried.accepted >= use.accept:
                         return refusals
                     tried.doubt = self._doubt(task, tried.attempts)
                     if tried.doubt is not None:
@@ -207,6 +213,8 @@ def _outcome(question: Question, tried: _Tried, refusals: Sequence[RowError]) ->
         return kept("synthesize", question, route="sft")
     if refusals and not tried.attempts:
         return quarantined("synthesize", question, refusals[0])
+    if not refusals and (refused := filtered("synthesize", question, tried.attempts)) is not None:
+        return refused
     ends = [*(trajectory.finish for trajectory in tried.attempts), *(error.reason for error in refusals)]
     return rejected("synthesize", question, "no_attempt", ", ".join(ends))
 
@@ -235,5 +243,6 @@ SYNTHESIZE: Stage[SynthesizeSettings, Resources] = Stage(
     read=read,
     run=run,
     tables={"trajectories": Trajectory, "unfinished": Trajectory, "votes": JudgeVotes, "suspicions": Suspicion},
+    again=AGAIN,
     asks=frozenset({"teachers", "judge"}),
 )

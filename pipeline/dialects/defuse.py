@@ -13,6 +13,8 @@ ZERO_WIDTH_SPACE = "\u200b"
 
 # The DeepEyesV2 grammar, opening and closing.
 _GRAMMAR = ("think", "code", "tool_call", "tool_response", "answer")
+# Calls of Qwen's XML and of GLM, and the marks of places in pictures (GLM, InternVL).
+_CALLS = ("arg_key", "arg_value", "box", "ref", "sop", "eop")
 # Media placeholders of trainers: LLaMA-Factory and verl, then ms-swift, InternVL and Gemma.
 _MEDIA = ("image", "video", "audio", "img", "img_context", "bbox", "ref-object", "image_soft_token")
 # Chat templates: Llama 2, Gemma, and the Hermes tool block of Qwen. `<|...|>` is matched by its shape.
@@ -20,16 +22,19 @@ _CHAT = (
     *("s", "bos", "eos", "pad", "unk", "mask", "start_of_turn", "end_of_turn"),
     *("start_of_image", "end_of_image", "im_start", "im_end", "tools"),
 )
-_ANGLE = "|".join(re.escape(name) for name in (*_GRAMMAR, *_MEDIA, *_CHAT))
+_ANGLE = "|".join(re.escape(name) for name in (*_GRAMMAR, *_CALLS, *_MEDIA, *_CHAT))
 # Mistral and Llama 2. Case counts here: `[img]` is BBCode and `[inst]` a Python list.
-_SQUARE = "INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG_BREAK|IMG_END"
+_SQUARE = "gMASK|INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|IMG_BREAK|IMG_END"
 
 # Longer than every special token in use; bounds the search on hostile text.
 _LONGEST = 64
 
 # Only the first character is consumed, so a token that starts inside another is found as well.
 _CONTROL = re.compile(
-    rf"<(?=(?i:/?(?:{_ANGLE})>)"
+    # Servers read the tags of calls with white space in them, too.
+    rf"<(?=(?i:\s{{0,8}}/?\s{{0,8}}(?:{_ANGLE})\s{{0,8}}>)"
+    # Qwen's XML names what it opens: `<function=python>`.
+    rf"|(?i:\s{{0,8}}(?:function|parameter)\s{{0,8}}=[^\n<>]{{0,{_LONGEST}}}>|\s{{0,8}}/\s{{0,8}}(?:function|parameter)\s{{0,8}}>)"
     r"|<(?i:/?SYS)>>"
     # Qwen, Llama 3 and most others; DeepSeek writes full-width bars.
     rf"|(?P<bar>[|\uff5c])[^\n<>|\uff5c]{{1,{_LONGEST}}}(?P=bar)>)"

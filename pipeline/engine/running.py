@@ -8,16 +8,16 @@ twice, whoever runs it and wherever.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.engine.commits import begin_unit, commit_stage, commit_unit, committed, find_finished
 from pipeline.engine.done import Done, Finished
 from pipeline.engine.stage import Declared
-from pipeline.engine.units import WHOLE, Range, Reader, Runner, UnitInput, UnitOutput, UnitResult
+from pipeline.engine.units import WHOLE, Part, Range, Reader, Runner, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import InfrastructureError
 from pipeline.records import Outcome
-from pipeline.store.shards import read_records
+from pipeline.store.shards import read_columns, read_records
 
 FEW_RECORDS = 20
 """Below this many records all of them may well be bad; at it and above, what is bad is what they have in common."""
@@ -37,8 +37,18 @@ def run_unit(
     unit = reader.unit(span)
     part, before = begin_unit(stage, span, unit)
     if before is not None and stage.stage.stands(stage.directory, part, stage.settings):
-        return UnitResult(part, reused=True, counts=before)
+        if not _again(stage, part, before):
+            return UnitResult(part, reused=True, counts=before)
+        part.path(stage.directory, "outcomes").unlink()  # the mark: its tables are about to be written anew
     return commit_unit(stage, part, unit, work(unit))
+
+
+def _again(stage: Declared[Any, Any], part: Part, counts: Mapping[str, int]) -> bool:
+    """Return whether a committed unit holds an outcome that is no property of its row, see `Stage.again`."""
+    if not stage.stage.again or not counts.get("quarantined"):
+        return False
+    reasons = read_columns([part.path(stage.directory, "outcomes")], Outcome, ["reason"])["reason"].to_pylist()
+    return not stage.stage.again.isdisjoint(reasons)
 
 
 def reused_units(stage: Declared[Any, Any], done: Done) -> list[UnitResult]:
@@ -59,11 +69,13 @@ def run_stage(
     expected: int,
     runner: Runner,
     on_unit: Callable[[UnitResult], None] = lambda _: None,
+    at_end: Callable[[], None] = lambda: None,
 ) -> Finished:
     """Run every unit of a stage that is not committed, then write `stage.json`.
 
     `unit_fn` runs one range (`run_unit`), here or elsewhere; `expected` is the number of records that were routed to
-    the stage. `on_unit` sees each result as it arrives.
+    the stage. `on_unit` sees each result as it arrives; `at_end` may raise before the stage counts as
+    finished.
 
     Raises:
         InfrastructureError: a unit failed; the others that finished stay committed and `run` resumes. Or every
@@ -83,6 +95,7 @@ def run_stage(
     counts = sum((Counter(result.counts) for result in results), Counter[str]())
     if counts.total() != expected:
         raise InfrastructureError(f"stage {stage.name}: {expected} records in, {counts.total()} outcomes; run again")
+    at_end()
     if counts["quarantined"] == expected >= FEW_RECORDS:
         _refuse_total_quarantine(stage, results)
     return commit_stage(stage, done, results)

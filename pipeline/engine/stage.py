@@ -57,6 +57,9 @@ class Stage(Generic[S, R]):
     """Whether it reads files outside the run directory: only reading them tells whether they are still the same."""
     stands: Callable[[Path, Part, S], bool] = _always
     """Whether what a committed unit wrote beside its parts is still there: directory, part, settings."""
+    again: frozenset[str] = frozenset()
+    """Reasons of outcomes that say nothing of their record: until the stage has finished, a unit with one is no unit
+    that is done."""
 
 
 @dataclass(frozen=True)

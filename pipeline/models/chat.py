@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.identity import digest
 
+ToolImages = Literal["inside", "user_after"]
+"""Where pictures that a tool returned stand in a request: in the tool's message, or in a user's message after it."""
+
 
 class Frozen(BaseModel):
     """Base of request values: frozen and closed."""
@@ -83,14 +86,19 @@ class ChatRequest(Frozen):
     """Canonical JSON schema that the message must follow (structured output); empty for free text."""
     logprobs: bool = False
     """Whether the log-probabilities of the message's tokens are wanted."""
+    tool_images: Literal["", "inside"] = ""
+    """Of native tools: where pictures of a result stand; empty: in a message of the user's after it."""
+    context_length: int | None = None
+    """In tokens, as the recipe states it of the server. No part of the key: a message that came is the same under any,
+    and what was too long is stored beside it."""
     seed: int
     """Base seed; sample `i` uses `seed + i`."""
 
     def key(self, sample: int) -> str:
         """Return the permanent cache key of one sample of this request."""
-        identity = self.model_dump()
+        identity = self.model_dump(exclude={"context_length"})
         # Fields that came later count only where they are used: what was paid for before them stays paid for.
-        for name in ("answer_schema", "logprobs"):
+        for name in ("answer_schema", "logprobs", "tool_images"):
             if not identity[name]:
                 del identity[name]
         for message in identity["messages"]:
@@ -147,6 +155,6 @@ class ChatModel(Protocol):
 
         Raises:
             InfrastructureError: the backend could not answer; the call may be repeated.
-            RowError: the backend refused the request itself (too long, malformed).
+            RefusedError: the backend refused the request itself, see `pipeline.models.refusals`.
         """
         ...

@@ -17,8 +17,10 @@ from io import BytesIO
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from pipeline.errors import InfrastructureError, UsageError
+from pipeline.errors import GivenUpError, InfrastructureError, UsageError
 from pipeline.models.limits import Limiter, jittered_pause, retry_after_seconds
+from pipeline.models.patience import Call, Patience
+from pipeline.models.refusals import QUOTED, Complaint
 from pipeline.models.replicas import BusyError, Replicas
 
 if TYPE_CHECKING:
@@ -26,11 +28,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 10.0
-"""For a connection: a machine that is gone says nothing, and must not cost the patience of a long thought."""
+CONNECT_SECONDS = 5.0
+"""For a connection: a machine that is gone says nothing, must not cost the patience of a long thought, and is told of
+within ten seconds."""
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """What passes. 529 is what Anthropic and some gateways say for "overloaded"."""
 FIRST_PAUSE_SECONDS = 1.0
+UNUSABLE_TRIES = 8
+"""Of one request whose answers are none: what a server says so often it will go on saying."""
+_UNUSABLE_DOUBLED = 2
+"""Times that the pause after such an answer is doubled: the server is there, so nothing is won by waiting."""
 _AT_ONCE_BYTES = 1024**2
 """aiohttp sends larger bodies in pieces, so that one of them does not hold up the others, if they come as a file."""
 
@@ -41,7 +48,7 @@ class Retry(NamedTuple):
     tries: int | None = None
     """None: as many as `patience_seconds` allow."""
     patience_seconds: float = float("inf")
-    """From a request's first failure; and for replicas that are all failing."""
+    """From a request's first failure; and for a role that is not answered at all."""
     first_pause_seconds: float = FIRST_PAUSE_SECONDS
     """Before the second try at most; doubled before each further one."""
 
@@ -66,6 +73,10 @@ class Reply(NamedTuple):
     def ok(self) -> bool:
         """Return whether it is a success."""
         return 200 <= self.status < 300  # noqa: PLR2004 - HTTP
+
+
+class UnusableError(InfrastructureError):
+    """An answer arrived, and is none: half of one, no choice, no JSON. It is asked for again, a few times."""
 
 
 class Asked(NamedTuple):
@@ -96,7 +107,11 @@ class Client:
     """Base URLs that serve the same."""
     key: Key
     refusal: Callable[[int, bytes], Exception | None]
-    """Tells what a client error (4xx) means for the request; None: nothing in particular."""
+    """Tells what an error (4xx, 5xx) means for the request; None: nothing in particular."""
+    as_said: Callable[[Reply], Reply] = lambda reply: reply
+    """Returns an answer with the status that it should have: some servers send errors as a success."""
+    of: str = ""
+    """Whose calls these are, such as a model's revision; empty: the first URL."""
     advice: str = "run again later"
     """After a message that a server cannot be reached."""
     fields: str = "`model` or `base_url`"
@@ -114,6 +129,7 @@ class Client:
         self.urls = tuple(dict.fromkeys(url.rstrip("/") for url in self.urls))
         self.slots = asyncio.Semaphore(self.in_flight)
         self._replicas = Replicas(self.urls, self.retry.patience_seconds, self.retry.first_pause_seconds)
+        self._patience = Patience(self.of or self.urls[0], self.retry.patience_seconds)
 
     @property
     def base_url(self) -> str:
@@ -123,29 +139,37 @@ class Client:
     async def ask(self, asked: Asked, read: Callable[[Reply], T], *, tries: int | None = None) -> tuple[T, float]:
         """Return what `read` makes of the answer, and the seconds of the try that succeeded.
 
-        `read` may raise InfrastructureError for an answer that is none: it is asked for again. `tries` takes the
-        place of the client's own.
+        `read` may raise UnusableError for an answer that is none: it is asked for again, `UNUSABLE_TRIES` times.
+        `tries` takes the place of the client's own.
 
         Raises:
-            InfrastructureError: no usable answer within what `retry` allows.
+            GivenUpError: no usable answer within what `retry` allows, or none of the role's calls was answered.
+            InfrastructureError: `tries` were used up.
             MissingError: there is nothing at this URL.
             RowError: the server refuses this request for what it is.
             UsageError: it refuses the key or the settings.
         """
-        most, first_failure = self.retry.tries if tries is None else tries, 0.0
-        for attempt in count():
-            try:
-                async with self._replicas.place(asked.affinity) as replica:
-                    return await self._try(replica.url, asked, read)
-            except InfrastructureError as error:
-                now = time.monotonic()
-                first_failure = first_failure or now
-                wanted = (error.after_seconds or 0.0) if isinstance(error, BusyError) else 0.0
-                if attempt + 1 == most or now + wanted - first_failure > self.retry.patience_seconds:
+        most, first_failure, unusable = self.retry.tries if tries is None else tries, 0.0, 0
+        async with self._patience.call() as call:
+            for attempt in count():
+                try:
+                    async with self._replicas.place(asked.affinity) as replica:
+                        return await self._try(replica.url, asked, read, call)
+                except GivenUpError:
                     raise
-            # Another replica may take it at once; the only one is not asked before it wants to be.
-            rest = wanted if len(self.urls) == 1 else 0.0
-            await asyncio.sleep(rest + jittered_pause(attempt, self.retry.first_pause_seconds))
+                except InfrastructureError as error:
+                    now = time.monotonic()
+                    first_failure = first_failure or now
+                    unusable += isinstance(error, UnusableError)
+                    wanted = (error.after_seconds or 0.0) if isinstance(error, BusyError) else 0.0
+                    if attempt + 1 == most:
+                        raise
+                    if unusable == UNUSABLE_TRIES or now + wanted - first_failure > self.retry.patience_seconds:
+                        raise GivenUpError(f"{error} ({attempt + 1} tries)") from error
+                    again = min(attempt, _UNUSABLE_DOUBLED) if isinstance(error, UnusableError) else attempt
+                # Another replica may take it at once; the only one is not asked before it wants to be.
+                rest = wanted if len(self.urls) == 1 else 0.0
+                await asyncio.sleep(rest + jittered_pause(again, self.retry.first_pause_seconds))
         raise AssertionError("unreachable")
 
     async def exchange(self, url: str, asked: Asked, timeout_seconds: float | None = None) -> Reply:
@@ -170,22 +194,30 @@ class Client:
 
     def failure(self, url: str, reply: Reply) -> Exception:
         """Return what an answer means that is no success."""
-        if reply.status in {401, 403}:
-            variable = self.key.variable
-            where = f"${variable}" if variable else "an environment variable and name it in `api_key_env`"
-            return UsageError(f"{url} refuses the key; put a valid one into {where}")
         refused = self.refusal(reply.status, reply.body)
         if refused is not None:
             return refused
-        detail = f"{url} answered {reply.status}: {message_of(reply.body)[:200]}"
+        said = self._without_key(message_of(reply.body)[:QUOTED])
+        if reply.status in {401, 403}:
+            variable = self.key.variable
+            where = f"${variable}" if variable else "an environment variable and name it in `api_key_env`"
+            return UsageError(f"{url} refuses the key: {said}; put a valid one into {where}")
+        detail = f"{url} answered {reply.status}: {said}"
+        if reply.status == 402:  # noqa: PLR2004 - HTTP Payment Required
+            return GivenUpError(f"{detail}; pay, then run again")
         if reply.status not in RETRIED:
             kind = MissingError if reply.status == 404 else UsageError  # noqa: PLR2004 - HTTP Not Found
             return kind(f"{detail}; correct {self.fields} in the recipe")
         after = retry_after_seconds(reply.headers.get("Retry-After"))
         # Too many requests is an answer of a server that is well; so is any other that says when to come back.
         if reply.status == 429 or after is not None:  # noqa: PLR2004 - HTTP Too Many Requests
-            return BusyError(f"{detail}; {self.advice}", after)
-        return InfrastructureError(f"{detail}; {self.advice}")
+            return BusyError(f"{detail}; run again later", after)
+        return InfrastructureError(f"{detail}; see what the server logs, then run again")
+
+    def _without_key(self, said: str) -> str:
+        """Return a server's words without the key: some quote what they refuse."""
+        key = os.environ.get(self.key.variable, "") if self.key.variable else ""
+        return said.replace(key, "…") if key else said
 
     def require_key(self) -> None:
         """See whether there is a key, if one is needed.
@@ -201,19 +233,22 @@ class Client:
         if self._session is not None:
             await self._session.close()
 
-    async def _try(self, url: str, asked: Asked, read: Callable[[Reply], T]) -> tuple[T, float]:
+    async def _try(self, url: str, asked: Asked, read: Callable[[Reply], T], call: Call) -> tuple[T, float]:
         if asked.tokens is not None:
             await self.limiter.admit(asked.tokens)
         began = time.monotonic()
+        self._patience.sent()
         try:
-            reply = await self.exchange(url, asked)
+            reply = self.as_said(await self.exchange(url, asked))
             if not reply.ok:
                 raise self.failure(asked.at(url), reply)  # noqa: TRY301 - its tokens are given back below
             answer = read(reply)
-        except Exception:
-            if asked.tokens is not None:
+        except BaseException as error:
+            self._patience.ended(call, error)
+            if asked.tokens is not None and isinstance(error, Exception):
                 self.limiter.correct(asked.tokens, 0)
             raise
+        self._patience.ended(call, None)
         return answer, time.monotonic() - began
 
     def _connections(self) -> aiohttp.ClientSession:
@@ -242,14 +277,12 @@ def read_json(reply: Reply) -> Any:
     """Return the JSON of an answer.
 
     Raises:
-        InfrastructureError: it is none.
+        UnusableError: it is none.
     """
     try:
         return json.loads(reply.body)
     except (ValueError, RecursionError) as error:
-        raise InfrastructureError(
-            f"a model server answered what is not JSON ({error}); is `base_url` right?"
-        ) from error
+        raise UnusableError(f"a model server answered what is not JSON ({error}); is `base_url` right?") from error
 
 
 def error_of(body: bytes) -> dict[str, Any]:
@@ -265,13 +298,4 @@ def error_of(body: bytes) -> dict[str, Any]:
 
 def message_of(body: bytes) -> str:
     """Return the message of an error object, or the beginning of whatever else was sent."""
-    text = body[:500].decode(errors="replace")
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return text
-    match content[0] if isinstance(content, list) and content else content:
-        case {"error": {"message": str(said)}} | {"message": str(said)} | {"error": str(said)}:
-            return said[:500]
-        case _:
-            return text
+    return Complaint.of(body).message

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from pipeline.errors import ColdforgeError, LimitError
 from pipeline.identity import canonical_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse
+from pipeline.models.refusals import RejectedError, Takes, TooLongError
 from pipeline.store.calls import CallCache, Made
 
 SAVE_SECONDS = 5.0
@@ -178,6 +179,8 @@ class Metered:
     model: ChatModel
     meter: Meter
     price: Price
+    takes: Takes = field(default_factory=Takes)
+    """How much of what it is asked the model takes."""
 
     @property
     def revision(self) -> str:
@@ -218,19 +221,34 @@ class Sampled(NamedTuple):
 async def sample_once(calls: CallCache, model: ChatModel, request: ChatRequest, sample: int) -> Sampled:
     """Return sample `sample` of `request`, from the store if anyone paid for it before.
 
-    A refusal is not stored: a server that was set up wrongly refuses what it would answer, and nothing but
-    asking again tells the two apart.
+    That a request is too long for the context which it states is stored, too. Any other refusal is not: a server that
+    was set up wrongly refuses what it would answer, and nothing but asking again tells the two apart.
 
     Raises:
         InfrastructureError: the backend failed; nothing is stored.
-        RowError: the backend refused the request itself; nothing is stored.
+        RefusedError: the backend refuses the request itself.
+        RejectionsError: and it does so with more of a stage's requests than the recipe allows.
     """
+    key = request.key(sample)
 
     async def make() -> Made:
-        (response,) = await model.generate(request, [sample])
+        said = await calls.too_long(key, request.context_length)
+        if said is not None:
+            raise TooLongError(said)
+        try:
+            (response,) = await model.generate(request, [sample])
+        except TooLongError as error:
+            await calls.keep_too_long(key, request.context_length, error.detail)
+            raise
         value = response.model_dump(exclude={"model_version", "seconds"})
         facts = {"model_version": response.model_version}
         return Made(canonical_json(value), canonical_json(facts), response.seconds)
 
-    entry = await calls.once("model", request.key(sample), make, model.slots)
+    takes = model.takes if isinstance(model, Metered) else Takes()
+    takes.asked += 1
+    try:
+        entry = await calls.once("model", key, make, model.slots)
+    except RejectedError as error:
+        takes.reject(error)
+        raise
     return Sampled(ChatResponse.model_validate_json(entry.value), entry.seconds)

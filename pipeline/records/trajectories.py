@@ -68,6 +68,8 @@ class Trajectory(Record):
     tokens: Tokens
     sandbox: str
     """Hash of guest environment and policy; empty when no cell could run (plain mode)."""
+    detail: str = ""
+    """What the model's server said where it ended the rollout as too long (`length`) or as filtered (`refused`)."""
 
     SCHEMA: ClassVar[int] = 3
 

@@ -24,7 +24,8 @@ from pipeline.dialects.observations import (
 )
 from pipeline.errors import RowError
 from pipeline.identity import Identity, Place, Revision, canonical_json, parse_json
-from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text
+from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text, ToolImages
+from pipeline.models.refusals import TooLongError
 from pipeline.models.samples import sample_once
 from pipeline.models.views import Views
 from pipeline.records import IMAGE_MARK, Arm, Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn
@@ -66,6 +67,10 @@ class Ask(Identity):
     dialect: DialectName
     tools: str
     """Schemas for a backend that takes calls as structure; empty where they are text, and in plain mode."""
+    tool_images: ToolImages = "user_after"
+    """Where the pictures of a result stand, if calls are structure."""
+    context_length: int | None = None
+    """In tokens, of the model's server; None: not stated."""
     system: str
     user_template: str
     prompts: str
@@ -97,8 +102,8 @@ async def rollout(question: Question, sample: int, ask: Ask, model: ChatModel, t
 
     Raises:
         InfrastructureError: a model, the sandbox or a search failed; the rollout may be run again.
-        RowError: the backend or the student's processor refuses the question itself; a backend that
-            refuses a later message only ends the rollout, as `length`.
+        RowError: the backend or the student's processor refuses the question itself; a conversation that outgrew the
+            model's context only ends the rollout, as `length`.
     """
     sizes = [(image.width, image.height) for image in question.images]
     user = user_text(ask.user_template, question_text(question), sizes)
@@ -140,6 +145,8 @@ class _Conversation:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    detail: str = ""
+    """What the server said when it ended the rollout."""
 
     def __post_init__(self) -> None:
         self.dialect = by_name(self.ask.dialect)
@@ -160,11 +167,14 @@ class _Conversation:
         """Ask for one message, act on it and record both; return why the rollout ends, None to go on."""
         try:
             response = await self._ask()
-        except RowError:
+        except TooLongError as error:
             if not self.turns:
                 raise
+            self.detail = error.detail
             # The model takes the question but not the conversation that grew from it: a limit of this attempt.
             return "length"
+        if response.finish == "refused":
+            self.detail = response.text
         if response.finish != "stop":
             self.turns.append(to_turn(UNPARSED, response.text, Shown(None, status="bad_call", finish=response.finish)))
             return response.finish
@@ -191,6 +201,8 @@ class _Conversation:
             sampling=self.ask.sampling,
             stop=self.dialect.stop,
             tools=self.ask.tools,
+            tool_images="inside" if self.ask.tool_images == "inside" else "",
+            context_length=self.ask.context_length,
             seed=self.ask.seed,
         )
         asking = sample_once(self.tools.calls, self.model, request, self.sample)
@@ -299,4 +311,5 @@ class _Conversation:
             finish=finish,
             tokens=Tokens(prompt=self.prompt_tokens, completion=self.completion_tokens),
             sandbox=self.tools.python.pool.identity if ask.mode == "tools" else "",
+            detail=self.detail,
         )

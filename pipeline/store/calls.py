@@ -42,7 +42,10 @@ CREATE TABLE IF NOT EXISTS calls(
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, seconds REAL NOT NULL,
     facts TEXT NOT NULL, finished REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases(key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS too_long(
+    key TEXT PRIMARY KEY, context_length INTEGER, said TEXT NOT NULL, finished REAL NOT NULL) WITHOUT ROWID;
 """
+"""`too_long` stands beside `calls`: what did not fit one context may fit another, and has the same key."""
 
 
 class Entry(NamedTuple):
@@ -152,6 +155,32 @@ class CallCache:
             return entry
         finally:
             del self._flying[key]
+
+    async def too_long(self, key: str, context_length: int | None) -> str | None:
+        """Return what the server said when the call `key` did not fit a context of this length, or of a larger one.
+
+        None where it was never asked, or under a smaller context. A length that is not known is like itself alone.
+
+        Raises:
+            InfrastructureError: the store cannot be used.
+        """
+        row = await self._submit(
+            lambda db: db.execute("SELECT context_length, said FROM too_long WHERE key = ?", (key,)).fetchone()
+        )
+        if row is None:
+            return None
+        asked, said = row
+        known = asked is not None and context_length is not None
+        return str(said) if (known and asked >= context_length) or asked == context_length else None
+
+    async def keep_too_long(self, key: str, context_length: int | None, said: str) -> None:
+        """Store that the call `key` does not fit a context, in place of what was stored of it under another one.
+
+        Raises:
+            InfrastructureError: the store cannot be used.
+        """
+        row = (key, context_length, said, time.time())
+        await self._submit(lambda db: db.execute("INSERT OR REPLACE INTO too_long VALUES (?, ?, ?, ?)", row).close())
 
     async def _find_or_make(
         self,

@@ -15,6 +15,7 @@ NOTHING, FIXED, REFUSED = "nothing", "fixed", "refused"
 ROLE: Mapping[str, str] = {
     "reader.backend": FIXED,
     "reader.policy": "itself",
+    "reader.context_length": FIXED,
     "openai.backend": FIXED,
     "openai.model": "itself",
     "openai.family": "gold",
@@ -32,6 +33,8 @@ ROLE: Mapping[str, str] = {
     "openai.patience_seconds": NOTHING,
     "openai.fingerprint": NOTHING,
     "openai.tools_api": "itself",
+    "openai.tool_images": "itself",
+    "openai.context_length": "itself",
     "openai.batch.max_wait_seconds": NOTHING,
     "openai.batch.max_requests": NOTHING,
     "vllm_offline.backend": FIXED,
@@ -43,6 +46,7 @@ ROLE: Mapping[str, str] = {
     "vllm_offline.serve.flags": NOTHING,
     "vllm_offline.in_flight": NOTHING,
     "vllm_offline.tools_api": FIXED,
+    "vllm_offline.context_length": "itself",
     "anthropic.backend": "itself",
     "anthropic.model": "itself",
     "anthropic.api_key_env": NOTHING,
@@ -52,6 +56,7 @@ ROLE: Mapping[str, str] = {
     "anthropic.rpm": NOTHING,
     "anthropic.tpm": NOTHING,
     "anthropic.tools_api": "itself",
+    "anthropic.context_length": "itself",
     "anthropic.profile.max_images": "itself",
     "anthropic.profile.max_image_bytes": "itself",
     "anthropic.profile.max_side": "itself",
@@ -129,6 +134,7 @@ TABLE: Mapping[str, str] = {
     **{f"synthesize.{field}": "synthesize" for field in ("attempts", "accept", "policy", "weights")},
     "validate.require_tool": "synthesize",
     "validate.max_answer": "synthesize",
+    "validate.max_repeated": "synthesize",
     "validate.soft_replay": "validate",
     **{
         f"select.{field}": "select"
@@ -144,7 +150,7 @@ TABLE: Mapping[str, str] = {
         f"runtime.{field}": NOTHING
         for field in (
             *("workers", "rollouts", "sandbox.url", "sandbox.token_env", "budget.max_cost", "budget.max_tokens"),
-            *("budget.max_calls", "abort_above", "abort_min_rows"),
+            *("budget.max_calls", "abort_above", "abort_min_rows", "max_rejected", "min_requests"),
         )
     },
 }

@@ -23,9 +23,10 @@ from pipeline.models.chat import ChatRequest, ChatResponse
 from pipeline.models.client import RETRIED, Asked, Client, Key, Reply, Retry, post_json, read_json
 from pipeline.models.providers import anthropic, gemini_answers
 from pipeline.models.providers.hosted import TRIES
-from pipeline.models.providers.openai import FilteredError, Server, refusal
+from pipeline.models.providers.openai import Server, refusal
 from pipeline.models.providers.openai_answers import read_answer
-from pipeline.models.providers.openai_requests import EncodedImages, write_request
+from pipeline.models.providers.openai_requests import NO_KEEP_STOP, EncodedImages, write_request
+from pipeline.models.refusals import FilteredError
 
 CLOCKS_APART_SECONDS = 600.0
 """A batch may seem to be made this much before it was submitted: two machines' clocks differ."""
@@ -290,7 +291,7 @@ class OpenAISingle:
     def payload(self, request: ChatRequest, sample: int) -> bytes:
         """Return the JSON body of one sample."""
         name = self._server.served_name
-        return write_request(request, sample, served_name=name, encode=self._encode, keep_stop=False)
+        return write_request(request, sample, served_name=name, encode=self._encode, spelling=NO_KEEP_STOP)
 
     def read(self, body: Any, request: ChatRequest) -> ChatResponse:
         """Return the body of an answer in our terms.

@@ -116,7 +116,7 @@ class Offline:
             return orjson.Fragment(b'{"type":"image_pil","image_pil":%d}' % (len(views) - 1))
 
         engine = await self.launch.get()
-        body = write_request(request, sample, served_name=self.served_name, encode=place, keep_stop=True)
+        body = write_request(request, sample, served_name=self.served_name, encode=place)
         images = [self.blobs.get(view.blob) for view in views]
         began = time.monotonic()
         answer = await engine.process.during(engine.ask(body, images))

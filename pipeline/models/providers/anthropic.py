@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import InfrastructureError, RowError, UsageError
+from pipeline.errors import GivenUpError, UsageError
 from pipeline.identity import parse_json
 from pipeline.models.chat import ChatRequest, ChatResponse, Image, Text
+from pipeline.models.client import UnusableError
 from pipeline.models.providers.conversations import (
     Encode,
     Exchange,
@@ -30,6 +31,7 @@ from pipeline.models.providers.conversations import (
     thinking_room,
     tool_functions,
 )
+from pipeline.models.refusals import Complaint, RejectedError, TooLongError
 from pipeline.models.texts import ToolCall, cut_at_stop, join_action, split_result
 
 BASE_URL = "https://api.anthropic.com/v1"
@@ -66,7 +68,7 @@ def to_body(
     """Return the body of `POST /messages` for any sample of `request`.
 
     Raises:
-        RowError: the request is larger than the provider takes.
+        RejectedError: the request is larger than the provider takes.
         UsageError: the recipe asks for what the API does not have.
     """
     if request.logprobs:
@@ -188,7 +190,7 @@ def from_body(body: Any, stop: Sequence[str]) -> ChatResponse:
     """Read a message; `stop` are the request's stop strings.
 
     Raises:
-        InfrastructureError: it is no message, or one that its provider did not finish.
+        UnusableError: it is no message, or one that its provider did not finish.
     """
     try:
         message = _Message.model_validate(sound(body))
@@ -197,7 +199,7 @@ def from_body(body: Any, stop: Sequence[str]) -> ChatResponse:
         thought = visible_thought(message.content)
         signed = [_kept(block) for block in message.content]
     except (ValidationError, KeyError) as error:
-        raise InfrastructureError(f"the Anthropic API sent what is no message: {error}") from error
+        raise UnusableError(f"the Anthropic API sent what is no message: {error}") from error
     finish = _finish(message.stop_reason)
     ended_by = (message.stop_sequence or "") if message.stop_reason == "stop_sequence" else ""
     cut = cut_at_stop("".join(texts) + ended_by, stop)
@@ -229,7 +231,7 @@ def _finish(stop_reason: str) -> Literal["stop", "length", "refused"]:
             return "refused"
         case _:
             # `pause_turn` belongs to tools that the provider runs; we ask for none.
-            raise InfrastructureError(f"the Anthropic API stopped in the middle of a message ({stop_reason})")
+            raise UnusableError(f"the Anthropic API stopped in the middle of a message ({stop_reason})")
 
 
 def visible_thought(blocks: Sequence[dict[str, Any]]) -> str:
@@ -254,17 +256,17 @@ def refusal(status: int, error: dict[str, Any]) -> Exception | None:
     The API answers 400 to rows and recipes alike; what the message starts with tells them apart.
     """
     said = str(error.get("message", ""))[:500]
-    if said.startswith("prompt is too long"):
-        return RowError("context_too_long", said)
+    if Complaint(said).overflows:
+        return TooLongError(said)
     if status == 413:  # noqa: PLR2004 - HTTP Content Too Large
-        return RowError("request_too_large", said)
+        return RejectedError(said)
     if "credit balance" in said or status == 402:  # noqa: PLR2004 - HTTP Payment Required
-        return InfrastructureError(f"the Anthropic API asks for payment: {said}; pay, then run again")
+        return GivenUpError(f"the Anthropic API asks for payment: {said}; pay, then run again")
     if status == 400:  # noqa: PLR2004 - HTTP Bad Request
         field = said.lstrip("`\"'").replace("`", ".").replace(":", ".").replace('"', ".").partition(".")[0].strip()
         if field in _RECIPE_FIELDS:
             return UsageError(f"the Anthropic API refuses this model's settings: {said}; correct them in the recipe")
-        return RowError("request_refused", said)
+        return RejectedError(said)
     return None
 
 

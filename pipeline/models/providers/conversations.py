@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from pipeline.dialects.defuse import defuse
-from pipeline.errors import RowError, UsageError
+from pipeline.errors import UsageError
 from pipeline.identity import canonical_json, parse_json
 from pipeline.models.chat import ChatRequest, Image, Message, Sampling, Text, View
+from pipeline.models.refusals import RejectedError
 from pipeline.models.texts import ToolCall, split_action
 
 Thinking = Literal["off", "minimal", "native"]
@@ -123,21 +124,19 @@ def check_images(request: ChatRequest, profile: Profile, encode: Encode) -> None
     """Refuse what the provider would refuse, before anything is sent.
 
     Raises:
-        RowError: `request_too_large`: too many images, or one that is too large.
+        RejectedError: too many images, or one that is too large.
     """
     views = [part.view for message in request.messages for part in message.parts if isinstance(part, Image)]
     if len(views) > profile.max_images:
-        raise RowError("request_too_large", f"{len(views)} images; the provider takes {profile.max_images}")
+        raise RejectedError(f"{len(views)} images; the provider takes {profile.max_images}")
     limit = profile.many_max_side if len(views) > profile.many_images else profile.max_side
     for view in views:
         if limit is not None and max(view.width, view.height) > limit:
-            raise RowError(
-                "request_too_large",
+            raise RejectedError(
                 f"an image of {view.width}x{view.height} among {len(views)}; the provider takes {limit} a side",
             )
         if len(encode(view)) > profile.max_image_bytes:
-            raise RowError(
-                "request_too_large",
+            raise RejectedError(
                 f"an image of {len(encode(view))} bytes in base64; the provider takes {profile.max_image_bytes}",
             )
 
@@ -146,12 +145,10 @@ def check_bytes(payload: bytes, profile: Profile) -> None:
     """Refuse a body that the provider would refuse.
 
     Raises:
-        RowError: `request_too_large`.
+        RejectedError: it is too large.
     """
     if len(payload) > profile.max_request_bytes:
-        raise RowError(
-            "request_too_large", f"{len(payload)} bytes; the provider takes {profile.max_request_bytes} in a request"
-        )
+        raise RejectedError(f"{len(payload)} bytes; the provider takes {profile.max_request_bytes} in a request")
 
 
 def check_sampling(sampling: Sampling, profile: Profile, model: str) -> None:

@@ -9,9 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from pipeline.errors import InfrastructureError, RowError, UsageError
+from pipeline.errors import UsageError
 from pipeline.models.chat import ChatResponse
+from pipeline.models.client import UnusableError
 from pipeline.models.providers.conversations import signed_json, sound
+from pipeline.models.refusals import Complaint, RejectedError, TooLongError
 from pipeline.models.texts import ToolCall, closed_by_tag, cut_at_stop, join_action
 
 SIGNATURE = "thoughtSignature"
@@ -75,13 +77,13 @@ def from_body(body: Any, stop: Sequence[str]) -> ChatResponse:
     """Read an answer; `stop` are the request's stop strings.
 
     Raises:
-        InfrastructureError: it is none, or one that the provider did not finish.
+        UnusableError: it is none, or one that the provider did not finish.
         UsageError: the provider has closed the account.
     """
     try:
         generated = _Generated.model_validate(sound(body))
     except ValidationError as error:
-        raise InfrastructureError(f"the Gemini API sent what is no answer: {error}") from error
+        raise UnusableError(f"the Gemini API sent what is no answer: {error}") from error
     usage = generated.usage_metadata
     facts = {
         "prompt_tokens": usage.prompt_token_count,
@@ -93,7 +95,7 @@ def from_body(body: Any, stop: Sequence[str]) -> ChatResponse:
     if not generated.candidates:
         if generated.prompt_feedback.block_reason:
             return ChatResponse(text="", finish="refused", **facts)
-        raise InfrastructureError("the Gemini API sent neither an answer nor a reason")
+        raise UnusableError("the Gemini API sent neither an answer nor a reason")
     return _read(generated.candidates[0], stop).model_copy(update=facts)
 
 
@@ -132,7 +134,7 @@ def _finish(candidate: _Candidate) -> Literal["stop", "length", "refused"]:
         case "PUP_LIMITED_DISABLED":
             raise UsageError("the Gemini API has limited this account for its prohibited-use policy; ask Google")
         case reason:
-            raise InfrastructureError(f"the Gemini API did not finish its answer ({reason or 'no reason given'})")
+            raise UnusableError(f"the Gemini API did not finish its answer ({reason or 'no reason given'})")
 
 
 def visible_thought(parts: Sequence[dict[str, Any]]) -> str:
@@ -182,16 +184,16 @@ def refusal(status: int, error: dict[str, Any]) -> Exception | None:
     reasons = {str(detail.get("reason", "")) for detail in error.get("details", []) if isinstance(detail, dict)}
     if "API_KEY_INVALID" in reasons:
         return UsageError("the Gemini API refuses the key; put a valid one into the variable of `api_key_env`")
-    if "input token count" in said and "exceeds" in said:
-        return RowError("context_too_long", said)
+    if Complaint(said).overflows:
+        return TooLongError(said)
     if status == 413:  # noqa: PLR2004 - HTTP Content Too Large
-        return RowError("request_too_large", said)
+        return RejectedError(said)
     if status != 400:  # noqa: PLR2004 - HTTP Bad Request
         return None
     settings = ("thinking", "budget", "location is not supported", "unknown name", "generation_config", "logprobs")
     if error.get("status") == "FAILED_PRECONDITION" or any(word in said.lower() for word in settings):
         return UsageError(f"the Gemini API refuses this model's settings: {said}; correct them in the recipe")
-    return RowError("request_refused", said)
+    return RejectedError(said)
 
 
 def unsupported(info: dict[str, Any]) -> str:

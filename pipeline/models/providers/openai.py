@@ -12,18 +12,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pipeline.errors import ColdforgeError, InfrastructureError, RowError, UsageError
+from pipeline.errors import ColdforgeError, GivenUpError, InfrastructureError, UsageError
 from pipeline.models.chat import ChatRequest, ChatResponse
-from pipeline.models.client import RETRIED, Asked, Client, Key, Reply, Retry, message_of, post_json
+from pipeline.models.client import RETRIED, Asked, Client, Key, Reply, Retry, UnusableError, post_json
 from pipeline.models.limits import Limiter
-from pipeline.models.providers.openai_answers import read_answer
+from pipeline.models.providers.openai_answers import error_within, read_answer
 from pipeline.models.providers.openai_requests import (
     KEEP_STOP,
     EncodedImages,
+    Spelling,
     beginning,
     estimated_tokens,
     write_request,
 )
+from pipeline.models.refusals import Complaint, FilteredError, RejectedError, TooLongError, room_left
 from pipeline.store.blobs import BlobStore
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -31,30 +33,60 @@ PATIENCE_SECONDS = 300.0
 """A model server of tens of gigabytes restarts within minutes; one that is away for longer needs someone to look."""
 _CHECK_SECONDS = 10.0
 _REFUSED = frozenset({400, 413, 422})
-"""The server refuses this request for what it is: the row's error."""
-_TOO_LONG = re.compile(
-    rb"context_length_exceeded|exceed_context_size|(maximum|available) context (length|size)|maximum model len"
-    rb"|model's context|context window",
+"""The server refuses this request for what it is."""
+_FILTERS = _REFUSED | {403, 451}
+LEAST_MESSAGE = 32
+"""Tokens: no thought with its action is shorter, so less room than this is none."""
+_NOT_TAKEN = re.compile(
+    r"un(supported|recogni[sz]ed|known|expected)|not (supported|permitted|allowed)|does not support|extra inputs"
+    r"|extra_forbidden|deprecated",
     re.IGNORECASE,
 )
-"""As OpenAI, llama.cpp, vLLM and SGLang say it; the protocol has no status of its own for it."""
-_FILTERED = re.compile(rb'"(content_filter|content_policy_violation)"')
-"""Codes of a safety filter that stopped the prompt itself (OpenAI, Azure)."""
+"""How servers say that they do not take a field (OpenAI, Azure, NIM, pydantic)."""
+_LEFT_OUT = ("parallel_tool_calls", "seed", "stop")
+"""Fields that we can do without: texts are cut at their first action when they arrive, and samples are draws."""
+_SETTINGS = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "response_format", "logprobs", "tools")
+"""Fields of a request that a recipe decides."""
 _LOG = logging.getLogger(__name__)
-
-
-class FilteredError(RowError):
-    """A safety filter stopped the prompt: an outcome, as a model's own refusal is."""
 
 
 def refusal(status: int, body: bytes) -> ColdforgeError | None:
     """Return the error of a request that is refused for what it is, None for any other answer."""
-    if status not in _REFUSED:
+    said = Complaint.of(body)
+    if said.overflows and status != 429:  # noqa: PLR2004 - HTTP Too Many Requests
+        return TooLongError(said.message)
+    if status in _FILTERS and said.filtered:
+        return FilteredError(said.message)
+    if said.unpaid:
+        return GivenUpError(f"the model server asks for payment: {said.message}; pay, then run again")
+    return RejectedError(said.message, said.param) if status in _REFUSED else None
+
+
+def as_said(reply: Reply) -> Reply:
+    """Return an answer with the status of the error that it holds.
+
+    Raises:
+        UnusableError: it holds one that says nothing of what it is.
+    """
+    found = error_within(reply.body) if reply.ok else None
+    if found is None:
+        return reply
+    status, said = found
+    if not status:
+        raise UnusableError(f"model server answered {reply.status} with an error: {said.message}")
+    return reply._replace(status=status)
+
+
+def fitting(said: str, asked: int) -> int | None:
+    """Return a smaller limit of a message that may fit what an overflow leaves, None if it leaves too little.
+
+    Where it tells no number that is smaller, the limit is halved.
+    """
+    room = room_left(said)
+    if room is None:
         return None
-    said = message_of(body)
-    if _FILTERED.search(body):
-        return FilteredError("refused", said)
-    return RowError("context_too_long" if _TOO_LONG.search(body) else "request_refused", said)
+    fits = room.tokens if room.tokens is not None and room.tokens < asked else asked // 2
+    return fits if fits >= LEAST_MESSAGE else None
 
 
 @dataclass
@@ -84,7 +116,7 @@ class Server:
     first_pause_seconds: float = FIRST_PAUSE_SECONDS
     """As of `Retry`."""
     client: Client = field(init=False)
-    _knows_keep_stop: bool = field(default=True, init=False)
+    _spelling: Spelling = field(default=Spelling(), init=False)
 
     def __post_init__(self) -> None:
         self.client = Client(
@@ -92,6 +124,8 @@ class Server:
             urls=(self.base_url,) if isinstance(self.base_url, str) else self.base_url,
             key=Key(self.api_key_env),
             refusal=refusal,
+            as_said=as_said,
+            of=self.revision,
             advice="start it, then run again",
             fields="`base_url` or `served_name`",
             in_flight=self.in_flight,
@@ -139,8 +173,8 @@ class Server:
 
         Raises:
             InfrastructureError: no usable answer within `patience_seconds`.
-            RowError: the server refuses the request itself, such as with `context_too_long`.
-            UsageError: the server refuses the key or does not have the model.
+            RefusedError: the server refuses the request itself, such as with `context_too_long`.
+            UsageError: the server refuses the key, a setting of the recipe, or does not have the model.
         """
         if len(samples) == 1:
             return (await self._one(request, samples[0]),)
@@ -151,20 +185,62 @@ class Server:
         await self.client.aclose()
 
     async def _one(self, request: ChatRequest, sample: int) -> ChatResponse:
-        keep_stop = self._knows_keep_stop
-        try:
-            return await self._ask(request, sample, keep_stop=keep_stop)
-        except FilteredError:
-            return ChatResponse(text="", finish="refused", prompt_tokens=0, completion_tokens=0)
-        except RowError as error:
-            # A parameter that we can do without, refused by a server that does not know it.
-            if not (keep_stop and KEEP_STOP in error.detail):
-                raise
-            self._knows_keep_stop = False
-        return await self._ask(request, sample, keep_stop=False)
+        """Ask for one sample, written as the server takes it; each round leaves something out or asks for less."""
+        limit, overflow = request.sampling.max_tokens, None
+        while True:
+            spelling = self._spelling
+            try:
+                response = await self._ask(request, sample, spelling, limit)
+            except FilteredError as error:
+                return ChatResponse(text=error.detail, finish="refused", prompt_tokens=0, completion_tokens=0)
+            except TooLongError as error:
+                less = fitting(error.detail, limit)
+                if less is None:
+                    raise
+                limit, overflow = less, error
+            except RejectedError as error:
+                other = self._respelt(error, spelling)
+                if other == spelling:
+                    raise
+                # Others in flight may have found out something else meanwhile.
+                self._spelling = other._replace(without=other.without | self._spelling.without)
+            else:
+                # Cut at less than the recipe allows: it is the context that ended it.
+                if overflow is not None and response.finish == "length":
+                    raise overflow
+                return response
 
-    async def _ask(self, request: ChatRequest, sample: int, *, keep_stop: bool) -> ChatResponse:
-        body = write_request(request, sample, served_name=self.served_name, encode=self._encode, keep_stop=keep_stop)
+    def _respelt(self, error: RejectedError, spelling: Spelling) -> Spelling:
+        """Return how to write requests after one was rejected; unchanged where that would not help.
+
+        Raises:
+            UsageError: it is a setting of the recipe that the server does not take.
+        """
+        if KEEP_STOP in error.detail:
+            return spelling._replace(without=spelling.without | {KEEP_STOP})
+        if not _NOT_TAKEN.search(error.detail):
+            return spelling
+        named = [name for name in (*_LEFT_OUT, *_SETTINGS) if error.names(name)]
+        if "max_tokens" in named and "max_completion_tokens" in error.detail and spelling.limit == "max_tokens":
+            return spelling._replace(limit="max_completion_tokens")
+        if named and named[0] in _LEFT_OUT:
+            return spelling._replace(without=spelling.without | {named[0]})
+        if named:
+            raise UsageError(
+                f"{self.client.base_url} does not take `{named[0]}`: {error.detail}; correct `sampling` or the dialect "
+                f"of this model ({self.revision}) in the recipe"
+            )
+        return spelling
+
+    async def _ask(self, request: ChatRequest, sample: int, spelling: Spelling, limit: int) -> ChatResponse:
+        body = write_request(
+            request,
+            sample,
+            served_name=self.served_name,
+            encode=self._encode,
+            spelling=spelling,
+            max_tokens=limit,
+        )
         tokens = estimated_tokens(request) if self.client.limiter.counts_tokens else 0
         affinity = beginning(request) if len(self.urls) > 1 else b""
 

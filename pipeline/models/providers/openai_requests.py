@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,6 +24,19 @@ CHARACTERS_PER_TOKEN = 3
 """Of English and code in current vocabularies it is nearer four; an estimate errs on the safe side."""
 PIXELS_PER_TOKEN = FAMILIES["qwen2_5_vl"].patch ** 2
 """Other families take fewer tokens."""
+
+
+class Spelling(NamedTuple):
+    """How a server wants requests written, where it does not take them as most do."""
+
+    limit: str = "max_tokens"
+    """Name of the limit of a message; OpenAI's reasoning models know `max_completion_tokens` alone."""
+    without: frozenset[str] = frozenset()
+    """Fields that are left out."""
+
+
+NO_KEEP_STOP = Spelling(without=frozenset({KEEP_STOP}))
+"""For services that are none of vLLM's."""
 
 EncodeImage = Callable[[View], orjson.Fragment]
 
@@ -61,9 +74,15 @@ class EncodedImages:
 
 
 def write_request(
-    request: ChatRequest, sample: int, *, served_name: str, encode: EncodeImage, keep_stop: bool
+    request: ChatRequest,
+    sample: int,
+    *,
+    served_name: str,
+    encode: EncodeImage,
+    spelling: Spelling = Spelling(),  # noqa: B008 - frozen
+    max_tokens: int | None = None,
 ) -> bytes:
-    """Return the body that asks for one sample.
+    """Return the body that asks for one sample; `max_tokens` takes the place of the request's own.
 
     One request per sample: `n` would share one seed among several samples, and none of them could be asked
     for again alone (vLLM derives the seeds of `n` choices from one; the protocol promises nothing).
@@ -73,13 +92,12 @@ def write_request(
         "messages": _messages(request, encode),
         "temperature": request.sampling.temperature,
         "top_p": request.sampling.top_p,
-        "max_tokens": request.sampling.max_tokens,
+        spelling.limit: request.sampling.max_tokens if max_tokens is None else max_tokens,
         "seed": request.seed + sample,
     }
     if request.stop:
         body["stop"] = request.stop
-        if keep_stop:
-            body[KEEP_STOP] = True
+        body[KEEP_STOP] = True
     if request.tools:
         body["tools"] = orjson.Fragment(request.tools)
         # A message holds one action: a second call would be made without having seen what the first returned.
@@ -89,7 +107,7 @@ def write_request(
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
     if request.logprobs:
         body["logprobs"] = True
-    return orjson.dumps(body)
+    return orjson.dumps({name: value for name, value in body.items() if name not in spelling.without})
 
 
 def estimated_tokens(request: ChatRequest) -> int:
@@ -119,7 +137,7 @@ def _messages(request: ChatRequest, encode: EncodeImage) -> list[dict[str, Any]]
             content, call = split_action(_text(message))
             written.append(_assistant(content, call, number))
         elif call is not None:
-            written += _result(message, _call_id(number - 1), encode)
+            written += _result(message, _call_id(number - 1), encode, inside=request.tool_images == "inside")
             call = None
         else:
             written.append(_message(message, encode))
@@ -140,9 +158,11 @@ def _assistant(content: str, call: ToolCall | None, number: int) -> dict[str, An
     return {"role": "assistant", "content": content, "tool_calls": calls}
 
 
-def _result(message: Message, call_id: str, encode: EncodeImage) -> list[dict[str, Any]]:
-    """Write a tool's result; its images follow as the user's, for the protocol takes only text in a result."""
+def _result(message: Message, call_id: str, encode: EncodeImage, *, inside: bool) -> list[dict[str, Any]]:
+    """Write a tool's result with its images, or with these as the user's after it, where servers take text alone."""
     parts = split_result(message.parts)
+    if inside and any(isinstance(part, Image) for part in parts):
+        return [{"role": "tool", "tool_call_id": call_id, "content": [_part(part, encode) for part in parts]}]
     text = "".join(part.text for part in parts if isinstance(part, Text))
     images = [encode(part.view) for part in parts if isinstance(part, Image)]
     result = {"role": "tool", "tool_call_id": call_id, "content": text}

@@ -15,9 +15,9 @@ from filters.gates.rules import GateSettings
 from flows.asking.resources import Resources
 from flows.stages.gate import Gate1Settings, Gate2Settings, run_gate1, run_gate2
 from pipeline.engine.units import UnitInput, UnitOutput
-from pipeline.errors import RowError
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Image
+from pipeline.models.refusals import RejectedError
 from pipeline.records import Arm, ArmCount, GateCount, Outcome, Question, Trajectory
 from pipeline.rollout.loop import Ask, Limits
 from pipeline.sandbox import Pool
@@ -196,9 +196,9 @@ def test_a_share_of_what_is_too_easy_is_kept_for_other_lanes_and_the_rest_is_rej
 
 def test_a_question_that_cannot_be_asked_leaves_nothing_but_its_payload(tmp_path: Path) -> None:
     def refuse(_request: ChatRequest, _sample: int) -> str:
-        raise RowError("request_refused", "at most 4096 tokens")
+        raise RejectedError("at most one picture")
 
     model = ScriptedModel(refuse, revision="scripted/base")
     output = run(tmp_path, [ask_question(tmp_path)], model, GateSettings(k=2, max_plain_right=1))
-    assert (only(output).outcome, only(output).reason) == ("quarantined", "request_refused")
+    assert (only(output).outcome, only(output).reason) == ("quarantined", "request_rejected")
     assert all(not rows for rows in output.tables.values())

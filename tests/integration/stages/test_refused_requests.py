@@ -16,6 +16,7 @@ from pipeline.engine.units import UnitOutput
 from pipeline.errors import RowError
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest
+from pipeline.models.refusals import RejectedError, TooLongError
 from pipeline.records import Question, Trajectory
 from pipeline.rollout.loop import Ask, Limits, rollout
 from pipeline.sandbox import Pool, guest
@@ -66,8 +67,12 @@ def rolled(
         return asyncio.run(rollout(question, 0, asked(), ScriptedModel(script), acting))
 
 
-def refused(_: ChatRequest, __: int) -> str:
-    raise RowError("request_refused", "at most 4096 tokens")
+def too_long(_: ChatRequest, __: int) -> str:
+    raise TooLongError("at most 4096 tokens")
+
+
+def rejected(_: ChatRequest, __: int) -> str:
+    raise RejectedError("At most 1 image(s) may be provided in one prompt.")
 
 
 def too_long_after(turns: int, text: str) -> Script:
@@ -75,17 +80,17 @@ def too_long_after(turns: int, text: str) -> Script:
 
     def script(request: ChatRequest, sample: int) -> str:
         said = sum(message.role == "assistant" for message in request.messages)
-        return text if said < turns else refused(request, sample)
+        return text if said < turns else too_long(request, sample)
 
     return script
 
 
 def by_sample(*texts: str | None) -> Script:
-    """A model whose sample i says text i; None is refused."""
+    """A model whose sample i says text i; None is too long."""
 
     def script(request: ChatRequest, sample: int) -> str:
         text = texts[sample]
-        return refused(request, sample) if text is None else text
+        return too_long(request, sample) if text is None else text
 
     return script
 
@@ -113,19 +118,19 @@ def test_a_conversation_that_no_longer_fits_ends_at_a_limit_with_what_was_said(p
 
 
 def test_a_question_that_is_refused_at_once_is_the_rows_error(pool: Pool, tmp_path: Path) -> None:
-    with pytest.raises(RowError, match="request_refused: at most 4096 tokens"):
-        rolled(pool, tmp_path, refused)
+    with pytest.raises(RowError, match="context_too_long: at most 4096 tokens"):
+        rolled(pool, tmp_path, too_long)
 
 
 def test_a_later_refusal_takes_no_finished_attempt_away(pool: Pool, tmp_path: Path) -> None:
-    output = synthesized(pool, tmp_path, by_sample(WRONG, None), refused)
+    output = synthesized(pool, tmp_path, by_sample(WRONG, None), too_long)
     assert [(item.outcome, item.reason) for item in output.outcomes] == [("kept", "")]
     assert ends(output, "trajectories") == [("0", 0, "answer")]
     assert ends(output, "unfinished") == []
 
 
 def test_a_teacher_that_refuses_leaves_the_question_to_the_next(pool: Pool, tmp_path: Path) -> None:
-    output = synthesized(pool, tmp_path, refused, by_sample(RIGHT, WRONG))
+    output = synthesized(pool, tmp_path, too_long, by_sample(RIGHT, WRONG))
     assert [item.outcome for item in output.outcomes] == ["kept"]
     assert ends(output, "trajectories") == [("1", 0, "answer"), ("1", 1, "answer")]
 
@@ -138,20 +143,50 @@ def test_unfinished_attempts_are_written_beside_the_finished_ones(pool: Pool, tm
 
 
 def test_a_question_without_a_finished_attempt_is_rejected_and_says_how_they_ended(pool: Pool, tmp_path: Path) -> None:
-    output = synthesized(pool, tmp_path, too_long_after(1, CODE), refused)
+    output = synthesized(pool, tmp_path, too_long_after(1, CODE), too_long)
     (outcome,) = output.outcomes
     assert (outcome.outcome, outcome.reason, outcome.detail) == (
         "rejected",
         "no_attempt",
-        "length, length, request_refused",
+        "length, length, context_too_long",
     )
     assert len(output.tables["unfinished"]) == 2
 
 
 def test_a_question_that_every_teacher_refuses_is_quarantined(pool: Pool, tmp_path: Path) -> None:
-    output = synthesized(pool, tmp_path, refused, refused)
-    assert [(item.outcome, item.reason) for item in output.outcomes] == [("quarantined", "request_refused")]
+    output = synthesized(pool, tmp_path, too_long, too_long)
+    assert [(item.outcome, item.reason) for item in output.outcomes] == [("quarantined", "context_too_long")]
     assert output.tables == {"trajectories": (), "unfinished": (), "votes": (), "suspicions": ()}
+
+
+def rejects_pictures_after(turns: int, text: str) -> Script:
+    """A model behind a server that takes no second message of the user's."""
+
+    def script(request: ChatRequest, sample: int) -> str:
+        said = sum(message.role == "assistant" for message in request.messages)
+        return text if said < turns else rejected(request, sample)
+
+    return script
+
+
+def test_a_conversation_that_the_server_does_not_take_is_no_length_and_no_attempt(pool: Pool, tmp_path: Path) -> None:
+    with pytest.raises(RejectedError, match="At most 1 image"):
+        rolled(pool, tmp_path, rejects_pictures_after(1, CODE))
+    output = synthesized(pool, tmp_path, rejects_pictures_after(1, CODE), by_sample(WRONG, WRONG))
+    (outcome,) = output.outcomes
+    assert (outcome.outcome, outcome.reason) == ("quarantined", "request_rejected")
+    assert "At most 1 image" in outcome.detail
+    assert not any(output.tables.values())
+
+
+def test_a_rejection_takes_no_accepted_attempt_away(pool: Pool, tmp_path: Path) -> None:
+    computed = too_long_after(9, CODE)
+
+    def right(request: ChatRequest, sample: int) -> str:
+        return RIGHT if len(request.messages) > 2 else computed(request, sample)
+
+    output = synthesized(pool, tmp_path, rejects_pictures_after(1, CODE), right)
+    assert [(item.outcome, item.reason) for item in output.outcomes] == [("kept", "")]
 
 
 class TwoPictures(NoSearch):

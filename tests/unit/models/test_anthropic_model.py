@@ -276,7 +276,7 @@ def test_what_the_provider_would_refuse_for_its_size_is_the_rows_error_and_never
     server = AnthropicServer()
     views = (Image(view=a_view(tmp_path)), Image(view=a_view(tmp_path)))
     request = with_messages(Message(role="user", parts=views))
-    with pytest.raises(RowError, match=f"request_too_large.*{said}"):
+    with pytest.raises(RowError, match=f"request_rejected.*{said}"):
         ask(server, tmp_path, request, profile=replace(anthropic.PROFILE, **limits))  # type: ignore[arg-type]
     assert server.requests == []
 
@@ -285,8 +285,8 @@ def test_what_the_provider_would_refuse_for_its_size_is_the_rows_error_and_never
     ("fault", "raised", "said"),
     [
         ((400, "invalid_request_error", "prompt is too long: 9 tokens > 8 maximum"), RowError, "context_too_long"),
-        ((413, "request_too_large", "Request exceeds the maximum size"), RowError, "request_too_large"),
-        ((400, "invalid_request_error", "messages.0.content.0: Could not process image"), RowError, "request_refused"),
+        ((413, "request_rejected", "Request exceeds the maximum size"), RowError, "request_rejected"),
+        ((400, "invalid_request_error", "messages.0.content.0: Could not process image"), RowError, "request_rejected"),
         ((400, "invalid_request_error", "max_tokens: 99 > 8, the maximum"), UsageError, "settings"),
         ((400, "invalid_request_error", '"thinking.type.enabled" is not supported'), UsageError, "settings"),
         ((400, "invalid_request_error", "`temperature` is deprecated for this model."), UsageError, "settings"),

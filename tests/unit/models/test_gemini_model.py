@@ -242,7 +242,7 @@ def test_older_models_are_asked_by_budget(thought: Thinking, budget: int, tmp_pa
     ("fault", "raised", "said"),
     [
         ((400, "INVALID_ARGUMENT", "The input token count (9) exceeds the maximum"), RowError, "context_too_long"),
-        ((400, "INVALID_ARGUMENT", "Unable to process input image."), RowError, "request_refused"),
+        ((400, "INVALID_ARGUMENT", "Unable to process input image."), RowError, "request_rejected"),
         ((400, "INVALID_ARGUMENT", "Budget 0 is invalid. This model only works in thinking mode."), UsageError, "sett"),
         ((400, "FAILED_PRECONDITION", "User location is not supported for the API use."), UsageError, "settings"),
         ((404, "NOT_FOUND", "models/x is not found"), UsageError, "not found"),

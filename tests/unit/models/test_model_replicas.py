@@ -112,7 +112,7 @@ def test_failures_that_began_before_a_replica_was_left_alone_count_once() -> Non
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("error", [RowError("request_refused", ""), UsageError("key"), BusyError("later", None)])
+@pytest.mark.parametrize("error", [RowError("request_rejected", ""), UsageError("key"), BusyError("later", None)])
 def test_a_server_that_answers_anything_is_well(error: Exception) -> None:
     async def main() -> None:
         group, _ = replicas(1)

@@ -120,8 +120,8 @@ def test_silence_is_named_in_the_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_request_that_is_refused_for_what_it_is_is_the_rows_error_and_asked_once(status: int, tmp_path: Path) -> None:
-    fake = OpenAIServer(faults=[Reply(status, "prompt too long")])
-    with pytest.raises(RowError, match="request_refused: prompt too long"):
+    fake = OpenAIServer(faults=[Reply(status, "no such picture")])
+    with pytest.raises(RowError, match="request_rejected: no such picture"):
         ask(fake, tmp_path)
     assert len(fake.requests) == 1
 

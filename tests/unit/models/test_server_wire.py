@@ -177,7 +177,7 @@ def test_a_prompt_that_a_safety_filter_stopped_is_a_refusal(tmp_path: Path) -> N
 
 def test_a_refusal_that_names_the_vllm_parameter_for_ever_ends(tmp_path: Path) -> None:
     fake = OpenAIServer(script=lambda _: Reply(400, "include_stop_str_in_output is in your text"))
-    with pytest.raises(RowError, match="request_refused"):
+    with pytest.raises(RowError, match="request_rejected"):
         ask(fake, tmp_path)
     assert len(fake.requests) == 2
 

@@ -103,6 +103,7 @@ def test_every_validator_signs_one_decision() -> None:
         "image_change",
         "path_leak",
         "session_internals",
+        "repetitive",
     ]
 
 
