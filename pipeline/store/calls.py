@@ -29,9 +29,10 @@ T = TypeVar("T")
 
 CallKind = Literal["model", "search", "cell"]
 
-LEASE_SECONDS = 900.0
+LEASE_SECONDS = 180.0
 """An owner renews its leases three times as often, however long its calls take, so that a missed
-renewal loses nothing. A dead owner's lease ends at once, see `_alive`."""
+renewal loses nothing. A dead owner's lease ends at once where it can be seen, see `_alive`; elsewhere, such as in
+another container, with this."""
 POLL_SECONDS = 0.2
 """Another process's call is waited for by looking; SQLite has no notification between processes."""
 BATCH = 256
@@ -100,9 +101,10 @@ class CallCache:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._owner = f"{os.getpid()}:{_start_time(os.getpid())}"
+        self._owner = f"{_place()}:{os.getpid()}:{_start_time(os.getpid())}"
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._flying: dict[str, asyncio.Future[Entry]] = {}
+        self._closed = False
         self.counts = CallCounts()
         self._thread = threading.Thread(target=self._serve, name="call-cache", daemon=True)
 
@@ -118,6 +120,7 @@ class CallCache:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closed = True
         self._jobs.put(None)
         self._thread.join()
 
@@ -200,11 +203,14 @@ class CallCache:
                 self.counts.paid[kind] += 1
                 return await self._submit(lambda db: _store(db, kind, key, made, self._owner))
         except BaseException:
-            await self._submit(lambda db: _release(db, key, self._owner))
+            with suppress(InfrastructureError):  # a lease that cannot be released is not renewed, either
+                await self._submit(lambda db: _release(db, key, self._owner))
             raise
 
     async def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Have a job done, and return when it is: also where the caller is cancelled, for it may hold a slot for it."""
+        if self._closed:
+            raise InfrastructureError(f"call cache {self._path} is closed")
         future: Future[T] = Future()
         self._jobs.put(_Job(job, future))
         done, cancelled = asyncio.wrap_future(future), False
@@ -229,8 +235,10 @@ class CallCache:
                 _serve_batch(self._db, batch)
                 if time.monotonic() >= renewal:
                     # Nobody waits for its result: should it fail, the next one comes before a lease ends.
-                    _serve_batch(self._db, [_Job(lambda db: _renew(db, self._owner), Future())])
+                    _serve_batch(self._db, [_Job(lambda db: _renew(db, self._owner, list(self._flying)), Future())])
                     renewal = time.monotonic() + LEASE_SECONDS / 3
+            # Whoever still waited for an answer has been given up by now, and nobody should wait for it.
+            _serve_batch(self._db, [_Job(lambda db: _renew(db, self._owner, ()), Future())])
         finally:
             self._db.close()
 
@@ -300,8 +308,10 @@ def _find_or_lease(db: sqlite3.Connection, key: str, owner: str) -> Entry | _Hel
     return None
 
 
-def _renew(db: sqlite3.Connection, owner: str) -> None:
-    """Extend the leases of every call that `owner` is paying for."""
+def _renew(db: sqlite3.Connection, owner: str, flying: Sequence[str]) -> None:
+    """Extend the leases of the calls that `owner` is paying for, and end those of calls that it is not, any more."""
+    held = {key for (key,) in db.execute("SELECT key FROM leases WHERE owner = ?", (owner,))}
+    db.executemany("DELETE FROM leases WHERE key = ? AND owner = ?", [(key, owner) for key in held.difference(flying)])
     db.execute("UPDATE leases SET expires = ? WHERE owner = ?", (time.time() + LEASE_SECONDS, owner))
 
 
@@ -325,11 +335,19 @@ def _start_time(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
 
 
+def _place() -> str:
+    """Return where this process's number means something: this boot of this machine, and the container's namespace."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}:{Path('/proc/self/ns/pid').stat().st_ino}"
+
+
 def _alive(owner: str) -> bool:
     """Return whether the owner of a lease still runs; one that cannot be asked is believed until its lease ends."""
-    pid, _, started = owner.partition(":")
+    place, _, process = owner.rpartition(":")[0].rpartition(":")
+    started = owner.rpartition(":")[2]
     try:
-        return _start_time(int(pid)) == started
+        # Of another machine or container nothing can be seen from here; its own renewals tell of it.
+        return place != _place() or _start_time(int(process)) == started
     except (FileNotFoundError, ProcessLookupError):
         return False
     except (OSError, ValueError, IndexError):

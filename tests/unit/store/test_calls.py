@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InfrastructureError, RowError
-from pipeline.store.calls import CallCache, Entry, Made
+from pipeline.store.calls import CallCache, Entry, Made, _place
 from tests.support.command import ROOT
 from tests.support.jobs.call_job import main as call_job
 
@@ -310,3 +310,63 @@ def test_a_store_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
         CallCache(tmp_path / "calls.sqlite"),
     ):
         pass
+
+
+def test_leases_end_with_the_cache_though_its_callers_were_never_told(tmp_path: Path) -> None:
+    store = tmp_path / "calls.sqlite"
+
+    async def hang() -> Made:
+        await asyncio.Event().wait()
+        raise AssertionError("never set")
+
+    async def leave_them() -> None:
+        with CallCache(store) as cache:
+            tasks = [asyncio.create_task(cache.once("model", str(number), hang)) for number in range(8)]
+            while len(leases(store)) < 8:  # noqa: ASYNC110 - the store is a file
+                await asyncio.sleep(0.001)
+        assert leases(store) == []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(leave_them(), 30))
+
+
+def test_a_lease_that_leaked_is_not_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.store.calls.LEASE_SECONDS", 0.3)
+    store = tmp_path / "calls.sqlite"
+    with CallCache(store) as cache:
+        with closing(sqlite3.connect(store)) as db, db:
+            db.execute("INSERT INTO leases VALUES ('leaked', ?, ?)", (cache._owner, time.time() + 600))
+        wait_for(lambda: leases(store) == [])
+
+
+@pytest.mark.parametrize("place", ["another-boot:4026531836", "{boot}:1"])
+def test_the_owner_of_a_lease_in_another_container_is_believed_until_it_ends(place: str, tmp_path: Path) -> None:
+    store = tmp_path / "calls.sqlite"
+    here = _place().partition(":")[0]
+
+    async def ask() -> str:
+        with CallCache(store) as cache:
+            with closing(sqlite3.connect(store)) as db, db:
+                # A process of this number may well run here, and another may be long gone.
+                owner = f"{place.format(boot=here)}:999999999:5"
+                db.execute("INSERT INTO leases VALUES ('key', ?, ?)", (owner, time.time() + 1.0))
+            began = time.monotonic()
+            value = (await cache.once("model", "key", maker(["value"]))).value
+            assert time.monotonic() - began > 0.5
+            return value
+
+    assert asyncio.run(asyncio.wait_for(ask(), 30)) == "value"
+
+
+def test_what_was_too_long_is_known_under_no_larger_context(cache: CallCache) -> None:
+    async def kept(asked: int | None, now: int | None) -> str | None:
+        await cache.keep_too_long("key", asked, "too long")
+        return await cache.too_long("key", now)
+
+    async def main() -> list[str | None]:
+        pairs = [(8_192, 8_192), (8_192, 4_096), (None, None), (8_192, 16_384), (None, 8_192), (8_192, None)]
+        return [await cache.too_long("other", None), *[await kept(*pair) for pair in pairs]]
+
+    assert asyncio.run(main()) == [None, "too long", "too long", "too long", None, None, None]
