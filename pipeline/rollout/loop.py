@@ -22,7 +22,6 @@ from pipeline.dialects.observations import (
     image_search_observation,
     text_search_observation,
 )
-from pipeline.errors import RowError
 from pipeline.identity import Identity, Place, Revision, canonical_json, parse_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Message, Sampling, Text, ToolImages
 from pipeline.models.refusals import TooLongError

@@ -86,7 +86,9 @@ def tools(
     return Tools(store.calls, store.blobs, Views(store.blobs), python, search or NoSearch())
 
 
-def resources(acting: Tools, store: Store, models: Mapping[str, ChatModel], *, at_once: int = 16) -> Resources:
+def resources(
+    acting: Tools, store: Store, models: Mapping[str, ChatModel], *, at_once: int = 16, questions: int = 16
+) -> Resources:
     """What a model stage acts with; the sandbox of rollouts is also that of replays."""
     return Resources(
         store=store,
@@ -98,4 +100,5 @@ def resources(acting: Tools, store: Store, models: Mapping[str, ChatModel], *, a
         replay=acting.python.pool,
         slots=asyncio.Semaphore(at_once),
         replays=asyncio.Semaphore(2),
+        questions=asyncio.Semaphore(questions),
     )

@@ -121,6 +121,30 @@ def test_a_conversation_with_calls_is_sent_as_structure_and_comes_back_as_text(t
     assert response.finish == "stop"
 
 
+def test_pictures_of_a_result_go_where_the_role_says(tmp_path: Path) -> None:
+    view = view_of(BlobStore(tmp_path), "red")
+    call = write_call("python", canonical_json({"code": "print(1)"}))
+    history = (
+        *REQUEST.messages,
+        Message(role="assistant", parts=(Text(text=f"<think>I look.</think>\n{call}"),)),
+        Message(
+            role="user", parts=(Text(text="<tool_response>\n1\n"), Image(view=view), Text(text="\n</tool_response>"))
+        ),
+    )
+    after = REQUEST.model_copy(update={"tools": TOOLS, "messages": history})
+    inside = after.model_copy(update={"tool_images": "inside"})
+    fake = OpenAIServer()
+    for request in (after, inside):
+        ask(fake, tmp_path, request)
+    apart, within = (body["messages"][3:] for body in fake.requests)
+    assert [message["role"] for message in apart] == ["tool", "user"]
+    assert [message["role"] for message in within] == ["tool"]
+    assert [part["type"] for part in within[0]["content"]] == ["text", "image_url"]
+    # Another prompt is another request; the usual one keeps the key that it had.
+    assert after.key(0) != inside.key(0)
+    assert after.key(0) == after.model_copy(update={"context_length": 8_192}).key(0)
+
+
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
 def test_a_thought_that_a_parser_took_out_is_put_back(field: str, tmp_path: Path) -> None:
     fake = OpenAIServer(script=lambda _: completion("<answer>4</answer>", **{field: "t"}))
