@@ -75,6 +75,8 @@ class BenchmarkEntry(Identity):
     """Hashes of its 8-grams, in order; empty if it has fewer tokens."""
     signs: str = Field(default="", pattern=r"^([0-9a-f]{16})?$")
     """Hash of its numbers, signs and decisive words; empty if it has no 8-gram."""
+    opens: tuple[int, ...] = ()
+    """Tokens with which its sentences begin, but the first: what is cut out between them may be a question."""
     phash: str | None = Hex64
     dhash: str | None = Hex64
     """Both or neither; a question with several images is several entries."""
@@ -102,6 +104,7 @@ class _Entry:
     benchmark: str
     ngrams: tuple[str, ...]
     signs: str
+    opens: tuple[int, ...]
     text: str | None
     phash: int | None
     dhash: int | None
@@ -132,6 +135,7 @@ def benchmark_entry(text: str | None, phash: int | None, dhash: int | None) -> B
         text=_text_hash(tokens) if tokens else None,
         ngrams=ngrams,
         signs=_signs(tokens) if ngrams else "",
+        opens=tuple(place for place, token in enumerate(tokens) if token.opens and place) if ngrams else (),
         phash=None if phash is None else f"{phash:016x}",
         dhash=None if dhash is None else f"{dhash:016x}",
     )
@@ -279,16 +283,18 @@ def _contained(
     found: dict[int, float] = {}
     for number, some in hits.items():
         entry = index.entries[number]
-        within = whole and len(tokens) >= settings.specific_tokens and _runs_through(some, len(ngrams))
+        within = whole and _stands_within(some, len(ngrams), entry, settings)
         if within or _quotes(tokens, some, entry, settings, whole=whole):
             found[number] = min(1.0, len({hit.theirs for hit in some}) / len(entry.ngrams))
     return found
 
 
-def _runs_through(hits: Sequence[_Hit], count: int) -> bool:
-    """Return whether all `count` n-grams of a text follow each other in an entry."""
-    places = Counter(hit.theirs - hit.ours for hit in hits)
-    return max(places.values()) >= count
+def _stands_within(hits: Sequence[_Hit], count: int, entry: _Entry, settings: ContaminationSettings) -> bool:
+    """Return whether all `count` n-grams of a text follow each other in an entry, and are long or sentences there."""
+    ((start, times),) = Counter(hit.theirs - hit.ours for hit in hits).most_common(1)
+    size = count + NGRAM - 1
+    bounds = {0, *entry.opens, len(entry.ngrams) + NGRAM - 1}
+    return times >= count and (size >= settings.specific_tokens or {start, start + size} <= bounds)
 
 
 def _quotes(
@@ -344,6 +350,7 @@ def _entry(benchmark: str, entry: BenchmarkEntry) -> _Entry:
         benchmark=benchmark,
         ngrams=entry.ngrams,
         signs=entry.signs,
+        opens=entry.opens,
         text=entry.text,
         phash=None if entry.phash is None else int(entry.phash, 16),
         dhash=None if entry.dhash is None else int(entry.dhash, 16),

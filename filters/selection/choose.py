@@ -133,18 +133,19 @@ def select(rl: Sequence[RlCandidate], sft: Sequence[SftCandidate], settings: Sel
     """
     _require_distinct([candidate.question_id for candidate in rl])
     _require_distinct([candidate.trajectory_id for candidate in sft])
-    wanted = frozenset(candidate.pictures for candidate in sft) if settings.disjoint == "image" else frozenset()
-    rl_decisions, published = _select_rl(rl, wanted, settings)
+    given = _given_to_sft(rl, sft, settings.rl_share) if settings.disjoint == "image" else frozenset()
+    rl_decisions, published = _select_rl(rl, given, settings)
     return Selection(rl_decisions, _select_sft(sft, published, settings))
 
 
-def given_to_sft(pictures: str, rl_share: float) -> bool:
-    """Return the side that is drawn for pictures which both shards ask for."""
-    return uniform("disjoint", pictures) >= rl_share
+def _given_to_sft(rl: Sequence[RlCandidate], sft: Sequence[SftCandidate], rl_share: float) -> frozenset[str]:
+    """Return the pictures that both shards ask for and whose draw gives them to SFT."""
+    both = {candidate.pictures for candidate in rl} & {candidate.pictures for candidate in sft} - {""}
+    return frozenset(pictures for pictures in both if uniform("disjoint", pictures) >= rl_share)
 
 
 def _select_rl(
-    candidates: Sequence[RlCandidate], wanted: frozenset[str], settings: SelectionSettings
+    candidates: Sequence[RlCandidate], given: frozenset[str], settings: SelectionSettings
 ) -> tuple[tuple[Decision, ...], Sequence[RlCandidate]]:
     refused: dict[str, RlReason] = {}
     clusters: set[str] = set()
@@ -154,9 +155,7 @@ def _select_rl(
             refused[candidate.question_id] = "saturated"
         elif candidate.repeats in clusters:
             refused[candidate.question_id] = "duplicate_question"
-        elif (
-            candidate.pictures and candidate.pictures in wanted and given_to_sft(candidate.pictures, settings.rl_share)
-        ):
+        elif candidate.pictures in given:
             refused[candidate.question_id] = "image_in_sft"
         else:
             clusters.add(candidate.repeats)

@@ -27,6 +27,7 @@ EVERYTHING: Mapping[str, Any] = {
     "synthesize": {"policy": "weighted", "weights": [1.0, 2.0]},
     "select": {
         "saturated": "keep",
+        "disjoint": "image",
         "max_resolution_artifact": 0.5,
         "mix": {"perception": 0.2, "reasoning": 0.2, "search": 0.2, "no_call": 0.1, "plain_cot": 0.2, "long_cot": 0.1},
     },

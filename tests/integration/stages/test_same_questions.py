@@ -1,0 +1,104 @@
+"""Rows of a source that ask one question, through ingest, screen, dedup and decontaminate, and in the ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image, ImageDraw
+
+from flows.ledger.query import query
+from flows.recipe.inputs import make_job
+from flows.run.curate import open_run, run_groups
+from flows.run.progress import SilentProgress
+from flows.runners.local import local
+from pipeline.engine.done import Finished
+from pipeline.records import Outcome, Question
+
+MODEL = {"backend": "reader", "policy": "naive"}
+RECIPE = {
+    "name": "same",
+    "sources": [{"source": "own.yaml"}],
+    "student": {"family": "qwen2_5_vl", "revision": "r1", "max_pixels": 262_144},
+    "models": {"base": MODEL, "teachers": [MODEL]},
+    "runtime": {"workers": 1},
+}
+TOTAL, WHO = "What is the total amount?", "Who signed the form?"
+ROWS: Mapping[str, Mapping[str, Any]] = {
+    # Two forms of one layout: other answers, both are kept; one answer, one is.
+    "form": {"text": TOTAL, "images": ["a.png"], "answers": ["412.50"], "answer_type": "number"},
+    "other": {"text": TOTAL, "images": ["b.png"], "answers": ["98.00"], "answer_type": "number"},
+    "signed": {"text": WHO, "images": ["a.png"], "answers": ["Ada Kern"]},
+    "signed again": {
+        "text": f"{WHO} Answer with a single word or phrase.",
+        "images": ["b.png"],
+        "answers": ["ada kern"],
+    },
+    # One picture in two files.
+    "says 3": {"text": "How many lines are there?", "images": ["a.png"], "answers": ["3"], "answer_type": "number"},
+    "says 4": {"text": "how many lines are there", "images": ["copy.png"], "answers": ["4"], "answer_type": "number"},
+    "hindi": {"text": "चित्र में जाल कहाँ है?", "images": ["a.png"], "answers": ["left"]},
+    "hindi too": {"text": "चित्र में जेल कहाँ है?", "images": ["a.png"], "answers": ["left"]},
+}
+ENDS = {
+    "signed": "duplicate",
+    "says 3": "contradicting_answers",
+    "says 4": "contradicting_answers",
+}
+
+
+def form(total: str) -> Image.Image:
+    image = Image.new("RGB", (448, 336), "white")
+    draw = ImageDraw.Draw(image)
+    for place in range(8):
+        draw.rectangle((30, 30 + place * 36, 240 + place * 17 % 160, 46 + place * 36), fill=(40 + place * 20, 60, 90))
+    draw.text((300, 300), total, fill="black")
+    return image
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("same")
+    (place / "data").mkdir()
+    form("412.50").save(place / "data" / "a.png")
+    form("412.50").save(place / "data" / "copy.png", compress_level=1)
+    form("98.00").save(place / "data" / "b.png")
+    common = {"category": "perception", "answer_type": "text", "licence": "CC0-1.0"}
+    lines = [json.dumps({"row": key, **common, **row}) for key, row in ROWS.items()]
+    (place / "data" / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    manifest = {"key": "own", "kind": "jsonl", "revision": "1", "path": "data", "licence": "CC0-1.0"}
+    (place / "own.yaml").write_text(yaml.safe_dump(manifest))
+    (place / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    return place
+
+
+@pytest.fixture(scope="module")
+def done(place: Path) -> Mapping[str, Finished]:
+    job = make_job(place / "recipe.yaml", out=place / "run", store=place / "store")
+    with open_run(job, SilentProgress(), local) as opened:
+        run_groups(opened, ["gather"])
+        return dict(opened.finished)
+
+
+def test_repeats_go_contradictions_go_and_what_only_looks_alike_stays(done: Mapping[str, Finished]) -> None:
+    rows = {question.id: question.source_row for question in done["screen"].records("questions", Question)}
+    assert len(rows) == len(ROWS)
+    found = {rows[o.record_id]: o.reason for o in done["dedup"].records("outcomes", Outcome) if o.outcome != "kept"}
+    # Which of two equal questions stays is decided by their ids.
+    ends = {("signed again" if row == "signed" and row not in found else row): end for row, end in ENDS.items()}
+    assert found == ends
+    assert done["decontaminate"].counts["kept"] == len(ROWS) - len(ENDS)
+
+
+def test_both_sides_of_a_contradiction_are_for_review(done: Mapping[str, Finished], place: Path) -> None:
+    assert "dedup" in done
+    waiting = query(place / "run", "SELECT text, why, stored_answers, suspected_answer FROM review_queue").to_pylist()
+    told = {(row["text"], row["why"], row["stored_answers"][0], row["suspected_answer"]) for row in waiting}
+    assert told == {
+        ("How many lines are there?", "contradicting_answers", "3", "4"),
+        ("how many lines are there", "contradicting_answers", "4", "3"),
+    }
