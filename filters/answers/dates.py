@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from filters.answers.evasion import evasion, refuses
-from filters.answers.languages import MONTHS, WEEKDAYS, contradict, without_lead
 from filters.answers.text import Grade, tokens
+from filters.answers.words import MONTHS, WEEKDAYS, contradict, without_lead
 
 
 class Day(NamedTuple):

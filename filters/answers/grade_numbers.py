@@ -9,7 +9,6 @@ from functools import lru_cache
 
 from filters.answers.evasion import refuses
 from filters.answers.forms import Term
-from filters.answers.languages import without_lead
 from filters.answers.measures import conversion, is_unit, may_be_one
 from filters.answers.number_evasion import (
     CHANGING,
@@ -26,6 +25,7 @@ from filters.answers.ranges import read_compound, read_range
 from filters.answers.read_forms import read_form
 from filters.answers.text import Grade
 from filters.answers.trees import approximate, rational
+from filters.answers.words import without_lead
 
 # A sentence says its number first or after a verb: "5 dots on the map", "the total is 5 km long".
 _NUMBER_IN_SENTENCE = re.compile(

@@ -12,11 +12,11 @@ import unicodedata
 
 from filters.answers.evasion import evasion
 from filters.answers.grade_numbers import grade_number
-from filters.answers.languages import NUMBER_WORDS, contradict, without_lead
 from filters.answers.quantities import NUMBER_WORDS as ENGLISH_NUMBERS
 from filters.answers.quantities import read_number
 from filters.answers.text import Grade, contains, equal, folded, tokens
 from filters.answers.times import read_time, same_time
+from filters.answers.words import NUMBER_WORDS, contradict, without_lead
 
 OTHER_WORDS = "other_words"
 """Rule of a grade that takes knowledge of the world."""

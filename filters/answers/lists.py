@@ -9,9 +9,9 @@ from fractions import Fraction
 
 from filters.answers.evasion import evasion, refuses
 from filters.answers.grade_texts import OTHER_WORDS, grade_text
-from filters.answers.languages import without_lead
 from filters.answers.quantities import read_number
 from filters.answers.text import Grade, contains, folded, tokens
+from filters.answers.words import without_lead
 
 # Commas, semicolons, bullets and numbering.
 _BULLET = r"(?:[-*\u2022]|[0-9]{1,2}[.)])\s+"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from filters.answers import grade
 from filters.answers.expressions import expression_pairs, settle
-from filters.answers.languages import CHANGING, SCALES
+from filters.answers.words import CHANGING, SCALES
 from pipeline.math_worker import MathWorker
 
 WHOLE = st.integers(-99_999_999, 99_999_999)
