@@ -106,7 +106,7 @@ def test_state_is_kept_and_sessions_are_apart(sandbox: Sandbox) -> None:
 
 def test_images_go_in_as_files_and_come_out_as_pixels(sandbox: Sandbox) -> None:
     with sandbox.session([png(40, 30), png(20, 10)]) as session:
-        result = session.run("import numpy as np\ndisplay(image_1, np.zeros((36, 48), np.uint8))\nimage_2.size")
+        result = session.run("from PIL import Image\ndisplay(image_1, Image.new('L', (48, 36)))\nimage_2.size")
     assert result.value == "(20, 10)"
     assert [(image.mode, image.width, image.height) for image in result.images] == [("RGB", 40, 30), ("L", 48, 36)]
     assert [len(image.pixels) for image in result.images] == [40 * 30 * 3, 48 * 36]
