@@ -110,7 +110,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (root / "guidance.md").write_text("Look twice.\n")
     write_tokenizer(root / "tokenizer")
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("pipeline.prompts.sets", "pipeline.sources.manifest", "flows.recipe.inputs"):
+        for module in ("pipeline.prompts.sets", "pipeline.sources.manifest", "flows.recipe.benchmarks"):
             patch.setattr(f"{module}.manifests_dir", lambda: root / "manifests")
         yield root
 
