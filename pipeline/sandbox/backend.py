@@ -46,7 +46,7 @@ class Sandbox(Protocol):
         ...
 
     def session(self, images: Sequence[bytes] = (), seed: int = 0) -> AbstractContextManager[Notebook]:
-        """Open a session over original image files; waits while too many are open.
+        """Open a session over image files as `stored` makes them; waits while too many are open.
 
         Raises:
             InfrastructureError: no session could be started, or it could not be taken apart.
@@ -76,7 +76,7 @@ class AsyncNotebook:
 
 @asynccontextmanager
 async def open_session(sandbox: Sandbox, images: Sequence[bytes] = (), seed: int = 0) -> AsyncIterator[AsyncNotebook]:
-    """Open a session over original image files; waits while too many are open.
+    """Open a session over image files as `stored` makes them; waits while too many are open.
 
     A task that is cancelled meanwhile waits until the session, which cannot be called back, is there and closed.
 

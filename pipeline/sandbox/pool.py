@@ -84,7 +84,7 @@ class Pool:
 
     @contextmanager
     def session(self, images: Sequence[bytes] = (), seed: int = 0) -> Iterator[Session]:
-        """Open a session over image files as `pipeline.images.stored` makes them; waits while too many are open.
+        """Open a session over image files as `stored` makes them; waits while too many are open.
 
         Raises:
             InfrastructureError: no session could be started, or it could not be taken apart.

@@ -202,7 +202,8 @@ class PythonSession:
                 "images": [image.sha256 for image in self._images],
                 "seed": self._tool.seed,
                 "codes": self._codes,
-                "rule": [self._tool.rule.family, self._tool.rule.policy],
+                # Which pictures of a cell are left out as too thin follows from all of it.
+                "rule": [self._tool.rule.family, self._tool.rule.policy, self._tool.rule.max_pixels],
             }
         )
 

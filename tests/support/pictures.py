@@ -51,22 +51,31 @@ def chunk(kind: bytes, body: bytes, *, damaged: bool = False) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
 
 
-def png(samples: Array, colour: int, bits: int, *extra: bytes) -> bytes:
-    """A PNG of whole numbers, rows by columns by channels, with filter `Sub`; `extra` stands before the pixels."""
-    height, width, channels = samples.shape
-    if bits == 16:
-        rows = samples.astype(">u2").view(np.uint8).reshape(height, -1)
-    elif bits == 8:
-        rows = samples.astype(np.uint8).reshape(height, -1)
-    else:
+# Adam7, by the specification of PNG: first row and column of each pass, and the steps to the next.
+_PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+
+
+def png(samples: Array, colour: int, bits: int, *extra: bytes, interlaced: bool = False) -> bytes:
+    """A PNG of whole numbers, rows by columns by channels; `extra` stands before the pixels."""
+    height, width, _ = samples.shape
+    passes = _PASSES if interlaced else ((0, 0, 1, 1),)
+    rows = b"".join(_filtered(samples[top::down, left::right], bits) for top, left, down, right in passes)
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced)
+    body = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(extra) + body + chunk(b"IEND", b"")
+
+
+def _filtered(samples: Array, bits: int) -> bytes:
+    """Return rows of a PNG under the filter `Sub`."""
+    height, _, channels = samples.shape
+    if bits < 8:
         low = np.unpackbits(samples.astype(np.uint8)[..., :1], axis=2)[..., 8 - bits :]
         rows = np.packbits(low.reshape(height, -1), axis=1)
+    else:
+        rows = samples.astype(">u2" if bits == 16 else np.uint8).view(np.uint8).reshape(height, -1)
     step = max(1, channels * bits // 8)
     before = np.pad(rows, ((0, 0), (step, 0)))[:, : rows.shape[1]]
-    filtered = b"".join(b"\1" + row.tobytes() for row in rows - before)
-    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-    body = chunk(b"IDAT", zlib.compress(filtered))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(extra) + body + chunk(b"IEND", b"")
+    return b"".join(b"\1" + row.tobytes() for row in rows - before)
 
 
 def tiff(samples: Array, **tags: int) -> bytes:
@@ -181,6 +190,8 @@ def _wide_png_samples() -> Iterator[tuple[str, Sample]]:
     yield "png I;16, tRNS", Sample(content, grey(shown), scaling="by_65535")
     yield "png RGB of 16 bits", Sample(png(wide, 2, 16), over(wide, 65_535), scaling="by_65535")
     yield "png RGB of 12 bits", Sample(png(wide12, 2, 16), over(wide12, 4_095), scaling="by_4095")
+    content = png(wide12, 2, 16, interlaced=True)
+    yield "png RGB of 12 bits, interlaced", Sample(content, over(wide12, 4_095), scaling="by_4095")
     values = wide[20, 20]
     shown = np.where((wide == values).all(axis=2, keepdims=True), 255, over(wide, 65_535))
     content = png(wide, 2, 16, chunk(b"tRNS", struct.pack(">3H", *map(int, values))))

@@ -91,7 +91,7 @@ class RemotePool:
 
     @contextmanager
     def session(self, images: Sequence[bytes] = (), seed: int = 0) -> Iterator[RemoteSession]:
-        """Open a session over original image files; waits while too many are open, here or of other clients.
+        """Open a session over image files as `stored` makes them; waits while too many are open, here or elsewhere.
 
         Raises:
             InfrastructureError: no session could be started.

@@ -1,7 +1,7 @@
 """The sandbox service's own protocol: JSON over HTTP/1.1, in which every request may be sent again.
 
     GET    /pool                          200 `Description`
-    PUT    /blobs/{sha256}                204; the body is an original image file
+    PUT    /blobs/{sha256}                204; the body is an image file as ingest stored it
     PUT    /sessions/{id}                 204, or 409 {"missing": [sha256, ...]}: these blobs first
              {"images": [sha256, ...], "seed": 0}
     PUT    /sessions/{id}/cells/{number}  200, a frame (below); cells are numbered from 1
