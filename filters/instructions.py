@@ -52,11 +52,11 @@ _SPACED: Mapping[str, _Words] = {
         " explain explanation explanations boxed reasoning short unanswerable",
         "letter letters option options choice choices alternative alternatives",
         "please select choose pick give provide output write put state indicate respond with by using use in of"
-        " from among to as and or the a an one two three this these your you it be should must can only just"
+        " from among to as and or the a an one this these your you it be should must can only just"
         " directly single correct right best appropriate corresponding given provided available following above"
         " below question questions capital uppercase word words phrase phrases sentence sentences possible number"
         " numbers numerical numeric integer value final yes no true false e g eg for example at end think"
-        " carefully first then within inside box simply keep few on based image picture photo figure look do not"
+        " carefully then within inside box simply keep few on based image picture photo figure look do not"
         " any without text nothing else full complete detailed when if information is insufficient cannot"
         " determined s let don t us step me its that requiring using more than format form",
     ),
@@ -121,7 +121,7 @@ _UNSPACED: Mapping[str, tuple[str, str, str]] = {
         "选项|字母|选择",
         (
             "请您?|直接|使用|用|以|一个|单个|几个|单词|词语|词组|短语|句子|一句话|一|词|字|或者|或|和|问题|这个|该|此|下列|以下|上述|给出|提供|只需?|仅|需要?|要|简短|简洁|简要|简单"
-            "|简明|尽量|地|从|给定|所给|给|的|中|里|选出|正确|最佳|对应|相应|输出|写出|写|数字|整数|是|否|对|错|即可|就行|一步步|一步一步|思考|根据|基于|图片|图像|图|来|进行|在|不要"
+            "|简明|尽量|地|从|给定|所给|给|的|中|里|选出|正确|最佳|对应|相应|输出|写出|写|数字|整数|是|否|对或错|对还是错|正确或错误|即可|就行|一步步|一步一步|思考|根据|基于|图片|图像|图|来|进行|在|不要"
             "|无需|解释|最终|括号|内|看|您|你"
         ),
     ),

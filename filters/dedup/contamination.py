@@ -275,7 +275,7 @@ def _contained(
     `whole`: the text is a question. Then it may also stand within an entry, and an entry that is short is found where
     it is sentences of their own.
     """
-    ngrams = _ngrams(tokens)
+    ngrams, per_change = _ngrams(tokens), settings.tokens_per_change
     hits: dict[int, list[_Hit]] = defaultdict(list)
     for ours, ngram in enumerate(ngrams):
         for number, theirs in index.by_ngram.get(ngram, ()):
@@ -284,7 +284,8 @@ def _contained(
     for number, some in hits.items():
         entry = index.entries[number]
         within = whole and _stands_within(some, len(ngrams), entry, settings)
-        if within or _quotes(tokens, some, entry, settings, whole=whole):
+        allowed = (len(entry.ngrams) + NGRAM - 1) // per_change
+        if within or _quotes(tokens, some, entry, allowed, settings.specific_tokens, whole=whole):
             found[number] = min(1.0, len({hit.theirs for hit in some}) / len(entry.ngrams))
     return found
 
@@ -298,14 +299,13 @@ def _stands_within(hits: Sequence[_Hit], count: int, entry: _Entry, settings: Co
 
 
 def _quotes(
-    tokens: Sequence[Token], hits: Sequence[_Hit], entry: _Entry, settings: ContaminationSettings, *, whole: bool
+    tokens: Sequence[Token], hits: Sequence[_Hit], entry: _Entry, allowed: int, specific: int, *, whole: bool
 ) -> bool:
-    """Return whether a text holds all of an entry, or all but a few words of a long one.
+    """Return whether a text holds all of an entry, or all but the `allowed` words of a long one.
 
     Where most n-grams lie is where the entry would begin; what changed are the tokens there that no n-gram covers.
     """
     size = len(entry.ngrams) + NGRAM - 1
-    allowed = size // settings.tokens_per_change
     ((offset, _),) = Counter(hit.ours - hit.theirs for hit in hits).most_common(1)
     around = [hit for hit in hits if abs(hit.ours - hit.theirs - offset) <= allowed]
     first, last = min(around, key=lambda hit: hit.theirs), max(around, key=lambda hit: hit.theirs)
@@ -318,7 +318,7 @@ def _quotes(
     if changes > allowed or (changes and _signs(tokens[start:end]) != entry.signs):
         return False
     alone = tokens[start].opens and (end == len(tokens) or tokens[end].opens)
-    return size >= settings.specific_tokens or (whole and alone)
+    return size >= specific or (whole and alone)
 
 
 def _near(images: Sequence[ImageHashes], index: BenchmarkIndex) -> set[int]:

@@ -28,15 +28,18 @@ _NEEDS: Mapping[Language, str] = {
     r"(?:statements?|descriptions?|captions?|answers?)\b"
     r"|\b(?:is|are) (?:\w+ )?(?:true|false|correct|incorrect|not true|not correct)\b"
     r"|\b(?:is|are) (?:right|wrong|best)\s*\?|\b(?:except|most likely|least likely|best describes?|best fits?)\b"
-    r"|\bmost (?:appropriate|suitable|accurate|probable)\b|\b(?:inferred|concluded|deduced)\b"
+    r"|\bmost (?:appropriate|suitable|accurate|probable)\b|\b(?:inferred|concluded|deduced|implied|implies|imply|suggests?)\b"
+    r"|\b(?:main (?:idea|point|theme)|best title|most similar|odd one out)\b"
+    r"|\b(?:identify|mark|find|tell) the (?:correct|incorrect|wrong|true|false|odd)\b"
+    r"|\bcompletes? the (?:pattern|series|sequence|analogy|sentence)\b"
     r"|\b(?:which|what|who)\b[^?]*(?:\bnot\b|n't\b|\bnever\b)"
     r"|\bhow (?:likely|often|well|difficult|easy|confident)\b"
     r"|\b(?:select|choose|pick|tick|circle the)\b|_{2,}|\b[A-E]\) ",
     "zh": r"下列|以下|上述|下面(?:哪|各|四|几|的(?:说法|选项|陈述|描述|叙述))|选项|选择|选出|哪(?:一|个|种|些|项|句)*(?:说法|陈述|描述|叙述|标题|句子|答案)"
-    r"|(?:正确|错误|合适|恰当|符合)的(?:一[项个])?(?:是|为)|不正确|不包括|不属于|除了|最(?:可能|合适|恰当|适合|符合|贴切)|哪.{0,14}(?:不|没|无)|(?:不|没有?|未|无).{0,12}哪"
+    r"|哪一?项|的是[?？:：。（(）)\s]*$|(?:正确|错误|合适|恰当|符合)的(?:一[项个])?(?:是|为)|不正确|不包括|不属于|除了|最(?:可能|合适|恰当|适合|符合|贴切)|哪.{0,14}(?:不|没|无)|(?:不|没有?|未|无).{0,12}哪"
     r"|什么.{0,6}(?:不|没)|推断|推测|推出|符合(?:图意|题意)|_{2,}|[(（]\s*[)）]",
     "ja": r"次の(?:うち|中|選択肢|文|説明|記述|どれ|どの)|以下の|下記|上記|選択肢|選(?:び|ん|べ)|正しい(?:もの|の|説明|文|記述)|正しいですか|誤って|誤り|間違っ"
-    r"|適切|ふさわしい|最も(?:可能性|近い|良い|よい|合う)|当てはまる|あてはまる|ではない|でない|ない.{0,8}は(?:どれ|どの|何|誰|どこ)|ない(?:もの|の|人|物)は|除い|推測|推論|考えられ|言える|_{2,}|[(（]\s*[)）]",
+    r"|適切|ふさわしい|最も(?:可能性|近い|良い|よい|合う)|どれ|どちら|当てはまる|あてはまる|ではない|でない|ない.{0,8}は(?:どれ|どの|何|誰|どこ)|ない(?:もの|の|人|物)は|除い|推測|推論|考えられ|言える|_{2,}|[(（]\s*[)）]",
     "de": r"\bfolgend|\bwelche[rsnm]? (?:der|dieser|von|davon|unter)\b|\baussagen?\b|\bbehauptung|\bbeschreib|\boption|\bantwort|\bauswahl"
     r"|\b(?:richtig|falsch|korrekt|zutreffend|stimmt)\b|\btrifft zu\b|\bkreuze|\bwähle|\bmarkiere|\bam (?:besten|ehesten)\b|\bwahrscheinlich"
     r"|\baußer\b|\bausgenommen\b|\bgenannten\b|\b(?:welche[rsnm]?|was|wer)\b[^?]*\b(?:nicht|keine?[nrsm]?)\b|\bbildunterschrift|\bschließen\b|\bableiten\b|_{2,}",
@@ -58,7 +61,7 @@ _ABOUT: Mapping[Language, str] = {
     "en": r"\babout how\b|^\s*about\b|\bhow (?:many|much|tall|long|far|old|high|wide|deep|heavy|big|large)\b[^?]*\b(?:about|around)\b"
     r"|\b(?:approximate(?:ly)?|roughly|nearly|estimate[ds]?|estimation|closest to)\b",
     "zh": r"大约|大概|大致|约[为有是等]|估计|估算|差不多|近似|接近",
-    "ja": r"およそ|約|だいたい|おおよそ|おおむね|ほぼ|くらい|ぐらい|程度|最も近い",
+    "ja": r"およそ|約|だいたい|おおよそ|おおむね|ほぼ|くらい|ぐらい|ほど|程度|最も近い",
     "de": r"\b(?:ungefähr|etwa|circa|rund|annähernd|schätzungsweise|geschätzt)\b|\bca\.|\bschätz",
     "fr": r"\b(?:environ|approximativement|presque)\b|à peu près|\bestim",
     "es": r"\baproximad|\balrededor de cu|\bmás o menos\b|\bcerca de cu|\bestim|\bcasi\b",
@@ -66,6 +69,18 @@ _ABOUT: Mapping[Language, str] = {
     "hi": r"लगभग|क़?करीब|क़रीब|तक़?रीबन|अनुमानित|अंदाज़",
     "ar": r"تقريب|حوالي|قرابة|نحو كم",
 }
+_HOW: Mapping[Language, str] = {
+    "en": r"\bhow (?:far|near|close|big|large|small|tall|high|deep|wide|hot|cold|warm|fast|slow|heavy|old|strong|bright)\b",
+    "zh": r"多(?:远|近|大|高|长|快|重|冷|热|久|深|宽)|有多",
+    "ja": r"どのくらい|どれくらい|どれほど|どの程度",
+    "de": r"\bwie (?:weit|nah|groß|klein|hoch|tief|breit|schnell|kalt|warm|heiß|schwer|oft|gut|alt|stark|wahrscheinlich)\b",
+    "fr": r"à quelle (?:distance|fréquence|vitesse)|\bà quel point\b|quelle est la (?:taille|distance)",
+    "es": r"a qué distancia|\bqué tan\b|\bcómo de\b|con qué frecuencia",
+    "pt": r"a que distância|\bquão\b|com que frequência",
+    "hi": r"कितन[ाीे] (?:दूर|पास|बड़|छोट|ऊँच|ऊंच|गहर|ठंड|गर्म|तेज़?|भारी)",
+    "ar": r"ما مدى|كم يبعد|كم تبعد",
+}
+"""Stems that ask for a degree: without a number in the answer, it is a matter of opinion."""
 _DEGREE: Mapping[Language, str] = {
     "en": r"\b(?:very|quite|rather|somewhat|slightly|extremely|moderately|fairly|a (?:little|lot|few)|often|rarely"
     r"|sometimes|always|usually|never)\b",
@@ -115,6 +130,7 @@ def _compiled(patterns: Mapping[Language, str]) -> Mapping[Language, re.Pattern[
 
 
 _STEMS = (_compiled(_NEEDS), _compiled(_ABOUT))
+_DEGREE_STEMS = _compiled(_HOW)
 _OPTIONS = (_compiled(_DEGREE), _compiled(_SENTENCE))
 
 
@@ -132,6 +148,8 @@ def stands_alone(stem: str, options: Sequence[str], right: str) -> bool:
         return True
     language = language_of(stem)
     if language is None or any(pattern[language].search(stem) for pattern in _STEMS):
+        return False
+    if _DEGREE_STEMS[language].search(stem) and not any(map(str.isdecimal, right)):
         return False
     degree, sentence = (patterns[language] for patterns in _OPTIONS)
     return not any(map(degree.search, options)) and sentence.search(right) is None

@@ -72,6 +72,8 @@ def test_what_can_be_read_is_asked_without_options(text: str, choices: tuple[str
         ("图中的人在做什么？", ("他正在骑马", "他正在看书", "他睡着了")),
         ("Was macht der Mann?", ("Er ist müde", "Der Mann reitet", "Er schläft")),
         ("How cold is the water?", ("very cold", "cold", "warm")),
+        ("How far is the house from the tree?", ("near", "far", "touching")),
+        ("Wie weit ist das Haus entfernt?", ("nah", "weit", "daneben")),
         ("¿Está lejos la casa?", ("cerca", "muy lejos", "lejos")),
         ("Which is the mirror image?", ("image_1.png", "image_2.png", "image_3.png")),
         # A language whose words no rule reads.
