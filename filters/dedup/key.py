@@ -327,7 +327,8 @@ _TOKEN = re.compile(
     r"(?P<command>\\w+)|(?P<blank>_{2,})|(?P<word>[w_](?:[wmd_]|'(?=w))*)|(?P<number>d{1,3}(?:,ddd)+(?!d)(?:\.d+)?|d+(?:\.d+)?|\.d+)"
     r"|(?P<char>cm*)|(?P<symbol>[^\s]m*)"
 )
-_CAMEL = re.compile(r"[a-zß-öø-ÿ][A-ZÀ-Þ]")
+# Capitals inside a word, and Greek letters beside Latin ones: pH, getValue, Δx.
+_CAMEL = re.compile("[a-zß-öø-ÿ][A-ZÀ-Þ]|[\u0391-\u03c9][A-Za-z]|[A-Za-z][\u0391-\u03c9]")
 
 
 _ENDS = frozenset(".?!\u2026:")
