@@ -283,7 +283,7 @@ class _Gate2:
 
 GATE1: Stage[Gate1Settings, Resources] = Stage(
     name="gate1",
-    version=1,
+    version=2,
     kind="map",
     resource="model",
     settings=Gate1Settings,
@@ -295,7 +295,7 @@ GATE1: Stage[Gate1Settings, Resources] = Stage(
 )
 GATE2: Stage[Gate2Settings, Resources] = Stage(
     name="gate2",
-    version=1,
+    version=2,
     kind="map",
     resource="model",
     settings=Gate2Settings,

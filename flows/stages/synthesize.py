@@ -236,7 +236,7 @@ def ordered(teachers: Sequence[Ask], use: SynthesisUse, question_id: str) -> Seq
 
 SYNTHESIZE: Stage[SynthesizeSettings, Resources] = Stage(
     name="synthesize",
-    version=1,
+    version=2,
     kind="map",
     resource="model",
     settings=SynthesizeSettings,
