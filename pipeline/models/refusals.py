@@ -219,7 +219,8 @@ class Takes:
         """Raise `RejectionsError` if too large a share was rejected; at a stage's end however few there were."""
         if self.rejected > self.max_share * self.asked:
             raise RejectionsError(
-                f"{self.role}: the server rejects {self.rejected:,} of {self.asked:,} requests, and says: {self.said.rstrip('.')}. "
+                f"{self.role}: the server rejects {self.rejected:,} of {self.asked:,} requests, and says: "
+                f"{self.said.rstrip('.')}. "
                 "Nothing of that is stored or counted; start the server so that it takes them, then run again "
                 f"(runtime.max_rejected is {self.max_share:g})"
             )
