@@ -16,20 +16,16 @@ from pipeline.records import AnswerType, Metric, Question, Trajectory
 from pipeline.sources import open_source, read_source
 from pipeline.sources.questions import to_question
 from pipeline.store.blobs import BlobStore
+from tests.support.builders import question
 from tests.support.export_rows import attempt
 
 
 def asked(answer: str, answer_type: AnswerType, metric: Metric | None = None) -> Question:
-    return Question.build(
-        source="s",
-        source_revision="1",
-        source_row="1",
+    return question(
+        "What is it?",
         category="reasoning",
-        text="What is it?",
-        images=(),
         answers=(answer,),
         answer_type=answer_type,
-        licence="CC0-1.0",
         meta={"metric": metric} if metric else {},
     )
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from filters.answers import grade
 from filters.gates.gold import Attempt, GoldSettings, suspect
 from pipeline.records import AnswerType, Mode, Question, Verdict
+from tests.support.builders import question
 
 KINDS: list[tuple[AnswerType, float | None, str]] = [
     ("text", None, "Springfield"),
@@ -22,25 +23,13 @@ SAID = ["Utica", "utica.", "The answer is Utica", "Springfield", "40", "41", "42
 VERDICT: dict[str, Verdict] = {"right": "right", "wrong": "wrong", "undecided": "unknown"}
 
 
-def question(answer_type: AnswerType, tolerance: float | None, answer: str) -> Question:
-    return Question.build(
-        source="hand",
-        source_revision="1",
-        source_row="1",
-        category="perception",
-        text="What is marked?",
-        images=(),
-        answers=(answer,),
-        answer_type=answer_type,
-        tolerance=tolerance,
-        licence="CC0-1.0",
-        meta={},
-    )
+def marked(answer_type: AnswerType, tolerance: float | None, answer: str) -> Question:
+    return question("What is marked?", answers=(answer,), answer_type=answer_type, tolerance=tolerance)
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Question, list[Attempt], GoldSettings]:
-    asked = question(*draw(st.sampled_from(KINDS)))
+    asked = marked(*draw(st.sampled_from(KINDS)))
     attempts = []
     for _ in range(draw(st.integers(0, 14))):
         said = draw(st.one_of(st.sampled_from(SAID), st.text(max_size=12)))

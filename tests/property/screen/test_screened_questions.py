@@ -16,6 +16,7 @@ from filters.screen.questions import QuestionSettings, not_guessable, verifiable
 from pipeline.dialects.messages import question_text
 from pipeline.identity import parse_json
 from pipeline.records import Question
+from tests.support.builders import question
 
 STEMS = (
     "Which city is this?",
@@ -53,7 +54,7 @@ def questions(draw: st.DrawFn) -> Question:
         "licence": "CC0-1.0",
         "meta": draw(st.sampled_from(({}, {"metric": "anls"}, {"derivation": {"family": "f"}}))),
     }
-    return Question.build(**made)
+    return question(**made)
 
 
 @given(questions())

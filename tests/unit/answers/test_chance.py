@@ -13,21 +13,11 @@ from hypothesis import strategies as st
 from filters.answers.chance import chance, guess_floor
 from filters.screen.open_ended import to_open_ended
 from pipeline.records import Question
+from tests.support.builders import question
 
 
 def ask(text: str = "Which city is this?", **fields: Any) -> Question:
-    made = {
-        "source": "s",
-        "source_revision": "1",
-        "source_row": "1",
-        "category": "perception",
-        "text": text,
-        "images": (),
-        "answers": ("Paris",),
-        "answer_type": "text",
-        "licence": "CC0-1.0",
-    }
-    return Question.build(**(made | fields))
+    return question(text, **{"answers": ("Paris",)} | fields)
 
 
 CITIES = ("Paris", "London", "Rome", "Oslo")

@@ -32,7 +32,7 @@ def test_nothing_to_be_rejected_in_the_blind_set_is_right() -> None:
 
 
 def test_the_blind_set_is_within_the_bounds_of_rejected_and_undecided_answers() -> None:
-    # Expressions are settled by a worker: `tests/integration/test_math_worker.py`.
+    # Expressions are settled by a worker: `tests/integration/answers/test_math_worker.py`.
     plain = [case for case in BLIND if case.answer_type != "expression"]
     counts = score(plain, [verdict(case, None) for case in plain])
     assert counts.false_rejects <= 0.01 * counts.to_accept

@@ -7,6 +7,7 @@ import pytest
 from filters.answers.metrics import anls, grade_by, metric_of, relaxed, vqa_accuracy
 from pipeline.export.rows import truth
 from pipeline.records import Metric, Question
+from tests.support.builders import question
 
 TEN = ["red"] * 2 + ["blue"] * 3 + ["green"] * 4 + ["teal"]
 
@@ -118,18 +119,7 @@ def test_an_annotator_counts_as_often_as_an_answer_was_given() -> None:
 
 def test_a_question_carries_the_metric_of_its_source() -> None:
     def asked(meta: object) -> Question:
-        return Question.build(
-            source="s",
-            source_revision="1",
-            source_row="1",
-            category="perception",
-            text="How many?",
-            images=(),
-            answers=("100",),
-            answer_type="number",
-            licence="CC0-1.0",
-            meta=meta,
-        )
+        return question("How many?", answers=("100",), answer_type="number", meta=meta)
 
     assert metric_of(asked({"metric": "relaxed"})) == "relaxed"
     assert metric_of(asked({"metric": "mean"})) is None
@@ -137,17 +127,6 @@ def test_a_question_carries_the_metric_of_its_source() -> None:
 
 
 def test_the_exported_truth_is_what_most_annotators_give() -> None:
-    question = Question.build(
-        source="s",
-        source_revision="1",
-        source_row="1",
-        category="perception",
-        text="What colour is it?",
-        images=(),
-        answers=("teal", "blue", "green", "blue"),
-        answer_type="text",
-        licence="CC0-1.0",
-        meta={"metric": "vqa"},
-    )
-    assert truth(question) == "blue"
-    assert truth(question.model_copy(update={"answers": ("Springfield", "SPI")})) == "Springfield"
+    asked_by_many = question("What colour is it?", answers=("teal", "blue", "green", "blue"), meta={"metric": "vqa"})
+    assert truth(asked_by_many) == "blue"
+    assert truth(asked_by_many.model_copy(update={"answers": ("Springfield", "SPI")})) == "Springfield"

@@ -33,6 +33,7 @@ from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
 from pipeline.prompts.judge_prompts import load_judge_prompts, quoted
 from pipeline.records import JudgeVotes, Question
+from tests.support.builders import question
 from tests.support.cases.grading_cases import verdict
 from tests.support.cases.judge_cases import load_asked
 
@@ -57,17 +58,7 @@ def voted(asked: Asked, *votes: str, of: int = 3) -> JudgeVotes:
 
 
 def asked_about(text: str, *answers: str) -> Question:
-    return Question.build(
-        source="s",
-        source_revision="1",
-        source_row="1",
-        category="perception",
-        text=text,
-        images=(),
-        answers=answers,
-        answer_type="text",
-        licence="CC0-1.0",
-    )
+    return question(text, answers=answers)
 
 
 @given(ANSWER_VOTES.flatmap(lambda votes: st.tuples(st.just(votes), st.permutations(votes))))
