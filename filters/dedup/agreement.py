@@ -128,10 +128,15 @@ def picture_clusters(questions: Iterable[QuestionRow], near: Mapping[str, tuple[
 
 
 def _graded(said: QuestionRow, gold: QuestionRow) -> Iterator[str]:
-    # Options became words (`QuestionRow.answers`): they are compared as such.
-    kind = "text" if gold.answer_type == "choice" else gold.answer_type
+    choices = gold.choices if _options(said) == _options(gold) else ()
+    # Options became words (`QuestionRow.answers`). Of equal options one is not another; beside others, words are words.
+    kind = "text" if gold.answer_type == "choice" and not choices else gold.answer_type
     for answer in said.answers:
-        yield grade(answer, gold.answers, kind, tolerance=gold.tolerance).verdict
+        yield grade(answer, gold.answers, kind, tolerance=gold.tolerance, choices=choices or None).verdict
+
+
+def _options(row: QuestionRow) -> frozenset[str]:
+    return frozenset(map(question_key, row.choices))
 
 
 def _decision(cluster: Cluster, refused: set[str]) -> Decision:
@@ -146,8 +151,7 @@ def _same_pictures(members: Iterable[QuestionRow], facts: Mapping[str, ImageHash
     """Return the members in groups of equal pixels, and of equal options where they are asked with options."""
     groups: dict[tuple[object, ...], list[QuestionRow]] = defaultdict(list)
     for row in members:
-        options = frozenset(map(question_key, row.choices))
-        groups[options, *(facts[image].pixels or image for image in row.images)].append(row)
+        groups[_options(row), *(facts[image].pixels or image for image in row.images)].append(row)
     return list(groups.values())
 
 

@@ -55,15 +55,14 @@ def write_source(directory: Path, rows: list[str]) -> Path:
     return manifest
 
 
-def test_a_corrupt_source_file_is_named_with_its_line(tmp_path: Path) -> None:
+def test_a_corrupt_line_of_a_source_is_told_with_its_file_and_number(tmp_path: Path) -> None:
     good = json.dumps(
         {"row": "1", "category": "reasoning", "text": "1 + 1?", "images": [], "answers": ["2"], "answer_type": "number"}
     )
     manifest = write_source(tmp_path / "own", [good, good[: len(good) // 2]])
     recipe = recipe_with(tmp_path, sources=[{"source": str(manifest)}], search={"corpus": "own"}, benchmarks=[])
-    message = refused(tmp_path, recipe, code=2)
-    assert "rows.jsonl" in message
-    assert "2" in message
+    told = coldforge("run", recipe, "--out", tmp_path / "run", "--store", tmp_path / "store").stdout
+    assert "quarantined: ingest row_json 1, such as rows.jsonl, line 2: not JSON" in told
 
 
 def test_a_model_that_cannot_be_reached_is_named_with_its_url(tmp_path: Path) -> None:

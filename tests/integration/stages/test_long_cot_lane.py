@@ -52,7 +52,7 @@ ENDS = {
     "calls": ("synthesize", "control_token"),
     "wrong": ("validate", "answer_wrong"),
     "short": ("validate", "too_short"),
-    "loops": ("validate", "repeated_lines"),
+    "loops": ("validate", "repeated"),
 }
 
 
