@@ -22,4 +22,6 @@ def pool(host: Outside) -> Iterator[Pool]:
     assert host.canaries
     guest.setup()
     with Pool(Policy(LIMITS), workers=1) as pool:
+        with pool.session() as session:
+            session.run("1")  # its zygote is there before the first item looks for it: other pools may have theirs
         yield pool

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from filters.dedup.key import key_tokens, question_key
 from filters.instructions import is_instruction, split_instructions
 
-CASES = Path(__file__).parents[1] / "support" / "cases" / "question_pairs.jsonl"
+CASES = Path(__file__).parents[2] / "support" / "cases" / "question_pairs.jsonl"
 PAIRS = [json.loads(line) for line in CASES.read_text("utf-8").splitlines()]
 ASSIGNED = [char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) not in {"Cn", "Cs"}]
 PLAIN = {char for char in ASSIGNED if unicodedata.normalize("NFKC", char) == char}
