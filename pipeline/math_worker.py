@@ -1,6 +1,6 @@
 """Whether two mathematical terms are equal, found by computer algebra in a process that can be killed.
 
-Terms come as trees (`filters.answers.formulas`) in JSON, from which sympy's objects are built one by one: no text is
+Terms come as trees (`filters.answers.mathematics`) in JSON, from which sympy's objects are built one by one: no text is
 parsed or evaluated here. Algebra may take for ever on a short hostile term, so each comparison has a deadline, after
 which its process is killed and the answer is "not known". Two terms are unequal if they differ at a point, by far more
 than the error of its computation; they are equal only if algebra proves it. Nothing is rounded: of two tiny values that

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from filters.answers.closed_sets import NEGATING, YES_AND_NO, without_lead
 from filters.answers.evasion import evasion, refuses
 from filters.answers.text import Grade, hedged, negated, tokens
-from filters.answers.words import NEGATING, YES_AND_NO, without_lead
 
 _PLAIN_YES = frozenset({"yes", "yeah", "yep", "ja", "oui", "sí", "sim", "是", "是的", "对", "はい", "हाँ", "हां"})
 _AFFIRMING = _PLAIN_YES | {"true"}

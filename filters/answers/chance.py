@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import comb
 
 from filters.answers.choices import gold_option
-from filters.answers.quantities import read_number
+from filters.answers.numbers.quantities import read_number
 from filters.answers.text import clean, contains, tokens
 from pipeline.records import Question
 

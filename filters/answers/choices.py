@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 
+from filters.answers.closed_sets import without_lead
 from filters.answers.evasion import corrects, negates, refuses, steers
 from filters.answers.text import HEDGES, NEGATIONS, clean, contains, equal, hedged, negated, tokens
-from filters.answers.words import without_lead
 
 _OPENING = "[(\\[\u3010\u300c\u300e]"
 _CLOSING = "[)\\]\u3011\u300d\u300f]"

@@ -7,9 +7,9 @@ from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
 
+from filters.answers.closed_sets import MONTHS, WEEKDAYS, contradict, without_lead
 from filters.answers.evasion import evasion, refuses
 from filters.answers.text import Grade, tokens
-from filters.answers.words import MONTHS, WEEKDAYS, contradict, without_lead
 
 
 class Day(NamedTuple):

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain
 
+from filters.answers.closed_sets import without_lead
 from filters.answers.text import HEDGES, NEGATIONS, abstains, clean, contains, equal, tokens
-from filters.answers.words import without_lead
 
 # Refusals anywhere in an answer; with one of them the gold beside it is no answer either.
 _REFUSES = re.compile(

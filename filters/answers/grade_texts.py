@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from filters.answers.closed_sets import NUMBER_WORDS, contradict, without_lead
 from filters.answers.evasion import evasion
-from filters.answers.grade_numbers import grade_number
-from filters.answers.quantities import NUMBER_WORDS as ENGLISH_NUMBERS
-from filters.answers.quantities import read_number
+from filters.answers.numbers.grade_numbers import grade_number
+from filters.answers.numbers.quantities import NUMBER_WORDS as ENGLISH_NUMBERS
+from filters.answers.numbers.quantities import read_number
 from filters.answers.text import Grade, contains, equal, folded, tokens
 from filters.answers.times import read_time, same_time
-from filters.answers.words import NUMBER_WORDS, contradict, without_lead
 
 OTHER_WORDS = "other_words"
 """Rule of a grade that takes knowledge of the world."""

@@ -23,10 +23,10 @@ from filters.answers.choices import (
 )
 from filters.answers.dates import grade_date
 from filters.answers.evasion import copied, evasion
-from filters.answers.expressions import OPEN, grade_expression
-from filters.answers.grade_numbers import grade_number
 from filters.answers.grade_texts import grade_text
 from filters.answers.lists import grade_list
+from filters.answers.mathematics.expressions import OPEN, grade_expression
+from filters.answers.numbers.grade_numbers import grade_number
 from filters.answers.stated import stated
 from filters.answers.text import Grade, best, clean
 from pipeline.records import AnswerType, GradeResult

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
 
+from filters.answers.closed_sets import without_lead
 from filters.answers.evasion import evasion, refuses
 from filters.answers.grade_texts import OTHER_WORDS, grade_text
-from filters.answers.quantities import read_number
+from filters.answers.numbers.quantities import read_number
 from filters.answers.text import Grade, contains, folded, tokens
-from filters.answers.words import without_lead
 
 # Commas, semicolons, bullets and numbering.
 _BULLET = r"(?:[-*\u2022]|[0-9]{1,2}[.)])\s+"

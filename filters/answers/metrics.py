@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import get_args
 
 from filters.answers.evasion import evasion
-from filters.answers.grade_numbers import grade_number
 from filters.answers.grade_texts import grade_text
-from filters.answers.quantities import read_number
+from filters.answers.numbers.grade_numbers import grade_number
+from filters.answers.numbers.quantities import read_number
 from filters.answers.text import Grade, best, clean, tokens
 from pipeline.identity import parse_json
 from pipeline.records import AnswerType, GradeResult, Metric, Question

@@ -10,8 +10,8 @@ import re
 from functools import lru_cache
 from itertools import pairwise
 
+from filters.answers.closed_sets import CHANGING, SCALES, without_lead
 from filters.answers.text import HEDGES, NEGATIONS, tokens
-from filters.answers.words import CHANGING, SCALES, without_lead
 
 # An opening of the prompts for MATH (Minerva, arXiv 2206.14858), and what templates of chats leave behind.
 _POSTSCRIPT = re.compile(r"\s*(?:I hope (?:it|this) is correct\.?)?\s*(?:<\|im_(?:start|end)\|>\w*\s*)*$")

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from filters.answers.quantities import read_number
+from filters.answers.numbers.quantities import read_number
 from filters.answers.text import clean, folded, tokens
 from filters.dedup.key import Token, question_tokens
 from filters.languages import Language, language_of, word_sets

@@ -13,7 +13,7 @@ from typing import Literal
 from filters.answers import grade
 from filters.answers.choices import gold_option, option_texts
 from filters.answers.grade_texts import OTHER_WORDS
-from filters.answers.quantities import read_number
+from filters.answers.numbers.quantities import read_number
 from filters.answers.text import clean, equal, tokens
 from filters.instructions import split_instructions
 from filters.rule import Rule

@@ -6,7 +6,7 @@ import asyncio
 from typing import NamedTuple
 
 from filters.answers import grade
-from filters.answers.expressions import expression_pairs, settle
+from filters.answers.mathematics.expressions import expression_pairs, settle
 from filters.answers.metrics import grade_by, metric_of
 from filters.answers.votes import answer_verdict
 from flows.asking.judge import AnswerJudge

@@ -20,7 +20,7 @@ from flows.asking.ask import Asker, PlainPrompt, TaughtLane, teacher_asks
 from flows.asking.gold import GoldCheck, facts_of
 from flows.asking.grading import judged
 from flows.asking.judge import AnswerAsk, AnswerJudge
-from flows.asking.observations import observation_facts
+from flows.asking.observed_images import observation_facts
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.recipe.recipe import SynthesisUse

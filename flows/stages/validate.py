@@ -11,7 +11,7 @@ from filters.validate.long_cot import LongCotSettings, Retagged, long_cot
 from filters.validate.rules import ValidatorSettings, accept, replayed
 from filters.validate.syntax import skeleton
 from flows.asking.ask import persistent
-from flows.asking.observations import observation_facts
+from flows.asking.observed_images import observation_facts
 from flows.asking.replays import replay
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job

@@ -183,6 +183,8 @@ def _has_wide_planes(file: Any) -> bool:
 def _frames(file: Any) -> int:
     try:
         return min(int(getattr(file, "n_frames", 1)), 2**31 - 1)
+    except MemoryError:
+        raise  # this machine's failure, which is no fact of the file
     except Exception:  # noqa: BLE001 - a later picture is damaged; the first is what counts
         return 1
 
@@ -222,6 +224,8 @@ def orientation(image: Image.Image) -> int | None:
     """
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - as in `open_picture`; damaged metadata is no reason to lose the pixels
         return None
     if not isinstance(value, int):

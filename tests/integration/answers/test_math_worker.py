@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from filters.answers import grade
-from filters.answers.expressions import expression_pairs, settle
+from filters.answers.mathematics.expressions import expression_pairs, settle
 from pipeline.math_worker import MathWorker
 from pipeline.records import GradeResult
 from tests.support.cases.grading_cases import SETS, Case, load, score, verdict

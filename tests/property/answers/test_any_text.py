@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.answers.expressions import expression_pairs
 from filters.answers.grader import MAX_ANSWER, grade
+from filters.answers.mathematics.expressions import expression_pairs
 from filters.answers.metrics import grade_by
 from pipeline.records import AnswerType
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.answers import grade
-from filters.answers.expressions import expression_pairs, settle
-from filters.answers.words import CHANGING, SCALES
+from filters.answers.closed_sets import CHANGING, SCALES
+from filters.answers.mathematics.expressions import expression_pairs, settle
 from pipeline.math_worker import MathWorker
 
 WHOLE = st.integers(-99_999_999, 99_999_999)

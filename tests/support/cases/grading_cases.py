@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from filters.answers import grade
-from filters.answers.expressions import expression_pairs, settle
 from filters.answers.grade_texts import OTHER_WORDS
+from filters.answers.mathematics.expressions import expression_pairs, settle
 from pipeline.math_worker import MathWorker
 from pipeline.records import AnswerType, GradeResult
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from filters.answers import grade
-from filters.answers.expressions import expression_pairs, settle
+from filters.answers.mathematics.expressions import expression_pairs, settle
 from pipeline.math_worker import MathWorker
 
 CLASSES: dict[str, list[tuple[str, str, str]]] = {

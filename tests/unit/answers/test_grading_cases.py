@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from filters.answers import grade
-from filters.answers.expressions import expression_pairs, settle
+from filters.answers.mathematics.expressions import expression_pairs, settle
 from filters.answers.metrics import grade_by
 from pipeline.math_worker import MathWorker
 from pipeline.records import AnswerType, GradeResult, Metric

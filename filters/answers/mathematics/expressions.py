@@ -1,6 +1,6 @@
 """Grading an expression: by its form here, and by algebra through evidence that a stage measures.
 
-Both sides are read into forms (`filters.answers.forms`), and only forms of one kind are compared. What is left are
+Both sides are read into forms (`filters.answers.mathematics.forms`), and only forms of one kind are compared. What is left are
 pairs of terms: those of rational numbers are compared here, exactly; the others are evidence. A stage asks
 `expression_pairs` for them, has them compared in `pipeline.math_worker`, which may be slow and is killed if it hangs,
 and hands the answers to `settle`. So grading stays pure, and says the same whoever did the algebra.
@@ -13,14 +13,26 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from filters.answers.evasion import evasion
-from filters.answers.forms import Bracket, Form, Items, Matrix, Named, Relation, Span, Term, Union, Words, ends_of
-from filters.answers.measures import conversion
-from filters.answers.quantities import read_number
-from filters.answers.read_forms import read_form
+from filters.answers.mathematics.forms import (
+    Bracket,
+    Form,
+    Items,
+    Matrix,
+    Named,
+    Relation,
+    Span,
+    Term,
+    Union,
+    Words,
+    ends_of,
+)
+from filters.answers.mathematics.read_forms import read_form
+from filters.answers.mathematics.trees import DEGREE, INFINITY, Tree, holds, in_order, letters, negative, rational
+from filters.answers.numbers.measures import conversion
+from filters.answers.numbers.quantities import read_number
 from filters.answers.stated import unwrapped
 from filters.answers.text import HEDGES, Grade, best, clean, tokens
 from filters.answers.times import read_time, same_time
-from filters.answers.trees import DEGREE, INFINITY, Tree, holds, in_order, letters, negative, rational
 from pipeline.records import GradeResult
 
 Pair = tuple[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from filters.answers.trees import INFINITY, Tree, holds
+from filters.answers.mathematics.trees import INFINITY, Tree, holds
 
 
 class Term(NamedTuple):

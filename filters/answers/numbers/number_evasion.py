@@ -1,6 +1,6 @@
 """What makes a text with a number in it no single number: a bound, a range, a hedge, a denial, several numbers.
 
-These are the guards against gaming for numbers; what they do not decide stays with `filters.answers.grade_numbers`.
+These are the guards against gaming for numbers; what they do not decide stays with `grade_numbers`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import unicodedata
 from fractions import Fraction
 
 from filters.answers.evasion import corrects, refuses
-from filters.answers.measures import is_unit
-from filters.answers.quantities import NO_UNIT, NUMBER_WORDS, NUMERAL, read_number, read_numeral, within
-from filters.answers.ranges import read_range
+from filters.answers.numbers.measures import is_unit
+from filters.answers.numbers.quantities import NO_UNIT, NUMBER_WORDS, NUMERAL, read_number, read_numeral, within
+from filters.answers.numbers.ranges import read_range
 from filters.answers.text import Grade
 
 # What leaves the number open: a bound, a hedge, a denial. A word such as "below" is a bound only before a number.

@@ -6,8 +6,8 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from filters.answers.measures import conversion
-from filters.answers.quantities import NUMERAL, Number, read_number
+from filters.answers.numbers.measures import conversion
+from filters.answers.numbers.quantities import NUMERAL, Number, read_number
 
 _END = rf"[+-]?[$€£]?{NUMERAL}(?:\s?(?:%|°[cf]?|[^\W\d_]+))?"
 _BETWEEN = (

@@ -8,10 +8,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from filters.answers.measures import CURRENCY, CURRENCY_SIGNS, canonical_unit, is_counter, is_currency, is_unit
+from filters.answers.closed_sets import CHANGING, SCALES
+from filters.answers.closed_sets import NUMBER_WORDS as SMALL_NUMBERS
+from filters.answers.numbers.measures import CURRENCY, CURRENCY_SIGNS, canonical_unit, is_counter, is_currency, is_unit
 from filters.answers.text import HEDGES, NEGATIONS
-from filters.answers.words import CHANGING, SCALES
-from filters.answers.words import NUMBER_WORDS as SMALL_NUMBERS
 
 MAX_DIGITS = 60
 """Of one number; longer ones are not measured by anybody, and their arithmetic would cost."""

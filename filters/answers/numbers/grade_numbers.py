@@ -7,10 +7,13 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
+from filters.answers.closed_sets import without_lead
 from filters.answers.evasion import refuses
-from filters.answers.forms import Term
-from filters.answers.measures import conversion, is_unit, may_be_one
-from filters.answers.number_evasion import (
+from filters.answers.mathematics.forms import Term
+from filters.answers.mathematics.read_forms import read_form
+from filters.answers.mathematics.trees import approximate, rational
+from filters.answers.numbers.measures import conversion, is_unit, may_be_one
+from filters.answers.numbers.number_evasion import (
     CHANGING,
     OPEN_NUMBER,
     OTHER_NUMBERS,
@@ -20,12 +23,9 @@ from filters.answers.number_evasion import (
     no_number,
     says_another,
 )
-from filters.answers.quantities import NUMERAL, Number, read_number, within
-from filters.answers.ranges import read_compound, read_range
-from filters.answers.read_forms import read_form
+from filters.answers.numbers.quantities import NUMERAL, Number, read_number, within
+from filters.answers.numbers.ranges import read_compound, read_range
 from filters.answers.text import Grade
-from filters.answers.trees import approximate, rational
-from filters.answers.words import without_lead
 
 # A sentence says its number first or after a verb: "5 dots on the map", "the total is 5 km long".
 _NUMBER_IN_SENTENCE = re.compile(

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from filters.answers.notation import Token, Unread
-from filters.answers.trees import DEGREE, INFINITY, PI, Tree, negative
+from filters.answers.mathematics.notation import Token, Unread
+from filters.answers.mathematics.trees import DEGREE, INFINITY, PI, Tree, negative
 
 MAX_DEPTH = 40
 """Of nesting. Answers have under ten levels; a text of 300 characters may have as many brackets."""

@@ -1,6 +1,6 @@
 r"""Reading a mathematical answer into a form: what it is, and what its parts are.
 
-The parts are read by `filters.answers.formulas`; here an answer is only taken apart. Inequalities in one letter become
+The parts are read by `parse`; here an answer is only taken apart. Inequalities in one letter become
 intervals, `x = 5` a value with its name, `\pm` two values, a unit behind a term stays beside it.
 """
 
@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from filters.answers.forms import Bracket, Form, Items, Matrix, Named, Relation, Span, Term, Union, Words
-from filters.answers.formulas import read_term
-from filters.answers.measures import canonical_unit
-from filters.answers.notation import Token, Unread, lex, unified
-from filters.answers.quantities import NO_UNIT, scale_of
+from filters.answers.mathematics.forms import Bracket, Form, Items, Matrix, Named, Relation, Span, Term, Union, Words
+from filters.answers.mathematics.notation import Token, Unread, lex, unified
+from filters.answers.mathematics.parse import read_term
+from filters.answers.mathematics.trees import DEGREE, INFINITY, Tree, holds, linear, negative, rational
+from filters.answers.numbers.measures import canonical_unit
+from filters.answers.numbers.quantities import NO_UNIT, scale_of
 from filters.answers.stated import unwrapped
-from filters.answers.trees import DEGREE, INFINITY, Tree, holds, linear, negative, rational
 
 _GROUPED = re.compile(
     r"(?<![0-9.,(\[{] )(?<![0-9.,(\[{])[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)(?![0-9]|,[0-9]|, ?[0-9])"
