@@ -1,6 +1,6 @@
 """Grading an expression: by its form here, and by algebra through evidence that a stage measures.
 
-Both sides are read into forms (`filters.answers.mathematics.forms`), and only forms of one kind are compared. What is left are
+Both sides are read into forms (`forms`), and only forms of one kind are compared. What is left are
 pairs of terms: those of rational numbers are compared here, exactly; the others are evidence. A stage asks
 `expression_pairs` for them, has them compared in `pipeline.math_worker`, which may be slow and is killed if it hangs,
 and hands the answers to `settle`. So grading stays pure, and says the same whoever did the algebra.
