@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.answers import grade
-from filters.dedup import hamming, near_pairs
+from filters.dedup import hamming
+from filters.dedup.hamming import near_pairs
 from filters.dedup.agreement import deduplicate
 from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow, confirmed, star_clusters
 from filters.dedup.contamination import (
