@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from filters.answers import grade
 from filters.dedup import hamming
-from filters.dedup.hamming import near_pairs
 from filters.dedup.agreement import deduplicate
 from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow, confirmed, star_clusters
 from filters.dedup.contamination import (
@@ -25,6 +24,7 @@ from filters.dedup.contamination import (
     contaminated,
     index_benchmarks,
 )
+from filters.dedup.hamming import near_pairs
 from filters.dedup.key import KEY_RECIPE, question_key
 from pipeline.records import AnswerType
 
