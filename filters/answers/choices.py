@@ -61,6 +61,14 @@ _BETWEEN = frozenset(ascii_lowercase) | {
 _PROSE = 4
 """Words of its own from which an answer that names two options may argue for one of them; a judge has to read it."""
 _OWN_LABEL = re.compile(r"\s*(?:\(([A-Za-z])\)|([A-Za-z])[.):])\s+(?=\S)")
+# Other options denied behind the one that is meant: "D, not C", "D. It can't be A or B".
+_NOT_OTHERS = re.compile(
+    r"(?P<meant>.+?)[\s,;.]*(?:\b(?:and|but|it|that|it's|und|mais|et)\s+)?"
+    r"(?:\b(?:is not|isn't|not|can't be|cannot be|rather than|instead of|nicht|non|pas|no|não)\b"
+    r"|不是|不选|ではなく|नहीं)\s*(?P<others>\S.*?)\.?",
+    re.IGNORECASE,
+)
+_OR = re.compile(r"\s*(?:,|/|\b(?:or|nor|and|oder|ou|o|und|et|y|e)\b|或|和)\s*")
 # Words that may stand before an option in a sentence that commits to it.
 _COPULA = frozenset({"is", "are", "was", "were", "be", "option", "choose", "choice", "answer"})
 
@@ -117,6 +125,12 @@ def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
         place = _meant(text, texts)
         if place is not None:
             return place
+    match = _NOT_OTHERS.fullmatch(prediction)
+    if match is not None:
+        place = _meant(without_lead(match["meant"]), texts)
+        others = [_meant(other, texts) for other in _OR.split(match["others"])]
+        if place is not None and None not in others and place not in others:
+            return place
     words = tokens(prediction)
     match = _ENDS_ON_LETTER.fullmatch(prediction)
     if match is not None and _mentioned(prediction, texts) == {_place(match[1])} and not _open(words):
@@ -153,6 +167,12 @@ def meant_letter(prediction: str) -> str | None:
     match = _LETTER.fullmatch(text) or _IS_RIGHT.fullmatch(text)
     if match:
         return match[1].upper()
+    match = _NOT_OTHERS.fullmatch(text)
+    if match is not None:
+        meant, *others = map(_LETTER.fullmatch, (match["meant"], *_OR.split(match["others"])))
+        letters = {other and other[1].upper() for other in others}
+        if meant is not None and letters.isdisjoint({None, meant[1].upper()}):
+            return meant[1].upper()
     match = _LETTER_AND_TEXT.fullmatch(text)
     # A second capital may be a second answer.
     if match is None or _open(tokens(text)) or re.search(r"\b[A-Z]\b", match[5]):

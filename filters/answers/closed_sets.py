@@ -309,24 +309,63 @@ NEGATING = re.compile(
 )
 """Denials in languages other than English."""
 
+THEREFORE = (
+    r"(?:so|thus|therefore|hence|also|daher|donc|ainsi|por lo tanto|portanto|所以|因此|故|よって|したがって|इसलिए)"
+)
+"""Pattern of the words with which a conclusion begins."""
+
+
+def _announced(answer: dict[str, str]) -> str:
+    """Return the pattern of the words that announce an answer, by what it is called in each language."""
+    return (
+        r"(?:"
+        rf"(?:(?:the|my)\s+)?(?:(?:final|correct|right|best)\s+)?{answer['en']}"
+        r"\s*(?:[:\uff1a=]|(?:is|would be|should be)\b)"
+        rf"|(?:(?:die|das|meine)\s+)?(?:(?:richtige|endgültige|korrekte)\s+)?{answer['de']}"
+        r"\s*(?:[:=]|(?:ist|lautet|beträgt|wäre)\b)"
+        rf"|(?:(?:la|le|ma)\s+)?(?:(?:bonne|bon)\s+)?{answer['fr']}(?:\s+(?:finale|correcte))?\s*(?:[:=]|est\b)"
+        rf"|(?:(?:la|el|mi)\s+)?{answer['es']}(?:\s+(?:final|correcta))?\s*(?:[:=]|es\b)(?:\s+la(?=\s+\(?[A-Za-z]\)?\.?$))?"
+        rf"|(?:(?:a|o|minha)\s+)?{answer['pt']}(?:\s+(?:final|correta|certa))?\s*(?:[:=]|é\b)(?:\s+a(?=\s+\(?[A-Za-z]\)?\.?$))?"
+        rf"|(?:最终|最後|最后|正确|正確)?的?{answer['zh']}\s*(?:应该)?[是为為:\uff1a=]"
+        rf"|(?:最終的な|正しい)?{answer['ja']}\s*[は:\uff1a=]"
+        rf"|(?:सही|अंतिम|मेरा)?\s*{answer['hi']}\s*(?:है\s*:?|[:=]|(?=\S+\s+है\.?$))"
+        r")"
+    )
+
+
+_ANSWERS = {
+    "en": "answer",
+    "de": "antwort",
+    "fr": "r[ée]ponse",
+    "es": "respuesta",
+    "pt": "resposta",
+    "zh": "答案",
+    "ja": "(?:答え|答|正解|解答|回答)",
+    "hi": "(?:उत्तर|जवाब)",
+}
+_RESULTS = {
+    "en": "(?:result|option|choice|number|value)",
+    "de": "(?:lösung|ergebnis)",
+    "fr": "(?:résultat|solution)",
+    "es": "(?:resultado|solución)",
+    "pt": "(?:resultado|solução)",
+    "zh": "(?:结果|結果)",
+    "ja": "結果",
+    "hi": "परिणाम",
+}
+ANSWER_IS = _announced(_ANSWERS)
+"""Pattern of the words with which an answer is announced, in the supported languages."""
+
 _LEAD = re.compile(
-    r"(?:(?:so|thus|therefore|hence|also|daher|donc|ainsi|por lo tanto|portanto|所以|因此|故|よって|したがって),?\s*)?"
+    rf"(?:{THEREFORE},?\s*)?"
     r"(?:"
-    r"(?:(?:(?:the|my)\s+)?(?:(?:final|correct|right|best)\s+)?(?:answer|result|option|choice|number|value)"
-    r"\s*(?::|=|(?:is|would be|should be)\b))"
+    rf"{ANSWER_IS}|{_announced(_RESULTS)}"
     r"|(?:it|this|that|they|there|these|he|she)(?:'s|\s+is|\s+are|\s+was|\s+were)\b"
     r"|i (?:see|choose|pick|select)\b"
     # "No. 3" is no denial.
     r"|(?:no\.|nr\.|n[\u00b0\u00ba]|#)\s?(?=[0-9]+\.?$)"
-    r"|(?:(?:die|das|meine)\s+)?(?:(?:richtige|endgültige|korrekte)\s+)?(?:antwort|lösung|ergebnis)\s*(?::|=|(?:ist|lautet|beträgt|wäre)\b)"
-    r"|es (?:ist|sind|gibt)\b"
-    r"|(?:(?:la|le|ma)\s+)?(?:(?:bonne|bon)\s+)?(?:réponse|reponse|résultat|solution)(?:\s+(?:finale|correcte))?\s*(?::|=|est\b)"
-    r"|c'est\b|ce sont\b|il y (?:en )?a\b"
-    r"|(?:(?:la|el|mi)\s+)?(?:respuesta|resultado|solución)(?:\s+(?:final|correcta))?\s*(?::|=|es\b)(?:\s+la(?=\s+\(?[A-Za-z]\)?\.?$))?|hay\b"
-    r"|(?:(?:a|o|minha)\s+)?(?:resposta|resultado|solução)(?:\s+(?:final|correta|certa))?\s*(?::|=|é\b)(?:\s+a(?=\s+\(?[A-Za-z]\)?\.?$))?"
-    r"|(?:最终|最後|最后|正确|正確)?的?(?:答案|结果|結果)\s*(?:应该)?(?:是|为|為|:|=)|(?:应该|应|故|我)?(?:选择|選擇|选|選)(?:项|項)?\s*(?:是|:)?"
-    r"|(?:最終的な|正しい)?(?:答え|答|正解|解答|回答|結果)\s*(?:は|:|=)"
-    r"|(?:सही|अंतिम|मेरा)?\s*(?:उत्तर|जवाब|परिणाम)\s*(?:है\s*:?|:|=|(?=\S+\s+है\.?$))"
+    r"|es (?:ist|sind|gibt)\b|c'est\b|ce sont\b|il y (?:en )?a\b|hay\b"
+    r"|(?:应该|应|故|我)?(?:选择|選擇|选|選)(?:项|項)?\s*(?:是|:)?"
     r")\s*:?\s*",
     re.IGNORECASE,
 )

@@ -31,17 +31,19 @@ from filters.answers.stated import stated
 from filters.answers.text import Grade, best, clean
 from pipeline.records import AnswerType, GradeResult
 
-VERSION = 4
+VERSION = 5
 """Rises whenever an equal answer may be graded otherwise; part of the fingerprint of every stage that grades."""
 
 MAX_ANSWER = 300
-"""Characters from which an answer is not read; the reward of DeepEyesV2 gives nothing for it."""
+"""Characters from which an answer is not read; in perception and search DeepEyesV2's reward gives nothing for it."""
 
 _STATED = frozenset({"number", "expression", "list", "choice"})
 """Types of answers that are boxed and set as formulas."""
+_SOLVED = frozenset({"number", "expression"})
+"""Types whose answer may be a whole solution; the conclusion alone is read, and counts against `MAX_ANSWER`."""
 
 
-def grade(  # noqa: C901 - one return for each way to give no answer
+def grade(
     prediction: str | None,
     golds: Sequence[str],
     answer_type: AnswerType,
@@ -64,16 +66,16 @@ def grade(  # noqa: C901 - one return for each way to give no answer
     Returns:
         The verdict; `rule` names what decided, `detail` shows both sides as they were compared.
     """
-    if prediction is not None and len(prediction) >= MAX_ANSWER:
-        return GradeResult(verdict="wrong", rule="too_long", detail=f"{len(prediction)} characters")
     written = stated(prediction or "") if answer_type in _STATED else prediction or ""
+    length = len(written if answer_type in _SOLVED else prediction or "")
+    if length >= MAX_ANSWER:
+        return GradeResult(verdict="wrong", rule="too_long", detail=f"{length} characters")
     said = clean(written)
     if not said:
         return GradeResult(verdict="wrong", rule="empty", detail="")
+    read = [stated(gold) for gold in golds] if answer_type in _STATED else golds
     # A gold so long equals no answer that is read, and would cost.
-    stored = [gold for gold in golds if gold.strip() and len(gold) < MAX_ANSWER]
-    if answer_type in _STATED:
-        stored = [stated(gold) for gold in stored]
+    stored = [gold for gold in read if gold.strip() and len(gold) < MAX_ANSWER]
     if not stored:
         return GradeResult(verdict="undecided", rule="no_gold", detail=said)
     known = [clean(gold) for gold in stored]

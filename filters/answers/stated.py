@@ -1,7 +1,8 @@
 """What part of a text is its answer, where a model writes a sentence around a box or a formula.
 
 Taken is what its writer marks: the box, several that stand side by side, or the one formula of the text. Where the text
-around it denies, doubts, corrects or adds something, nothing is taken and the whole text is graded as it stands.
+around it denies, doubts, corrects or adds something, nothing is taken and the whole text is graded as it stands. Of a
+whole solution its conclusion alone is read.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import re
 from functools import lru_cache
 from itertools import pairwise
 
-from filters.answers.closed_sets import CHANGING, SCALES, without_lead
+from filters.answers.closed_sets import ANSWER_IS, CHANGING, NEGATING, SCALES, THEREFORE, without_lead
+from filters.answers.evasion import corrects
 from filters.answers.text import HEDGES, NEGATIONS, tokens
 
 # An opening of the prompts for MATH (Minerva, arXiv 2206.14858), and what templates of chats leave behind.
@@ -25,6 +27,8 @@ _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _CONCLUSION = re.compile(r"\b(?:final )?answer(?: is|:)(?: the final answer is)?(?=\s*[$\\])", re.IGNORECASE)
 _BETWEEN_BOXES = re.compile(
     r"(?:[\s$,;.]|\\q?quad|\\(?:text|mathrm)\s*\{[\s,]*(?:and|or)?[\s,]*\}|\\[()\[\]]|\band\b|\bor\b)*"
+    # What each of them is said to be: \boxed{3} for part (a) and \boxed{5}.
+    r"|\s*\\text\s*\{[\s,]*for [a-z]+ (?:\([a-z0-9]\)|[a-z0-9]\b)[\s,]*(?:and)?[\s,]*\}\s*"
 )
 _JOINED = re.compile(r"\b(?:and|or|also|both|either|versus|vs)\b|\?|\u2192|->|\.\.\.", re.IGNORECASE)
 _OPEN = (HEDGES | NEGATIONS) - {"either", "or", "may", "could", "false", "seems"}
@@ -38,22 +42,88 @@ _FIRST_WORD = re.compile(r"[\s$\\)\]]*([^\W\d_]+)")
 _BEHIND = frozenset({"percent", "pct", "per", "degrees", "degree", "out", "of", "squared", "cubed", "to"})
 # A sign that a box is an operand of: -\boxed{5}, \sqrt{\boxed{5}}, \boxed{5}^2.
 _OPERATOR_BEFORE = re.compile(
-    r"(?:[-+/^_<>|{\u2212\u00b1\u221a]|(?<!\\)[(\[]|(?<!\*)\*|\\(?!in\b|quad|qquad|implies|therefore)[A-Za-z]+)[\s$]*$"
+    r"(?:[-+/^_<>|{\u2212\u00b1\u221a]|(?<!\\)[(\[]|(?<!\*)\*|\\(?!in\b|quad|qquad|implies|therefore|equiv)[A-Za-z]+)[\s$]*$"
 )
-_OPERATOR_BEHIND = re.compile(r"[\s$]*(?:[-+*/^_!%|<>=\u00b0]|\\(?!quad|qquad|text\s*\{\s*(?:and|or)|end)[A-Za-z%]+)")
+_OPERATOR_BEHIND = re.compile(
+    r"[\s$]*(?:[-+*/^_!%|<>=\u00b0]|\\(?!quad|qquad|pmod|pod|text\s*\{\s*(?:and|or)|end)[A-Za-z%]+)"
+)
+# How a solution says what came out of it.
+_CLAIM = re.compile(rf"(?:{ANSWER_IS}[\s:\uff1a*]*)+", re.IGNORECASE)
+# At the beginning of a sentence: "it says so, which" concludes nothing.
+_THEREFORE = re.compile(rf"(?<![^\W\d_])(?=[^a-z])(?i:{THEREFORE})(?![a-z])[,\uff0c]?\s*")
+_SENTENCE = re.compile(r"(?:[^.!?\n\u3002\uff01\uff1f\u0964]|[.!?](?!\s|$))*")
+_IS = r"(?:\b(?:is|are|equals|ist|sind|beträgt|est|sont|es|son|é|são)\b|[是为為は])"
+_RESULT = re.compile(
+    rf"(?P<subject>[^\d=<>]*){_IS}(?: equal to)?\s*"
+    r"(?P<value>\$[^$]+\$|\\\([^$]+\\\)|[-+]?[\d.,/]+(?:%|\s?[^\W\d_]{1,12})?|\([^()]*\))\.?"
+)
+_COPULA = re.compile(_IS)
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_PART = re.compile(
+    r"\b(?:half|third|quarter|\w+th|square|cube|root|power|reciprocal|inverse|negative|opposite|logarithm|multiple)s?"
+    r" of\b|\b(?:half|twice|thrice|double|triple)\b",
+    re.IGNORECASE,
+)
+_LONE_MARK = re.compile(r"\\\(\$(?![0-9])")
+"""A second mark at the beginning of a formula, which pairs with nothing and is no currency."""
+_LINE_BREAK = re.compile(r"\\n(?![A-Za-z])")
+"""Escaped twice, as `_ESCAPED_TWICE`; LaTeX has no such command."""
 _ESCAPED_TWICE = re.compile(
     r"\\\\(?=(?:boxed|frac|dfrac|tfrac|left|right|sqrt|text|pi|le|ge|leq|geq|infty|cup|cdot|times|in)\b)"
 )
 
 
+SOLUTION = 300
+"""Characters from which a text is a solution, of which only the conclusion is read."""
+
+
 def stated(text: str) -> str:
     """Return the part of a text that states its answer; the whole of it where that is not clear."""
+    if len(text) >= SOLUTION:
+        text = _conclusion(text)
     return _stated(text) if _MARKED.search(text) else text
+
+
+def _conclusion(text: str) -> str:
+    """Return the sentence of a solution that says what came out; the whole of it if there is none, or it is taken back.
+
+    That is the one with the last boxes, or what follows the last "the answer is", whichever stands later; without
+    either, a last sentence that begins with "therefore".
+    """
+    bare = _ESCAPED_TWICE.sub(r"\\", _POSTSCRIPT.sub("", text)).rstrip()
+    claims, boxes = list(_CLAIM.finditer(bare)), boxed(bare)
+    if boxes and (not claims or boxes[-1][0] >= claims[-1].end()):
+        first = len(boxes) - 1
+        while first and _BETWEEN_BOXES.fullmatch(bare, boxes[first - 1][1], boxes[first][0]):
+            first -= 1
+        end = _end_of_sentence(bare, boxes[-1][1])
+        found, before = bare[boxes[first][0] : end], _last_sentence(bare[: boxes[first][0]])
+        if not _is_sentence(before) or _doubted(before) or _BEFORE.search(before):
+            found = before + found
+    elif claims or (claims := list(_THEREFORE.finditer(bare))):
+        start = claims[-1].end()
+        end = _end_of_sentence(bare, start)
+        found = bare[start:end]
+        if _denied(_last_sentence(bare[: claims[-1].start()])) or (
+            claims[-1].re is _THEREFORE and bare[end:].strip(" .!\u3002\uff01\u0964")
+        ):
+            return text
+        found = _result(found)
+    else:
+        return text
+    return text if _denied(bare[end:]) or corrects(bare[end:]) else found
+
+
+def _end_of_sentence(text: str, at: int) -> int:
+    match = _SENTENCE.match(text, at)
+    return match.end() if match else at
 
 
 @lru_cache(maxsize=4096)  # the rollouts of a question share its answer and many of theirs
 def _stated(text: str) -> str:
-    bare = _POSTSCRIPT.sub("", text)
+    bare = _LINE_BREAK.sub("\n", _POSTSCRIPT.sub("", text))
+    if bare.count("$") == 1:
+        bare = _LONE_MARK.sub(r"\\(", bare)
     if "\\begin" not in bare:
         bare = _ESCAPED_TWICE.sub(r"\\", bare)
     boxes = boxed(bare)
@@ -107,7 +177,7 @@ def _boxes(text: str, boxes: list[tuple[int, int, str]]) -> str:
     operand = _OPERATOR_BEFORE.search(before) is not None or _OPERATOR_BEHIND.match(after) is not None
     if operand or _changed(before, after):
         return _unboxed(text, boxes)
-    if len(boxes) == 1 and re.search(r"[=)}0-9][^$]*=\s*$", before):
+    if len(boxes) == 1 and re.search(r"[=)}0-9][^$]*(?:=|\\equiv)\s*$", before):
         # The end of a calculation.
         return contents[0]
     if len(boxes) == 1 and not _prose(around) and re.search(r"[0-9a-zA-Z=^]", around.replace("$", "")):
@@ -135,22 +205,36 @@ def _prose(text: str) -> bool:
 
 def _is_sentence(text: str) -> bool:
     """Return whether a text around a formula is words alone: no digits, signs or further formulas."""
-    return re.fullmatch(r"(?:[^\W\d_]|[\s.,:!'])*", text) is not None
+    return re.fullmatch(r"(?:[^\W\d_]|[\s.,:!'*])*", text) is not None
 
 
 def _last_sentence(text: str) -> str:
-    return re.split(r"(?<=[.!?;,:])\$?\s+|\n\s*\n", text)[-1]
+    return re.split(r"(?<=[.!?;,:])\$?\s+|(?<=[\u3002\uff01\uff1f\uff1b\uff0c\u0964])|\n\s*\n", text)[-1]
 
 
 def _doubted(text: str) -> bool:
-    words = tokens(re.sub(r"\$[^$]*\$|\\[A-Za-z]+", " ", text))
-    return not _OPEN.isdisjoint(words) or _JOINED.search(re.sub(r"\$[^$]*\$", " ", text)) is not None
+    """Return whether a text denies, doubts or adds to what follows it; what it says of its subject does not."""
+    predicate = _COPULA.split(re.sub(r"\$[^$]*\$", " ", text))[-1]
+    return _denied(text) or _JOINED.search(predicate) is not None
+
+
+def _denied(text: str) -> bool:
+    words = re.sub(r"\$[^$]*\$|\\[A-Za-z]+", " ", text)
+    return not _OPEN.isdisjoint(tokens(words)) or NEGATING.search(words) is not None
+
+
+def _result(text: str) -> str:
+    """Return what a sentence says that its subject is: "the largest n is 5" says 5, "half of n is 5" does not."""
+    match = _RESULT.fullmatch(text)
+    if match is None or not _WORD.search(match["subject"]) or _PART.search(match["subject"]):
+        return text
+    return text if _denied(match["subject"]) else match["value"]
 
 
 _WRAPPERS = (
     re.compile(r"\$\$?(.*?[^\\$])\$\$?", re.DOTALL),
-    re.compile(r"\\\((.*)\\\)", re.DOTALL),
-    re.compile(r"\\\[(.*)\\\]", re.DOTALL),
+    re.compile(r"\\\(((?:(?!\\\)).)*)\\\)", re.DOTALL),
+    re.compile(r"\\\[((?:(?!\\\]).)*)\\\]", re.DOTALL),
     re.compile(r"\\\{\\text\{(.*)\}\\\}", re.DOTALL),
     re.compile(r"\\(?:text|mathrm|textbf|mathbf)\{([^{}]*)\}"),
     re.compile(r"(\*\*|__|[*_`])(?P<inner>(?!\1).*(?<!\*))\1", re.DOTALL),
@@ -172,11 +256,13 @@ def _once(text: str) -> str:
     marked = stated(bare)
     if marked != bare:
         return marked
+    bare = _result(bare)
     for form in _WRAPPERS:
         match = form.fullmatch(bare)
         if match is not None:
             inner = match.groupdict().get("inner") or match[1]
-            if inner.count("$") == 0 and inner.count("\\(") == inner.count("\\)") and "**" not in inner:
+            if inner.count("$") == 0 and "**" not in inner:
                 return inner
     # Marks around one of several formulas ("$1$ and $2$").
+    bare = re.sub(r"\\[()]", " ", bare)
     return bare.replace("$", " ") if bare.count("$") > 1 and bare.count("\\$") == 0 else bare

@@ -204,8 +204,11 @@ def _equal_sets(said: Form, gold: Form, equal: Oracle) -> bool | None:
         case Items(items), Items(others):
             return _equal_items(said, gold, equal) if items and others else None
         case (Items(items), Bracket(_, _, others)) | (Bracket(_, _, others), Items(items)):
-            # Values side by side are no point, but may be meant for one.
-            return None if _matched(items, others, equal) is not False else False
+            # Values side by side are no point, but may be meant for one: in its order.
+            in_order = len(items) == len(others) and _all(
+                [_equal(a, b, equal) for a, b in zip(items, others, strict=True)]
+            )
+            return None if in_order is not False else False
         case (Items((item,)), Term() | Span() | Union()) | (Term() | Span() | Union(), Items((item,))):
             return _equal(item, gold, equal) if isinstance(said, Items) else _equal(said, item, equal)
         case _:
@@ -324,6 +327,9 @@ def _equal_items(said: Items, gold: Items, equal: Oracle) -> bool | None:
 
 def _matched(said: Sequence[Form], gold: Sequence[Form], equal: Oracle) -> bool | None:
     """Return whether each item has its own counterpart; None if it may have one."""
+    if len(said) != len(gold):
+        # A solution of several values that is told twice is one.
+        said = [item for at, item in enumerate(said) if not isinstance(item, Bracket) or item not in said[:at]]
     table = [[_equal(a, b, equal) for b in gold] for a in said]
     if len(said) != len(gold):
         # {1, 1} is {1}; a list says it twice.

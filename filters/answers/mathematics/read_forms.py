@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 
 from filters.answers.mathematics.forms import Bracket, Form, Items, Matrix, Named, Relation, Span, Term, Union, Words
@@ -116,7 +117,9 @@ def _separators(tokens: Sequence[Token]) -> list[Token]:
     ]
 
 
-def _split(tokens: Sequence[Token], signs: set[str], kinds: frozenset[str] = frozenset({"op"})) -> list[list[Token]]:
+def _split(
+    tokens: Sequence[Token], signs: AbstractSet[str], kinds: AbstractSet[str] = frozenset({"op"})
+) -> list[list[Token]]:
     """Return what stands between signs outside of brackets; empty parts, as in ", and", are left out."""
     parts: list[list[Token]] = [[]]
     for token, depth in zip(tokens, _depths(tokens), strict=True):
@@ -127,7 +130,8 @@ def _split(tokens: Sequence[Token], signs: set[str], kinds: frozenset[str] = fro
     return [part for part in parts if part] or [[]]
 
 
-_SIGNS = {"=", "<", ">", "<=", ">=", "!=", "in", "approx"}
+_ORDER = frozenset({"<", ">", "<=", ">=", "!="})
+_SIGNS = _ORDER | {"=", "in", "approx"}
 
 
 def _item(tokens: list[Token]) -> Form:
@@ -150,6 +154,8 @@ def _item(tokens: list[Token]) -> Form:
         return _equation(sides)
     if signs == ["in"]:
         return _with_variable(_value(sides[1]), _spelt(sides[0]))
+    if not _ORDER.issuperset(signs):
+        raise Unread("about, or signs of several kinds")
     return _inequality(sides, signs)
 
 
@@ -268,6 +274,9 @@ def _inequality(sides: list[list[Token]], signs: list[str]) -> Form:
     if signs[0] in {">", ">="}:
         terms.reverse()
         signs = [_MIRRORED[sign] for sign in reversed(signs)]
+    around = _around_zero(terms, signs)
+    if around is not None:
+        return around
     names = [term[1] if term[0] == "sym" else f"{term[1]}()" if term[0] == "apply" else None for term in terms]
     match names, signs:
         case [_, str(name), _], [first, second] if name not in (names[0], names[2]):
@@ -282,6 +291,27 @@ def _inequality(sides: list[list[Token]], signs: list[str]) -> Form:
             return Relation("!=", terms[0], terms[1])
         case _:
             raise Unread("a chain of inequalities")
+
+
+def _around_zero(terms: Sequence[Tree], signs: Sequence[str]) -> Form | None:
+    """Return what a <= |x| <= b, |x| < b or a < |x| say of x, with a > 0; None if the terms are of another kind."""
+    at = next((at for at, term in enumerate(terms) if term[0] == "abs"), None)
+    if at is None or terms[at][1][0] != "sym" or not {"<", "<="}.issuperset(signs):
+        return None
+    name = str(terms[at][1][1])
+    high, high_closed = (terms[at + 1], signs[at] == "<=") if at + 1 < len(terms) else (INFINITY, False)
+    bounds = [rational(term) for term in (*terms[:at], *terms[at + 1 :])]
+    if not all(bound is not None and bound > 0 for bound in bounds):
+        return None
+    if at == 0:
+        return Span(negative(high), high, high_closed, high_closed, name)
+    low, low_closed = terms[0], signs[0] == "<="
+    return Union(
+        (
+            Span(negative(high), negative(low), high_closed, low_closed, name),
+            Span(low, high, low_closed, high_closed, name),
+        )
+    )
 
 
 def _solved(left: Tree, right: Tree, *, closed: bool) -> Span | None:
@@ -446,4 +476,5 @@ def _quantity(tokens: list[Token]) -> Form:  # noqa: C901 - as above
         degrees = tree[1]
         if isinstance(degrees, tuple):
             return Term(degrees, canonical_unit("\u00b0" + written))
-    return Term(tree, unit or canonical_unit(written))
+    unit = unit or canonical_unit(written)
+    return Term(("*", tree, ("num", "1/100"))) if unit == "%" else Term(tree, unit)
