@@ -58,6 +58,7 @@ _RESULT = re.compile(
     r"(?P<value>\$[^$]+\$|\\\([^$]+\\\)|[-+]?[\d.,/]+(?:%|\s?[^\W\d_]{1,12})?|\([^()]*\))\.?"
 )
 _COPULA = re.compile(_IS)
+_BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _PART = re.compile(
     r"\b(?:half|third|quarter|\w+th|square|cube|root|power|reciprocal|inverse|negative|opposite|logarithm|multiple)s?"
@@ -87,31 +88,46 @@ def stated(text: str) -> str:
 def _conclusion(text: str) -> str:
     """Return the sentence of a solution that says what came out; the whole of it if there is none, or it is taken back.
 
-    That is the one with the last boxes, or what follows the last "the answer is", whichever stands later; without
-    either, a last sentence that begins with "therefore".
+    That is the one with the last boxes, or what follows "the answer is", whichever stands later; without either, a last
+    sentence that begins with "therefore".
     """
     bare = _ESCAPED_TWICE.sub(r"\\", _POSTSCRIPT.sub("", text)).rstrip()
     claims, boxes = list(_CLAIM.finditer(bare)), boxed(bare)
     if boxes and (not claims or boxes[-1][0] >= claims[-1].end()):
-        first = len(boxes) - 1
-        while first and _BETWEEN_BOXES.fullmatch(bare, boxes[first - 1][1], boxes[first][0]):
-            first -= 1
-        end = _end_of_sentence(bare, boxes[-1][1])
-        found, before = bare[boxes[first][0] : end], _last_sentence(bare[: boxes[first][0]])
-        if not _is_sentence(before) or _doubted(before) or _BEFORE.search(before):
-            found = before + found
-    elif claims or (claims := list(_THEREFORE.finditer(bare))):
-        start = claims[-1].end()
-        end = _end_of_sentence(bare, start)
-        found = bare[start:end]
-        if _denied(_last_sentence(bare[: claims[-1].start()])) or (
-            claims[-1].re is _THEREFORE and bare[end:].strip(" .!\u3002\uff01\u0964")
-        ):
-            return text
-        found = _result(found)
+        found, end = _last_boxes(bare, boxes)
+    elif claims:
+        found, end = _claimed(bare, claims)
     else:
-        return text
-    return text if _denied(bare[end:]) or corrects(bare[end:]) else found
+        found, end = _claimed(bare, list(_THEREFORE.finditer(bare))[-1:])
+        if bare[end:].strip(" .!\u3002\uff01\u0964"):
+            return text
+    return text if found is None or _denied(bare[end:]) or corrects(bare[end:]) else found
+
+
+def _last_boxes(text: str, boxes: list[tuple[int, int, str]]) -> tuple[str | None, int]:
+    """Return the last boxes side by side, with their sentence where it belongs to them, and where that ends."""
+    first = len(boxes) - 1
+    while first and _BETWEEN_BOXES.fullmatch(text, boxes[first - 1][1], boxes[first][0]):
+        first -= 1
+    start, end = boxes[first][0], _end_of_sentence(text, boxes[-1][1])
+    before = _last_sentence(text[:start])
+    plain = _is_sentence(before) and not _doubted(before) and not _BEFORE.search(before)
+    return ("" if plain else before) + text[start:end], end
+
+
+def _claimed(text: str, claims: list[re.Match[str]]) -> tuple[str | None, int]:
+    """Return what follows an opening such as "the answer is", and its end; None if it is denied, or two are said."""
+    ends = [_end_of_sentence(text, claim.end()) for claim in claims]
+    said = {_marked(text[claim.end() : end]).strip() for claim, end in zip(claims, ends, strict=True)}
+    if len(said) != 1 or any(_denied(_last_sentence(text[: claim.start()])) for claim in claims):
+        return None, len(text)
+    return said.pop(), ends[-1]
+
+
+def _marked(text: str) -> str:
+    """Return the one bold part of a sentence, or what it says of its subject."""
+    bold = _BOLD.findall(text)
+    return str(bold[0]) if len(bold) == 1 and not _denied(text) else _result(text)
 
 
 def _end_of_sentence(text: str, at: int) -> int:

@@ -88,6 +88,9 @@ SOLUTIONS: list[tuple[str, str, AnswerType, str]] = [
     (SOLUTION + "答案：192", "192", "number", "r"),
     (SOLUTION + "答えは192", "192", "number", "r"),
     (SOLUTION + "उत्तर: 192", "192", "number", "r"),
+    (SOLUTION + "因此，他们卖出了**192美元**。", "192", "number", "r"),
+    (SOLUTION + "The answer is 4. " + SOLUTION + "The answer is 5.", "5", "number", "wu"),
+    (SOLUTION + "The answer is 5. " + SOLUTION + "The answer is 5.", "5", "number", "r"),
     (SOLUTION + "it says so, which is 5", "5", "number", "wu"),
     (SOLUTION + "Here is the correct solution: 5", "5", "number", "wu"),
     # In perception and search the reward of DeepEyesV2 gives nothing for an answer so long.
