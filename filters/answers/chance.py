@@ -19,7 +19,7 @@ from pipeline.records import Question
 VERSION = 1
 """Rises whenever an equal question may get another chance."""
 
-RARELY = Fraction(1, 20)
+RARELY = 0.05
 """How often luck may reach the floor: the usual 5 %."""
 _LARGEST_COUNT = 10
 _COUNTS = 10
@@ -47,24 +47,25 @@ def chance(question: Question) -> float:
 
 
 @lru_cache(maxsize=4096)
-def guess_floor(k: int, chance: float) -> int:
-    """Return the smallest number of right answers among k that luck reaches in at most 5 % of cases.
+def guess_floor(k: int, chance: float, rarely: float = RARELY) -> int:
+    """Return the smallest number of right answers among k that luck reaches in at most a share `rarely` of cases.
 
-    That is the smallest c with P(Binomial(k, chance) >= c) <= 0.05: 1 for a chance of 0, and k + 1, which no
-    question can reach, where luck alone is right k times too often.
+    That is the smallest c with P(Binomial(k, chance) >= c) <= rarely: 1 for a chance of 0, k + 1, which no question can
+    reach, where luck alone is right k times too often, and 0, which every question reaches, for a share of 1.
 
     Raises:
-        ValueError: k is negative, or the chance is no probability.
+        ValueError: k is negative, or the chance or the share is no probability.
     """
-    if k < 0 or not 0 <= chance <= 1:
-        raise ValueError(f"no floor for {k} answers with a chance of {chance}")
-    luck, bad_luck = Fraction(chance), 1 - Fraction(chance)
+    if k < 0 or not 0 <= chance <= 1 or not 0 <= rarely <= 1:
+        raise ValueError(f"no floor for {k} answers with a chance of {chance} that luck reaches in {rarely} of cases")
+    # The share as it is written: 0.05 is a twentieth, and not the binary number next to it.
+    luck, bad_luck, most = Fraction(chance), 1 - Fraction(chance), Fraction(str(rarely))
     tail = Fraction(0)
     for right in range(k, -1, -1):
         tail += comb(k, right) * luck**right * bad_luck ** (k - right)
-        if tail > RARELY:
+        if tail > most:
             return right + 1
-    raise AssertionError("a binomial distribution sums to 1")
+    return 0
 
 
 def _small_count(answer: str) -> bool:

@@ -5,7 +5,8 @@ of gate 1 will not do. A question is there because few of them were right, partl
 rollouts is average: against those counts a tool of no effect at all looks like a help (regression to the mean).
 
 With tools every right answer counts, called for or not: the question is what offering them changes. Whether the call
-was what helped is gate 2's to tell (`GateCount.tools_right` apart from `tools_right_without_call`).
+was what helped is gate 2's to tell (`GateCount.tools_right` apart from `tools_right_without_call`). With tools a
+rollout that is malformed or cut has not solved the question; without, it says nothing, as at gate 1.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ class Benefit(NamedTuple):
 
 
 def question_benefit(count: GateCount, fresh: ArmCount) -> QuestionBenefit | None:
-    """Return what tools are worth on a question, None where one of the arms has no valid rollout.
+    """Return what tools are worth on a question, None where one of the arms has no rollout that tells.
 
     Raises:
         ValueError: `fresh` is another arm, or another question's.
     """
     if fresh.arm != "fresh" or fresh.question_id != count.question_id:
         raise ValueError(f"question {count.question_id}: not its fresh arm but {fresh.arm} of {fresh.question_id}")
-    if not count.tools_valid or not fresh.valid:
+    if not count.tools_decided or not fresh.valid:
         return None
     right = count.tools_right + count.tools_right_without_call
-    value = right / count.tools_valid - fresh.right / fresh.valid
-    return QuestionBenefit(value, newcombe(right, count.tools_valid, fresh.right, fresh.valid))
+    value = right / count.tools_decided - fresh.right / fresh.valid
+    return QuestionBenefit(value, newcombe(right, count.tools_decided, fresh.right, fresh.valid))
 
 
 def net_benefit(differences: Sequence[float]) -> Benefit:

@@ -7,9 +7,9 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from pipeline.identity import Identity, uniform
-from pipeline.records import Lane, Route, Trajectory
+from pipeline.records import GateCount, Lane, Route, Trajectory
 
-VERSION = 1
+VERSION = 2
 
 LANES: dict[Route, Lane] = {"sft": "tools", "no_call": "no_call", "plain_cot": "plain_cot", "long_cot": "long_cot"}
 """The lane that each way out of the gates leads to."""
@@ -23,6 +23,9 @@ class LaneSettings(Identity):
     no_call: float = Field(default=0.0, ge=0, le=1)
     """Answered without a call under the same tool prompt, so that the student learns when not to call. MMSearch-R1
     trains with 1,600 search-free questions of 5,000."""
+    no_call_right: int | None = Field(default=None, ge=1)
+    """A question of this lane is right in at least so many of k plain rollouts; None: in all. Where a model without
+    tools is right at times, a call might have helped, and not to call is the wrong lesson."""
     plain_cot: float = Field(default=0.0, ge=0, le=1)
     """Answered by reasoning over the picture without the tool prompt: the part that DeepEyesV2 did not release."""
 
@@ -30,14 +33,21 @@ class LaneSettings(Identity):
     def _shares_fit(self) -> Self:
         if self.no_call + self.plain_cot > 1:
             raise ValueError(f"no_call {self.no_call:g} and plain_cot {self.plain_cot:g} are together more than 1")
+        if self.no_call_right is not None and not self.no_call:
+            raise ValueError("no_call_right is about the lane no_call, which keeps nothing; set no_call, or remove it")
         return self
 
+    def draws_no_call(self, question_id: str) -> bool:
+        """Return whether a question may come to the lane `no_call`: then gate 1 asks it all k times."""
+        return uniform("lane", question_id) < self.no_call
 
-def easy_route(question_id: str, settings: LaneSettings) -> Route | None:
+
+def easy_route(count: GateCount, settings: LaneSettings) -> Route | None:
     """Return where a question that is too easy for tools goes all the same; None: nowhere."""
-    drawn = uniform("lane", question_id)
-    if drawn < settings.no_call:
-        return "no_call"
+    if settings.draws_no_call(count.question_id):
+        sure = count.k if settings.no_call_right is None else settings.no_call_right
+        return "no_call" if count.plain_right >= sure else None
+    drawn = uniform("lane", count.question_id)
     return "plain_cot" if drawn < settings.no_call + settings.plain_cot else None
 
 

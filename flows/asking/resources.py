@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from flows.asking.formed import Formed
 from flows.asking.judge import AnswerAsk, AnswerJudge, Judge, JudgeAsk
 from pipeline.models.chat import ChatModel
 from pipeline.models.samples import Meter, Metered
@@ -68,6 +69,8 @@ class Resources:
     """Trajectories that are validated at once."""
     questions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(32))
     """Questions that a gate works on: as many as fill `slots` with their rollouts."""
+    formed: Formed = field(default_factory=Formed)
+    """How well the gates' models write."""
 
     @property
     def revisions(self) -> Revisions:

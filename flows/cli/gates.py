@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_line, print_table, require_ledger
+from flows.cli.console import PIPED_WIDTH, JsonFlag, print_json, print_line, print_table, require_ledger
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
@@ -24,9 +25,14 @@ def gates(
         Literal["count", "interval"] | None,
         typer.Option(help="When tools help: more often right than gate 1 counted, or surely more than a fresh arm."),
     ] = None,
-    min_valid: Annotated[int | None, typer.Option(metavar="N", help="Graded rollouts that a decision needs.")] = None,
+    min_valid: Annotated[
+        int | None, typer.Option(metavar="N", help="Graded rollouts with tools that RL needs.")
+    ] = None,
     max_without_call: Annotated[
         int | None, typer.Option(metavar="N", help="Right under the tool prompt without a call that gate 2 lets pass.")
+    ] = None,
+    guess_floor: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="How often guessing may reach what counts as help; 1: always.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -42,6 +48,7 @@ def gates(
         "min_tools_right": min_tools,
         "min_valid": min_valid,
         "max_right_without_call": max_without_call,
+        "guess_floor": guess_floor,
         "rule": rule,
     }
     told = regate(run, {name: value for name, value in wanted.items() if value is not None})
@@ -62,8 +69,8 @@ def gates(
 def _print(told: Regated) -> None:
     from flows.report.tables import Table
 
-    print_line(f"thresholds of the run: {_words(told.own)}")
-    print_line(f"thresholds given:      {_words(told.given)}\n")
+    print_line(_words("thresholds of the run:", told.own))
+    print_line(_words("thresholds given:     ", told.given) + "\n")
     rows = tuple((*route, route.given - route.own) for route in told.routes)
     title = "Questions by gate and route; too_easy includes those kept for other lanes"
     print_table(Table("regated", title, ("stage", "route", "run", "given", "change"), rows))
@@ -74,5 +81,6 @@ def _print(told: Regated) -> None:
     print_table(Table("moves", "Questions that change side", ("was", "becomes", "questions", "such as"), moves))
 
 
-def _words(thresholds: Thresholds) -> str:
-    return ", ".join(f"{name} {value}" for name, value in thresholds._asdict().items())
+def _words(title: str, thresholds: Thresholds) -> str:
+    words = ", ".join(f"{name} {value}" for name, value in thresholds._asdict().items())
+    return "\n".join(wrap(f"{title} {words}", PIPED_WIDTH, subsequent_indent=" " * (len(title) + 1)))

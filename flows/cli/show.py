@@ -109,11 +109,12 @@ _OF_QUESTION = (
         "gates",
         "Gates: rollouts of the base model",
         """SELECT 'gate1, no tools' AS gate, plain_right AS "right", plain_valid AS valid,
-                  NULL AS right_without_call, NULL AS bad_format, NULL AS route
+                  NULL AS right_without_call, nullif(plain_malformed, 0) AS bad_format, NULL AS route
            FROM gates WHERE question_id IN ({ids})
            UNION ALL
            SELECT 'gate2, with tools', tools_right, tools_valid, tools_right_without_call, tools_bad_format,
-                  concat_ws(', ', route, CASE WHEN saturated THEN 'saturated' END)
+                  concat_ws(', ', route, CASE WHEN saturated THEN 'saturated' END,
+                            CASE WHEN by_floor THEN 'by the guess floor' END)
            FROM gates WHERE question_id IN ({ids})
            AND question_id IN (SELECT question_id FROM outcomes WHERE stage = 'gate2')""",
     ),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+from filters.gates.lanes import LaneSettings
 from filters.gates.rules import GateSettings
 from flows.recipe.recipe import Recipe, SynthesisUse
 from pipeline.prompts.sets import Role as Speaker
@@ -46,7 +47,7 @@ def _gate1(recipe: Recipe, hard: float) -> Sequence[Conversations]:
     """Return the plain arm, the blind one, and the survivors' arms at other pixel budgets."""
     gate, student = recipe.gate, recipe.student
     return [
-        Conversations(expected_plain(gate, hard), "base", "plain", student.max_pixels),
+        Conversations(expected_plain(gate, hard, recipe.lanes), "base", "plain", student.max_pixels),
         *([Conversations(gate.k, "base", "plain", 0)] if gate.blind else []),
         *(Conversations(gate.k * hard, "base", "plain", pixels) for pixels in recipe.other_budgets),
     ]
@@ -71,17 +72,25 @@ def _teacher(recipe: Recipe, hard: float, attempts: float) -> Sequence[Conversat
     ]
 
 
-def expected_plain(settings: GateSettings, hard: float) -> float:
-    """Return the expected rollouts of a question at gate 1.
+def expected_plain(settings: GateSettings, hard: float, lanes: LaneSettings) -> float:
+    """Return the expected rollouts of a question at gate 1, if all of them are answered.
 
     Under early stopping a rejected question ends with the rollout that is one right too many: a negative
-    binomial wait. Survivors, and the exempt share of the others, are asked all k times.
+    binomial wait. Survivors, the exempt share of the others, and the share that the lane `no_call` draws are asked all
+    k times.
     """
     if not settings.early_stop:
         return settings.k
     settled = min(settings.k, (settings.max_plain_right + 1) / ASSUMED.easy_right)
-    early = (1 - hard) * (1 - settings.early_stop_exempt)
+    early = (1 - hard) * (1 - settings.early_stop_exempt) * (1 - lanes.no_call)
     return settings.k - early * (settings.k - settled)
+
+
+def early_stop_saves(recipe: Recipe, hard: float) -> float:
+    """Return the share of gate 1's plain rollouts that `gate.early_stop` would not ask for; 0 where it is on."""
+    gate = recipe.gate
+    stopping = expected_plain(gate.model_copy(update={"early_stop": True}), hard, recipe.lanes)
+    return 1 - stopping / expected_plain(gate, hard, recipe.lanes)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
+from filters.gates.counts import TOP_UP
 from flows.cost.asks import ASSUMED, CHARACTERS_PER_TOKEN, Conversations, asks_of, expected_attempts
 from flows.cost.measure import ASKING, Measured, Measures
 from flows.cost.prices import Load, Pace, cost, hours, in_batches, thinks, view_tokens
@@ -197,7 +198,7 @@ class _Plan:
         k = recipe.gate.k
         match stage, name:
             case "gate1", "base":
-                arms = 1 + recipe.gate.blind + len(recipe.other_budgets)
+                arms = TOP_UP + recipe.gate.blind + len(recipe.other_budgets)
                 return self.rows.asked * k * arms
             case "gate1", _:
                 return self.rows.asked * k

@@ -1,7 +1,8 @@
 """What other thresholds of the gates would give: the gates' own rules on the counts that a run has kept, and no model.
 
 What was never asked cannot be told. Where a threshold depends on it, `regate` refuses and says what asks it; a
-question that would newly reach gate 2 is counted apart, as one that was not asked with tools.
+question that would newly reach gate 2 is counted apart, as one that was not asked with tools, and so is one that gate 1
+would now ask further, because fewer than k have answered and those that are right are no longer too many.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from filters.gates.rules import GateSettings, gate1, gate2
+from filters.gates.rules import GateSettings, exhausted, gate1, gate2
 from flows.ledger.query import query
 from pipeline.errors import UsageError
 from pipeline.records import ArmCount, GateCount
@@ -21,6 +22,7 @@ GateRule = Literal["count", "interval"]
 EXAMPLES = 3
 """Ids of questions that change side: enough to look at with `coldforge show`."""
 NOT_ASKED = "not asked with tools"
+NOT_ASKED_FURTHER = "not asked further"
 
 
 class Thresholds(NamedTuple):
@@ -30,6 +32,7 @@ class Thresholds(NamedTuple):
     min_tools_right: int
     min_valid: int
     max_right_without_call: int
+    guess_floor: float
     rule: GateRule
 
 
@@ -81,8 +84,18 @@ class Alike:
 
 
 _COUNTED = (
-    *("k", "plain_right", "plain_valid", "tools_right", "tools_right_without_call", "tools_bad_format", "tools_limit"),
-    *("tools_valid", "saturated", "censored", "chance"),
+    *(
+        "k",
+        "plain_right",
+        "plain_valid",
+        "plain_malformed",
+        "plain_limit",
+        "plain_lost",
+        "plain_unknown",
+        "tools_right",
+    ),
+    *("tools_right_without_call", "tools_bad_format", "tools_limit", "tools_lost", "tools_unknown", "tools_valid"),
+    *("saturated", "censored", "chance", "guess_floor"),
 )
 _ALIKE = f"""
 SELECT one.outcome AS outcome1, one.route AS route1, one.reason AS reason1,
@@ -95,8 +108,8 @@ LEFT JOIN gates g ON g.question_id = one.question_id
 LEFT JOIN arms f ON f.question_id = one.question_id AND f.arm = 'fresh'
 WHERE one.stage = 'gate1' GROUP BY ALL
 """  # noqa: S608 - our own names
-_BY_COUNTS = frozenset({"too_easy", "too_few_valid"})
-_BY_TOOLS = frozenset({"rl", "sft", "solved_without_call", "unresolved_format", "too_few_valid"})
+_BY_COUNTS = frozenset({"too_easy", "undecided"})
+_BY_TOOLS = frozenset({"rl", "sft", "solved_without_call", "undecided"})
 """What the counts decide. Whatever else rejects a question (a judge, a stronger model) does so under any thresholds."""
 
 
@@ -148,6 +161,8 @@ def way(group: Alike, settings: GateSettings) -> tuple[str, str]:
     if group.count is None:
         return group.stage, group.route
     hard = gate1(group.count, settings)
+    if hard.outcome == "unknown":
+        return "gate1", hard.reason if exhausted(group.count) else NOT_ASKED_FURTHER
     if hard.outcome != "keep":
         return "gate1", hard.reason
     if group.stage == "gate1" and group.route not in _BY_COUNTS:
@@ -210,10 +225,14 @@ def _require_range(given: Thresholds, k: int) -> None:
         raise UsageError(f"--max-plain {given.max_plain_right}: give 0 to {k - 1}; with k = {k} more would keep all")
     if not 1 <= given.min_valid <= k:
         raise UsageError(f"--min-valid {given.min_valid}: give 1 to k = {k}, the rollouts that were asked")
-    if given.min_tools_right < 1:
-        raise UsageError(f"--min-tools {given.min_tools_right}: give 1 or more; no right answer is no help")
-    if given.max_right_without_call < 0:
-        raise UsageError(f"--max-without-call {given.max_right_without_call}: give 0 or more")
+    if not 1 <= given.min_tools_right <= k:
+        raise UsageError(
+            f"--min-tools {given.min_tools_right}: give 1 or more, up to k = {k}; no right answer is no help"
+        )
+    if not 0 <= given.max_right_without_call < k:
+        raise UsageError(f"--max-without-call {given.max_right_without_call}: give 0 to {k - 1}; k = {k} were asked")
+    if not 0 < given.guess_floor <= 1:
+        raise UsageError(f"--guess-floor {given.guess_floor:g}: give a share above 0, and 1 for no floor")
 
 
 def _require_asked(groups: Sequence[Alike], given: GateSettings) -> None:

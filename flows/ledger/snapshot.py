@@ -148,6 +148,7 @@ _GATE_SETTINGS = pa.schema(
             (name, pa.int32())
             for name in ("k", "max_plain_right", "min_tools_right", "min_valid", "max_right_without_call")
         ),
+        ("guess_floor", pa.float64()),
         ("rule", pa.string()),
         ("fresh_share", pa.float64()),
         ("early_stop", pa.bool_()),
@@ -248,8 +249,13 @@ def _view_facts(db: duckdb.DuckDBPyConnection, stages: Sequence[Finished], facts
 
 def _gate_row(facts: RunFacts) -> Mapping[str, object]:
     """Return what the gates of a run go by; a threshold left to its default is worked out."""
-    own = {"min_valid": facts.gate.enough, "deploy_pixels": facts.deploy_pixels}
-    return {name: own[name] if name in own else getattr(facts.gate, name) for name in _GATE_SETTINGS.names}
+    gate = facts.gate
+    own = {
+        "min_valid": gate.enough,
+        "max_right_without_call": gate.most_without_call,
+        "deploy_pixels": facts.deploy_pixels,
+    }
+    return {name: own[name] if name in own else getattr(gate, name) for name in _GATE_SETTINGS.names}
 
 
 def _view_table(db: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

@@ -46,12 +46,16 @@ UNION ALL BY NAME
 FROM part.gate1_counts WHERE question_id NOT IN (SELECT question_id FROM part.gate2_counts);
 
 CREATE TABLE gates AS
-SELECT question_id, k, plain_right, plain_valid, tools_right, tools_right_without_call, tools_bad_format, tools_limit,
-       tools_valid, censored, saturated, route, chance, guess_floor, plain_low, plain_high, tools_low, tools_high
+SELECT question_id, k, plain_right, plain_valid, plain_malformed, plain_limit, plain_lost, plain_unknown,
+       tools_right, tools_right_without_call, tools_bad_format, tools_limit, tools_lost, tools_unknown,
+       tools_valid, censored, saturated, route, chance, guess_floor, by_floor, plain_low, plain_high, tools_low, tools_high,
+       plain_valid + plain_malformed + plain_limit + plain_lost + plain_unknown AS plain_asked,
+       tools_valid + tools_bad_format + tools_limit AS tools_decided
 FROM part.counts;
-COMMENT ON TABLE gates IS 'Gate counts per question, with 95 % intervals (Wilson); censored = plain rollouts never '
-    'asked for, its rejection being settled, so that those before it have no interval; guess_floor = the least right of '
-    'k that guessing does not explain.';
+COMMENT ON TABLE gates IS 'Gate counts per question, with 95 % intervals (Wilson); plain_valid = the first k that answered, '
+    'of plain_asked; tools_decided = rollouts with tools that tell, malformed and cut ones as unsolved; censored = of the '
+    'first k plain rollouts those never asked for, its rejection being settled, so that those before have no interval; '
+    'guess_floor = the least right of k that guessing does not explain; by_floor = sent to the teachers by it alone.';
 
 CREATE TABLE arms AS
 SELECT question_id, CASE WHEN arm = 'fresh' THEN 'gate2' ELSE 'gate1' END AS stage, arm, model, max_pixels, asked,
@@ -109,7 +113,7 @@ SELECT q.question_id,
        g.difficulty, g.plain_right, g.plain_valid, g.benefit, g.benefit_low, g.benefit_high,
        blind.n_right AS blind_right, blind.n_valid AS blind_valid,
        blind.above AS answerable_blind,
-       sharp.above AS resolution_artifact, g.chance,
+       sharp.above AS resolution_artifact, g.chance, g.by_floor,
        t.template, t.majority AS majority_answer, t.share AS majority_share, t.is_majority
 FROM questions q
 LEFT JOIN part.counts g USING (question_id)
@@ -120,7 +124,8 @@ LEFT JOIN arms sharp
 LEFT JOIN templates t ON t.question_id = q.question_id;
 COMMENT ON TABLE labels IS 'What is known about each question, null where it was not asked: difficulty = share wrong '
     'without tools, of questions that were asked all k times; benefit = share right with tools, call or no '
-    'call, minus that of the fresh arm, with its 95 % interval (Newcombe); resolution_artifact = no longer hard at deploy_pixels; the majority is of questions worded alike.';
+    'call, minus that of the fresh arm, with its 95 % interval (Newcombe); resolution_artifact = no longer hard at '
+    'deploy_pixels; by_floor = sent to the teachers by the guess floor alone; the majority is of questions worded alike.';
 
 CREATE VIEW review_queue AS
 SELECT question_id, source, category, text, choices, stored_answers, why, suspected_answer, agreeing, valid, families,

@@ -214,12 +214,8 @@ class _Diff:
             return 0.0
         before: Any = self.made["gate1"].settings
         old = LaneSettings.restored(before["lanes"])
-        easy = [
-            count.question_id for count in self._counts("gate1") if gate1(count, self.recipe.gate).reason == "too_easy"
-        ]
-        return sum(
-            easy_route(question, self.recipe.lanes) not in {None, easy_route(question, old)} for question in easy
-        )
+        easy = [count for count in self._counts("gate1") if gate1(count, self.recipe.gate).reason == "too_easy"]
+        return sum(easy_route(count, self.recipe.lanes) not in {None, easy_route(count, old)} for count in easy)
 
     def _censored(self) -> float:
         """Return the plain rollouts that early stopping left out, as far as wanted now, in questions asked in full."""

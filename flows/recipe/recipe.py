@@ -225,6 +225,16 @@ class Recipe(Identity):
         return self
 
     @model_validator(mode="after")
+    def _lane_is_surer_than_the_gate(self) -> Self:
+        right, gate = self.lanes.no_call_right, self.gate
+        if right is not None and not gate.max_plain_right < right <= gate.k:
+            raise ValueError(
+                f"lanes.no_call_right {right}: what gate 1 finds too easy is right {gate.max_plain_right + 1} to "
+                f"{gate.k} times (gate.max_plain_right, gate.k); give one of these"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _judge_is_there(self) -> Self:
         if self.gate.judge_questions and self.models.judge is None:
             raise ValueError("gate.judge_questions asks models.judge, and there is none; name one, or turn it off")

@@ -118,18 +118,21 @@ GROUP BY ALL ORDER BY stage, arm, max_pixels, model
 
 _PLACEBO = """
 WITH asked AS (
-  SELECT g.*, f.n_right AS fresh_right, f.n_valid AS fresh_valid, greatest(guess_floor, min_tools_right) AS least
-  FROM gates g JOIN arms f ON f.question_id = g.question_id AND f.arm = 'fresh' CROSS JOIN gate_settings
+  SELECT g.*, f.n_right AS fresh_right, f.n_valid AS fresh_valid, greatest(guess_floor, min_tools_right) AS least,
+         min_valid
+  FROM gates g JOIN arms f ON f.question_id = g.question_id AND f.arm = 'fresh'
+  CROSS JOIN (SELECT min_tools_right, min_valid FROM gate_settings)
 ), compared AS (
-  SELECT 1 AS line, 'placebo: again without tools, right' AS counted, fresh_right AS hits, fresh_valid AS valid,
-         plain_right, plain_valid, least FROM asked
+  SELECT 1 AS line, 'placebo: again without tools, right' AS counted, fresh_right AS hits, fresh_valid AS told,
+         fresh_valid AS valid, * FROM asked
   UNION ALL
-  SELECT 2, 'tools: right after a call', tools_right, tools_valid, plain_right, plain_valid, least FROM asked
+  SELECT 2, 'tools: right after a call', tools_right, tools_decided, tools_valid, * FROM asked
   UNION ALL
-  SELECT 3, 'tools: right, call or no call', tools_right + tools_right_without_call, tools_valid,
-         plain_right, plain_valid, least FROM asked
+  SELECT 3, 'tools: right, call or no call', tools_right + tools_right_without_call, tools_decided, tools_valid, *
+  FROM asked
 ), judged AS (
-  SELECT line, counted, more_often(hits, valid, plain_right, plain_valid, least) AS passes FROM compared
+  SELECT line, counted, valid >= min_valid AND more_often(hits, told, plain_right, plain_valid, least) AS passes
+  FROM compared
 )
 SELECT counted, count(*) AS questions, count(*) FILTER (passes) AS passed,
        round(count(*) FILTER (passes) / count(*), 4) AS share,
@@ -147,6 +150,29 @@ FROM labels WHERE benefit IS NOT NULL HAVING count(*) > 0
 """
 """`filters.gates.benefit.net_benefit`; a single question has no interval."""
 
+_WITHOUT_ANSWER = """
+SELECT stage, kind, count(*) AS questions, sum(n)::BIGINT AS rollouts,
+       count(*) FILTER (outcome = 'rejected' AND reason = 'undecided') AS undecided, min(question_id) AS example
+FROM outcomes JOIN stages USING (stage) JOIN (
+  UNPIVOT (
+    SELECT question_id, 'gate1' AS stage, plain_malformed AS malformed, plain_limit AS "limit", plain_lost AS lost,
+           plain_unknown AS unknown FROM gates
+    UNION ALL
+    SELECT question_id, 'gate2', tools_bad_format, tools_limit, tools_lost, tools_unknown FROM gates
+  ) ON malformed, "limit", lost, unknown INTO NAME kind VALUE n
+) USING (question_id, stage)
+WHERE n > 0
+GROUP BY stage, position, kind ORDER BY position, rollouts DESC, kind
+"""
+"""Of the main arms: those beside them decide nothing by what has no answer."""
+
+_FLOOR = """
+SELECT round(chance, 4) AS chance, guess_floor AS floor, k, count(*) AS questions,
+       count(*) FILTER (by_floor) AS sent_to_teachers, min(question_id) FILTER (by_floor) AS example
+FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
+WHERE chance > 0 GROUP BY ALL ORDER BY chance
+"""
+
 _UNJUDGED = """
 SELECT q.source, count(*) AS answers, count(*) FILTER (t.verdict = 'unjudged') AS unjudged,
        round(count(*) FILTER (t.verdict = 'unjudged') / count(*), 4) AS share
@@ -162,6 +188,10 @@ UNJUDGED = Report(
 GATE_REPORTS = (
     Report("routes", "Routes of the gates", _ROUTES),
     Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
+    Report(
+        "without_answer", "Rollouts of the gates without a graded answer, and what they left undecided", _WITHOUT_ANSWER
+    ),
+    Report("guess_floor", "Easily guessed questions: right as often as RL asks, but below the guess floor", _FLOOR),
     Report("placebo", "What the comparison of counts sends to rl, on the same questions (95 %, Wilson)", _PLACEBO),
     Report("benefit", "Net benefit: right with tools minus right in the fresh arm (95 %, by question)", _BENEFIT),
     UNJUDGED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from flows.asking.formed import Formed
 from flows.asking.resources import Resources
 from flows.recipe.inputs import Inputs
 from flows.recipe.recipe import Recipe, Runtime
@@ -57,6 +58,7 @@ def open_resources(recipe: Recipe, inputs: Inputs, store: Store, executor: Execu
         slots=asyncio.Semaphore(runtime.rollouts),
         questions=asyncio.Semaphore(-(-runtime.rollouts // recipe.gate.k)),
         replays=asyncio.Semaphore(executor.workers),
+        formed=Formed(recipe.gate.max_malformed, recipe.gate.k),
     )
 
 

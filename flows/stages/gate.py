@@ -1,4 +1,4 @@
-"""Gates 1 and 2: k rollouts of the base model without tools, then k with tools for what stayed hard.
+"""Gates 1 and 2: k answers of the base model without tools, then k rollouts with tools for what stayed hard.
 
 Beside these main arms there are others: without images (`blind`), at other pixel budgets (`pixels`), by a stronger
 model (`stronger`), and without tools once more (`fresh`). Every rollout is kept, so that other thresholds need no
@@ -14,7 +14,7 @@ from filters.answers import chance as guessing
 from filters.answers import grader as answers
 from filters.answers.chance import chance
 from filters.answers.votes import question_decision
-from filters.gates.counts import arm_count, plain_count, tools_count
+from filters.gates.counts import arm_count, kind, plain_count, tools_count
 from filters.gates.lanes import LaneSettings, easy_route
 from filters.gates.rules import (
     PlainGate,
@@ -25,6 +25,7 @@ from filters.gates.rules import (
     gate1,
     gate2,
     wanted,
+    without_answer,
 )
 from filters.validate.long_cot import has_solution
 from flows.asking.ask import Asker, gate_ask, models_of
@@ -168,11 +169,16 @@ async def _gated(
 
 
 async def _ask(asker: Asker, found: Found, question: Question, samples: Iterable[int]) -> tuple[Trajectory, ...]:
-    """Run and grade rollouts of one arm, and write them down."""
+    """Run and grade rollouts of one arm, and write them down.
+
+    Raises:
+        MalformedError: too many of the arm's first ones are malformed.
+    """
 
     async def one(sample: int) -> Trajectory:
         async with asker.resources.slots:
             trajectory, votes = await asker.graded(question, sample)
+            asker.resources.formed.count(trajectory, asker.ask.role)
             found.add("votes", votes)
             return trajectory
 
@@ -204,27 +210,31 @@ class _Gate1:
         if settings.blind is not None and question.images:
             # Without the images, which the question may or may not need.
             unseen = question.model_copy(update={"images": ()})
-            guessed = easy_blind_from(settings.gate.k, guess, settings.gate)
+            guessed = easy_blind_from(guess, settings.gate)
             decision = answerable_blind(await self._arm(settings.blind, found, unseen, guessed))
             if decision.outcome != "keep":
                 return decided("gate1", question, [decision])
         rollouts = await self._plain(question, found)
         if (refused := filtered("gate1", question, rollouts)) is not None:
             return refused
-        count = plain_count(question.id, settings.gate.k, rollouts, guess)
+        count = plain_count(question.id, settings.gate.k, rollouts, guess, settings.gate.guess_floor)
         found.add("counts", count)
         decision = gate1(count, settings.gate)
-        way = easy_route(question.id, settings.lanes) if decision.reason == "too_easy" else None
+        way = easy_route(count, settings.lanes) if decision.reason == "too_easy" else None
         if way is not None:
             return kept("gate1", question, route=way, score=decision.score)
+        if decision.outcome == "unknown":
+            return rejected("gate1", question, decision.reason, without_answer(count), decision.score)
         if decision.outcome != "keep":
             return decided("gate1", question, [decision])
         return decided("gate1", question, [*await self._survivor(question, found), decision])
 
     async def _plain(self, question: Question, found: Found) -> tuple[Trajectory, ...]:
-        asker = self._asker(self.settings.plain)
+        """Ask until the rule has enough; the lane `no_call` goes by all k."""
+        asker, gate, lanes = self._asker(self.settings.plain), self.settings.gate, self.settings.lanes
+        all_k = gate.asks_all(question.id) or lanes.draws_no_call(question.id)
         rollouts: tuple[Trajectory, ...] = ()
-        while more := wanted(question.id, rollouts, self.settings.gate):
+        while more := wanted(map(kind, rollouts), gate, all_k=all_k):
             rollouts += await _ask(asker, found, question, range(len(rollouts), len(rollouts) + more))
         return rollouts
 
@@ -268,22 +278,23 @@ class _Gate2:
         rollouts = await _ask(tools, found, question, range(gate.k))
         if (refused := filtered("gate2", question, rollouts)) is not None:
             return refused
-        placebo = None
+        plain, placebo = self.plain[question.id], None
         if gate.asks_fresh(question.id):
-            # The k samples after those that decided gate 1.
-            again = range(gate.k, 2 * gate.k)
+            # The k samples after those that gate 1 asked, of which none has decided anything.
+            again = range(plain.plain_asked, plain.plain_asked + gate.k)
             placebo = await _count(fresh, found, question, again, gate.max_plain_right + 1)
-        count = tools_count(self.plain[question.id], rollouts, placebo)
+        count = tools_count(plain, rollouts, placebo)
         routing = gate2(count, gate, placebo)
-        found.add("counts", count.model_copy(update={"route": routing.route}))
+        found.add("counts", count.model_copy(update={"route": routing.route, "by_floor": routing.by_floor}))
+        decision = routing.decision
         if routing.route is None:
-            return rejected("gate2", question, routing.decision.reason, "gate2", routing.decision.score)
-        return decided("gate2", question, [routing.decision], routing.route)
+            return rejected("gate2", question, decision.reason, routing.detail or "gate2", decision.score)
+        return decided("gate2", question, [decision], routing.route)
 
 
 GATE1: Stage[Gate1Settings, Resources] = Stage(
     name="gate1",
-    version=2,
+    version=3,
     kind="map",
     resource="model",
     settings=Gate1Settings,
@@ -295,7 +306,7 @@ GATE1: Stage[Gate1Settings, Resources] = Stage(
 )
 GATE2: Stage[Gate2Settings, Resources] = Stage(
     name="gate2",
-    version=2,
+    version=3,
     kind="map",
     resource="model",
     settings=Gate2Settings,

@@ -77,7 +77,7 @@ class AnswerConflict(Record):
 
 
 class GateCount(Record):
-    """Counts of one question's gate rollouts. Valid = right + wrong; all else is counted apart."""
+    """Counts of one question's gate rollouts, each kind apart. Valid = right + wrong + unjudged."""
 
     KEY: ClassVar[tuple[str, ...]] = ("question_id",)
 
@@ -85,31 +85,45 @@ class GateCount(Record):
     k: Int32
     plain_right: Int32
     plain_valid: Int32
+    """The first k that answered, or fewer where there are fewer."""
+    plain_malformed: Int32
+    plain_limit: Int32
+    """Cut by a limit."""
+    plain_lost: Int32
+    """Refused by the model or a filter."""
+    plain_unknown: Int32
+    """Answers that a judge left open."""
     tools_right: Int32
     """Right after at least one `ok` call with a non-empty observation."""
     tools_right_without_call: Int32
     tools_bad_format: Int32
+    """Malformed: not solved."""
     tools_limit: Int32
     """Well-formed, but ended by a limit of turns, tokens or time: not solved, and no answer to grade."""
+    tools_lost: Int32
+    """Refused, or of a sandbox that was not deterministic."""
+    tools_unknown: Int32
     tools_valid: Int32
     saturated: bool
     """All k rollouts with tools were right: no gradient for a group-relative RL method. One that is malformed or
     ended by a limit earns another reward, so that there is one."""
     route: str | None
     censored: Int32
-    """Plain rollouts that were never asked for, because the rejection was settled before them."""
+    """Of the first k plain rollouts, those never asked for, because the rejection was settled before them."""
     chance: float
     """Of guessing the answer without seeing anything; see `filters.answers.chance`."""
-    guess_floor: Int32 | None = None
-    """The least number right of k that guessing does not explain. What stands here and below follows from the counts
-    above (`filters.gates.counts.derived`)."""
+    guess_floor: Int32
+    """The least number right of k that guessing does not explain."""
+    by_floor: bool = False
+    """Sent to the teachers by the guess floor alone: right with tools as often as `rl` asks, and luck explains it."""
     difficulty: float | None = None
-    """Share wrong without tools; None where not all k were asked, or none was valid."""
+    """Share wrong without tools; None where not all k were asked, or none was valid. What stands here and below follows
+    from the counts above (`filters.gates.counts.derived`)."""
     plain_low: float | None = None
     """Ends of the interval of 95 % (Wilson) of the share right without tools; None where not all k were asked."""
     plain_high: float | None = None
     tools_low: float | None = None
-    """The same of the share right after a call."""
+    """The same of the share right after a call, of those that say whether tools solve it."""
     tools_high: float | None = None
     benefit: float | None = None
     """Share right with tools, call or no call, minus that of the fresh arm; None without one."""
@@ -117,7 +131,17 @@ class GateCount(Record):
     """Ends of its interval of 95 % (Newcombe)."""
     benefit_high: float | None = None
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
+
+    @property
+    def plain_asked(self) -> int:
+        """Return how many plain rollouts were asked for."""
+        return self.plain_valid + self.plain_malformed + self.plain_limit + self.plain_lost + self.plain_unknown
+
+    @property
+    def tools_decided(self) -> int:
+        """Return how many rollouts with tools tell whether they solve it: malformed and cut ones have not."""
+        return self.tools_valid + self.tools_bad_format + self.tools_limit
 
 
 class ArmCount(Record):

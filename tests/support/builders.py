@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from filters.answers.chance import guess_floor
 from filters.gates.counts import derived
 from filters.intervals import wilson
 from pipeline.identity import canonical_json
@@ -95,9 +96,10 @@ def trajectory(*turns: Turn, asked: Question | None = None, sampling: str = "{}"
 
 def gate_count(question_id: str = "q", *, fresh: ArmCount | None = None, **numbers: Any) -> GateCount:
     """The counts of k = 8 rollouts per arm: where nothing is given, wrong without tools and not asked with them."""
-    blank = {name: 0 for name, field in GateCount.model_fields.items() if field.is_required()}
+    blank = {name: 0 for name, field in GateCount.model_fields.items() if field.is_required() and name != "guess_floor"}
     given = blank | {"k": 8, "plain_valid": 8, "saturated": False, "route": None} | numbers
-    return derived(GateCount.model_validate({**given, "question_id": question_id}), fresh)
+    floor = guess_floor(given["k"], given["chance"])
+    return derived(GateCount.model_validate({"guess_floor": floor, **given, "question_id": question_id}), fresh)
 
 
 def arm_count(

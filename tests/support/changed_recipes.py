@@ -29,6 +29,7 @@ OTHERS: Mapping[str, Any] = {
     "prompts.name": "other",
     "prompts.teacher_guidance": "guidance.md",
     "gate.sweep": [30_000],
+    "lanes.no_call_right": 2,
     "images.min_side": 10,
     "dedup.radius": 0,
     "decontaminate.radius": 0,

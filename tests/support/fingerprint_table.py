@@ -120,13 +120,14 @@ TABLE: Mapping[str, str] = {
         f"gate.{field}": "gate1"
         for field in (
             *("k", "max_plain_right", "min_valid", "blind", "max_blind_right", "sweep", "judge_questions"),
-            *("early_stop", "early_stop_exempt"),
+            *("early_stop", "early_stop_exempt", "guess_floor"),
         )
     },
     **dict.fromkeys(("gate.min_tools_right", "gate.max_right_without_call", "gate.rule", "gate.fresh_share"), "gate2"),
+    "gate.max_malformed": NOTHING,
     "judge.votes": "gate1",
     **{f"gold.{field}": "synthesize" for field in ("enabled", "min_attempts", "min_families", "min_share")},
-    **dict.fromkeys(("lanes.no_call", "lanes.plain_cot"), "gate1"),
+    **dict.fromkeys(("lanes.no_call", "lanes.no_call_right", "lanes.plain_cot"), "gate1"),
     **{
         f"long_cot.{field}": "validate"
         for field in ("min_characters", "max_tokens", "max_repeated_lines", "max_repeated_words")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image as Picture
 
 from filters.gates.lanes import LaneSettings
 from filters.gates.rules import GateSettings
+from flows.asking.formed import Formed, MalformedError
 from flows.asking.resources import Resources
 from flows.stages.gate import Gate1Settings, Gate2Settings, run_gate1, run_gate2
 from pipeline.engine.units import UnitInput, UnitOutput
@@ -99,6 +101,7 @@ def run(
     lanes: LaneSettings | None = None,
     sharp: bool = False,
     plain: UnitOutput | None = None,
+    formed: Formed | None = None,
 ) -> UnitOutput:
     """Run gate 1, or gate 2 after the output of gate 1."""
     models = {"base": base, **({} if stronger is None else {"stronger": stronger})}
@@ -111,7 +114,8 @@ def run(
         return await run_gate1(UnitInput(tuple(questions)), first, acting)
 
     with Store(store) as opened, Pool(workers=1) as pool:
-        return asyncio.run(main(resources(tools(opened, pool, rule=RULE), opened, models)))
+        acting = resources(tools(opened, pool, rule=RULE), opened, models)
+        return asyncio.run(main(replace(acting, formed=formed or Formed())))
 
 
 def rollouts(output: UnitOutput) -> list[Trajectory]:
@@ -177,10 +181,104 @@ def test_the_fresh_arm_asks_the_next_k_samples_of_the_same_request(tmp_path: Pat
     assert sorted(rollout.sample for rollout in fresh) == [4, 5, 6, 7]
     assert {rollout.user for rollout in fresh} == {rollout.user for rollout in rollouts(plain)}
     assert arms(output)["fresh"].right == 4
-    (count,) = (record for record in output.tables["counts"] if isinstance(record, GateCount))
-    assert (count.plain_right, count.tools_right) == (0, 0)
+    found = count(output)
+    assert (found.plain_right, found.tools_right) == (0, 0)
     # The tools of this model do nothing, and what selected the question was bad luck.
-    assert (only(output).route, count.route) == ("sft", "sft")
+    assert (only(output).route, found.route) == ("sft", "sft")
+
+
+class Writing(ScriptedModel):
+    """A base model that answers wrong in some samples, right in others, and else writes what is no turn."""
+
+    def __init__(self, *, wrong: Collection[int] = (), right: Collection[int] = ()) -> None:
+        def script(_: ChatRequest, sample: int) -> str:
+            self.asked.append(sample)
+            if sample in wrong or sample in right:
+                return answer("HARBOUR" if sample in right else "wrong")
+            return "I would say HARBOUR."
+
+        super().__init__(script, revision="scripted/base")
+        self.asked: list[int] = []
+
+
+def count(output: UnitOutput) -> GateCount:
+    (found,) = (record for record in output.tables["counts"] if isinstance(record, GateCount))
+    return found
+
+
+def test_rollouts_without_an_answer_are_topped_up_and_the_first_k_that_answered_decide(tmp_path: Path) -> None:
+    base = Writing(wrong=(1, 5, 6), right=(9, 10, 11))
+    asked = ask_question(tmp_path)
+    settings = GateSettings(k=4, max_plain_right=1, rule="interval")
+    output = run(tmp_path, [asked], base, settings)
+    assert sorted(base.asked) == list(range(10))  # four, three more for want of three answers, two, and the one left
+    found = count(output)
+    assert (found.plain_right, found.plain_valid, found.plain_malformed) == (1, 4, 6)
+    assert only(output).route == "next"
+    base.asked.clear()
+    later = run(tmp_path, [asked], base, settings, plain=output)
+    again = sorted(one.sample for one in rollouts(later) if one.arm == "fresh")
+    assert again == [10, 11, 12, 13]  # none that decided gate 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "asked", "told"),
+    [
+        ((), 4, "0 of 4 tell; malformed 4"),  # no answer in the first four: others would hardly come
+        ((0, 7), 12, "2 of 12 tell; malformed 10"),
+        ((0, 4, 5), 12, "3 of 12 tell; malformed 9"),
+    ],
+)
+def test_with_fewer_answers_than_k_a_question_is_undecided_and_its_parts_are_counted(
+    tmp_path: Path, wrong: tuple[int, ...], asked: int, told: str
+) -> None:
+    base = Writing(wrong=wrong)
+    output = run(tmp_path, [ask_question(tmp_path)], base, GateSettings(k=4, max_plain_right=1))
+    outcome = only(output)
+    assert (outcome.outcome, outcome.reason, outcome.detail) == ("rejected", "undecided", told)
+    assert sorted(base.asked) == list(range(asked))
+
+
+def test_what_is_right_too_often_is_not_topped_up(tmp_path: Path) -> None:
+    base = Writing(right=(0, 3))
+    output = run(tmp_path, [ask_question(tmp_path)], base, GateSettings(k=4, max_plain_right=1))
+    assert (only(output).reason, sorted(base.asked)) == ("too_easy", [0, 1, 2, 3])
+
+
+def test_candidates_of_the_lane_no_call_are_asked_all_k_times_under_early_stop(tmp_path: Path) -> None:
+    settings = GateSettings(k=4, max_plain_right=1, early_stop=True, early_stop_exempt=0.0)
+    ways = {}
+    for right in ((0, 1, 2, 3), (0, 1, 2)):
+        for share in (1.0, 0.0):
+            base = Writing(right=right, wrong=(3,))
+            place = tmp_path / f"{len(right)} {share}"
+            output = run(place, [ask_question(place)], base, settings, lanes=LaneSettings(no_call=share))
+            ways[len(right), share] = (only(output).route or only(output).reason, len(base.asked))
+    assert ways == {
+        (4, 1.0): ("no_call", 4),
+        (3, 1.0): ("too_easy", 4),  # right at times: a call might have helped
+        (4, 0.0): ("too_easy", 2),
+        (3, 0.0): ("too_easy", 2),
+    }
+
+
+@pytest.mark.parametrize(("most", "stops"), [(0.5, True), (0.7, False)])
+def test_a_model_that_mostly_writes_what_is_no_turn_stops_the_stage_and_is_quoted(
+    tmp_path: Path, most: float, *, stops: bool
+) -> None:
+    asked = [ask_question(tmp_path, number, images=False) for number in range(60)]
+    base = Writing(wrong=(1, 3))  # two of the first three malformed, and of all
+    settings = GateSettings(k=4, max_plain_right=1)
+    formed = Formed(most)
+    if not stops:
+        output = run(tmp_path, asked, base, settings, formed=formed)
+        assert {outcome.reason for outcome in output.outcomes} == {"undecided"}
+        return
+    with pytest.raises(MalformedError, match=r"gate1, arm main: 101 of the first \d+ rollouts of models.base") as stop:
+        run(tmp_path, asked, base, settings, formed=formed)
+    told = str(stop.value)
+    assert "'I would say HARBOUR.'" in told
+    assert "raise gate.max_malformed (0.5)" in told
 
 
 def test_a_share_of_what_is_too_easy_is_kept_for_other_lanes_and_the_rest_is_rejected(tmp_path: Path) -> None:

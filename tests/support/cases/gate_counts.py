@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from filters.gates.counts import derived
-from filters.gates.rules import GateSettings, gate1, gate2
+from filters.gates.counts import TOP_UP, Kind, answered, derived
+from filters.gates.rules import GateSettings, gate1, gate2, wanted
 from flows.ledger.snapshot import build_ledger
 from pipeline.engine.done import Done, Finished
 from pipeline.engine.units import UnitInput, UnitOutput
@@ -17,6 +18,9 @@ from tests.support.builders import arm_count, gate_count
 from tests.support.runs import facts, marked
 from tests.support.staged import after, begun, declared, run_given
 
+T = TypeVar("T")
+
+PLAIN: tuple[Kind, ...] = ("right", "wrong", "unjudged", "malformed", "limit", "lost", "unknown")
 CHANCES = (0.0, 0.0, 0.0, 0.5, 0.25, 0.1)
 
 
@@ -29,46 +33,61 @@ class Asked(NamedTuple):
 
 
 def drawn(number: int, settings: GateSettings) -> Asked:
-    """Return a question whose counts are anything that k rollouts per arm can come to."""
+    """Return a question whose counts are anything that its rollouts can come to, asked as gate 1 asks."""
     draw = random.Random(number)
     asked, k = marked(number), settings.k
 
-    def parts(n: int) -> list[int]:
-        """Split k rollouts into n kinds; mostly right or wrong, as they are."""
-        weights = [draw.random() ** draw.choice((1, 4)) for _ in range(n)]
-        kinds = draw.choices(range(n), weights, k=k)
-        return [kinds.count(kind) for kind in range(n)]
+    def kinds(names: Sequence[T], n: int = k) -> list[T]:
+        """Draw rollouts; mostly of one or two kinds, as they are."""
+        return draw.choices(names, [draw.random() ** draw.choice((1, 4)) for _ in names], k=n)
 
-    right, wrong, _ = parts(3)
-    helped, without_call, wrong_with, malformed, limit, _ = parts(6)
-    fresh_right, fresh_wrong, fresh_malformed, _ = parts(4)
-    fresh = arm_count("fresh", fresh_right, fresh_right + fresh_wrong, question_id=asked.id, malformed=fresh_malformed)
+    plain = kinds(PLAIN, TOP_UP * k)
+    with_tools = kinds(("helped", "without_call", "wrong", "malformed", "limit", "lost", "unknown"))
+    again = kinds(("right", "wrong", "malformed", "limit"))
+    valid = again.count("right") + again.count("wrong")
+    fresh = arm_count("fresh", again.count("right"), valid, question_id=asked.id, malformed=again.count("malformed"))
     placebo = fresh if settings.asks_fresh(asked.id) else None
+    helped, without_call, wrong = (with_tools.count(kind) for kind in ("helped", "without_call", "wrong"))
+    chance = draw.choice(CHANCES)
     count = gate_count(
         asked.id,
         fresh=placebo,
-        k=k,
-        plain_right=right,
-        plain_valid=right + wrong,
+        **plain_numbers(asked_of(plain, settings, all_k=settings.asks_all(asked.id)), k),
         tools_right=helped,
         tools_right_without_call=without_call,
-        tools_bad_format=malformed,
-        tools_limit=limit,
-        tools_valid=helped + without_call + wrong_with,
-        saturated=wrong_with == 0,
-        chance=draw.choice(CHANCES),
+        tools_bad_format=with_tools.count("malformed"),
+        tools_limit=with_tools.count("limit"),
+        tools_lost=with_tools.count("lost"),
+        tools_unknown=with_tools.count("unknown"),
+        tools_valid=helped + without_call + wrong,
+        saturated=helped + without_call == k,
+        chance=chance,
+        guess_floor=settings.floor(chance),
     )
     return Asked(asked, count, placebo)
 
 
-def censored(asked: Asked, settings: GateSettings) -> Asked:
-    """Return the same as early stop leaves it: not asked further once there are too many right."""
-    first = settings.max_plain_right + 1
-    if asked.counts.plain_right < first:
-        return asked
-    # The right ones came first, so nothing else was asked.
-    changes = {"plain_right": first, "plain_valid": first, "censored": settings.k - first}
-    return asked._replace(counts=derived(asked.counts.model_copy(update=changes), asked.fresh))
+def asked_of(kinds: Sequence[Kind], settings: GateSettings, *, all_k: bool = True) -> Sequence[Kind]:
+    """Return which plain rollouts gate 1 asks for, of those that it would get."""
+    asked: Sequence[Kind] = ()
+    while more := wanted(asked, settings, all_k=all_k):
+        asked = kinds[: len(asked) + more]
+    return asked
+
+
+def plain_numbers(kinds: Sequence[Kind], k: int) -> dict[str, Any]:
+    """Return the counts of plain rollouts, by the names of `GateCount`."""
+    seen = Counter(kinds)
+    return {
+        "k": k,
+        "plain_right": seen["right"],
+        "plain_valid": answered(seen),
+        "plain_malformed": seen["malformed"],
+        "plain_limit": seen["limit"],
+        "plain_lost": seen["lost"],
+        "plain_unknown": seen["unknown"],
+        "censored": max(0, k - len(kinds)),
+    }
 
 
 def way(asked: Asked, settings: GateSettings) -> tuple[str, str]:
@@ -84,9 +103,7 @@ def gated_run(run: Path, asked: Sequence[Asked], settings: GateSettings) -> Path
     """Write screen and gates of a run, as the gates decide under these settings, and its ledger."""
     ways = {item.question.id: way(item, settings) for item in asked}
     hard = [item for item in asked if ways[item.question.id][0] == "gate2"]
-    blank = dict.fromkeys(
-        ("tools_right", "tools_right_without_call", "tools_bad_format", "tools_limit", "tools_valid"), 0
-    )
+    blank = dict.fromkeys(TOOLS, 0)
     done = begun(run)
     steps: tuple[tuple[str, Sequence[Asked], list[tuple[str, str]], Mapping[str, Sequence[Record]]], ...] = (
         ("screen", asked, [("gate1", "next")] * len(asked), {"questions": [item.question for item in asked]}),
@@ -113,6 +130,10 @@ def gated_run(run: Path, asked: Sequence[Asked], settings: GateSettings) -> Path
     return run
 
 
+TOOLS = frozenset(
+    {"tools_right", "tools_right_without_call", "tools_bad_format", "tools_limit", "tools_lost", "tools_unknown"}
+    | {"tools_valid"}
+)
 KINDS: dict[str, type[Record]] = {"questions": Question, "counts": GateCount, "arms": ArmCount}
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from filters.gates.lanes import LaneSettings
 from filters.gates.rules import GateSettings
-from flows.cost.asks import expected_attempts, expected_plain
+from flows.cost.asks import early_stop_saves, expected_attempts, expected_plain
 from flows.cost.estimate import Expected, Rows, estimate, reached_limits, totals
 from flows.cost.measure import Share
 from flows.cost.prices import image_rule, view_tokens
@@ -70,7 +71,7 @@ def test_calls_and_tokens_are_those_computed_by_hand() -> None:
     assert numbers(gate2) == (5, 60, 20 * rollout, 20 * rollout - 5 * first - 20 * 2 * step - 200, 60 * 250)
     # 2.5 questions have 1.5 attempts each: the second one is made by the half whose first was not accepted.
     assert numbers(synthesize) == (2, 11, 15_052, 8_888, 2_812)
-    assert [line.calls_at_most for line in (gate1, gate2, synthesize)] == [40, 360, 180]
+    assert [line.calls_at_most for line in (gate1, gate2, synthesize)] == [3 * 40, 360, 180]
 
 
 def test_every_arm_that_a_recipe_asks_for_is_in_the_plan() -> None:
@@ -82,7 +83,7 @@ def test_every_arm_that_a_recipe_asks_for_is_in_the_plan() -> None:
     blind = estimate(recipe(gate={"k": 4, "fresh_share": 0, "blind": True}), PROMPTS, Rows(10))[0]
     assert blind.calls - plain[0].calls == 40
     assert blind.prompt_tokens - plain[0].prompt_tokens == 40 * (100 + 60)  # no view
-    assert blind.calls_at_most == 2 * plain[0].calls_at_most
+    assert blind.calls_at_most == plain[0].calls_at_most + 40
     sweep = estimate(recipe(gate={"k": 4, "fresh_share": 0, "sweep": [65_536, 1_048_576]}), PROMPTS, Rows(10))[0]
     assert sweep.calls - plain[0].calls == 2 * 5 * 4
 
@@ -128,12 +129,21 @@ def test_batches_are_cheaper_promise_no_cache_and_take_a_batch_per_turn() -> Non
 
 
 def test_early_stopping_asks_easy_questions_until_one_is_right_too_often() -> None:
-    assert expected_plain(GateSettings(k=8), 0.5) == 8
+    lanes = LaneSettings()
+    assert expected_plain(GateSettings(k=8), 0.5, lanes) == 8
     early = GateSettings(k=8, max_plain_right=2, early_stop=True, early_stop_exempt=0.0)
-    assert expected_plain(early, 0.0) == pytest.approx(3 / 0.9)
-    assert expected_plain(early, 1.0) == 8
+    assert expected_plain(early, 0.0, lanes) == pytest.approx(3 / 0.9)
+    assert expected_plain(early, 1.0, lanes) == 8
     exempt = early.model_copy(update={"early_stop_exempt": 0.5})
-    assert expected_plain(exempt, 0.5) == pytest.approx(0.75 * 8 + 0.25 * 3 / 0.9)
+    assert expected_plain(exempt, 0.5, lanes) == pytest.approx(0.75 * 8 + 0.25 * 3 / 0.9)
+    # Who may come to the lane no_call is asked all k times, too.
+    assert expected_plain(early, 0.5, LaneSettings(no_call=0.5)) == pytest.approx(0.75 * 8 + 0.25 * 3 / 0.9)
+
+
+def test_a_plan_tells_what_early_stopping_would_save() -> None:
+    assert early_stop_saves(recipe(gate={"k": 8}), 0.0) == pytest.approx(0.9 * (1 - 3 / 0.9 / 8))
+    assert early_stop_saves(recipe(gate={"k": 8}), 1.0) == 0
+    assert early_stop_saves(recipe(gate={"k": 8, "early_stop": True}), 0.5) == 0
 
 
 def test_teachers_are_asked_in_turn_until_enough_attempts_are_accepted() -> None:

@@ -17,6 +17,7 @@ from filters.gates.rules import (
     gate1,
     gate2,
     more_often,
+    without_answer,
 )
 from filters.intervals import wilson
 from pipeline.dialects.observations import cell_observation, text_search_observation
@@ -60,20 +61,18 @@ def arm(name: Arm, right: int, valid: int = 8) -> ArmCount:
         (2, 8, "keep", ""),
         (3, 8, "reject", "too_easy"),
         (8, 8, "reject", "too_easy"),
-        # What is not valid might have been right.
-        (1, 7, "keep", ""),
-        (2, 7, "unknown", "too_few_valid"),
-        (0, 6, "keep", ""),
-        (0, 5, "unknown", "too_few_valid"),
-        (0, 0, "unknown", "too_few_valid"),
-        # Right too often, whatever the others are.
+        # Fewer than k answers decide nothing ...
+        (1, 7, "unknown", "undecided"),
+        (2, 7, "unknown", "undecided"),
+        (0, 0, "unknown", "undecided"),
+        # ... unless too many of them are right already, whatever the others are.
         (3, 3, "reject", "too_easy"),
     ],
 )
-def test_gate_1_keeps_what_is_hard_even_if_all_invalid_rollouts_were_right(
+def test_gate_1_keeps_what_is_hard_by_k_answers_and_by_nothing_else(
     right: int, valid: int, outcome: str, reason: str
 ) -> None:
-    decision = gate1(count(plain_right=right, plain_valid=valid), SETTINGS)
+    decision = gate1(count(plain_right=right, plain_valid=valid, plain_malformed=24 - valid), SETTINGS)
     assert (decision.outcome, decision.reason) == (outcome, reason)
     assert decision.score == (right / valid if valid else None)
 
@@ -88,13 +87,22 @@ def test_gate_1_keeps_what_is_hard_even_if_all_invalid_rollouts_were_right(
         ({"plain_right": 0, "plain_valid": 8, "tools_right": 8, "tools_valid": 8, "saturated": True}, "rl", ""),
         # Equal or lower rates: tools bring nothing that can be seen.
         ({"plain_right": 2, "plain_valid": 8, "tools_right": 2, "tools_valid": 8}, "sft", ""),
-        ({"plain_right": 1, "plain_valid": 4, "tools_right": 2, "tools_valid": 8}, "sft", ""),
+        ({"plain_right": 2, "plain_valid": 8, "tools_right": 1, "tools_valid": 8}, "sft", ""),
         ({"plain_right": 0, "plain_valid": 8, "tools_right": 0, "tools_valid": 8}, "sft", ""),
-        # What limits ended is not solved; of the rest too little is known.
-        ({"plain_right": 0, "plain_valid": 8, "tools_limit": 8}, "sft", ""),
-        ({"plain_right": 0, "plain_valid": 8, "tools_limit": 2, "tools_valid": 2}, "sft", ""),
-        ({"plain_right": 0, "plain_valid": 8, "tools_limit": 2, "tools_valid": 1}, None, "too_few_valid"),
-        ({"plain_right": 0, "plain_valid": 8, "tools_right": 0, "tools_valid": 0}, None, "too_few_valid"),
+        # A malformed rollout and one that a limit ended have not solved it: what cold start is for.
+        ({"plain_valid": 8, "tools_limit": 8}, "sft", ""),
+        ({"plain_valid": 8, "tools_bad_format": 8}, "sft", ""),
+        ({"plain_valid": 8, "tools_bad_format": 5, "tools_valid": 3}, "sft", ""),
+        ({"plain_valid": 8, "tools_limit": 2, "tools_valid": 2, "tools_lost": 4}, "sft", ""),
+        # One of eight is no higher a rate than two of eight, whatever became of the other seven; and of one graded
+        # rollout no rate is known.
+        ({"plain_right": 2, "plain_valid": 8, "tools_right": 1, "tools_valid": 1, "tools_bad_format": 7}, "sft", ""),
+        ({"plain_right": 0, "plain_valid": 8, "tools_right": 1, "tools_valid": 1, "tools_bad_format": 7}, "sft", ""),
+        ({"plain_right": 0, "plain_valid": 8, "tools_right": 1, "tools_valid": 4, "tools_limit": 4}, "rl", ""),
+        ({"plain_right": 1, "plain_valid": 8, "tools_right": 1, "tools_valid": 4, "tools_lost": 4}, "rl", ""),
+        # What was refused or left open says nothing, and of the rest too little is known.
+        ({"plain_valid": 8, "tools_limit": 2, "tools_valid": 1, "tools_lost": 5}, None, "undecided"),
+        ({"plain_valid": 8, "tools_unknown": 8}, None, "undecided"),
         # Two options: six of eight are what guessing reaches in 14 % of cases, seven in 4 %.
         ({"chance": 0.5, "plain_right": 2, "plain_valid": 8, "tools_right": 6, "tools_valid": 8}, "sft", ""),
         ({"chance": 0.5, "plain_right": 2, "plain_valid": 8, "tools_right": 7, "tools_valid": 8}, "rl", ""),
@@ -102,16 +110,8 @@ def test_gate_1_keeps_what_is_hard_even_if_all_invalid_rollouts_were_right(
         ({"plain_valid": 8, "tools_right_without_call": 2, "tools_valid": 8}, "sft", ""),
         ({"plain_valid": 8, "tools_right_without_call": 3, "tools_valid": 8}, None, "solved_without_call"),
         ({"plain_valid": 8, "tools_right": 1, "tools_right_without_call": 7, "tools_valid": 8}, "rl", ""),
-        # Half malformed is still a question; more than half says nothing of it.
-        ({"plain_valid": 8, "tools_bad_format": 4, "tools_valid": 4}, "sft", ""),
-        ({"plain_valid": 8, "tools_bad_format": 5, "tools_valid": 3}, None, "unresolved_format"),
-        ({"plain_valid": 8, "tools_right": 1, "tools_bad_format": 5, "tools_valid": 3}, "rl", ""),
-        # The order of the table: without a call comes before the format.
-        (
-            {"plain_valid": 8, "tools_right_without_call": 3, "tools_bad_format": 5, "tools_valid": 3},
-            None,
-            "solved_without_call",
-        ),
+        # The order of the table: without a call comes before what is missing.
+        ({"tools_right_without_call": 3, "tools_lost": 5, "tools_valid": 3}, None, "solved_without_call"),
     ],
 )
 def test_gate_2_routes_by_the_table(fields: dict[str, Any], route: str | None, reason: str) -> None:
@@ -157,6 +157,17 @@ def test_only_graded_answers_are_valid() -> None:
         ],
     )
     assert (plain.plain_right, plain.plain_valid, plain.censored) == (1, 2, 3)
+    assert (plain.plain_unknown, plain.plain_malformed, plain.plain_limit, plain.plain_asked) == (1, 1, 1, 5)
+    assert without_answer(plain) == "2 of 5 tell; malformed 1, limit 1, unknown 1"
+
+
+def test_the_first_k_that_answered_decide_in_the_order_of_samples() -> None:
+    ends: list[tuple[Finish, Verdict]] = [("bad_call", "unknown"), ("answer", "wrong"), ("length", "unknown")]
+    ends += [("answer", "wrong"), ("answer", "right"), ("answer", "right")]
+    made = [rollout(ANSWER, sample=at, mode="plain", finish=end, verdict=v) for at, (end, v) in enumerate(ends)]
+    plain = plain_count("q", 2, made[::-1])
+    assert (plain.plain_right, plain.plain_valid, plain.plain_malformed, plain.plain_limit) == (0, 2, 1, 1)
+    assert plain.plain_asked == 4
 
 
 def test_what_nobody_was_named_to_judge_is_not_right_and_counts() -> None:
@@ -201,11 +212,9 @@ def test_rollouts_of_something_else_are_refused() -> None:
     with pytest.raises(ValueError, match="1 distinct"):
         plain_count("q", SETTINGS.k, [rollout(ANSWER, mode="plain"), rollout(ANSWER, mode="plain")])
     with pytest.raises(ValueError, match="at most 1"):
-        plain_count(
-            "q",
-            1,
-            [rollout(ANSWER, mode="plain", sample=sample) for sample in range(2)],
-        )
+        tools_count(count(k=1), [rollout(ANSWER, sample=sample) for sample in range(2)])
+    with pytest.raises(ValueError, match="at most 3"):
+        plain_count("q", 1, [rollout(ANSWER, mode="plain", sample=sample) for sample in range(4)])
 
 
 @pytest.mark.parametrize(
@@ -213,7 +222,7 @@ def test_rollouts_of_something_else_are_refused() -> None:
     [(0, 0.0, "keep"), (2, 0.0, "keep"), (3, 0.0, "reject"), (4, 0.5, "keep"), (6, 0.5, "keep"), (7, 0.5, "reject")],
 )
 def test_what_is_right_blind_more_often_than_by_guessing_is_rejected(right: int, chance: float, outcome: str) -> None:
-    above = right >= easy_blind_from(8, chance, SETTINGS)
+    above = right >= easy_blind_from(chance, SETTINGS)
     decision = answerable_blind(arm_count("blind", right, above=above))
     assert (decision.outcome, decision.score) == (outcome, right / 8)
     assert decision.reason == ("answerable_blind" if outcome == "reject" else "")
@@ -239,6 +248,36 @@ def test_the_rule_of_intervals_asks_for_more_than_one_lucky_rollout() -> None:
     assert gate2(better, settings, arm("fresh", 3)).route == "sft"
     with pytest.raises(ValueError, match="compares with a fresh arm"):
         gate2(better, settings)
+
+
+def test_under_intervals_an_empty_fresh_arm_leaves_open_what_it_would_decide_and_nothing_else() -> None:
+    settings, empty = GateSettings(rule="interval"), arm("fresh", 0, 0)
+    routing = gate2(count(tools_right=5, tools_valid=8), settings, empty)
+    assert (routing.route, routing.decision.outcome, routing.decision.reason) == (None, "unknown", "undecided")
+    assert "fresh arm" in routing.detail
+    assert gate2(count(tools_right=0, tools_valid=8), settings, empty).route == "sft"
+    assert gate2(count(tools_right=1, tools_valid=1, tools_bad_format=7), settings, empty).route == "sft"
+
+
+@pytest.mark.parametrize(
+    ("chance", "right", "share", "route", "by_floor"),
+    [
+        (0.5, 6, 0.05, "sft", True),
+        (0.5, 7, 0.05, "rl", False),
+        (0.5, 2, 0.05, "sft", False),  # no more often than without: tools do not help, floor or not
+        (0.5, 6, 0.2, "rl", False),
+        (0.5, 3, 1.0, "rl", False),
+        (0.1, 2, 0.05, "sft", True),
+        (0.0, 1, 0.05, "sft", False),
+    ],
+)
+def test_what_the_guess_floor_alone_sends_to_the_teachers_is_labelled(
+    chance: float, right: int, share: float, route: str, *, by_floor: bool
+) -> None:
+    plain = {0.5: 2, 0.1: 1, 0.0: 1}[chance]
+    made = count(chance=chance, plain_right=plain, plain_valid=8, tools_right=right, tools_valid=8)
+    routing = gate2(made, GateSettings(guess_floor=share))
+    assert (routing.route, routing.by_floor) == (route, by_floor)
 
 
 def test_a_placebo_passes_by_the_comparison_of_counts_alone() -> None:
@@ -272,12 +311,27 @@ def test_an_arm_counts_what_was_graded_and_names_what_it_was() -> None:
         counted_arm([], max_pixels=0, easy_from=2)
 
 
-def test_a_minimum_that_no_question_reaches_is_refused() -> None:
-    assert GateSettings(k=7).enough == 4
-    with pytest.raises(ValueError, match="nothing is ever decided"):
-        GateSettings(k=4, min_valid=5)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"k": 2, "max_plain_right": 2}, "max_plain_right 2 must be below k 2"),
+        ({"k": 4, "min_valid": 5}, "nothing is ever decided"),
+        ({"max_blind_right": 8}, "max_blind_right 8 must be below k 8"),
+        ({"max_right_without_call": 9}, "max_right_without_call 9 must be below k 8"),
+        ({"min_tools_right": 9}, "nothing is ever rl"),
+        ({"k": 1, "max_plain_right": 0, "rule": "interval"}, "may be chance; raise k"),
+        ({"early_stop": True, "early_stop_exempt": 1.0}, "early_stop never stops"),
+        ({"guess_floor": 0.0}, "greater than 0"),
+        ({"max_malformed": 0.0}, "greater than 0"),
+    ],
+)
+def test_a_threshold_that_cannot_act_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GateSettings(**settings)
 
 
-def test_a_gate_that_keeps_everything_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be below k"):
-        GateSettings(k=2, max_plain_right=2)
+@pytest.mark.parametrize("k", [1, 2, 3, 8])
+def test_what_is_left_to_its_default_acts_under_any_k(k: int) -> None:
+    settings = GateSettings(k=k, max_plain_right=0)
+    assert settings.enough == (k + 1) // 2
+    assert settings.most_blind == settings.most_without_call == min(2, k - 1)

@@ -62,6 +62,7 @@ def test_the_settings_of_the_gates_are_those_of_the_run(run: Path) -> None:
         "min_tools_right": 1,
         "min_valid": 4,
         "max_right_without_call": 2,
+        "guess_floor": 0.05,
         "rule": "count",
         "fresh_share": 0.1,
         "early_stop": False,

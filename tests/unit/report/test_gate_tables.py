@@ -17,7 +17,7 @@ from flows.ledger.snapshot import build_ledger, read_facts
 from flows.report.lookup import finished_stages
 from flows.report.tables import Table, run_tables
 from pipeline.engine.done import Done
-from tests.support.cases.gate_counts import Asked, censored, drawn, gated_run, way
+from tests.support.cases.gate_counts import Asked, drawn, gated_run, way
 from tests.support.runs import DEPLOY_PIXELS, attempt, outcome, small_run, stage
 from tests.support.runs import row as source_row
 
@@ -65,19 +65,23 @@ def test_routes_are_counted_per_gate(gated: Tables) -> None:
         assert sum(row["share"] for row in told if row["stage"] == name) == pytest.approx(1, abs=1e-3)
 
 
-def passes(one: Asked, right: int, valid: int) -> bool:
+def passes(one: Asked, right: int, told: int, valid: int) -> bool:
     """Gate 2's comparison of counts, on other rollouts than those with a call."""
     floor = guess_floor(one.counts.k, one.counts.chance)
-    return more_often(right, valid, one.counts.plain_right, one.counts.plain_valid, floor)
+    raised = more_often(right, told, one.counts.plain_right, one.counts.plain_valid, floor)
+    return raised and valid >= SETTINGS.enough
 
 
 def test_the_placebo_stands_beside_the_real_rates_on_the_same_questions(gated: Tables) -> None:
     told = records(gated["placebo"])
     of_tools = [(one, one.counts.tools_right, one.counts.tools_right_without_call) for one in FRESH]
     expected = [
-        sum(passes(one, one.fresh.right, one.fresh.valid) for one in FRESH if one.fresh is not None),
-        sum(passes(one, right, one.counts.tools_valid) for one, right, _ in of_tools),
-        sum(passes(one, right + without, one.counts.tools_valid) for one, right, without in of_tools),
+        sum(passes(one, one.fresh.right, *[one.fresh.valid] * 2) for one in FRESH if one.fresh is not None),
+        sum(passes(one, right, one.counts.tools_decided, one.counts.tools_valid) for one, right, _ in of_tools),
+        sum(
+            passes(one, right + without, one.counts.tools_decided, one.counts.tools_valid)
+            for one, right, without in of_tools
+        ),
     ]
     assert 0 < expected[0] < len(FRESH) < len(HARD)
     assert [(row["questions"], row["passed"]) for row in told] == [(len(FRESH), n) for n in expected]
@@ -129,7 +133,7 @@ def test_what_was_not_asked_has_no_table(tmp_path: Path) -> None:
 
 def test_where_gate_1_stopped_early_a_share_has_neither_interval_nor_difficulty(tmp_path: Path) -> None:
     settings = GateSettings(early_stop=True, early_stop_exempt=0.0)
-    asked = [censored(drawn(number, settings), settings) for number in range(40)]
+    asked = [drawn(number, settings) for number in range(40)]
     run = gated_run(tmp_path / "early", asked, settings)
     told = query(
         run, "SELECT question_id, difficulty, plain_low, plain_high FROM labels JOIN gates USING (question_id)"

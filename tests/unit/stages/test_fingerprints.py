@@ -74,6 +74,7 @@ RECIPE: dict[str, Any] = {
     "runtime": {"sandbox": {"url": "http://127.0.0.1:1"}},
 }
 OTHERS: Mapping[str, Any] = {
+    "lanes.no_call_right": 5,
     "sources.source": "library.yaml",
     "search.corpus": "library.yaml",
     "benchmarks": [],
