@@ -307,7 +307,7 @@ def test_a_plan_counts_the_rows_and_what_they_cost(recipe: Path, tmp_path: Path)
     assert told["rows"] == 2
     assert any("3 rows" in check["detail"] for check in told["checks"])
     gate1, gate2, synthesize = told["stages"]
-    assert (gate1["stage"], gate1["calls"], gate1["calls_at_most"]) == ("gate1", 2 * 5, 2 * 5)
+    assert (gate1["stage"], gate1["calls"], gate1["calls_at_most"]) == ("gate1", 2 * 5, 3 * 2 * 5)
     assert gate2["calls_at_most"] == 2 * 5 * (9 + 1)  # turns, and the fresh arm
     assert synthesize["calls_at_most"] == 2 * 4 * 9  # attempts, turns
     assert (gate1["cost"], gate1["hours"], told["pilot"], told["diff"]) == (None, None, None, None)
