@@ -22,7 +22,7 @@ VERSION = 1
 RARELY = 0.05
 """How often luck may reach the floor: the usual 5 %."""
 _LARGEST_COUNT = 10
-_COUNTS = 10
+COUNTS = 10
 """Whole numbers from 1 to 10. Nearly all counts that are asked of pictures are among them (0 is asked seldom), so one
 who knows only that a count is asked for is right once in ten times, as if all were equally frequent. Where a source's
 are not, the majority answer of the template (`TemplateFacts`) tells."""
@@ -42,7 +42,7 @@ def chance(question: Question) -> float:
         return 1 / 2
     if question.answer_type == "number":
         counted = _ASKS_COUNT.search(question.text) and any(map(_small_count, question.answers))
-        return 1 / _COUNTS if counted else 0.0
+        return 1 / COUNTS if counted else 0.0
     return 1 / 2 if question.answer_type == "text" and _offered(question) else 0.0
 
 

@@ -59,7 +59,7 @@ def plan(
     found: dict[Source, int] = {}
     checks = list(_checks(job, found))
     wrong = [check for check in checks if check.finding == "wrong"]
-    planned = Planned(str(recipe), checks, job.recipe.runtime.budget.budget)
+    planned = Planned(str(recipe), checks, job.recipe.runtime.budget.budget, asked=job.recipe)
     if not wrong:
         rows = _rows(found, limit)
         planned = replace(planned, rows=rows, lines=estimate(job.recipe, _prompts(job), rows))

@@ -11,8 +11,10 @@ from flows.cli.checks import Check, print_checks
 from flows.cli.console import PIPED_WIDTH, print_line, print_table
 from flows.cost.asks import assumptions
 from flows.cost.estimate import Expected, Reached, Rows, reached_limits, totals
+from flows.cost.gate_hints import Floor, Saving, early_stop_saving, floors
 from flows.plan.diff import Again
 from flows.plan.pilot import Between, Pilot, Rate, rates
+from flows.recipe.recipe import Recipe
 from flows.report.tables import Table, filled
 from pipeline.identity import Json
 from pipeline.models.samples import Budget
@@ -40,6 +42,8 @@ class Planned:
     recipe: str
     checks: Sequence[Check]
     budget: Budget
+    asked: Recipe | None = None
+    """The recipe itself."""
     rows: Rows = NO_ROWS
     lines: Sequence[Expected] = ()
     """Empty while a check is wrong."""
@@ -54,6 +58,16 @@ class Planned:
         """Return the limits of the budget that the plan would reach."""
         return reached_limits(self.budget, self.lines) if self.lines else ()
 
+    @property
+    def floors(self) -> Sequence[Floor]:
+        """Return from where on right answers are no luck."""
+        return () if self.asked is None else floors(self.asked.gate)
+
+    @property
+    def early_stop(self) -> Saving | None:
+        """Return what stopping gate 1 early would save."""
+        return early_stop_saving(self.asked, self.lines) if self.asked is not None and self.lines else None
+
     def document(self) -> dict[str, Any]:
         """Return the plan as JSON."""
         return {
@@ -63,6 +77,8 @@ class Planned:
             "stages": _dicts(self.lines),
             "totals": totals(self.lines)._asdict() if self.lines else None,
             "assumptions": assumptions(),
+            "guess_floor": _dicts(self.floors),
+            "early_stop": None if self.early_stop is None else self.early_stop._asdict(),
             "budget": _dicts(self.limits),
             "pilot": None if self.pilot is None else self._pilot_document(self.pilot),
             "diff": {"run": self.run, "stages": _dicts(self.again)} if self.run else None,
@@ -99,6 +115,7 @@ def print_planned(planned: Planned) -> None:
             f"budget: runtime.budget.{limit.limit} {limit.value:,g} would be reached in {limit.stage}, "
             f"after {limit.share:.0%} of its calls; the whole plan takes {limit.expected:,.10g}"
         )
+    _print_gates(planned)
     _print_assumptions(planned)
     if planned.run:
         print_line("")
@@ -124,6 +141,23 @@ def _print_total(planned: Planned) -> None:
     if total.hours is not None:
         parts.append(f"{total.hours:,.2f} hours")
     _print_note(f"in all: {', '.join(parts)}")
+
+
+def _print_gates(planned: Planned) -> None:
+    if planned.asked is None:
+        return
+    gate = planned.asked.gate
+    least = ", ".join(f"{floor.right or 'no number'} for {floor.form}" for floor in planned.floors)
+    _print_note(
+        f"guess floor: right answers of {gate.k} after a call from which tools help: {least}; guessing reaches them in "
+        f"at most {gate.guess_floor:.0%} of cases (gate.guess_floor, 1: no floor). With fewer, a question goes to the "
+        "teachers"
+    )
+    if planned.early_stop is not None:
+        _print_note(
+            f"recommended: gate.early_stop: true would not ask for about {planned.early_stop.calls:,} of gate 1's "
+            f"plain rollouts ({planned.early_stop.share:.0%}) and changes no decision; what it stops has no difficulty"
+        )
 
 
 def _print_assumptions(planned: Planned) -> None:
