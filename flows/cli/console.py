@@ -59,6 +59,11 @@ def print_line(text: str) -> None:
     sys.stdout.write(visible(text) + "\n")
 
 
+def is_run(directory: Path) -> bool:
+    """Return whether a directory is that of a run."""
+    return (directory / "stages").is_dir() or (directory / "run.json").exists()
+
+
 def require_run(run: Path) -> Path:
     """Return `run` if it is the directory of a run.
 
@@ -67,7 +72,7 @@ def require_run(run: Path) -> Path:
     """
     from pipeline.errors import UsageError
 
-    if (run / "stages").is_dir() or (run / "run.json").exists():
+    if is_run(run):
         return run
     found = sorted(str(path.parent) for path in run.parent.glob("*/stages")) if run.parent.is_dir() else []
     near = f"; runs there: {', '.join(found[:5])}" if found else "; make one with `coldforge run RECIPE`"

@@ -41,7 +41,10 @@ def run(
     changes: Changes = None,
     runner: Annotated[Literal["local", "prefect"], typer.Option(help="Who runs the units of a stage.")] = "local",
 ) -> None:
-    """Curate what RECIPE asks for. The same command again resumes, and pays for nothing twice."""
+    """Curate what RECIPE asks for. The same command again resumes, and pays for nothing twice.
+
+    Exit 1 if it stopped and can be resumed, 3 if no row came out.
+    """
     from flows.cli.progress import shown_progress
     from flows.recipe.inputs import make_job
 
@@ -49,6 +52,7 @@ def run(
     with shown_progress(console(stderr=True)) as progress:
         summary = _curate(job, progress)
     print_summary(summary)
+    summary.require_rows()
 
 
 def _curate(job: Job, progress: Progress) -> RunSummary:
@@ -83,7 +87,7 @@ def print_summary(summary: RunSummary) -> None:
     for shard in summary.shards:
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
     empty = [f"{shard.shard}/{shard.format}" for shard in summary.shards if not shard.n_rows]
-    if empty:
+    if 0 < len(empty) < len(summary.shards):
         print_line(f"no rows for {', '.join(empty)}; `coldforge stats {summary.run}` tells why records stopped")
     paid, cached = summary.calls.paid, summary.calls.cached
     kinds = ", ".join(f"{paid[kind]:,} {kind}" for kind in ("model", "search", "cell"))

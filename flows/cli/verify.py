@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_line
+from flows.cli.console import JsonFlag, is_run, print_json, print_line
 
 if TYPE_CHECKING:
     from pipeline.export.verify.exports import Problem, VerifiedExport
 
 
 def verify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="One export, or a directory of them.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="One export, a directory of them, or a run: then its exports.")
+    ],
     tokenizer: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Holds the student's tokenizer.json: counts loss tokens again with it."),
@@ -28,6 +30,10 @@ def verify(
 
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory; give an export, such as runs/demo/export")
+    if is_run(directory):
+        directory /= "export"
+        if not directory.is_dir():
+            raise UsageError(f"{directory} does not exist: the run has not published yet; `coldforge run` goes on")
     report = verify_exports(directory, TokenCounter.open(tokenizer, "--tokenizer") if tokenizer is not None else None)
     if as_json:
         exports, problems = [[item._asdict() for item in items] for items in (report.exports, report.problems)]

@@ -35,6 +35,9 @@ StageName = Literal[
     "ingest", "screen", "dedup", "decontaminate", "gate1", "gate2", "synthesize", "validate", "select", "publish"
 ]
 
+MAY_LOSE = 0.9
+"""A stage that decides on less than a tenth of its records has met a mistake, and no data."""
+
 
 class DemoSize(Identity):
     """How much of the demo corpus to generate."""
@@ -155,15 +158,20 @@ class Runtime(Identity):
     """None: sessions run on this machine."""
     budget: BudgetUse = BudgetUse()
     """What the models of a run may cost; the run stops there, and goes on when this is raised."""
-    abort_above: Mapping[StageName, Annotated[float, Field(gt=0, lt=1)]] = {}
-    """Share of records that a stage may lose (rejected, undecided or quarantined) before it stops the run."""
-    abort_min_rows: int = Field(default=200, ge=1)
-    """Records of a stage before its share means anything: at 200 its standard error is below 4 points."""
+    abort_above: Mapping[StageName, Annotated[float, Field(gt=0, le=1)]] = {}
+    """Share of its records that a stage may lose without a decision (quarantined, undecided, refused, or no attempt at
+    them ended) before the run stops; 0.9 where a stage is not named, and 1 never stops one."""
+    abort_min_rows: int = Field(default=20, ge=1)
+    """Records of a stage before its share means anything: fewer may well all be bad."""
     max_rejected: float = Field(default=0.02, ge=0, le=1)
     """Share of a model's requests that its server may not take (more than one picture, say) before the stage stops.
     Below, such a question is quarantined as `request_rejected`: a few odd rows, and not a server set up wrongly."""
     min_requests: int = Field(default=50, ge=1)
     """Of a model in a stage, before their share means anything; with fewer it is judged when the stage ends."""
+
+    def may_lose(self, stage: str) -> float:
+        """Return the share of its records that a stage may lose without a decision."""
+        return {str(name): share for name, share in self.abort_above.items()}.get(stage, MAY_LOSE)
 
 
 class Recipe(Identity):

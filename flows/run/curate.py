@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +14,8 @@ from flows.asking.resources import Resources
 from flows.cost.estimate import estimate, rows_of
 from flows.ledger.snapshot import Shard, StageCost
 from flows.recipe.inputs import Job, find_inputs
-from flows.recipe.recipe import Runtime
 from flows.run.journal import Journal
+from flows.run.losses import Losses
 from flows.run.opening import open_resources
 from flows.run.progress import Progress, noted
 from flows.runners.local import local
@@ -27,7 +26,7 @@ from pipeline.engine.executor import Executor
 from pipeline.engine.running import reused_units, run_stage, run_unit
 from pipeline.engine.stage import Declared
 from pipeline.engine.units import Range, Reader, Runner, UnitInput, UnitOutput, UnitResult
-from pipeline.errors import InfrastructureError, LimitError, UsageError
+from pipeline.errors import CheckError, InfrastructureError, UsageError
 from pipeline.models.samples import Spent
 from pipeline.processes import cores, tree_cpu_seconds
 from pipeline.store import Store
@@ -45,6 +44,18 @@ class RunSummary:
     calls: CallCounts
     spent: Spent
     """What the model calls cost."""
+
+    def require_rows(self) -> None:
+        """Refuse a finished run without a row: whoever trains on its exports, or schedules it, has to know.
+
+        Raises:
+            CheckError: every export is empty.
+        """
+        if self.shards and not any(shard.n_rows for shard in self.shards):
+            raise CheckError(
+                f"{self.run}: no row came out, every export is empty; `coldforge stats {self.run}` tells why records "
+                "stopped"
+            )
 
 
 @dataclass(frozen=True)
@@ -73,6 +84,7 @@ def curate(job: Job, progress: Progress, runner: Runner = local) -> RunSummary:
     Raises:
         UsageError: the recipe or something it names is wrong; nothing was done.
         InfrastructureError: something failed that may work when `run` is called again.
+        LimitError: a limit of the recipe's was reached.
     """
     with open_run(job, progress, runner) as run:
         return run_groups(run, tuple(GROUPS))
@@ -135,6 +147,7 @@ def _run(run: Run, name: str) -> Finished:
     run.executor.wait(run.resources.stop_unasked(declared.stage.asks))
     reader = declared.stage.read(done, declared.settings)
     began, before, units = monotonic(), _Used.until_now(run), list[UnitResult]()
+    losses = Losses(declared, run.job.recipe.runtime)
     takes = [
         model.takes for role, model in run.resources.models.items() if role.partition(".")[0] in declared.stage.asks
     ]
@@ -149,7 +162,7 @@ def _run(run: Run, name: str) -> Finished:
             for one in takes:
                 one.asked += sum(unit.counts.values())
         run.progress.unit_done(name, unit)
-        _stop_losses(name, units, run.job.recipe.runtime)
+        losses.add(unit)
 
     def at_end() -> None:
         for one in takes:
@@ -189,18 +202,6 @@ def _unit_function(run: Run, declared: Declared[Any, Any], reader: Reader) -> Ca
 async def _awaited(work: Any) -> UnitOutput:
     output: UnitOutput = await work
     return output
-
-
-def _stop_losses(name: str, units: Sequence[UnitResult], runtime: Runtime) -> None:
-    """Raise `LimitError` when a stage loses more than the recipe allows it to."""
-    most = {str(stage): share for stage, share in runtime.abort_above.items()}.get(name)
-    counts = sum((Counter(unit.counts) for unit in units), Counter[str]())
-    lost = counts.total() - counts["kept"]
-    if most is not None and counts.total() >= runtime.abort_min_rows and lost > most * counts.total():
-        raise LimitError(
-            f"stage {name} lost {lost:,} of {counts.total():,} records; runtime.abort_above.{name} is {most:g}. "
-            f"`coldforge stats` tells why; raise the limit (--set runtime.abort_above.{name}=...) to go on"
-        )
 
 
 class _Used(NamedTuple):

@@ -30,6 +30,15 @@ T = TypeVar("T")
 
 AGAIN = frozenset({RejectedError.code})
 """Reasons of outcomes that say something of a server and nothing of their record, see `Stage.again`."""
+UNDECIDED = frozenset(
+    {
+        *(FilteredError.code, "no_attempt"),
+        *("undecided", "too_few_valid", "judge_cannot_tell", "judge_unsure"),
+        *("answer_undecided", "not_replayed", "unmeasured_image"),
+    }
+)
+"""Reasons of rejections in which nothing was found out about the record: nobody answered, or what was answered decides
+nothing. A test holds them to what filters call unknown."""
 
 
 @dataclass

@@ -8,7 +8,7 @@ twice, whoever runs it and wherever.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.engine.commits import begin_unit, commit_stage, commit_unit, committed, find_finished
@@ -17,10 +17,7 @@ from pipeline.engine.stage import Declared
 from pipeline.engine.units import WHOLE, Part, Range, Reader, Runner, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import InfrastructureError
 from pipeline.records import Outcome
-from pipeline.store.shards import read_columns, read_records
-
-FEW_RECORDS = 20
-"""Below this many records all of them may well be bad; at it and above, what is bad is what they have in common."""
+from pipeline.store.shards import read_columns
 
 
 def run_unit(
@@ -78,8 +75,7 @@ def run_stage(
     finished.
 
     Raises:
-        InfrastructureError: a unit failed; the others that finished stay committed and `run` resumes. Or every
-            record was quarantined; then nothing of the stage stays committed.
+        InfrastructureError: a unit failed; the others that finished stay committed and `run` resumes.
     """
     # An earlier invocation's would go on telling of other rows if this one stops half-way.
     (stage.directory / "stage.json").unlink(missing_ok=True)
@@ -96,22 +92,4 @@ def run_stage(
     if counts.total() != expected:
         raise InfrastructureError(f"stage {stage.name}: {expected} records in, {counts.total()} outcomes; run again")
     at_end()
-    if counts["quarantined"] == expected >= FEW_RECORDS:
-        _refuse_total_quarantine(stage, results)
     return commit_stage(stage, done, results)
-
-
-def _refuse_total_quarantine(stage: Declared[Any, Any], results: Sequence[UnitResult]) -> None:
-    """Take back a stage in which no record could be worked on: that is no property of the records.
-
-    A source in another layout, or a server that refuses whatever it is asked, would else end as a finished
-    run without a row, and stay so after it was put right.
-    """
-    paths = [result.part.path(stage.directory, "outcomes") for result in results]
-    outcomes = [outcome for path in paths for outcome in read_records(path, Outcome)]
-    for path in paths:
-        path.unlink()
-    raise InfrastructureError(
-        f"stage {stage.name}: none of its {len(outcomes)} records could be worked on; such as "
-        f"{outcomes[0].record_id[:12]}: {outcomes[0].reason}: {outcomes[0].detail[:500]}; put that right and run again"
-    )

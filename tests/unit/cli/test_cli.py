@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from flows.run.curate import RunSummary
 from flows.run.progress import Progress, SilentProgress
 from pipeline.engine.done import Finished
 from pipeline.engine.units import Part, Range, UnitResult
-from pipeline.errors import InfrastructureError
+from pipeline.errors import CheckError, InfrastructureError
 from pipeline.models.samples import Spent
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCounts
@@ -257,6 +258,20 @@ def test_a_run_tells_what_was_quarantined_and_which_exports_are_empty(
     assert "sft" not in empty
 
 
+def test_a_run_without_a_row_says_so_and_is_no_success(recipe: Path, tmp_path: Path) -> None:
+    finished = RunSummary(tmp_path / "run", (), (), 1.0, CallCounts(), Spent())
+    some, none = Shard("sft", "llamafactory", 1, 10), Shard("rl", "verl", 0, 10)
+    finished.require_rows()
+    replace(finished, shards=(some, none)).require_rows()
+    with pytest.raises(CheckError, match=f"{tmp_path / 'run'}: no row came out"):
+        replace(finished, shards=(none, none)).require_rows()
+    # The recipe's rows have no picture, and the embedded model does nothing but look.
+    told = call("run", recipe, "--out", tmp_path / "run", "--store", tmp_path / "store")
+    assert told.exit_code == 3, told.output
+    assert "no row came out, every export is empty" in told.stderr
+    assert "finished in" in told.stdout
+
+
 def test_what_a_model_wrote_does_not_drive_the_terminal(run: Path) -> None:
     for words in (["--sql", "select answer from trajectories"], ["--sql", 'select 1 as "\x1b[2J"']):
         output = call("stats", run, *words).stdout
@@ -363,6 +378,13 @@ def test_a_replay_tells_trajectories_that_come_out_otherwise(run: Path, tmp_path
 def test_verify_refuses_a_directory_without_exports(tmp_path: Path) -> None:
     assert "holds no export" in refused("verify", tmp_path)
     assert "not a directory" in refused("verify", tmp_path / "none")
+
+
+def test_verify_of_a_run_means_its_exports(tmp_path: Path) -> None:
+    (tmp_path / "stages").mkdir()
+    assert "has not published yet" in refused("verify", tmp_path)
+    (tmp_path / "export").mkdir()
+    assert f"{tmp_path / 'export'} holds no export" in refused("verify", tmp_path)
 
 
 def test_doctor_finds_our_files_to_be_ours() -> None:

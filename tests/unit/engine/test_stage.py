@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.engine.commits import check_conservation, commit_stage, commit_unit, find_finished
 from pipeline.engine.done import Done, Finished, read_finished
-from pipeline.engine.running import FEW_RECORDS, reused_units, run_stage, run_unit
+from pipeline.engine.running import reused_units, run_stage, run_unit
 from pipeline.engine.stage import Declared
 from pipeline.engine.units import (
     MAX_UNITS,
@@ -58,12 +58,6 @@ def rows_of(unit: UnitInput) -> tuple[SourceRow, ...]:
 def copy(unit: UnitInput) -> UnitOutput:
     rows = rows_of(unit)
     return UnitOutput(tuple(outcome("copy", row, kept=True) for row in rows), {"rows": rows})
-
-
-def nothing_works(unit: UnitInput) -> UnitOutput:
-    quarantined = {"outcome": "quarantined", "route": None, "reason": "request_refused", "detail": "at most 4096"}
-    outcomes = (outcome("copy", row, kept=True).model_copy(update=quarantined) for row in rows_of(unit))
-    return UnitOutput(tuple(outcomes), {"rows": ()})
 
 
 def run_whole(
@@ -521,62 +515,3 @@ def test_outcomes_are_written_in_the_order_of_ids(tmp_path: Path) -> None:
     result = commit_unit(stage, part, UnitInput(rows), made)
     stored = commit_stage(stage, begun(tmp_path, rows), [result]).records("outcomes", Outcome)
     assert [item.record_id for item in stored] == sorted(row.id for row in rows)
-
-
-def committed(job: Job) -> list[Path]:
-    return list(job.stage.directory.glob("part-*.outcomes.parquet"))
-
-
-def test_a_stage_that_could_work_on_no_record_is_taken_back_and_says_why(tmp_path: Path) -> None:
-    rows = source_rows(40)
-    job = Job(tmp_path, rows, nothing_works)
-    with pytest.raises(InfrastructureError, match=r"none of its 40 records.*request_refused: at most 4096"):
-        job.result()
-    assert find_finished(job.stage, job.done) is None
-    # Put right, the same stage runs as if it never had.
-    assert Job(tmp_path, rows).result().counts == {"kept": 40}
-
-
-@pytest.mark.parametrize("rows", [0, 1, FEW_RECORDS - 1])
-def test_a_few_records_may_all_be_bad(rows: int, tmp_path: Path) -> None:
-    job = Job(tmp_path, source_rows(rows), nothing_works)
-    finished = job.result()
-    assert finished.counts == ({"quarantined": rows} if rows else {})
-    assert find_finished(job.stage, job.done) == finished
-    assert len(committed(job)) == UNITS
-
-
-def test_many_records_that_are_all_bad_leave_nothing_committed(tmp_path: Path) -> None:
-    job = Job(tmp_path, source_rows(FEW_RECORDS), nothing_works)
-    with pytest.raises(InfrastructureError, match=f"none of its {FEW_RECORDS} records"):
-        job.result()
-    assert len(job.ran) == UNITS
-    assert committed(job) == []
-    assert read_finished(job.stage.directory) is None
-    assert find_finished(job.stage, job.done) is None
-
-
-def test_a_stage_that_is_taken_back_takes_nothing_from_what_it_did_before(tmp_path: Path) -> None:
-    rows = source_rows(FEW_RECORDS - 1)
-    few = Job(tmp_path, rows, nothing_works)
-    finished = few.result()
-    many = Job(tmp_path, source_rows(FEW_RECORDS), nothing_works)
-    with pytest.raises(InfrastructureError, match="put that right and run again"):
-        many.result()
-    assert find_finished(many.stage, many.done) is None
-    # Units of ranges without another row are those of both.
-    assert find_finished(few.stage, begun(tmp_path, rows)) is None
-    again = Job(tmp_path, rows, nothing_works).result()
-    assert replace(again, reused=0) == finished
-
-
-def test_one_record_that_could_be_worked_on_is_enough(tmp_path: Path) -> None:
-    rows = source_rows(FEW_RECORDS)
-
-    def one_works(unit: UnitInput) -> UnitOutput:
-        made, good = nothing_works(unit), copy(unit)
-        pairs = zip(made.outcomes, good.outcomes, strict=True)
-        outcomes = tuple(well if well.record_id == rows[0].id else bad for bad, well in pairs)
-        return UnitOutput(outcomes, made.tables)
-
-    assert Job(tmp_path, rows, one_works).result().counts == {"kept": 1, "quarantined": FEW_RECORDS - 1}
