@@ -1,13 +1,16 @@
-"""Worker processes that never outlive their parent, and the CPU time of a process tree."""
+"""Worker processes that never outlive their parent, turns between processes, and the CPU time of a process tree."""
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -37,6 +40,18 @@ def die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+@contextmanager
+def turn(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a file that one process or thread at a time can hold; whoever holds it may be killed, and it is free again.
+
+    Raises:
+        BlockingIOError: another one holds it, and nobody wants to wait.
+    """
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
 
 
 def tree_cpu_seconds(root: int | None = None) -> float:

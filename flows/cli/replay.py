@@ -29,12 +29,15 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     from flows.ledger.snapshot import record_replays
     from flows.recipe.file import load_recipe
     from flows.report.lookup import finished_stages
+    from flows.run.held import held
     from pipeline.errors import CheckError
 
     recipe = load_recipe(require_ledger(run) / "recipe.yaml")
-    trajectories, stages = _valid_trajectories(run), finished_stages(run)
-    results, here = _replay_all(trajectories, recipe, store if store is not None else run.parent / ".store")
-    record_replays(run, list(stages.values()), results)
+    # Held from reading to telling: a run that went on meanwhile would leave other trajectories than these.
+    with held(run, waiting=lambda: _tell_waiting(run)):
+        trajectories, stages = _valid_trajectories(run), finished_stages(run)
+        results, here = _replay_all(trajectories, recipe, store if store is not None else run.parent / ".store")
+        record_replays(run, list(stages.values()), results)
     # What counts as wrong is what the run's own validation would have rejected.
     decisions = (replayed(result.trajectory_id, result, recipe.validate_) for result in results)
     wrong = [decision.record_id for decision in decisions if decision.outcome != "keep"]
@@ -61,6 +64,10 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     if wrong:
         raise CheckError(f"{run}: {len(wrong)} of {len(results)} trajectories came out otherwise than recorded")
     print_line(f"{run}: {len(results)} trajectories came out as recorded")
+
+
+def _tell_waiting(run: Path) -> None:
+    console(stderr=True).print(f"{run} is in use; waiting for its `coldforge run` to end", markup=False, soft_wrap=True)
 
 
 def _valid_trajectories(run: Path) -> list[Trajectory]:

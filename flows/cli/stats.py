@@ -52,9 +52,9 @@ def _print_all(run: Path, wanted: Format) -> None:
 
 
 def _print_query(run: Path, sql: str, wanted: Format) -> None:
-    from flows.report.tables import csv_text, query_table, records
+    from flows.report.tables import answer_table, csv_text, records
 
-    table = query_table(run, sql)
+    table = answer_table(run, sql)
     if wanted == "json":
         print_json(records(table))
     elif wanted == "csv":

@@ -15,6 +15,7 @@ from filters.gates.rules import GateSettings
 from flows.ledger.query import CONFIG, query
 from pipeline.engine.done import Finished
 from pipeline.identity import parse_json
+from pipeline.processes import turn
 from pipeline.records import (
     AnswerConflict,
     ArmCount,
@@ -163,11 +164,19 @@ def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path
 
     Stages that did not run leave their tables empty.
     """
+    # Readers see the old file until the new one is whole; who rebuilds it at the same time waits.
+    with turn(run / ".ledger.lock", wait=True):
+        path, new = run / "ledger.duckdb", run / ".ledger.new.duckdb"
+        for leftover in (new, Path(f"{new}.wal")):
+            leftover.unlink(missing_ok=True)
+        _write(new, run, stages, facts)
+        new.replace(path)
+    return path
+
+
+def _write(path: Path, run: Path, stages: Sequence[Finished], facts: RunFacts) -> None:
     import duckdb
 
-    path, new = run / "ledger.duckdb", run / ".ledger.new.duckdb"
-    for leftover in (new, Path(f"{new}.wal")):
-        leftover.unlink(missing_ok=True)
     with duckdb.connect(":memory:", config=CONFIG) as db:
         db.execute("CREATE SCHEMA part")
         for source in _SOURCES:
@@ -177,15 +186,13 @@ def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path
         repeated = [path for path in (_repeated(run, stages),) if path is not None and path.exists()]
         _view_parts(db, "repeated", ReplayResult, repeated)
         _view_facts(db, stages, facts)
-        db.execute(f"ATTACH {_literal(str(new))} AS ledger (STORAGE_VERSION {_literal(STORAGE_VERSION)})")
+        db.execute(f"ATTACH {_literal(str(path))} AS ledger (STORAGE_VERSION {_literal(STORAGE_VERSION)})")
         db.execute("USE ledger")
         script = Path(__file__).with_name("tables.sql").read_text()
         db.execute(script.replace("part.", "memory.part."))
         db.execute("CHECKPOINT ledger")
         db.execute("USE memory")
         db.execute("DETACH ledger")
-    new.replace(path)
-    return path
 
 
 def record_replays(run: Path, stages: Sequence[Finished], results: Sequence[ReplayResult]) -> None:

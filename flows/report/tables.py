@@ -21,6 +21,7 @@ from pipeline.errors import UsageError
 from pipeline.identity import Json
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from rich.table import Table as RichTable
 
 
@@ -83,21 +84,35 @@ def filled(table: Table) -> Table:
 
 
 def query_table(run: Path, sql: str, name: str = "query", title: str = "") -> Table:
-    """Return the result of one read-only query on a run's ledger.
+    """Return the result of one query of ours on a run's ledger.
 
     Raises:
-        UsageError: there is no ledger, DuckDB refuses the query, or two columns have one name.
+        UsageError, InfrastructureError: as `flows.ledger.query.query`.
     """
     from flows.ledger.query import query
 
-    found = query(run, sql)
-    columns = tuple(found.column_names)
-    twice = sorted({column for column in columns if columns.count(column) > 1})
+    return _as_table(query(run, sql), name, title)
+
+
+def answer_table(run: Path, sql: str) -> Table:
+    """Return the result of a user's query on a run's ledger.
+
+    Raises:
+        UsageError, InfrastructureError: as `flows.ledger.query.answer`; or two columns have one name.
+    """
+    from flows.ledger.query import answer
+
+    found = answer(run, sql)
+    twice = sorted({column for column in found.column_names if found.column_names.count(column) > 1})
     if twice:
         raise UsageError(f"--sql: several columns are named {', '.join(twice)}; rename them with AS")
-    values = [found[column].to_pylist() for column in columns]
+    return _as_table(found, "query", "")
+
+
+def _as_table(found: pa.Table, name: str, title: str) -> Table:
+    values = [column.to_pylist() for column in found.columns]
     rows = tuple(tuple(plain(value) for value in row) for row in zip(*values, strict=True))
-    return Table(name, title, columns, rows)
+    return Table(name, title, tuple(found.column_names), rows)
 
 
 def plain(value: object) -> Json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from flows.asking.resources import Resources
 from flows.cost.estimate import estimate, rows_of
 from flows.ledger.snapshot import Shard, StageCost
 from flows.recipe.inputs import Job, find_inputs
+from flows.run.held import held
 from flows.run.journal import Journal
 from flows.run.losses import Losses
 from flows.run.opening import open_resources
@@ -26,7 +26,7 @@ from pipeline.engine.executor import Executor
 from pipeline.engine.running import reused_units, run_stage, run_unit
 from pipeline.engine.stage import Declared
 from pipeline.engine.units import Range, Reader, Runner, UnitInput, UnitOutput, UnitResult
-from pipeline.errors import CheckError, InfrastructureError, UsageError
+from pipeline.errors import CheckError, UsageError
 from pipeline.models.samples import Spent
 from pipeline.processes import cores, tree_cpu_seconds
 from pipeline.store import Store
@@ -98,7 +98,7 @@ def open_run(job: Job, progress: Progress, runner: Runner) -> Iterator[Run]:
     with Store(job.store) as store, Executor(workers) as executor:
         resources = open_resources(job.recipe, inputs, store, executor)
         executor.wait(resources.check())
-        with _locked(job.out), noted(progress):
+        with held(job.out), noted(progress):
             declared = declare(job, inputs, resources.revisions)
             expected = estimate(job.recipe, inputs.prompts, rows_of(inputs))
             journal = Journal.begin(job, inputs, resources, [line._asdict() for line in expected])
@@ -237,17 +237,3 @@ def _cost(run: Run, name: str, units: Sequence[UnitResult], seconds: float, befo
         cut_characters=spent.cut_characters,
         cost=round(spent.cost, 6),
     )
-
-
-@contextmanager
-def _locked(run: Path) -> Iterator[None]:
-    """Hold the run directory: two processes would tear each other's ledger."""
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InfrastructureError(
-                f"{run} is in use by another `coldforge run`; wait for it or give --out"
-            ) from error
-        yield

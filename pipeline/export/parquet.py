@@ -8,19 +8,19 @@ JPEG images: compressing them costs three times the CPU for a few per cent, so o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 GROUP_ROWS = 100
 """Rows per row group: a reader that wants one row decodes at most these."""
-GROUP_BYTES = 256 * 2**20
-"""Image bytes per row group: readers break at 2 GiB in one column, and a group is held in memory to write it."""
+GROUP_BYTES = 128 * 2**20
+"""Per row group: it is held twice to be written, as rows and as columns, and readers break at 2 GiB in one column."""
 FILE_BYTES = 500 * 10**6
-"""Image bytes per file: the shard size of `datasets`, which the viewer of its hub expects."""
+"""Per file: the shard size of `datasets`, which the viewer of its hub expects."""
 
 S = TypeVar("S")
 
@@ -64,52 +64,86 @@ def _arrow_type(feature: Feature) -> pa.DataType:
             return pa.struct([(name, _arrow_type(part)) for name, part in feature.items()])
 
 
-def plan_files(sizes: Sequence[int]) -> list[list[range]]:
-    """Cut rows of these image sizes (bytes) into files of row groups, from the sizes alone.
-
-    No row still makes one file, without a row group.
-    """
-    groups: list[range] = []
-    start = held = 0
-    for row, size in enumerate(sizes):
-        if row > start and (row - start == GROUP_ROWS or held + size > GROUP_BYTES):
-            groups.append(range(start, row))
-            start, held = row, 0
-        held += size
-    if start < len(sizes):
-        groups.append(range(start, len(sizes)))
-    files: list[list[range]] = [[]]
-    filled = 0
-    for group in groups:
-        nbytes = sum(sizes[row] for row in group)
-        if files[-1] and filled + nbytes > FILE_BYTES:
-            files.append([])
-            filled = 0
-        files[-1].append(group)
-        filled += nbytes
-    return files
-
-
 def write_parquet(
-    directory: Path,
-    schema: pa.Schema,
-    samples: Sequence[S],
-    sizes: Sequence[int],
-    encode: Callable[[S], dict[str, Any]],
-) -> Iterator[tuple[str, S, dict[str, Any]]]:
-    """Write `data/train-…parquet` and yield (file, sample, row) in order; one row group is in memory at a time."""
-    plan = plan_files(sizes)
-    (directory / "data").mkdir()
-    for number, groups in enumerate(plan):
-        name = f"data/train-{number:05d}-of-{len(plan):05d}.parquet"
-        with pq.ParquetWriter(directory / name, schema, **_settings(schema)) as writer:
-            for group in groups:
-                rows = [encode(samples[i]) for i in group]
-                # One chunk per column: the same rows in other chunks give other bytes.
-                table = pa.Table.from_pylist(rows, schema=schema).combine_chunks()
-                writer.write_table(table, row_group_size=len(rows))
-                for i, row in zip(group, rows, strict=True):
-                    yield name, samples[i], row
+    directory: Path, schema: pa.Schema, samples: Iterable[S], encode: Callable[[S], dict[str, Any]]
+) -> Iterator[tuple[int, S, dict[str, Any]]]:
+    """Write `data/train-…parquet` and yield (number of the file, sample, row) in order; one row group is in memory.
+
+    Groups and files are cut by the bytes of the rows that are written: what a record says of its images is how they
+    lie in the store, and one that had to be made anew for readers is many times as large. No row still makes one file.
+    """
+    data = directory / "data"
+    data.mkdir()
+    number, filled, writer = -1, 0, None
+    try:
+        for group in _groups((sample, encode(sample)) for sample in samples):
+            if writer is None or filled + group.nbytes > FILE_BYTES:
+                number, filled = number + 1, 0
+                writer = _next_file(writer, data / _name(number), schema)
+            filled += group.nbytes
+            # One chunk per column: the same rows in other chunks give other bytes.
+            table = pa.Table.from_pylist([row for _, row in group.rows], schema=schema).combine_chunks()
+            writer.write_table(table, row_group_size=len(group.rows))
+            del table
+            for sample, row in group.rows:
+                yield number, sample, row
+            del group  # or it would be held while the next one is gathered
+        if writer is None:
+            number, writer = 0, _next_file(None, data / _name(0), schema)
+    finally:
+        if writer is not None:
+            writer.close()
+    for made in range(number + 1):
+        (data / _name(made)).rename(directory / file_name(made, number + 1))
+
+
+def file_name(number: int, files: int) -> str:
+    """Return the path of a data file within its export, of so many."""
+    return f"data/train-{number:05d}-of-{files:05d}.parquet"
+
+
+def _name(number: int) -> str:
+    """Return what a file is called until it is known how many there are."""
+    return f"{number:05d}.parquet"
+
+
+def _next_file(before: pq.ParquetWriter | None, path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    if before is not None:
+        before.close()
+    return pq.ParquetWriter(path, schema, **_settings(schema))
+
+
+class _Group(NamedTuple, Generic[S]):
+    rows: list[tuple[S, dict[str, Any]]]
+    nbytes: int
+
+
+def _groups(rows: Iterable[tuple[S, dict[str, Any]]]) -> Iterator[_Group[S]]:
+    group, held = list[tuple[S, dict[str, Any]]](), 0
+    for sample, row in rows:
+        size = row_bytes(row)
+        if group and (len(group) == GROUP_ROWS or held + size > GROUP_BYTES):
+            yield _Group(group, held)
+            group, held = [], 0
+        group.append((sample, row))
+        held += size
+    if group:
+        yield _Group(group, held)
+
+
+def row_bytes(value: Any) -> int:
+    """Return the bytes of all texts and images in a row."""
+    match value:
+        case bytes():
+            return len(value)
+        case str():
+            return len(value.encode())
+        case dict():
+            return sum(map(row_bytes, value.values()))
+        case list() | tuple():
+            return sum(map(row_bytes, value))
+        case _:
+            return 0
 
 
 def _settings(schema: pa.Schema) -> dict[str, Any]:

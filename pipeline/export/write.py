@@ -13,7 +13,7 @@ from pipeline.errors import RowError
 from pipeline.export.card import render_card
 from pipeline.export.formats import deepeyesv2, huggingface, llamafactory, verl
 from pipeline.export.layout import Facts, Format, Published, RowKey, Shard, row_hash, write_export
-from pipeline.export.parquet import write_parquet
+from pipeline.export.parquet import file_name, write_parquet
 from pipeline.export.rows import (
     ExportContext,
     Refused,
@@ -31,8 +31,8 @@ R = TypeVar("R", SftRow, RlRow)
 
 SftFormat = Literal["llamafactory", "huggingface"]
 RlFormat = Literal["huggingface", "deepeyesv2", "verl"]
-Written = Iterator[tuple[str, Sample[R], dict[str, Any]]]
-"""(data file, sample, canonical row), in the order of the rows."""
+Written = Iterator[tuple[int, Sample[R], dict[str, Any]]]
+"""(number of the data file, sample, canonical row), in the order of the rows."""
 
 
 def publish_sft(
@@ -95,10 +95,12 @@ def _publish(
     target: Path, facts: Facts, samples: Sequence[Sample[R]], context: ExportContext, write: WriteRows[R]
 ) -> Published:
     def write_data(directory: Path) -> Iterator[RowKey]:
-        for index, (file, sample, row) in enumerate(write(directory, samples, context)):
+        written = [(file, sample, row_hash(row)) for file, sample, row in write(directory, samples, context)]
+        files = written[-1][0] + 1 if written else 1
+        for index, (file, sample, sha256) in enumerate(written):
             yield RowKey(
                 index=index,
-                file=file,
+                file=data_file(facts.format, file, files),
                 record_id=sample.record_id,
                 question_id=sample.question.id,
                 cluster_id=sample.cluster_id,
@@ -106,7 +108,7 @@ def _publish(
                 lane=sample.lane,
                 loss_tokens=sample.loss_tokens,
                 labels=sample.row.labels,
-                sha256=row_hash(row),
+                sha256=sha256,
             )
 
     return write_export(target, facts, write_data, partial(render_card, facts, samples, context))
@@ -136,16 +138,19 @@ def _write_llamafactory(target: Path, samples: Sequence[Sample[SftRow]], context
 
 def _parquet_writer(schema: pa.Schema, encode: Callable[[Sample[R], list[bytes]], dict[str, Any]]) -> WriteRows[R]:
     def write(target: Path, samples: Sequence[Sample[R]], context: ExportContext) -> Written[R]:
-        sizes = [sum(image.nbytes for image in sample.images) for sample in samples]
         return write_parquet(
             target,
             schema,
             samples,
-            sizes,
             lambda sample: encode(sample, [image.content for image in _images(sample, context)]),
         )
 
     return write
+
+
+def data_file(kind: Format, number: int, files: int) -> str:
+    """Return the path of a data file within an export of so many."""
+    return llamafactory.part_name(number) if kind == "llamafactory" else file_name(number, files)
 
 
 def _images(sample: Sample[SftRow] | Sample[RlRow], context: ExportContext) -> list[ExportImage]:

@@ -6,7 +6,7 @@ Every part holds one row per line, so that a damaged row can be named although t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from pipeline.export.rows import Sample, SftRow
 from pipeline.export.shipped import ExportImage
 from pipeline.identity import canonical_json
 
-PART_ROWS = 20_000
-"""Rows per part. The loader reads a part as one JSON document; at about 20 KB a row this is 400 MB."""
+PART_BYTES = 400 * 10**6
+"""Per part: the loader reads one as a single JSON document."""
 DATASET_INFO = "dataset_info.json"
 
 _TAGS = {
@@ -33,28 +33,41 @@ _TAGS = {
 
 def write_parts(
     directory: Path,
-    samples: Sequence[Sample[SftRow]],
+    samples: Iterable[Sample[SftRow]],
     load: Callable[[Sample[SftRow]], list[ExportImage]],
     name: str,
-) -> Iterator[tuple[str, Sample[SftRow], dict[str, Any]]]:
-    """Write parts, images and `dataset_info.json`; yield (file, sample, canonical row) in order.
+) -> Iterator[tuple[int, Sample[SftRow], dict[str, Any]]]:
+    """Write parts, images and `dataset_info.json`; yield (number of the part, sample, canonical row) in order.
 
-    The canonical row holds the bytes of its images beside their paths, so its hash covers both.
+    The canonical row holds the bytes of its images beside their paths, so its hash covers both. No row still makes one
+    part.
     """
     (directory / "images").mkdir()
-    parts = [samples[start : start + PART_ROWS] for start in range(0, len(samples), PART_ROWS)] or [()]
-    names = [f"sft-{number:05d}.json" for number in range(len(parts))]
-    for file, part in zip(names, parts, strict=True):
-        with (directory / file).open("w", encoding="utf-8", newline="\n") as out:
-            out.write("[")
-            for number, sample in enumerate(part):
-                images = load(sample)
-                _write_images(directory, images)
-                row = sft_row(sample, [f"images/{image.name}" for image in images])
-                out.write(("\n" if number == 0 else ",\n") + canonical_json(row))
-                yield file, sample, canonical_row(row, [image.content for image in images])
-            out.write("\n]\n")
-    write_file(directory / DATASET_INFO, dataset_info(name, names))
+    number, filled, part = 0, 0, (directory / part_name(0)).open("wb")
+    part.write(b"[")
+    try:
+        for sample in samples:
+            images = load(sample)
+            _write_images(directory, images)
+            row = sft_row(sample, [f"images/{image.name}" for image in images])
+            line = canonical_json(row).encode()
+            if filled and filled + len(line) > PART_BYTES:
+                part.write(b"\n]\n")
+                part.close()
+                number, filled, part = number + 1, 0, (directory / part_name(number + 1)).open("wb")
+                part.write(b"[")
+            part.write((b",\n" if filled else b"\n") + line)
+            filled += len(line)
+            yield number, sample, canonical_row(row, [image.content for image in images])
+        part.write(b"\n]\n")
+    finally:
+        part.close()
+    write_file(directory / DATASET_INFO, dataset_info(name, [part_name(made) for made in range(number + 1)]))
+
+
+def part_name(number: int) -> str:
+    """Return the file name of a part."""
+    return f"sft-{number:05d}.json"
 
 
 def sft_row(sample: Sample[SftRow], paths: list[str]) -> dict[str, Any]:

@@ -14,9 +14,12 @@ from flows.cli.main import make_app
 from flows.ledger.query import query
 from flows.ledger.snapshot import build_ledger, read_facts, record_replays
 from flows.report.lookup import finished_stages
+from flows.run.held import held
 from pipeline.engine.done import Finished
+from pipeline.errors import InfrastructureError
 from pipeline.records import ReplayResult
 from pipeline.store.blobs import BlobStore
+from tests.support.command import start
 from tests.support.runs import PIXELS, small_run
 
 RECIPE = """
@@ -107,3 +110,15 @@ def test_stats_tells_the_share_that_executed_a_cell(run: Path) -> None:
 def test_a_trajectory_that_cannot_be_read_is_not_passed_over(run: Path) -> None:
     shutil.rmtree(run / "stages" / "synthesize")
     assert "no longer holds synthesize" in call("replay", run, code=2)
+
+
+def test_replay_takes_its_turn_after_whoever_works_in_the_run(run: Path) -> None:
+    with held(run):
+        replaying = start(["replay", run, "--json"])
+        assert replaying.stderr is not None
+        assert replaying.stderr.readline() == f"{run} is in use; waiting for its `coldforge run` to end\n"
+        assert replaying.poll() is None
+        with pytest.raises(InfrastructureError, match="is in use by another"), held(run):
+            pass
+    told, _ = replaying.communicate(timeout=120)
+    assert json.loads(told)["verdicts"] == {"nondeterministic": 6}

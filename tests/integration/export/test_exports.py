@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.export.formats import deepeyesv2, huggingface, verl
 from pipeline.export.layout import MANIFEST, ROWS
-from pipeline.export.parquet import FILE_BYTES, GROUP_BYTES, GROUP_ROWS, plan_files
+from pipeline.export.parquet import IMAGES, file_name, hf_schema, write_parquet
 from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.verify.exports import verify_exports
 from pipeline.export.write import publish_rl, publish_sft
@@ -399,15 +400,54 @@ def test_whatever_text_a_row_holds_it_comes_back_whole_or_is_refused_by_name(
         assert dialect.parse(exported["messages"][2]["content"], "tools") == (think, "search", turns[0].arguments)
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.sampled_from([0, 10_000, 5 * 10**6, 90 * 10**6, 300 * 10**6]), max_size=350))
-def test_files_and_row_groups_are_bounded_and_hold_every_row_once_in_order(sizes: list[int]) -> None:
-    files = plan_files(sizes)
-    assert [row for groups in files for group in groups for row in group] == list(range(len(sizes)))
-    assert files
-    for groups in files:
-        held = [sum(sizes[row] for row in group) for group in groups]
-        assert all(len(group) <= GROUP_ROWS for group in groups)
+@pytest.fixture
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds at which a few thousand bytes are many."""
+    monkeypatch.setattr("pipeline.export.parquet.GROUP_ROWS", 7)
+    monkeypatch.setattr("pipeline.export.parquet.GROUP_BYTES", 2_500)
+    monkeypatch.setattr("pipeline.export.parquet.FILE_BYTES", 5_000)
+    monkeypatch.setattr("pipeline.export.formats.llamafactory.PART_BYTES", 5_000)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from([0, 100, 900, 3_000]), max_size=40))
+@pytest.mark.usefixtures("small_files")
+def test_files_and_row_groups_are_bounded_by_what_is_written_and_hold_every_row_once_in_order(sizes: list[int]) -> None:
+    schema = hf_schema({"images": IMAGES})
+    with tempfile.TemporaryDirectory() as directory:
+        written = write_parquet(
+            Path(directory), schema, sizes, lambda size: {"images": [{"bytes": bytes(size), "path": None}]}
+        )
+        told = [(number, size) for number, size, _ in written]
+        names = sorted(path.relative_to(directory).as_posix() for path in Path(directory, "data").iterdir())
+        assert names == [file_name(number, len(names)) for number in range(len(names))]
+        groups = [groups_of(Path(directory, name)) for name in names]
+    assert [size for _, size in told] == sizes
+    assert [(number, size) for number, some in enumerate(groups) for group in some for size in group] == told
+    for some in groups:
+        assert all(len(group) <= 7 for group in some)
         # One row may exceed a bound by itself; no second one joins it.
-        assert all(n <= GROUP_BYTES or len(group) == 1 for n, group in zip(held, groups, strict=True))
-        assert sum(held) <= FILE_BYTES or len(groups) == 1
+        assert all(sum(group) <= 2_500 or len(group) == 1 for group in some)
+        assert sum(map(sum, some)) <= 5_000 or len(some) == 1
+
+
+def groups_of(path: Path) -> list[list[int]]:
+    """The sizes of the images of each row group."""
+    with pq.ParquetFile(path) as file:
+        tables = [file.read_row_group(number) for number in range(file.metadata.num_row_groups)]
+    return [[len(row["images"][0]["bytes"]) for row in table.to_pylist()] for table in tables]
+
+
+@pytest.mark.usefixtures("small_files")
+def test_an_export_of_several_files_passes_its_checks(
+    sft: list[SftRow], rl: list[RlRow], base: Path, tmp_path: Path
+) -> None:
+    root = publish(tmp_path / "e", sft, rl, base)
+    assert verify_exports(root).problems == ()
+    for export, pattern in (("sft/huggingface", "data/*"), ("sft/llamafactory", "sft-*.json"), ("rl/verl", "data/*")):
+        names = sorted(path.relative_to(root / export).as_posix() for path in (root / export).glob(pattern))
+        keys = [json.loads(line) for line in (root / export / "rows.jsonl").read_text().splitlines()]
+        assert len(names) > 1
+        assert sorted({key["file"] for key in keys}) == names
+    (entries,) = (json.loads(path.read_text()) for path in root.glob("sft/llamafactory/dataset_info.json"))
+    assert [entry["file_name"] for entry in entries.values()] == [f"sft-{n:05d}.json" for n in range(len(entries))]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.ledger.query import query
+from flows.ledger.query import answer, query
 from flows.ledger.snapshot import Shard, StageCost, build_ledger
 from pipeline.engine.done import Finished
 from pipeline.engine.running import run_unit
@@ -116,7 +116,7 @@ def test_it_is_stored_in_the_format_that_older_tools_read(run: Path) -> None:
 def test_a_query_cannot_change_it(statement: str, run: Path) -> None:
     before = (run / "ledger.duckdb").read_bytes()
     with pytest.raises(UsageError, match=r"--sql"):
-        query(run, statement)
+        answer(run, statement)
     assert (run / "ledger.duckdb").read_bytes() == before
 
 
@@ -137,13 +137,13 @@ def test_a_query_reads_nothing_but_the_ledger(statement: str, run: Path) -> None
     (run / "ledger.csv").write_text("a\n1\n")
     files = sorted(path.name for path in run.iterdir())
     with pytest.raises(UsageError, match=r"--sql"):
-        query(run, statement.format(run=run))
+        answer(run, statement.format(run=run))
     assert sorted(path.name for path in run.iterdir()) == files
 
 
 def test_a_wrong_query_says_what_duckdb_says(run: Path) -> None:
     with pytest.raises(UsageError, match=r"--sql: .*funel.*does not exist"):
-        query(run, "SELECT * FROM funel")
+        answer(run, "SELECT * FROM funel")
 
 
 def test_a_run_without_a_ledger_is_named_with_the_fix(tmp_path: Path) -> None:
@@ -159,9 +159,9 @@ def test_a_rebuild_replaces_it_even_after_one_was_interrupted(tmp_path: Path) ->
     assert query(tmp_path, "SELECT DISTINCT stage FROM outcomes").num_rows == 1
     build_ledger(tmp_path, stages, FACTS)
     assert query(tmp_path, "SELECT DISTINCT stage FROM outcomes").num_rows == 2
-    assert [path.name for path in tmp_path.glob("*ledger*")] + [path.name for path in tmp_path.glob(".ledger*")] == [
-        "ledger.duckdb"
-    ]
+    assert {path.name for pattern in ("*ledger*", ".ledger*") for path in tmp_path.glob(pattern)} == {
+        *("ledger.duckdb", ".ledger.lock")
+    }
 
 
 def test_a_run_directory_with_a_quote_in_its_name_works(tmp_path: Path) -> None:
