@@ -6,6 +6,7 @@ runs: `coldforge --help` is there at once.
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ from flows.cli.verify import verify
 from pipeline.errors import ColdforgeError
 
 INTERRUPTED = 130
-"""128 + SIGINT, as a shell reports it."""
+"""128 + SIGINT, as a shell reports it; a signal to end (SIGTERM), as schedulers and `kill` send it, ends alike."""
 
 
 class Commands(TyperGroup):
@@ -71,7 +72,8 @@ def _root(
 ) -> None:
     """Curation flows that turn visual question-answering data into verified tool-use trajectories.
 
-    Exit codes: 0 done, 1 stopped (resumable), 2 wrong usage or recipe, 3 a check failed, 130 interrupted (resumable).
+    Exit codes: 0 done, 1 stopped (resumable), 2 wrong usage or recipe, 3 a check failed or no row
+    came out, 130 interrupted (resumable).
     """
 
 
@@ -94,4 +96,5 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; the console script."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     make_app()(prog_name="coldforge")

@@ -82,7 +82,7 @@ def run_stage(
     units = done.units
     spans = [WHOLE] if stage.stage.kind == "global" else [Range(number, units) for number in range(units)]
     results = []
-    for result in runner(unit_fn, spans):
+    for result in runner(stage.name, unit_fn, spans):
         on_unit(result)
         results.append(result)
     results.sort(key=lambda result: result.part.range)

@@ -104,5 +104,5 @@ class UnitResult:
     """Outcome → records."""
 
 
-Runner = Callable[[Callable[[Range], UnitResult], Sequence[Range]], Iterable[UnitResult]]
-"""Runs one function over the units of a stage, in any order and anywhere, and yields the results."""
+Runner = Callable[[str, Callable[[Range], UnitResult], Sequence[Range]], Iterable[UnitResult]]
+"""Runs one function over the units of the stage of that name, in any order and anywhere, and yields the results."""

@@ -89,6 +89,8 @@ async def open_session(sandbox: Sandbox, images: Sequence[bytes] = (), seed: int
     waiting = ThreadPoolExecutor(1, thread_name_prefix="sandbox-opening")
     opening = asyncio.get_running_loop().run_in_executor(waiting, stack.enter_context, sandbox.session(images, seed))
     waiting.shutdown(wait=False)
+    # When a run stops, `_end` is cancelled, too: then nobody asks any more what came of this, and the pool ends it.
+    opening.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         yield AsyncNotebook(await asyncio.shield(opening))
     finally:

@@ -1,7 +1,7 @@
 """Publishing phone photographs of 12 megapixels, and what memory it takes.
 
-`python -m tests.support.jobs.photos_job make BASE` draws them, and `… publish BASE ROWS` publishes so many rows with one
-each and prints the peak of the process (MB), the seconds and the bytes.
+`python -m tests.support.jobs.photos_job make BASE` draws them, and `… publish BASE ROWS` publishes so many rows, one
+each, and prints the peak of the process (MB), the seconds and the bytes.
 """
 
 from __future__ import annotations

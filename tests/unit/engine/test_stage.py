@@ -328,7 +328,7 @@ def test_a_failing_unit_leaves_the_others_committed_and_no_manifest(tmp_path: Pa
 def test_a_runner_that_loses_a_unit_is_caught(tmp_path: Path) -> None:
     job = Job(tmp_path, source_rows(50))
     with pytest.raises(InfrastructureError, match="3 of 4 units came back"):
-        run_stage(job.stage, job.done, job.unit, expected=50, runner=lambda f, s: map(f, s[1:]))
+        run_stage(job.stage, job.done, job.unit, expected=50, runner=lambda _, f, s: map(f, s[1:]))
 
 
 def test_records_that_never_reached_a_unit_are_caught(tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ def test_records_that_never_reached_a_unit_are_caught(tmp_path: Path) -> None:
 def test_units_may_come_back_in_any_order(tmp_path: Path) -> None:
     calm, wild = Job(tmp_path / "calm", source_rows(50)), Job(tmp_path / "wild", source_rows(50))
     calm.result()
-    run_stage(wild.stage, wild.done, wild.unit, expected=50, runner=lambda f, s: map(f, s[::-1]))
+    run_stage(wild.stage, wild.done, wild.unit, expected=50, runner=lambda _, f, s: map(f, s[::-1]))
     assert bytes_of(calm.run) == bytes_of(wild.run)
 
 

@@ -1,0 +1,70 @@
+"""A signal to stop ends a run in order, whoever runs its units and whatever they are at: one line, and it goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command import DEMO, invocations, start
+from tests.support.servers.cases import SAYS
+from tests.support.servers.openai_server import OpenAIServer, Reply, completion
+
+SLOW_CELL = "<think>I wait.</think>\n<code>\n```python\nimport time\ntime.sleep({seconds})\n```\n</code>"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Path:
+    return prepared(tmp_path_factory.mktemp("interrupts") / "store")
+
+
+class Working:
+    """A model that is wrong without tools and, with them, runs cells that take a while; tells when some are at work."""
+
+    def __init__(self, cells: int) -> None:
+        self.enough = threading.Event()
+        self._left = cells
+
+    def __call__(self, body: dict[str, Any]) -> Reply:
+        if "```python" not in str(body["messages"][0]["content"]):
+            return completion(SAYS)
+        self._left -= 1
+        if self._left <= 0:
+            self.enough.set()
+        return completion(SLOW_CELL.format(seconds=1 + len(body["messages"])))
+
+
+def arguments(out: Path, store: Path, url: str, runner: str) -> list[str | Path]:
+    role = {"backend": "openai", "model": f"{out.name}@1", "served_name": "served", "base_url": url}
+    teacher = {**role, "model": f"{out.name}-teacher@1"}
+    models = (f"models.base={json.dumps(role)}", f"models.teachers=[{json.dumps(teacher)}]", "gate.blind=false")
+    sets = [part for change in models for part in ("--set", change)]
+    return ["run", DEMO, "--limit", "8", "--out", out, "--store", store, "--runner", runner, *sets]
+
+
+@pytest.mark.parametrize(
+    ("number", "runner"), [(signal.SIGINT, "local"), (signal.SIGTERM, "local"), (signal.SIGTERM, "prefect")]
+)
+def test_a_run_that_is_told_to_stop_ends_in_order(
+    number: signal.Signals, runner: str, store: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / f"{number.name.lower()}-{runner}"
+    working = Working(cells=12)
+    quiet = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_LOGGING_TO_API_ENABLED": "false"}
+    with OpenAIServer(script=working).in_thread() as url:
+        process = start(arguments(out, store, url, runner), quiet)
+        assert working.enough.wait(300)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 130, told
+    # The last line, and nothing of what it was at beside it.
+    assert told.splitlines()[-1] == "stopped; run the same command again to resume", told
+    assert "Traceback" not in told, told
+    # What was done is told as after any run.
+    assert [stage["stage"] for stage in invocations(out)[-1]["stages"]][-1] == "gate2"
+    assert (out / "ledger.duckdb").exists()
