@@ -82,6 +82,7 @@ def print_summary(summary: RunSummary) -> None:
     print_table(funnel_table(summary.run))
     _print_quarantined(summary.run)
     _print_unjudged(summary.run)
+    _print_malformed(summary.run)
     _print_saved(summary.run)
     _print_disjoint(summary.run)
     for shard in summary.shards:
@@ -106,6 +107,30 @@ def _print_unjudged(run: Path) -> None:
         print_line(
             f"{source}: {unjudged:,} of {answers:,} answers are decided by no rule (other words) and count as not "
             "right; name models.judge to have them judged"
+        )
+
+
+_MALFORMED = """
+FROM (
+  SELECT 'gate1, without tools' AS gate, sum(plain_malformed) AS malformed, sum(plain_asked) AS asked,
+         left(arg_max(question_id, plain_malformed), 12) AS example
+  FROM gates
+  UNION ALL
+  SELECT 'gate2, with tools', sum(tools_bad_format), sum(k), left(arg_max(question_id, tools_bad_format), 12)
+  FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
+)
+WHERE malformed > asked / 2
+"""
+
+
+def _print_malformed(run: Path) -> None:
+    """Tell of a gate whose rollouts are mostly malformed: in a small run, or one that may go on with them."""
+    from flows.report.tables import query_table
+
+    for gate, malformed, asked, example in query_table(run, _MALFORMED).rows:
+        print_line(
+            f"{gate}: {malformed:,} of {asked:,} rollouts are malformed, which is mostly a chat template or prompts "
+            f"that do not fit the model (coldforge show {run} {example})\n"
         )
 
 

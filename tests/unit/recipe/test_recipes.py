@@ -53,3 +53,20 @@ def test_a_mix_can_be_changed_from_the_command_line_and_mistakes_in_it_are_named
         load_recipe(DEEPEYES, ["select.mix={perception: 0.5, longcot: 0.5}"])
     with pytest.raises(UsageError, match=r"select\.mix: there is no mix deepeyes; name deepeyesv2"):
         load_recipe(DEEPEYES, ["select.mix=deepeyes"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["gate.max_right_without_call=8"], "gate: max_right_without_call 8 must be below k 8"),
+        (["gate.max_blind_right=8"], "gate: max_blind_right 8 must be below k 8"),
+        (["gate.min_tools_right=9"], "gate: min_tools_right 9 must not be above k 8"),
+        (["gate.k=2"], "gate: max_plain_right 2 must be below k 2"),
+        (["lanes.no_call_right=8"], "lanes: no_call_right is about the lane no_call, which keeps nothing"),
+        (["lanes={no_call: 0.1, no_call_right: 2}"], "is right 3 to 8 times"),
+        (["lanes={no_call: 0.1, no_call_right: 9}"], "is right 3 to 8 times"),
+    ],
+)
+def test_a_threshold_that_cannot_act_is_refused_when_the_recipe_is_read(changes: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_recipe(DEEPEYES, changes)
