@@ -1,15 +1,15 @@
-"""Progress of a run: bars on a terminal, plain lines elsewhere."""
+"""Progress of a run: bars on a terminal, plain lines elsewhere; in rows and calls, which are what a user waits for."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flows.run.progress import Progress
+from flows.run.progress import Calls, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,29 +29,45 @@ QUIET_SECONDS = 60.0
 def shown_progress(console: Console) -> Iterator[Progress]:
     """Show progress on `console` until the block ends."""
     if not console.is_terminal:
-        yield LineProgress(console)
+        with LineProgress(console).ticking() as lines:
+            yield lines
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Told(ProgressColumn):
+        """What the stage has done by now, whenever the bar is drawn."""
+
+        def render(self, task: Task) -> Text:
+            stage: _Stage = task.fields["stage"]
+            return Text(stage.told())
 
     name = TextColumn("{task.description:<13}")
-    counts = TextColumn("{task.fields[counts]}")
-    with Bars(name, BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(), counts, console=console) as bars:
+    with Bars(name, BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(), Told(), console=console) as bars:
         yield BarProgress(bars)
 
 
 @dataclass
-class _Units:
+class _Stage:
     """What is known of a stage that is being worked on."""
 
-    total: int
+    rows: int
+    calls: Callable[[], Calls]
     done: int = 0
+    reused: int = 0
+    """Of those: rows that an earlier run was done with."""
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, result: UnitResult) -> None:
-        self.done += 1
+        self.done += sum(result.counts.values())
+        self.reused += sum(result.counts.values()) if result.reused else 0
         for outcome, n in result.counts.items():
             self.counts[outcome] = self.counts.get(outcome, 0) + n
+
+    def told(self) -> str:
+        """Return calls and outcomes so far."""
+        return ", ".join(filter(None, (_calls_told(self.calls()), _told(self.counts) if self.counts else "")))
 
 
 class LineProgress:
@@ -60,28 +76,50 @@ class LineProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._lock = threading.Lock()
-        self._stages: dict[str, _Units] = {}
+        self._stages: dict[str, _Stage] = {}
         self._last = time.monotonic()
 
-    def stage_started(self, name: str, units: int, records: int) -> None:
+    @contextmanager
+    def ticking(self) -> Iterator[LineProgress]:
+        """Call `tick` now and then until the block ends."""
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.wait(QUIET_SECONDS / 4):
+                self.tick()
+
+        looking = threading.Thread(target=look, name="progress", daemon=True)
+        looking.start()
+        try:
+            yield self
+        finally:
+            ended.set()
+            looking.join()
+
+    def tick(self) -> None:
+        """Tell how far the stage is, after a long silence only."""
+        with self._lock:
+            if time.monotonic() - self._last < QUIET_SECONDS:
+                return
+            for name, stage in self._stages.items():
+                so_far = f"{stage.done:,} of {_many(stage.rows, 'row')}"
+                self._print(": ".join(filter(None, (f"{name:<{NAME_WIDTH}}{so_far}", stage.told()))))
+
+    def stage_started(self, name: str, rows: int, calls: Callable[[], Calls]) -> None:
         """Print what the stage is about to do."""
         with self._lock:
-            self._stages[name] = _Units(units)
-            self._print(f"{name:<{NAME_WIDTH}}{_many(records, 'record')} in {_many(units, 'unit')}")
+            self._stages[name] = _Stage(rows, calls)
+            self._print(f"{name:<{NAME_WIDTH}}{_many(rows, 'row')}")
 
     def unit_done(self, name: str, result: UnitResult) -> None:
-        """Count the unit; print only after a long silence."""
+        """Count the rows."""
         with self._lock:
-            stage = self._stages[name]
-            stage.add(result)
-            if time.monotonic() - self._last > QUIET_SECONDS and stage.done < stage.total:
-                self._print(f"{name:<{NAME_WIDTH}}{stage.done} of {_many(stage.total, 'unit')}: {_told(stage.counts)}")
+            self._stages[name].add(result)
 
     def stage_done(self, name: str, result: Finished, seconds: float) -> None:
-        """Print what became of the records."""
+        """Print what became of the rows."""
         with self._lock:
-            self._stages.pop(name, None)
-            self._print(finished_line(name, result, seconds))
+            self._print(finished_line(name, result, seconds, self._stages.pop(name)))
 
     def note(self, text: str) -> None:
         """Print the text."""
@@ -101,37 +139,44 @@ class BarProgress:
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._lock = threading.Lock()
-        self._stages: dict[str, tuple[TaskID, _Units]] = {}
+        self._stages: dict[str, tuple[TaskID, _Stage]] = {}
 
-    def stage_started(self, name: str, units: int, records: int) -> None:
+    def stage_started(self, name: str, rows: int, calls: Callable[[], Calls]) -> None:
         """Add the bar of the stage."""
         with self._lock:
-            task = self._bars.add_task(name, total=units, counts=_many(records, "record"))
-            self._stages[name] = task, _Units(units)
+            stage = _Stage(rows, calls)
+            self._stages[name] = self._bars.add_task(name, total=rows, stage=stage), stage
 
     def unit_done(self, name: str, result: UnitResult) -> None:
         """Advance the bar."""
         with self._lock:
             task, stage = self._stages[name]
             stage.add(result)
-            self._bars.update(task, completed=stage.done, counts=_told(stage.counts))
+            self._bars.update(task, completed=stage.done)
 
     def stage_done(self, name: str, result: Finished, seconds: float) -> None:
-        """Replace the bar by what became of the records."""
+        """Replace the bar by what became of the rows."""
         with self._lock:
-            if name in self._stages:
-                self._bars.remove_task(self._stages.pop(name)[0])
-            self._bars.console.print(finished_line(name, result, seconds), markup=False, soft_wrap=True)
+            task, stage = self._stages.pop(name)
+            self._bars.remove_task(task)
+            self._bars.console.print(finished_line(name, result, seconds, stage), markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print the text above the bars."""
         self._bars.console.print(text, markup=False, soft_wrap=True)
 
 
-def finished_line(name: str, result: Finished, seconds: float) -> str:
+def finished_line(name: str, result: Finished, seconds: float, stage: _Stage) -> str:
     """Return the one line that a finished stage leaves."""
-    reused = f" ({result.reused} of {_many(len(result.parts), 'unit')} reused)" if result.reused else ""
-    return f"{name:<{NAME_WIDTH}}{_told(result.counts)} in {seconds:.1f} s{reused}"
+    line = f"{name:<{NAME_WIDTH}}{_told(result.counts)} in {seconds:.1f} s"
+    earlier = f"{_many(stage.reused, 'row')} done before" if stage.reused else ""
+    return "; ".join(filter(None, (line, _calls_told(stage.calls()), earlier)))
+
+
+def _calls_told(calls: Calls) -> str:
+    stored = f"{calls.stored:,} from the store" if calls.stored else ""
+    paid = _many(calls.paid, "call") if calls.paid or stored else ""
+    return ", ".join(filter(None, (paid, stored)))
 
 
 def _told(counts: Mapping[str, int]) -> str:

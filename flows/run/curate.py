@@ -17,7 +17,7 @@ from flows.run.held import held
 from flows.run.journal import Journal
 from flows.run.losses import Losses
 from flows.run.opening import open_resources
-from flows.run.progress import Progress, noted
+from flows.run.progress import Calls, Progress, noted
 from flows.runners.local import local
 from flows.stages.order import GROUPS, announce, declare, work_unit
 from pipeline.engine.commits import find_finished
@@ -153,7 +153,7 @@ def _run(run: Run, name: str) -> Finished:
     ]
     for one in takes:
         one.begin_stage()
-    run.progress.stage_started(name, 1 if declared.stage.kind == "global" else done.units, reader.expected)
+    run.progress.stage_started(name, reader.expected, lambda: _calls_since(run, before.calls))
 
     def on_unit(unit: UnitResult) -> None:
         units.append(unit)
@@ -214,6 +214,12 @@ class _Used(NamedTuple):
     @classmethod
     def until_now(cls, run: Run) -> _Used:
         return cls(tree_cpu_seconds(), run.resources.store.calls.counts.copy(), run.resources.meter.spent)
+
+
+def _calls_since(run: Run, before: CallCounts) -> Calls:
+    # Number by number: the counters grow meanwhile.
+    now = run.resources.store.calls.counts
+    return Calls(now.paid["model"] - before.paid["model"], now.cached["model"] - before.cached["model"])
 
 
 def _cost(run: Run, name: str, units: Sequence[UnitResult], seconds: float, before: _Used) -> StageCost:

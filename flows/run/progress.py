@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flows.report.tables import visible
 
@@ -14,11 +14,19 @@ if TYPE_CHECKING:  # the engine loads Arrow; whoever shows progress does not nee
     from pipeline.engine.units import UnitResult
 
 
+class Calls(NamedTuple):
+    """Model calls of a stage so far."""
+
+    paid: int
+    stored: int
+    """Answered from the store."""
+
+
 class Progress(Protocol):
     """Shown progress. Every method may be called from several threads at once."""
 
-    def stage_started(self, name: str, units: int, records: int) -> None:
-        """Begin a stage of `units` units over `records` input records."""
+    def stage_started(self, name: str, rows: int, calls: Callable[[], Calls]) -> None:
+        """Begin a stage over so many input records; `calls` may be asked at any time how many it has made."""
         ...
 
     def unit_done(self, name: str, result: UnitResult) -> None:
@@ -37,7 +45,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Shows nothing."""
 
-    def stage_started(self, name: str, units: int, records: int) -> None:
+    def stage_started(self, name: str, rows: int, calls: Callable[[], Calls]) -> None:
         """Show nothing."""
 
     def unit_done(self, name: str, result: UnitResult) -> None:

@@ -18,13 +18,13 @@ from typer.testing import CliRunner, Result
 
 from flows.cli.checks import Check, checked
 from flows.cli.main import Commands, make_app
-from flows.cli.progress import shown_progress
+from flows.cli.progress import LineProgress, shown_progress
 from flows.cli.run import print_summary
 from flows.ledger.snapshot import Shard
 from flows.report.tables import Table, csv_text, markdown_text, plain, rich_table, visible
 from flows.report.widths import GAP, column_widths
 from flows.run.curate import RunSummary
-from flows.run.progress import Progress, SilentProgress
+from flows.run.progress import Calls, Progress, SilentProgress
 from pipeline.engine.done import Finished
 from pipeline.engine.units import Part, Range, UnitResult
 from pipeline.errors import CheckError, InfrastructureError
@@ -485,11 +485,12 @@ def finished(units: int) -> Finished:
 def drive(progress: Progress) -> None:
     """A stage of eight units that finish on several threads."""
     result = finished(8)
-    progress.stage_started("ingest", 8, 17)
+    progress.stage_started("gate1", 17, lambda: Calls(1_200, 3))
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda part: progress.unit_done("ingest", UnitResult(part, False, {"kept": 2})), result.parts))
+        units = [UnitResult(part, number < 2, {"kept": 2}) for number, part in enumerate(result.parts)]
+        list(threads.map(lambda unit: progress.unit_done("gate1", unit), units))
     progress.note("ledger rebuilt")
-    progress.stage_done("ingest", result, 1.26)
+    progress.stage_done("gate1", result, 1.26)
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal() -> None:
@@ -498,10 +499,25 @@ def test_progress_is_plain_lines_where_there_is_no_terminal() -> None:
         drive(progress)
     assert isinstance(console.file, io.StringIO)
     assert console.file.getvalue().splitlines() == [
-        "ingest        17 records in 8 units",
+        "gate1         17 rows",
         "ledger rebuilt",
-        "ingest        16 kept, 1 rejected in 1.3 s (1 of 8 units reused)",
+        "gate1         16 kept, 1 rejected in 1.3 s; 1,200 calls, 3 from the store; 4 rows done before",
     ]
+
+
+def test_a_long_stage_tells_how_far_it_is_after_a_minute_of_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    console, clock = Console(file=io.StringIO(), width=100), [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    lines, calls = LineProgress(console), [Calls(0, 0)]
+    lines.stage_started("screen", 100, lambda: calls[0])
+    (first, *_), later = finished(8).parts, "screen        2 of 100 rows: 40 calls, 1 kept, 1 rejected"
+    for seconds, told in ((59, ""), (61, "screen        0 of 100 rows: 40 calls"), (100, ""), (122, later)):
+        console.file = io.StringIO()
+        clock[0], calls[0] = seconds, Calls(40, 0)
+        if seconds > 100:
+            lines.unit_done("screen", UnitResult(first, reused=False, counts={"kept": 1, "rejected": 1}))
+        lines.tick()
+        assert console.file.getvalue().strip() == told
 
 
 def test_progress_is_bars_on_a_terminal_and_leaves_one_line_per_stage() -> None:
