@@ -28,7 +28,7 @@ def stats(
     format_: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
     as_json: JsonFlag = False,
 ) -> None:
-    """Print funnel, reasons, gates, yield, tools and cost of RUN, or the result of a query on its ledger."""
+    """Print funnel, reasons, gates, ends of rollouts, yield, tools and cost of RUN, or the result of a query."""
     require_ledger(run)
     wanted: Format = "json" if as_json else format_
     if sql is None:

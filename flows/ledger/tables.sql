@@ -152,6 +152,20 @@ SELECT question_id, trajectory_id, stage, arm, mode, sample, model, verdict, fin
 FROM trajectories WHERE purpose = 'gate';
 COMMENT ON VIEW attempts IS 'Gate rollouts; arm main decided the gate, the others were asked beside it.';
 
+CREATE VIEW endings AS
+WITH last AS (SELECT trajectory_id, arg_max(labels, turn) AS labels FROM turns GROUP BY trajectory_id),
+ended AS (
+  SELECT t.*, CASE WHEN finish = 'answer' THEN verdict ELSE coalesce(array_to_string(labels, ', '), '') END AS cause
+  FROM trajectories t LEFT JOIN last USING (trajectory_id) WHERE arm <> 'long_cot'
+)
+SELECT stage, arm, mode, model, finish, cause, count(*) AS n,
+       round(count(*) / sum(count(*)) OVER (PARTITION BY stage, arm, mode, model), 4) AS share,
+       min(trajectory_id) AS example, min(nullif(detail, '')) AS detail
+FROM ended GROUP BY stage, arm, mode, model, finish, cause
+ORDER BY stage, arm, mode, model, n DESC, finish, cause;
+COMMENT ON VIEW endings IS 'How rollouts ended, by stage, arm and model: an answer with its verdict, or what ended them '
+    'with what was wrong about the last message; detail = the words of a server that refused; example = one of them.';
+
 CREATE VIEW tool_calls AS SELECT * FROM turns WHERE action IN ('python', 'image_search', 'search');
 COMMENT ON VIEW tool_calls IS 'Turns that called a tool.';
 

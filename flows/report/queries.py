@@ -185,6 +185,13 @@ UNJUDGED = Report(
     _UNJUDGED,
 )
 
+ENDINGS = Report(
+    "endings",
+    "How rollouts ended, and one of each (coldforge show RUN ID)",
+    "SELECT stage, arm, model, finish, nullif(cause, '') AS cause, n, share, example, left(detail, 80) AS detail "
+    "FROM endings",
+)
+
 GATE_REPORTS = (
     Report("routes", "Routes of the gates", _ROUTES),
     Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
@@ -202,6 +209,7 @@ REPORTS = (
     FUNNEL,
     Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
     *GATE_REPORTS,
+    ENDINGS,
     Report("yield_by_teacher", "Yield by teacher and lane", "SELECT * FROM yield_by_teacher"),
     Report("mix", "What select kept for SFT: tool rows by category, other lanes by name", _MIX),
     Report("tool_mix", "Tool calls", "SELECT * FROM tool_mix"),

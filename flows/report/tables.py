@@ -35,7 +35,7 @@ class Table(NamedTuple):
 
 
 def run_tables(run: Path) -> tuple[Table, ...]:
-    """Return the tables that describe a run: funnel, reasons, gates, yield, mix, tools, replays, cost, shards.
+    """Return the tables that describe a run: funnel, reasons, gates, ends of rollouts, yield, ….
 
     A table of what a run did not ask, such as an arm beside the gates, has no rows.
 

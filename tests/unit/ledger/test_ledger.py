@@ -21,7 +21,7 @@ NAMED = {
     *("runs", "questions", "outcomes", "attempts", "gates", "trajectories", "turns", "model_calls", "tool_calls"),
     *("duplicates", "shards", "funnel", "reasons", "yield_by_teacher", "tool_mix", "cost"),
     *("prices", "cost_per_row", "arms", "suspicions", "votes", "templates", "keys", "gate_settings"),
-    *("labels", "review_queue", "execution", "replays", "decisions"),
+    *("labels", "review_queue", "execution", "replays", "decisions", "endings"),
 }
 """Tables and views that users' queries rely on."""
 
