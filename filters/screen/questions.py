@@ -15,7 +15,7 @@ from filters.rule import Rule
 from pipeline.identity import Identity
 from pipeline.records import Decision, Question
 
-VERSION = 3
+VERSION = 4
 """Of all that the screen decides on a question: `well_formed`, `listed_options`, `open_ended`, `filters.instructions`
 and `filters.answers.chance` are part of it."""
 

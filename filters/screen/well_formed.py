@@ -20,13 +20,14 @@ def well_formed(question: Question, tokens: int, cutoff_len: int) -> Decision:
     """Reject a question that nobody could answer or learn, whoever is asked.
 
     `tokens` are those of its text and options, `cutoff_len` those that the student can learn of a whole row; the score
-    is the former where the text is longer. Rejected are as well: a question of perception without a picture, options
+    is the former where the text is longer. Rejected are as well: a question of perception, or one that speaks of what
+    a picture shows, without a picture; options
     that stand for pictures (a mark, a file, "image 2" where there is no second picture), and an answer that is a list
     as programs print it (`['a', 'b']`).
     """
     if tokens > cutoff_len:
         return _RULE.reject(question.id, "text_too_long", float(tokens))
-    if question.category == "perception" and not question.images:
+    if not question.images and (question.category == "perception" or _SPEAKS_OF_ONE.search(question.text)):
         return _RULE.reject(question.id, "perception_without_image")
     if _stand_for_images(question):
         return _RULE.reject(question.id, "options_are_images")
@@ -77,6 +78,18 @@ def _stand_for_images(question: Question) -> bool:
 def _place(name: str) -> int:
     return int(name) if name.isdecimal() else ord(name.upper()) - ord("A") + 1
 
+
+# That a picture is there, in the supported languages; "a picture" and titles ("The Picture of Dorian Gray") are none.
+_SPEAKS_OF_ONE = re.compile(
+    r"\b(?:[Ii]n|[Oo]n|[Ff]rom) (?:the|this) (?:\w+ )?(?:image|picture|photo|photograph|figure|diagram|screenshot)\b"
+    r"|\b(?:image|picture|photo|figure|diagram|chart|graph|map) (?:shown|above|below)\b"
+    r"|\b(?:[Ii]m|[Aa]uf dem|[Aa]us dem|[Ii]n der|[Aa]uf der) (?:Bild|Foto|Abbildung|Grafik|Diagramm)\b"
+    r"|\b(?:[Dd]ans|[Ss]ur) (?:cette |l'|la |le )(?:image|photo|figure|schéma)\b"
+    r"|\b[Ee]n (?:la|esta|el|este) (?:imagen|foto|figura|diagrama)\b"
+    r"|\b[Nn](?:a|esta|o|este) (?:imagem|foto|figura|diagrama)\b"
+    r"|(?:图|圖)(?:片|像)?(?:中|里|裡|上|内)|如(?:下|上)?(?:图|圖)|(?:画像|写真|(?<![\u4e00-\u9fff])図)(?:の中|中|で|に|の)"
+    r"|(?:चित्र|तस्वीर|छवि) (?:में|पर)"
+)
 
 _QUOTED = r"'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\""
 _SCALAR = r"[-+]?[0-9][0-9.e+-]*+|None|null|nan|NaN|True|False|true|false"

@@ -24,6 +24,7 @@ from flows.cli.sandbox import app as sandbox
 from flows.cli.schema import schema
 from flows.cli.serve_model import serve_model
 from flows.cli.show import show
+from flows.cli.sources import app as sources
 from flows.cli.stats import stats
 from flows.cli.status import status
 from flows.cli.verify import verify
@@ -89,6 +90,7 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     for command in (run, plan, status, stats, gates, show, export, verify, replay, doctor, schema, serve_model):
         app.command()(command)
+    app.add_typer(sources, name="sources")
     app.add_typer(benchmarks, name="benchmarks")
     app.add_typer(sandbox, name="sandbox")
     return app

@@ -152,7 +152,7 @@ def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str:
     source = open_use(job, use)
     first, reasons, total = "", Counter[str](), 0
     for total, row in enumerate(read_source(source), 1):  # noqa: B007 - the count is used after the loop
-        if error := check_row(row, source.directory, source.image_root):
+        if error := check_row(row, source.directory, source.others):
             first = first or f'row "{row.source_row}": {error}'
             reasons[error.reason] += 1
     found[source] = total

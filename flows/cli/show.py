@@ -77,8 +77,8 @@ def _payloads(run: Path, listed: str) -> list[tuple[str, str]]:
 def _print_row(run: Path, identity: str, payloads: Sequence[tuple[str, str]]) -> None:
     """Print what a source holds of a row that was stopped: its key, where it stands, and the payload of each stage."""
     from flows.report.lookup import read_row, source_directory
-    from pipeline.sources.jsonl import ROWS
     from pipeline.sources.questions import image_names
+    from pipeline.sources.source import ROWS
 
     row = read_row(run, identity)
     lines = []

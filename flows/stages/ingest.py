@@ -31,7 +31,7 @@ class SourceRead(Identity):
     revision: Revision[str]
     directory: Place[Path] = Path()
     """Where it keeps its images."""
-    image_root: Place[Path | None] = None
+    others: Place[tuple[Path, ...]] = ()
     """Where else they may lie."""
 
 
@@ -48,8 +48,7 @@ class IngestSettings(StageSettings):
         """Return the settings of a run."""
         del job, revisions
         sources = (
-            SourceRead(key=s.key, revision=s.revision, directory=s.directory, image_root=s.image_root)
-            for s in inputs.sources
+            SourceRead(key=s.key, revision=s.revision, directory=s.directory, others=s.others) for s in inputs.sources
         )
         return cls(sources=tuple(sources))
 
@@ -73,9 +72,7 @@ def read(done: Done, settings: IngestSettings) -> Reader:
 def images_of(rows: Iterable[SourceRow], sources: Mapping[str, SourceRead]) -> tuple[SourceImage, ...]:
     """Return each image file that the rows name, once: a file that changes or appears is new input."""
     named = {(row.source, name) for row in rows for name in image_names(row)}
-    return tuple(
-        source_image(key, name, sources[key].directory, sources[key].image_root) for key, name in sorted(named)
-    )
+    return tuple(source_image(key, name, sources[key].directory, sources[key].others) for key, name in sorted(named))
 
 
 def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
@@ -85,7 +82,7 @@ def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
     def ingested(row: SourceRow) -> tuple[Outcome, Found]:
         found, source = Found(), sources[row.source]
         try:
-            found.add("questions", to_question(row, source.directory, store.blobs, source.image_root))
+            found.add("questions", to_question(row, source.directory, store.blobs, source.others))
         except RowError as error:
             return row_outcome("ingest", row, error), found
         return row_outcome("ingest", row, None), found

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import UsageError
-from pipeline.sources.jsonl import DESCRIPTION, Source, check_files, read_description, read_source
-from pipeline.sources.manifest import SourceManifest, load_manifest
+from pipeline.sources.conversations import COLUMNS
+from pipeline.sources.manifest import SourceKind, SourceManifest, load_manifest
+from pipeline.sources.rows import read_source
+from pipeline.sources.source import DESCRIPTION, Source, check_files, read_description
 
 __all__ = ["Source", "open_source", "read_source"]
 
@@ -32,8 +34,8 @@ def open_source(
             if generate is None:
                 raise UsageError(f"source {manifest.key} ({file}) is generated, and cannot be made here")
             return _generated(manifest, generate(store / "sources"))
-        case "jsonl":
-            return _given(manifest, file)
+        case _:
+            return _given(manifest, file, store / "blobs")
 
 
 def _generated(manifest: SourceManifest, directory: Path) -> Source:
@@ -42,16 +44,50 @@ def _generated(manifest: SourceManifest, directory: Path) -> Source:
     return _source(manifest, description.revision, directory)
 
 
-def _given(manifest: SourceManifest, file: Path) -> Source:
-    # The manifest's validator has checked that a source of this kind has both.
-    directory = file.parent / str(manifest.path)
-    if not directory.is_dir():
-        raise UsageError(f"source manifest {file}: path {directory} is no directory; state where the source is")
+def _given(manifest: SourceManifest, file: Path, blobs: Path) -> Source:
+    # The manifest's validator has checked that such a source has both path and revision.
+    directory, files = _files(file, file.parent / str(manifest.path), manifest)
     fix = "get the source again, or state the new sha256 and revision"
     check_files(directory, manifest.sha256, file, fix)
     if (directory / DESCRIPTION).exists():
         check_files(directory, read_description(directory).files, directory / DESCRIPTION, fix)
-    return _source(manifest, str(manifest.revision), directory, _image_root(manifest, file))
+    source = _source(manifest, str(manifest.revision), directory, _image_root(manifest, file))
+    columns = manifest.columns or (COLUMNS if manifest.kind in _CONVERSATIONS else None)
+    return source._replace(kind=manifest.kind, files=files, columns=columns, turns=manifest.turns, blobs=blobs)
+
+
+_CONVERSATIONS: tuple[SourceKind, ...] = ("llava", "sharegpt", "messages")
+_SUFFIXES: dict[SourceKind, tuple[str, ...]] = {
+    "parquet": (".parquet",),
+    "json": (".json",),
+    "csv": (".csv",),
+    "tsv": (".tsv", ".tab"),
+    **dict.fromkeys(_CONVERSATIONS, (".json", ".jsonl")),
+}
+
+
+def _files(manifest: Path, path: Path, said: SourceManifest) -> tuple[Path, tuple[Path, ...]]:
+    """Return the directory at which paths of rows begin, and the files with rows; none for `rows.jsonl` in it.
+
+    Raises:
+        UsageError: there is no such file or directory.
+    """
+    if path.is_file():
+        return path.parent, (path,)
+    if path.is_dir():
+        if said.kind == "jsonl":
+            return path, ()
+        suffixes = _SUFFIXES[said.kind]
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+        if not found:
+            raise UsageError(
+                f"source manifest {manifest}: {path} holds no {' or '.join(suffixes)}; state where the rows are"
+            )
+        return path, tuple(found)
+    found = sorted(path.parent.glob(path.name)) if path.parent.is_dir() else []
+    if not found:
+        raise UsageError(f"source manifest {manifest}: nothing at {path}; state where the source is")
+    return path.parent, tuple(found)
 
 
 def _image_root(manifest: SourceManifest, file: Path) -> Path | None:

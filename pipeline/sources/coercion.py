@@ -63,3 +63,12 @@ def too_deep(value: object, deepest: int = DEEPEST) -> bool:
             return deepest == 0 or any(too_deep(item, deepest - 1) for item in inner)
         case _:
             return False
+
+
+def quoted(value: object) -> str:
+    """Return a value of a row as a message quotes it: on one line, and no longer than one."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+
+
+_LONGEST_QUOTE = 120

@@ -27,6 +27,11 @@ def has_mark(text: str) -> bool:
     return _MARK.search(text) is not None
 
 
+def unmarked(text: str) -> str:
+    """Return a text without its image marks, whatever they stand for."""
+    return _MARK.sub("", text).strip()
+
+
 def without_marks(text: str, images: int, choices: Sequence[str] = ()) -> str:
     """Return the text of a row with `images` images without its marks.
 

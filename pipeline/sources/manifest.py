@@ -11,7 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipeline.errors import UsageError
 from pipeline.manifests import explain, manifests_dir
 from pipeline.records import Metric
+from pipeline.sources.columns import Columns
 
+SourceKind = Literal["demo", "jsonl", "json", "parquet", "csv", "tsv", "llava", "sharegpt", "messages"]
+"""`demo` is generated. `jsonl` holds objects on lines, under our names if there is no map; `json` is
+a list of them. `llava`, `sharegpt` and
+`messages` are three names for conversations."""
+Turns = Literal["each", "first"]
+"""Which questions of a conversation become rows."""
 SourceLane = Literal["long_cot"]
 """A lane of synthesis that a source fills by itself."""
 
@@ -23,12 +30,15 @@ class SourceManifest(BaseModel):
 
     key: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Name in records, the ledger and exports."""
-    kind: Literal["demo", "jsonl"]
-    """`demo` is generated; `jsonl` is a directory in the layout of `pipeline.sources.jsonl`."""
+    kind: SourceKind
     revision: str | None = None
-    """Of the data set, such as a commit; required for `jsonl`. Generated data have the digest of their content."""
+    """Of the data set, such as a commit; required. Generated data have the digest of their content."""
     path: Path | None = None
-    """Directory of a `jsonl` source; a relative path starts at the manifest."""
+    """A file, a pattern of files, or a directory with all of that kind; required. A relative path starts here."""
+    columns: Columns | None = None
+    """Which columns are the fields of a row; required for tables. Default for conversations: question and answer are
+    those of the turns, `image` or `images` the pictures, `id` the key."""
+    turns: Turns = "each"
     image_root: Path | None = None
     """Directory in which images may lie outside of `path`: where links in it lead, or where the paths of rows begin. A
     relative path starts at the manifest. Default: an image outside of `path` is refused."""
@@ -49,10 +59,14 @@ class SourceManifest(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> SourceManifest:
-        missing = [name for name in ("revision", "path") if self.kind == "jsonl" and getattr(self, name) is None]
+        needed = ("revision", "path", *(("columns",) if self.kind in _TABLES else ()))
+        missing = [name for name in needed if self.kind != "demo" and getattr(self, name) is None]
         if missing:
-            raise ValueError(f"a source of kind jsonl needs {' and '.join(missing)}")
+            raise ValueError(f"a source of kind {self.kind} needs {' and '.join(missing)}")
         return self
+
+
+_TABLES = frozenset({"json", "parquet", "csv", "tsv"})
 
 
 def load_manifest(name_or_path: str, base: Path | None = None) -> tuple[SourceManifest, Path]:

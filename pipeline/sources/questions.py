@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +16,8 @@ from pipeline.errors import RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
 from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
-from pipeline.sources.coercion import lettered, number, scalar_text, texts
+from pipeline.sources.coercion import lettered, number, quoted, scalar_text, texts
 from pipeline.sources.image_marks import without_marks
-from pipeline.sources.jsonl import quoted
 from pipeline.sources.manifest import SourceLane
 from pipeline.store.blobs import BlobStore
 
@@ -75,8 +74,10 @@ _MEANT = {
 silence: a question would be asked without its picture."""
 
 
-def to_question(row: SourceRow, directory: Path, blobs: BlobStore, image_root: Path | None = None) -> Question:
+def to_question(row: SourceRow, directory: Path, blobs: BlobStore, others: Sequence[Path] = ()) -> Question:
     """Check a row, put its images into the store and return the question.
+
+    Images lie in `directory`, or in one of the `others` (`Source.others`).
 
     Scalars are read where one reading exists (`pipeline.sources.coercion`), columns that are no fields of ours go into
     `meta`, and image marks out of the text (`pipeline.sources.image_marks`).
@@ -94,7 +95,7 @@ def to_question(row: SourceRow, directory: Path, blobs: BlobStore, image_root: P
         source_row=row.source_row,
         category=payload.category,
         text=text,
-        images=tuple(_put(name, blobs, directory, image_root) for name in payload.images),
+        images=tuple(_put(name, blobs, (directory, *others)) for name in payload.images),
         choices=payload.choices,
         answers=payload.answers,
         answer_type=payload.answer_type,
@@ -113,14 +114,14 @@ def _meta(payload: _Payload) -> dict[str, JsonValue]:
     return payload.columns | {name: value for name, value in told.items() if value}
 
 
-def check_row(row: SourceRow, directory: Path, image_root: Path | None = None) -> RowError | None:
+def check_row(row: SourceRow, directory: Path, others: Sequence[Path] = ()) -> RowError | None:
     """Return why no question can be made of a row, as far as its fields and the paths of its images tell.
 
     No image is read: one that is there may still turn out damaged.
     """
     try:
         for name in _parse(row)[0].images:
-            _inside(name, directory, image_root)
+            _inside(name, (directory, *others))
     except RowError as error:
         return error
     return None
@@ -134,10 +135,10 @@ def image_names(row: SourceRow) -> tuple[str, ...]:
     return tuple(name for name in images if isinstance(name, str)) if isinstance(images, tuple) else ()
 
 
-def source_image(source: str, name: str, directory: Path, image_root: Path | None = None) -> SourceImage:
-    """Return what is at `name` in the directory of a source; nothing outside of it and of `image_root` is opened."""
+def source_image(source: str, name: str, directory: Path, others: Sequence[Path] = ()) -> SourceImage:
+    """Return what is at `name` in the directory of a source; nothing outside of it and of `others` is opened."""
     try:
-        with _inside(name, directory, image_root).open("rb") as file:
+        with _inside(name, (directory, *others)).open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, RowError):
         # Whoever makes a question of the row says why; here it only counts that there are no bytes.
@@ -231,8 +232,8 @@ def _check_lane(row: _Payload) -> None:
         )
 
 
-def _put(name: str, blobs: BlobStore, directory: Path, image_root: Path | None) -> ImageRef:
-    path = _inside(name, directory, image_root)
+def _put(name: str, blobs: BlobStore, places: Sequence[Path]) -> ImageRef:
+    path = _inside(name, places)
     try:
         facts = path.stat()
         return _put_once(path, facts.st_mtime_ns, facts.st_size, blobs)
@@ -249,10 +250,10 @@ _STAY_INSIDE = (
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
-def _inside(name: str, directory: Path, image_root: Path | None) -> Path:
+def _inside(name: str, places: Sequence[Path]) -> Path:
     """Return the file at `name`, which a row may have from a stranger: it must not lead out of the source.
 
-    A path begins at the source, else at `image_root`. Wherever it begins, the file lies in one of the two once every
+    A path begins at the first of `places` that has it. Wherever it begins, the file lies in one of them once every
     link is followed. Where there is none, back-slashes are those of Windows, and letters with marks are one character
     or two, as file systems keep them.
     """
@@ -260,7 +261,7 @@ def _inside(name: str, directory: Path, image_root: Path | None) -> Path:
         raise RowError(
             "image_path", f"{quoted(name)} is a URL, and nothing is downloaded; get the file, and name its path"
         )
-    roots = [root.resolve() for root in (directory, image_root) if root is not None]
+    roots = [root.resolve() for root in places]
     outside = False
     spellings = (name, name.replace("\\", "/"), normalize("NFC", name), normalize("NFD", name))
     for spelt in dict.fromkeys(spellings):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.images import decode
-from pipeline.sources.jsonl import read_objects
+from pipeline.sources.lines import read_objects
 from pipeline.tools.search.features import Features, features
 from pipeline.tools.search.hits import TextHit
 

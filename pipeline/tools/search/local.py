@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.identity import digest
 from pipeline.images import HASH_RECIPE, decode, put_image
-from pipeline.sources.jsonl import read_objects
+from pipeline.sources.lines import read_objects
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.search import index
 from pipeline.tools.search.features import distances, features

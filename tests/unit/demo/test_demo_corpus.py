@@ -30,8 +30,7 @@ from pipeline.errors import RowError, UsageError
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
 from pipeline.manifests import manifests_dir
 from pipeline.records import Question
-from pipeline.sources import read_source
-from pipeline.sources.jsonl import Source
+from pipeline.sources import Source, read_source
 from pipeline.sources.questions import to_question
 from pipeline.store.blobs import BlobStore
 

@@ -28,6 +28,33 @@ def test_perception_needs_a_picture(category: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "speaks"),
+    [
+        ("How many dots are in the picture of card four?", True),
+        ("What is written on the left photo shown above?", True),
+        ("From the figure, what is x?", True),
+        ("Wie viele Punkte sind auf dem Bild?", True),
+        ("Combien de points voit-on sur l'image ?", True),
+        ("¿Cuántos puntos hay en la imagen?", True),
+        ("Quantos pontos há na figura?", True),
+        ("图中有几个点?", True),
+        ("如图,求x。", True),
+        ("画像の中に点はいくつありますか", True),
+        ("चित्र में कितने बिंदु हैं?", True),
+        ("Who wrote The Picture of Dorian Gray?", False),
+        ("How does a photograph fade?", False),
+        ("What is 17 * 23?", False),
+        ("地図の凡例とは何ですか", False),
+        ("Was ist ein Bild?", False),
+        ("图灵是谁?", False),
+    ],
+)
+def test_a_question_that_speaks_of_a_picture_needs_one(text: str, speaks: bool) -> None:
+    assert reason(category="reasoning", text=text, images=()) == ("perception_without_image" if speaks else "")
+    assert reason(category="reasoning", text=text) == ""
+
+
+@pytest.mark.parametrize(
     "options",
     [
         ("<image>", "<image>"),

@@ -46,12 +46,12 @@ def imported(place: Path, image_root: Path | None = None, **changes: object) -> 
     (place / "data" / "rows.jsonl").write_text(json.dumps(row) + "\n")
     source = Source("own", "1", place / "data", "CC0-1.0", metric="vqa", image_root=image_root)
     (read,) = read_source(source)
-    if error := check_row(read, source.directory, image_root):
+    if error := check_row(read, source.directory, source.others):
         with pytest.raises(RowError) as raised:
-            to_question(read, source.directory, BlobStore(place / "blobs"), image_root)
+            to_question(read, source.directory, BlobStore(place / "blobs"), source.others)
         assert str(raised.value) == str(error)
         raise error
-    return to_question(read, source.directory, BlobStore(place / "blobs"), image_root)
+    return to_question(read, source.directory, BlobStore(place / "blobs"), source.others)
 
 
 def refused(place: Path, image_root: Path | None = None, **changes: object) -> RowError:
@@ -228,7 +228,7 @@ def test_nothing_outside_of_source_and_image_root_is_opened(place: Path, root: s
     image_root = place / root if root else None
     assert refused(place, image_root, images=[name]).reason in {"image_path", "image_missing"}
     (row,) = read_source(Source("own", "1", place / "data", "CC0-1.0"))
-    source = SourceRead(key="own", revision="1", directory=place / "data", image_root=image_root)
+    source = SourceRead(key="own", revision="1", directory=place / "data", others=(image_root,) if image_root else ())
     assert [image.sha256 for image in images_of([row], {"own": source})] == [None]
 
 

@@ -1,0 +1,140 @@
+"""`coldforge sources`: from data as it lies there to a source of a recipe, without a line of Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.console import JsonFlag, print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from flows.plan.source_check import Looked
+    from pipeline.sources import Source
+    from pipeline.students.family import Student
+
+app = typer.Typer(help="Sources of questions: write a manifest for data, and look through it.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A file with rows, or the folder that holds such files.")]
+Manifest = Annotated[str, typer.Argument(metavar="MANIFEST", help="File of a manifest, or the name of one that ships.")]
+Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; default: <key>.yaml.")]
+Key = Annotated[str | None, typer.Option(help="Name of the source; default: that of the data.")]
+RecipeOption = Annotated[
+    Path | None,
+    typer.Option("--recipe", metavar="RECIPE", help="Whose student the pictures are for; default: that of the demo."),
+]
+Store = Annotated[Path, typer.Option(help="Where pictures are put that stand in tables: the store of the recipe.")]
+Count = Annotated[int, typer.Argument(metavar="N", help="How many.", min=1)]
+
+
+@app.callback()
+def sources() -> None:
+    """Sources of questions: write a manifest for data, and look through it."""
+
+
+@app.command()
+def init(data: Data, out: Out = None, key: Key = None) -> None:
+    """Look at DATA and write a manifest for it: which column is which field, with a comment on each."""
+    from pipeline.errors import UsageError
+    from pipeline.sources.guess import key_for, manifest_for
+
+    name = key or key_for(data)
+    path = out if out is not None else Path(f"{name}.yaml")
+    if path.exists():
+        raise UsageError(f"{path} is there already; name another file with --out, or remove it")
+    path.write_text(manifest_for(data, path, name), "utf-8")
+    print_line(f"{path}: written; read its comments, and state the licence")
+    print_line(f"next: coldforge sources check {path}")
+
+
+@app.command()
+def check(
+    manifest: Manifest, recipe: RecipeOption = None, store: Store = Path("store"), as_json: JsonFlag = False
+) -> None:
+    """Read every row and decode every picture of a source; print what would be lost before any model, and why."""
+    from flows.plan.source_check import look_through
+    from pipeline.errors import CheckError
+    from pipeline.sources import open_source
+
+    source = open_source(manifest, store)
+    looked = look_through(source, _student(recipe), store)
+    if as_json:
+        print_json(_as_json(source, looked))
+    else:
+        _print(source, looked)
+    if not looked.kept:
+        raise CheckError(f"source {source.key}: no row can be used")
+
+
+@app.command()
+def sample(manifest: Manifest, count: Count = 5, store: Store = Path("store")) -> None:
+    """Show some questions of a source as they would be asked, chosen by their hash."""
+    from heapq import nsmallest
+
+    from pipeline.errors import RowError
+    from pipeline.sources import open_source, read_source
+    from pipeline.sources.questions import to_question
+    from pipeline.store.blobs import BlobStore
+
+    source = open_source(manifest, store)
+    for row in nsmallest(count, read_source(source), key=lambda row: row.id):
+        try:
+            question = to_question(row, source.directory, BlobStore(store / "blobs"), source.others)
+        except RowError as error:
+            print_line(f"{row.source_row}: refused, {error}\n")
+            continue
+        pictures = ", ".join(f"{image.width} x {image.height}" for image in question.images) or "none"
+        print_line(f"{row.source_row}: {question.category}, {question.answer_type}; pictures: {pictures}")
+        print_line(f"  {question.text}")
+        for letter, option in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", question.choices, strict=False):
+            print_line(f"    {letter}. {option}")
+        print_line(f"  = {' | '.join(question.answers)}\n")
+
+
+@app.command("list")
+def list_() -> None:
+    """List the manifests of sources that ship."""
+    from flows.report.tables import Table
+    from pipeline.manifests import manifests_dir
+    from pipeline.sources.manifest import load_manifest
+
+    found = [load_manifest(path.stem)[0] for path in sorted((manifests_dir() / "sources").glob("*.yaml"))]
+    rows = tuple((said.key, said.kind, said.revision, said.licence, said.source_url) for said in found)
+    print_table(Table("sources", "sources that ship", ("source", "kind", "revision", "licence", "url"), rows))
+
+
+def _student(recipe: Path | None) -> Student:
+    from flows.recipe.file import load_recipe
+    from pipeline.manifests import manifests_dir
+
+    return load_recipe(recipe or manifests_dir() / "recipes" / "demo.yaml").student
+
+
+def _print(source: Source, looked: Looked) -> None:
+    from flows.report.tables import Table
+
+    print_line(f"source {source.key}, revision {source.revision}: {looked.rows:,} rows, {looked.kept:,} can be asked")
+    shrunk = f", of which the student sees {looked.shrunk:,} smaller than they are" if looked.shrunk else ""
+    print_line(f"{looked.pictures:,} pictures{shrunk}; {source.terms}\n")
+    losses = tuple((loss.stage, loss.reason, loss.rows, loss.row, loss.detail) for loss in looked.losses)
+    if losses:
+        named = ("stage", "reason", "rows", "first row", "what it says")
+        print_table(Table("losses", "lost before any model is asked", named, losses))
+    kinds = tuple((category, kind, n) for (category, kind), n in sorted(looked.kinds.items()))
+    print_table(
+        Table("kinds", "questions by category and type of answer", ("category", "answer type", "questions"), kinds)
+    )
+    if len(looked.licences) > 1:
+        print_table(Table("licences", "licences", ("licence", "questions"), tuple(sorted(looked.licences.items()))))
+
+
+def _as_json(source: Source, looked: Looked) -> dict[str, object]:
+    kinds = [{"category": c, "answer_type": t, "questions": n} for (c, t), n in sorted(looked.kinds.items())]
+    return looked._asdict() | {
+        "source": source.key,
+        "revision": source.revision,
+        "kept": looked.kept,
+        "kinds": kinds,
+        "losses": [loss._asdict() for loss in looked.losses],
+    }

@@ -1,0 +1,104 @@
+"""Conversations as LLaVA, ShareGPT and chat templates have them: each question with its answer is a row.
+
+A file is a JSON list of objects, or an object on every line. The turns are `conversations` or `messages`; a turn says
+who speaks (`from` or `role`) and what (`value` or `content`, a text or a list of parts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import RowError
+from pipeline.sources.columns import Column, Columns
+from pipeline.sources.entries import Entry
+from pipeline.sources.lines import object_entries
+from pipeline.sources.manifest import Turns
+
+COLUMNS = Columns(
+    row=Column(from_=("id",)), text=Column(from_=("question",)), answers=Column(from_=("answer",)),
+    images=Column(from_=("image", "images")),
+)  # fmt: skip
+"""The map of a conversation where a manifest has none: `question` and `answer` are those of its turns."""
+
+TURNS = ("conversations", "messages", "conversation")
+_ASKS = frozenset({"human", "user"})
+_ANSWERS = frozenset({"gpt", "assistant", "bot", "model", "chatgpt"})
+_IMAGE_MARK = "<image>"
+
+
+def conversation_entries(files: Sequence[Path], turns: Turns) -> Iterator[Entry]:
+    """Yield each question of each conversation, with its answer as `answer` and its number in the row as `part`.
+
+    Under `first` a conversation of several questions is its first one alone. One that is no conversation, or in which
+    speakers do not take turns, has the reason `row_turns`.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    for path in files:
+        for entry in object_entries(path):
+            yield from _questions(entry, turns)
+
+
+def _questions(entry: Entry, turns: Turns) -> Iterator[Entry]:
+    if isinstance(entry.found, RowError):
+        yield entry
+        return
+    row = {name: value for name, value in entry.found.items() if name not in TURNS}
+    try:
+        rounds = _rounds(entry.where, entry.found)
+    except RowError as error:
+        yield entry._replace(found=error, line=entry.line or str(dict(entry.found)).encode(errors="backslashreplace"))
+        return
+    for part, (question, answer) in enumerate(rounds[: 1 if turns == "first" else None], 1):
+        where = entry.where if part == 1 else f"{entry.where}, question {part}"
+        yield entry._replace(where=where, found={**row, "question": question, "answer": answer}, part=part)
+
+
+def _rounds(where: str, row: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Return each question of a conversation with its answer, None where nobody answered.
+
+    Raises:
+        RowError: `row_turns`.
+    """
+    said = next((row[name] for name in TURNS if name in row), None)
+    if not isinstance(said, list) or not said:
+        raise RowError("row_turns", f"{where}: no turns; a row needs a list `conversations` or `messages`")
+    rounds: list[tuple[str, str | None]] = []
+    for number, turn in enumerate(said, 1):
+        speaker, text = _turn(f"{where}, turn {number}", turn)
+        if speaker in _ASKS and (not rounds or rounds[-1][1] is not None):
+            rounds.append((text, None))
+        elif speaker in _ANSWERS and rounds and rounds[-1][1] is None:
+            rounds[-1] = (rounds[-1][0], text)
+        elif speaker != "system" or rounds:
+            raise RowError("row_turns", f"{where}, turn {number}: {speaker!r} speaks; question and answer take turns")
+    if not rounds:
+        raise RowError("row_turns", f"{where}: nobody asks; a turn of `human` or `user` is a question")
+    return rounds
+
+
+def _turn(where: str, turn: Any) -> tuple[str, str]:
+    if isinstance(turn, dict):
+        speaker = turn.get("from", turn.get("role"))
+        text = _text(turn.get("value", turn.get("content")))
+        if isinstance(speaker, str) and text is not None:
+            return speaker.lower(), text
+    raise RowError("row_turns", f"{where}: a turn needs `from` and `value`, or `role` and `content`")
+
+
+def _text(content: Any) -> str | None:
+    """Return the text of a turn; a part that is a picture is an image mark."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    parts = [_IMAGE_MARK if _is_image(part) else part.get("text") for part in content if isinstance(part, dict)]
+    texts = [part for part in parts if isinstance(part, str)]
+    return "\n".join(texts) if len(texts) == len(content) else None
+
+
+def _is_image(part: Mapping[str, Any]) -> bool:
+    return str(part.get("type", "")).startswith("image")

@@ -1,0 +1,23 @@
+"""What a file of a source holds, row by row: the form in which every kind of file is read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pipeline.errors import RowError
+from pipeline.sources.columns import Record
+
+
+class Entry(NamedTuple):
+    """One row as its file has it."""
+
+    number: int
+    """Of the line or row, from 1; of several files they are counted through."""
+    where: str
+    """File and place, for messages."""
+    found: Record | RowError
+    """Its columns, or why there are none."""
+    line: bytes = b""
+    """As it stands in a file of text; empty for tables."""
+    part: int = 1
+    """Which question of the row; a conversation may hold several."""

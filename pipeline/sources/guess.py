@@ -1,0 +1,196 @@
+"""A manifest from a look at the data: which kind of files, and which columns are the fields of a row.
+
+Each guess has its reason beside it, as a comment of the manifest; what cannot be guessed is left to a person, in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import RowError, UsageError
+from pipeline.sources.coercion import lettered
+from pipeline.sources.columns import Record, column_of
+from pipeline.sources.conversations import TURNS
+from pipeline.sources.lines import object_entries
+from pipeline.sources.manifest import SourceKind
+from pipeline.sources.rows import entries
+from pipeline.sources.source import ROWS, Source
+
+LOOKED_AT = 200
+"""Rows that are looked at: enough to see a column that is mostly null, few enough to be there at once."""
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "row": ("row", "id", "question_id", "questionId", "qid", "pid", "data_id", "uid", "key"),
+    "text": ("text", "question", "problem", "query", "extra_info.question", "prompt", "instruction"),
+    "images": ("images", "image", "img", "picture", "pictures", "decoded_image", "image_path", "image_file", "photo"),
+    "choices": ("choices", "options", "candidates"),
+    "answers": (
+        *("answers", "answer", "label", "labels", "ground_truth", "reward_model.ground_truth", "extra_info.answer"),
+        *("output", "response", "target"),
+    ),
+}
+"""What data sets call the fields, the commonest first."""
+_TABLES: dict[str, SourceKind] = {".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv"}
+
+
+def manifest_for(path: Path, manifest: Path, key: str) -> str:
+    """Look at a file or directory and return the text of a manifest for it, to be written at `manifest`.
+
+    Raises:
+        UsageError: nothing there holds rows, or no column looks like the question or the answer.
+    """
+    kind, files = _files(path)
+    said = [
+        f"# Written by `coldforge sources init` after a look at {LOOKED_AT} rows. Correct what it guessed, then:",
+        f"#   coldforge sources check {manifest}",
+        f"key: {key}",
+        f"kind: {kind}",
+        "# Of the data, part of every record's identity: a hash of the files, if you have no commit or version.",
+        f"revision: {_hash(files)}",
+        f"path: {_text(os.path.relpath(path.resolve(), manifest.parent.resolve()))}",
+        "# Terms of the annotations and of the pictures. The files do not tell; every export repeats what stands here.",
+        "licence: unknown",
+        'licence_images: ""',
+        "redistributable: false",
+    ]
+    if kind in {"llava", "sharegpt", "messages"}:
+        said += ["# Each question of a conversation becomes a row; `first`: only the first one.", "turns: each"]
+    elif not (kind == "jsonl" and files[0].name == ROWS):
+        said += _columns(kind, files)
+    return "\n".join(said) + "\n"
+
+
+def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
+    """Return the kind of a source and its files, by their names and how the first of them begins."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or directory; name the file with the rows, or its folder")
+    inside = (path,) if path.is_file() else tuple(sorted(file for file in path.rglob("*") if file.is_file()))
+    if path / ROWS in inside:
+        return "jsonl", (path / ROWS,)
+    for suffix, kind in _TABLES.items():
+        if found := tuple(file for file in inside if file.suffix.lower() == suffix):
+            return kind, found
+    texts = tuple(file for file in inside if file.suffix.lower() in {".json", ".jsonl"})
+    if not texts:
+        raise UsageError(f"{path}: no file with rows here (Parquet, CSV, TSV, JSON, JSON lines)")
+    row = next((entry.found for entry in object_entries(texts[0]) if not isinstance(entry.found, RowError)), {})
+    if TURNS[1] in row:
+        return "messages", texts
+    if any(name in row for name in TURNS):
+        return ("llava" if "image" in row else "sharegpt"), texts
+    suffix = texts[0].suffix.lower()
+    return ("jsonl" if suffix == ".jsonl" else "json"), tuple(file for file in texts if file.suffix.lower() == suffix)
+
+
+def _columns(kind: SourceKind, files: Sequence[Path]) -> Iterator[str]:
+    source = Source("look", "", files[0].parent, "", kind=kind, files=tuple(files))
+    found = [entry.found for entry in islice(entries(source), LOOKED_AT)]
+    rows = [row for row in found if not isinstance(row, RowError)]
+    if not rows:
+        raise UsageError(f"{files[0]}: no row can be read")
+    named = {field: _named(field, names, rows) for field, names in _NAMES.items()}
+    for field in ("text", "answers"):
+        if named[field] is None:
+            raise UsageError(
+                f"{files[0]}: no column looks like `{field}` (columns: {', '.join(rows[0])}); "
+                f"write the manifest by hand, as docs/sources.md tells"
+            )
+    yield "# Which column is which field. What is not named is carried along in `meta`."
+    yield "columns:"
+    for field, name in named.items():
+        yield from _column(field, name, rows)
+    yield "  # Not mapped: category is perception with a picture, else reasoning; answer_type is choice with options,"
+    yield "  # number or boolean where every answer is one, else text. Search questions: category: {value: search}."
+
+
+def _named(field: str, names: Sequence[str], rows: Sequence[Record]) -> str | None:
+    """Return the first of the usual names that a column has and whose values can be the field."""
+    for name in names:
+        values = [value for row in rows if (value := column_of(row, name)) not in (None, "")]
+        if values and _fits(field, values, len(rows)):
+            return name
+    return None
+
+
+def _fits(field: str, values: Sequence[Any], rows: int) -> bool:
+    match field:
+        case "row":
+            # A key is there in every row, and another in each.
+            return len(values) == rows and len({str(value) for value in values}) >= rows - rows // 20
+        case "text":
+            return all(isinstance(value, str) for value in values)
+        case "images":
+            return all(map(_is_picture, values))
+        case "choices":
+            return any(isinstance(lettered(value), list) for value in values)
+        case _:
+            return True
+
+
+def _is_picture(value: object) -> bool:
+    match value:
+        case list():
+            return bool(value) and all(map(_is_picture, value))
+        case Mapping():
+            return bool({"bytes", "path"} & value.keys())
+        case _:
+            return isinstance(value, bytes | str)
+
+
+def _column(field: str, name: str | None, rows: Sequence[Record]) -> Iterator[str]:
+    if name is None:
+        if field == "row":
+            yield "  # row: no column is there and different in every row; the key is a hash of what the row holds."
+        return
+    values = [value for row in rows if (value := column_of(row, name)) not in (None, "")]
+    share = f"{len(values)} of {len(rows)} rows"
+    example = _example(values[0])
+    if field == "answers" and all(isinstance(value, str) and re.match(r"\s*\[.*\]\s*\Z", value) for value in values):
+        yield f"  # {share}, such as {example}; a JSON list in a text"
+        yield f"  {field}: {{from: {_text(name)}, as: json}}"
+        return
+    yield f"  # {share}, such as {example}"
+    yield f"  {field}: {_text(name)}"
+
+
+def _example(value: Any) -> str:
+    match value:
+        case bytes():
+            text = f"<{len(value):,} bytes>"
+        case Mapping() if isinstance(value.get("bytes"), bytes):
+            text = f"<{len(value['bytes']):,} bytes> {value.get('path') or ''}".strip()
+        case list() if value and not isinstance(value[0], str):
+            text = f"{len(value)} of {_example(value[0])}"
+        case _:
+            text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+_LONGEST = 60
+
+
+def key_for(path: Path) -> str:
+    """Return the key of a source, from the name of its file or folder."""
+    name = path.resolve().name if path.is_dir() else path.stem
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "source"
+
+
+def _hash(files: Sequence[Path]) -> str:
+    whole = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            whole.update(hashlib.file_digest(content, "sha256").digest())
+    return f"sha256-{whole.hexdigest()[:16]}"
+
+
+def _text(value: str) -> str:
+    """Return a text as YAML has it, on one line."""
+    return yaml.safe_dump(value, allow_unicode=True, width=10_000).splitlines()[0]

@@ -1,0 +1,111 @@
+"""A source that was opened: where its files are, what they have to be, and how their rows are read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.errors import UsageError
+from pipeline.identity import parse_json
+from pipeline.records import Metric
+from pipeline.sources.columns import Columns
+from pipeline.sources.manifest import SourceKind, SourceLane, Turns
+
+ROWS = "rows.jsonl"
+DESCRIPTION = "source.json"
+
+
+class Source(NamedTuple):
+    """A source that was opened: its bytes are on disk and checked."""
+
+    key: str
+    revision: str
+    directory: Path
+    licence: str
+    """For rows that name none."""
+    licence_images: str = ""
+    source_url: str = ""
+    redistributable: bool = False
+    """Whether images may be passed on."""
+    metric: Metric | None = None
+    """The benchmark's own way to grade its answers."""
+    lane: SourceLane | None = None
+    """`long_cot`: rows bring their own reasoning."""
+    image_root: Path | None = None
+    """Where images may lie beside `directory`, as links in it lead there."""
+    kind: SourceKind = "jsonl"
+    files: tuple[Path, ...] = ()
+    """That hold the rows, in their order; empty for `rows.jsonl` in `directory`."""
+    columns: Columns | None = None
+    """Which columns are the fields of a row; None: rows have our names."""
+    turns: Turns = "each"
+    blobs: Path | None = None
+    """Where pictures that stand in the rows themselves are put."""
+
+    @property
+    def others(self) -> tuple[Path, ...]:
+        """Return where images may lie beside `directory`."""
+        return tuple(place for place in (self.image_root, self.blobs) if place is not None)
+
+    @property
+    def terms(self) -> str:
+        """Return a sentence for the card of an export: from where, under which terms."""
+        parts = [self.source_url, f"licence {self.licence}"]
+        parts.append(f"images: {self.licence_images}" if self.licence_images else "")
+        # The lane is text alone.
+        unfree = not self.redistributable and self.lane != "long_cot"
+        parts.append(f"images of source {self.key} may not be redistributed" if unfree else "")
+        return "; ".join(part for part in parts if part)
+
+
+class Description(BaseModel):
+    """What `source.json` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    revision: str
+    files: dict[str, str]
+    """Path in the source → sha256."""
+
+
+def read_description(directory: Path) -> Description:
+    """Return what `source.json` says.
+
+    Raises:
+        UsageError: it is missing or damaged.
+    """
+    path = directory / DESCRIPTION
+    try:
+        return Description.model_validate(parse_json(path.read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be used: {error}; delete {directory} to have a generated source made again, "
+            "or get the source again"
+        ) from error
+
+
+def check_files(directory: Path, hashes: Mapping[str, str], named_by: Path, fix: str) -> None:
+    """Check that every file of `hashes`, named by the file `named_by`, is there with its sha256.
+
+    `fix` says what to do if not.
+
+    Raises:
+        UsageError: a file is missing, damaged or outside of `directory`.
+    """
+    for name, sha256 in hashes.items():
+        path = directory / name
+        if not path.resolve().is_relative_to(directory.resolve()):
+            raise UsageError(f"{named_by}: {name} is outside of {directory}; name files inside the source")
+        if not path.is_file():
+            raise UsageError(f"{named_by}: {path} is missing; {fix}")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != sha256:
+            raise UsageError(
+                f"{path} is not the file that {named_by} describes: its sha256 is {found}, not {sha256}; {fix}"
+            )

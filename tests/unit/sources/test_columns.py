@@ -1,0 +1,134 @@
+"""A map of columns makes a row under our names, whatever the data set calls them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.errors import RowError
+from pipeline.sources.columns import Columns, mapped, typed
+
+PLAIN = {"id": 7, "question": "How many?", "answer": "3", "image": "a.png", "source": "web"}
+
+
+def row(columns: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    return mapped(record, Columns.model_validate(columns))
+
+
+def test_columns_become_fields_and_the_others_are_carried() -> None:
+    made = row({"row": "id", "text": "question", "answers": "answer", "images": "image"}, PLAIN)
+    assert made == {
+        "row": 7,
+        "text": "How many?",
+        "answers": "3",
+        "images": "a.png",
+        "source": "web",
+        "category": "perception",
+        "answer_type": "number",
+    }
+
+
+def test_meta_says_what_is_carried() -> None:
+    record = {**PLAIN, "split": "train", "picture": b"x"}
+    assert row({"text": "question", "meta": ["split"]}, record).keys() == {"text", "split", "category"}
+    assert row({"text": "question", "meta": []}, record).keys() == {"text", "category"}
+    # Bytes are pictures, and no text of a row.
+    assert "picture" not in row({"text": "question"}, record)
+
+
+def test_a_column_with_the_name_of_another_field_is_not_carried() -> None:
+    assert row({"text": "question"}, {"question": "Which?", "text": "a caption"})["text"] == "Which?"
+
+
+@pytest.mark.parametrize(
+    ("column", "record", "value"),
+    [
+        ("a", {"a": "x"}, "x"),
+        ("a.b", {"a": {"b": "x"}}, "x"),
+        ("a.b", {"a.b": "x"}, "x"),
+        ("a.b", {"a": None}, None),
+        (["a", "b"], {"a": "x", "b": ["y", "z"]}, ["x", "y", "z"]),
+        (["a", "b"], {"a": None, "b": None}, None),
+        ({"value": "x"}, {}, "x"),
+        ({"from": "a", "default": "d"}, {"a": None}, "d"),
+        ({"from": "a", "map": {"1": "yes"}, "default": "no"}, {"a": 1}, "yes"),
+        ({"from": "a", "map": {"1": "yes"}, "default": "no"}, {"a": 2}, "no"),
+        ({"from": "a", "as": "json"}, {"a": '["x", "y"]'}, ["x", "y"]),
+        ({"from": "a", "as": "json"}, {"a": ["x"]}, ["x"]),
+        ({"from": "a", "as": "split"}, {"a": "x; y ;"}, ["x", "y"]),
+        ({"from": "a", "as": "split", "separator": "|"}, {"a": "x|y"}, ["x", "y"]),
+        ({"from": "a", "as": "unwrap_list"}, {"a": ["x"]}, "x"),
+        ({"from": "a", "as": "unwrap_list"}, {"a": []}, None),
+        ({"from": "a", "as": ["json", "unwrap_list"]}, {"a": '["x"]'}, "x"),
+        ({"from": "a", "as": "strip_marks"}, {"a": "<image>\nHow many?"}, "How many?"),
+        ({"from": "a", "as": "base64"}, {"a": base64.b64encode(b"PNG").decode()}, b"PNG"),
+        ({"from": "a", "as": "base64"}, {"a": ["data:image/png;base64," + base64.b64encode(b"P").decode()]}, [b"P"]),
+    ],
+)
+def test_values(column: Any, record: dict[str, Any], value: object) -> None:
+    assert row({"derivation": column}, record).get("derivation") == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "option"),
+    [
+        ("B", "blue"),
+        ("b", "blue"),
+        ("(B)", "blue"),
+        ("B. blue", "blue"),
+        ("[B] x", "blue"),
+        (["A", "B"], ["red", "blue"]),
+    ],
+)
+@pytest.mark.parametrize("choices", [["red", "blue"], {"A": "red", "B": "blue"}])
+def test_a_letter_is_the_option_it_stands_for(answer: object, option: object, choices: object) -> None:
+    columns = {"answers": {"from": "label", "as": "letter_to_option"}, "choices": "options"}
+    assert row(columns, {"label": answer, "options": choices})["answers"] == option
+
+
+@pytest.mark.parametrize(
+    ("transform", "value"),
+    [
+        ("json", "[x"), ("json", "[" * 100_000), ("split", 3), ("unwrap_list", ["x", "y"]), ("strip_marks", 3),
+        ("letter_to_option", "Z"), ("letter_to_option", "a cat"), ("letter_to_option", 3),
+        ("letter_to_option", "blue"), ("base64", "§"), ("base64", "x"), ("base64", 3),
+    ],
+)  # fmt: skip
+def test_what_a_transform_does_not_fit_is_a_bad_row(transform: str, value: object) -> None:
+    columns = {"answers": {"from": "label", "as": transform}, "choices": {"value": ["red", "blue"]}}
+    with pytest.raises(RowError, match=rf"columns\.answers, {transform}") as error:
+        row(columns, {"label": value})
+    assert error.value.reason == "row_column"
+
+
+@pytest.mark.parametrize(
+    ("answers", "choices", "kind"),
+    [
+        ("3", None, "number"), (3, None, "number"), (["3", "3.0"], None, "number"), ("1,234", None, "number"),
+        ("-0.5", None, "number"), ("50%", None, "number"), ("007", None, "text"), ("3 cats", None, "text"),
+        (["3", "three"], None, "text"), ("yes", None, "boolean"), ("No.", None, "boolean"), (True, None, "boolean"),
+        ("B", ["x", "y"], "choice"), ("", None, "text"), (None, None, "text"), ("1234,5", None, "text"),
+    ],
+)  # fmt: skip
+def test_answers_that_nobody_typed_get_the_type_that_all_of_them_have(
+    answers: object, choices: object, kind: str
+) -> None:
+    assert typed(answers, choices) == kind
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"txt": "a"},
+        {"text": {}},
+        {"text": {"from": "a", "value": "b"}},
+        {"text": {"from": "a", "as": "eval"}},
+        {"text": 3},
+    ],
+)
+def test_a_map_with_a_mistake_is_refused(columns: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Columns.model_validate(columns)

@@ -1,0 +1,82 @@
+"""A conversation is as many rows as it has questions, in every spelling of turns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.identity import parse_json
+from pipeline.records import SourceRow
+from pipeline.sources import open_source, read_source
+
+LLAVA = [{"from": "human", "value": "<image>\nHow many?"}, {"from": "gpt", "value": "3"}]
+CHAT = [{"role": "user", "content": "<image>\nHow many?"}, {"role": "assistant", "content": "3"}]
+PARTS = [
+    {"role": "system", "content": "You are helpful."},
+    {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How many?"}]},
+    {"role": "assistant", "content": [{"type": "text", "text": "3"}]},
+]
+AGAIN = [{"from": "human", "value": "And cats?"}, {"from": "gpt", "value": "4"}]
+
+
+def read(place: Path, items: list[Any], kind: str = "llava", more: str = "", lines: bool = False) -> list[SourceRow]:
+    text = "\n".join(map(json.dumps, items)) if lines else json.dumps(items)
+    (place / f"data.{'jsonl' if lines else 'json'}").write_text(text)
+    path = f"data.{'jsonl' if lines else 'json'}"
+    (place / "own.yaml").write_text(f"key: own\nkind: {kind}\nrevision: v1\npath: {path}\nlicence: CC0-1.0\n{more}")
+    return [*read_source(open_source("own.yaml", place / "store", base=place))]
+
+
+@pytest.mark.parametrize("lines", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "item"),
+    [
+        ("llava", {"id": "c", "image": "a.png", "conversations": LLAVA}),
+        ("sharegpt", {"id": "c", "images": ["a.png"], "conversations": LLAVA}),
+        ("messages", {"id": "c", "images": ["a.png"], "messages": CHAT}),
+        ("messages", {"id": "c", "images": ["a.png"], "messages": PARTS}),
+    ],
+)
+def test_every_spelling_of_turns_is_the_same_question(tmp_path: Path, kind: str, item: object, lines: bool) -> None:
+    (row,) = read(tmp_path, [item], kind, lines=lines)
+    made = parse_json(row.payload)
+    assert (row.source_row, made["text"], made["answers"], made["images"]) == (
+        "c",
+        "<image>\nHow many?",
+        "3",
+        ["a.png"],
+    )
+
+
+def test_each_question_of_a_conversation_is_a_row_of_its_own(tmp_path: Path) -> None:
+    item = {"id": "c", "image": "a.png", "conversations": [*LLAVA, *AGAIN]}
+    rows = read(tmp_path, [item])
+    assert [row.source_row for row in rows] == ["c", "c#2"]
+    assert [parse_json(row.payload)["answers"] for row in rows] == ["3", "4"]
+    assert [row.source_row for row in read(tmp_path, [item], more="turns: first\n")] == ["c"]
+
+
+def test_without_a_key_each_question_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    columns = "columns: {text: question, answers: answer, images: image}\n"
+    rows = read(tmp_path, [{"image": "a.png", "conversations": [*LLAVA, *AGAIN]}], more=columns)
+    assert len({row.id for row in rows}) == 2
+    assert not any(row.reason for row in rows)
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        None, [], "text", [3], [{"from": "human"}], [{"value": "x"}], LLAVA[1:], [LLAVA[0], LLAVA[0]],
+        [*LLAVA, LLAVA[1]], [{"from": "weather", "value": "x"}], [*LLAVA, PARTS[0]],
+        [{"role": "user", "content": [{"type": "audio"}]}],
+    ],
+)  # fmt: skip
+def test_what_is_no_conversation_is_a_bad_row_alone(tmp_path: Path, turns: object) -> None:
+    good = {"id": "good", "image": "a.png", "conversations": LLAVA}
+    rows = read(tmp_path, [{"id": "bad", "conversations": turns}, good, 3])
+    assert [(row.source_row, row.reason) for row in rows[1:]] == [("good", ""), ("row 3", "row_json")]
+    assert rows[0].reason == "row_turns"
+    assert "bad" in rows[0].payload
