@@ -32,8 +32,7 @@ AGAIN = frozenset({RejectedError.code})
 """Reasons of outcomes that say something of a server and nothing of their record, see `Stage.again`."""
 UNDECIDED = frozenset(
     {
-        *(FilteredError.code, "no_attempt"),
-        *("undecided", "too_few_valid", "judge_cannot_tell", "judge_unsure"),
+        *(FilteredError.code, "no_attempt", "undecided", "judge_cannot_tell", "judge_unsure"),
         *("answer_undecided", "not_replayed", "unmeasured_image"),
     }
 )

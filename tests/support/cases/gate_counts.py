@@ -99,6 +99,11 @@ def way(asked: Asked, settings: GateSettings) -> tuple[str, str]:
     return "gate2", routing.route or routing.decision.reason
 
 
+def _routed(asked: Asked, settings: GateSettings) -> GateCount:
+    routing = gate2(asked.counts, settings, asked.fresh)
+    return asked.counts.model_copy(update={"route": routing.route, "by_floor": routing.by_floor})
+
+
 def gated_run(run: Path, asked: Sequence[Asked], settings: GateSettings) -> Path:
     """Write screen and gates of a run, as the gates decide under these settings, and its ledger."""
     ways = {item.question.id: way(item, settings) for item in asked}
@@ -118,7 +123,7 @@ def gated_run(run: Path, asked: Sequence[Asked], settings: GateSettings) -> Path
             hard,
             [ways[item.question.id] for item in hard],
             {
-                "counts": [item.counts for item in hard],
+                "counts": [_routed(item, settings) for item in hard],
                 "arms": [item.fresh for item in hard if item.fresh is not None],
             },
         ),

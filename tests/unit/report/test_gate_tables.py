@@ -95,6 +95,42 @@ def test_the_rate_with_a_call_is_that_of_the_route(gated: Tables) -> None:
     assert with_call["passed"] == sum(way(one, SETTINGS) == ("gate2", "rl") for one in FRESH)
 
 
+def test_what_the_guess_floor_alone_sent_to_the_teachers_is_told_by_chance(gated: Tables) -> None:
+    def by_floor(one: Asked) -> bool:
+        counts = one.counts
+        return passes(
+            one._replace(counts=counts.model_copy(update={"chance": 0.0})),
+            counts.tools_right,
+            counts.tools_decided,
+            counts.tools_valid,
+        ) and way(one, SETTINGS) == ("gate2", "sft")
+
+    told = {row["chance"]: row for row in records(gated["guess_floor"])}
+    assert set(told) == {one.counts.chance for one in HARD if one.counts.chance}
+    for chance, row in told.items():
+        some = [one for one in HARD if one.counts.chance == chance]
+        sent = [one.question.id for one in some if by_floor(one)]
+        assert (row["questions"], row["sent_to_teachers"]) == (len(some), len(sent))
+        assert row["floor"] == guess_floor(8, chance)
+        assert row["example"] == min(sent, default=None)
+    assert sum(row["sent_to_teachers"] for row in told.values()) > 0
+
+
+def test_what_gave_no_answer_is_counted_by_gate_and_kind(gated: Tables) -> None:
+    told = {(row["stage"], row["kind"]): row for row in records(gated["without_answer"])}
+    for kind in ("malformed", "limit", "lost", "unknown"):
+        plain = [getattr(one.counts, f"plain_{kind}") for one in ASKED]
+        name = "tools_bad_format" if kind == "malformed" else f"tools_{kind}"
+        tools = [getattr(one.counts, name) for one in HARD]
+        for gate, numbers, asked in (("gate1", plain, ASKED), ("gate2", tools, HARD)):
+            undecided = sum(
+                n > 0 and way(one, SETTINGS) == (gate, "undecided") for n, one in zip(numbers, asked, strict=True)
+            )
+            row = told[gate, kind]
+            assert (row["questions"], row["rollouts"]) == (sum(n > 0 for n in numbers), sum(numbers))
+            assert row["undecided"] == undecided
+
+
 def test_the_net_benefit_is_that_of_the_filters(gated: Tables) -> None:
     (told,) = records(gated["benefit"])
     found = [question_benefit(one.counts, one.fresh) for one in FRESH if one.fresh is not None]
