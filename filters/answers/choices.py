@@ -63,12 +63,15 @@ _PROSE = 4
 _OWN_LABEL = re.compile(r"\s*(?:\(([A-Za-z])\)|([A-Za-z])[.):])\s+(?=\S)")
 # Other options denied behind the one that is meant: "D, not C", "D. It can't be A or B".
 _NOT_OTHERS = re.compile(
-    r"(?P<meant>.+?)[\s,;.]*(?:\b(?:and|but|it|that|it's|und|mais|et)\s+)?"
-    r"(?:\b(?:is not|isn't|not|can't be|cannot be|rather than|instead of|nicht|non|pas|no|não)\b"
-    r"|不是|不选|ではなく|नहीं)\s*(?P<others>\S.*?)\.?",
+    r"(?P<meant>.+?)(?:[\s,;.\uff0c]+(?:(?:and|but|und|mais|et)\s+)?"
+    r"(?:not|nicht|non|pas|no|não|rather than|instead of"
+    r"|(?:it|that)(?:'s not| is not| isn't| can't be| cannot be))\b"
+    r"|[,;.\uff0c]\s*(?:不是|不选|而不是))\s*(?P<others>\S.*?)\.?",
     re.IGNORECASE,
 )
-_OR = re.compile(r"\s*(?:,|/|\b(?:or|nor|and|oder|ou|o|und|et|y|e)\b|或|和)\s*")
+# Japanese denies first: "C ではなく D".
+_NOT_BUT = re.compile(r"(?P<others>\S+?)ではなくて?[、,]?\s*(?P<meant>\S+?)[。.]?")
+_OR = re.compile(r"[\s,]*(?:,|/|\b(?:or|nor|and|not|oder|ou|o|und|et|y|e)\b|或|和)\s*(?:not\b\s*)?")
 # Words that may stand before an option in a sentence that commits to it.
 _COPULA = frozenset({"is", "are", "was", "were", "be", "option", "choose", "choice", "answer"})
 
@@ -125,10 +128,9 @@ def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
         place = _meant(text, texts)
         if place is not None:
             return place
-    match = _NOT_OTHERS.fullmatch(prediction)
-    if match is not None:
-        place = _meant(without_lead(match["meant"]), texts)
-        others = [_meant(other, texts) for other in _OR.split(match["others"])]
+    meant, *denied = _told_apart(prediction)
+    if denied:
+        place, *others = (_meant(text, texts) for text in (meant, *denied))
         if place is not None and None not in others and place not in others:
             return place
     words = tokens(prediction)
@@ -167,11 +169,10 @@ def meant_letter(prediction: str) -> str | None:
     match = _LETTER.fullmatch(text) or _IS_RIGHT.fullmatch(text)
     if match:
         return match[1].upper()
-    match = _NOT_OTHERS.fullmatch(text)
-    if match is not None:
-        meant, *others = map(_LETTER.fullmatch, (match["meant"], *_OR.split(match["others"])))
-        letters = {other and other[1].upper() for other in others}
-        if meant is not None and letters.isdisjoint({None, meant[1].upper()}):
+    meant, *denied = (_LETTER.fullmatch(part) for part in _told_apart(text))
+    if denied and meant is not None:
+        letters = {other and other[1].upper() for other in denied}
+        if letters.isdisjoint({None, meant[1].upper()}):
             return meant[1].upper()
     match = _LETTER_AND_TEXT.fullmatch(text)
     # A second capital may be a second answer.
@@ -189,6 +190,14 @@ def labelled_letter(gold: str) -> str | None:
 def several_letters(prediction: str) -> str | None:
     """Return why a text is no answer if it is nothing but letters of options that are not known, several of them."""
     return "several_options" if _LETTERS_ONLY.fullmatch(prediction) else None
+
+
+def _told_apart(prediction: str) -> tuple[str, ...]:
+    """Return the option that a text means and those that it denies beside it; the text alone where it denies none."""
+    match = _NOT_BUT.fullmatch(prediction) or _NOT_OTHERS.fullmatch(prediction)
+    if match is None:
+        return (prediction,)
+    return (without_lead(match["meant"]), *(part for part in _OR.split(match["others"]) if part))
 
 
 def _meant(text: str, options: Sequence[tuple[str, ...]]) -> int | None:

@@ -274,6 +274,10 @@ _CHANGING_NOUNS = (
     " thousandths millionth millionths pair pairs couple couples tens score scores squared cubed factorial pi"
     " tau double"
     " triple root roots power powers exponent plus minus squareroot modulo mod percentile quartile quartiles"
+    " less more fewer demi demie einhalb quadrat kubik"
+    " sechstel siebtel achtel neuntel cinquième cinquièmes sixième sixièmes septième septièmes huitième huitièmes"
+    " dixième dixièmes quinto quintos sexto sextos séptimo séptimos octavo octavos noveno novenos décimo décimos"
+    " oitavos"
     " drittel viertel fünftel zehntel hälfte hälften tiers quarts moitié moitiés tercio tercios cuarto cuartos"
     " mitad terço"
     " terços metade hoch fakultät carré cube cubo cuadrado quadrado paar paare paires pares par"
@@ -282,6 +286,15 @@ CHANGING = frozenset(
     unicodedata.normalize("NFKC", word).casefold() for word in (*_FOREIGN_SCALES.split(), *_CHANGING_NOUNS.split())
 )
 """Words behind a number that make it another one, or one that is not read."""
+
+PART_OF = re.compile(
+    r"\b(?:half|third|quarter|\w+th|square|cube|root|power|reciprocal|inverse|negative|opposite|logarithm|multiple)s?"
+    r" of\b|\b(?:half|twice|thrice|double|triple|times|hälfte|doppelte|dreifache|quadrat|wurzel|kehrwert"
+    r"|moitié|carré|inverse|racine|mitad|doble|cuadrado|inverso|raíz|metade|dobro|quadrado|raiz)\b"
+    r"|一半|[两兩二三]倍|倍|平方|立方|倒数|倒數|半分|[二三]乗|逆数|平方根|आधा|दोगुना|वर्ग\b",
+    re.IGNORECASE,
+)
+"""Words before a value that make it that of a part or a multiple of what was asked for."""
 
 NUMBER_WORDS = _table(
     {
@@ -310,7 +323,8 @@ NEGATING = re.compile(
 """Denials in languages other than English."""
 
 THEREFORE = (
-    r"(?:so|thus|therefore|hence|also|daher|donc|ainsi|por lo tanto|portanto|所以|因此|故|よって|したがって|इसलिए)"
+    "(?:so|thus|therefore|hence|consequently|also|daher|donc|ainsi|por lo tanto|portanto"
+    "|所以|因此|故|よって|したがって|इसलिए)"
 )
 """Pattern of the words with which a conclusion begins."""
 
@@ -323,10 +337,13 @@ def _announced(answer: dict[str, str]) -> str:
         r"\s*(?:[:\uff1a=]|(?:is|would be|should be)\b)"
         rf"|(?:(?:die|das|meine)\s+)?(?:(?:richtige|endgültige|korrekte)\s+)?{answer['de']}"
         r"\s*(?:[:=]|(?:ist|lautet|beträgt|wäre)\b)"
-        rf"|(?:(?:la|le|ma)\s+)?(?:(?:bonne|bon)\s+)?{answer['fr']}(?:\s+(?:finale|correcte))?\s*(?:[:=]|est\b)"
-        rf"|(?:(?:la|el|mi)\s+)?{answer['es']}(?:\s+(?:final|correcta))?\s*(?:[:=]|es\b)(?:\s+la(?=\s+\(?[A-Za-z]\)?\.?$))?"
-        rf"|(?:(?:a|o|minha)\s+)?{answer['pt']}(?:\s+(?:final|correta|certa))?\s*(?:[:=]|é\b)(?:\s+a(?=\s+\(?[A-Za-z]\)?\.?$))?"
-        rf"|(?:最终|最後|最后|正确|正確)?的?{answer['zh']}\s*(?:应该)?[是为為:\uff1a=]"
+        rf"|(?:ist|lautet|beträgt)\s+(?:die|das)\s+{answer['de']}\s*:?"
+        rf"|(?:(?:la|le|ma)\s+)?(?:(?:bonne|bon)\s+)?{answer['fr']}(?:\s+(?:finale|correcte))?\s*(?:[:=]|est\b(?:\s+donc\b)?)"
+        rf"|(?:(?:la|el|mi)\s+)?{answer['es']}(?:\s+(?:final|correcta))?\s*(?:[:=]|es\b)"
+        r"(?:\s+la(?=\s+\(?[A-Za-z]\)?\.?$))?"
+        rf"|(?:(?:a|o|minha)\s+)?{answer['pt']}(?:\s+(?:final|correta|certa))?\s*(?:[:=]|é\b)"
+        r"(?:\s+a(?=\s+\(?[A-Za-z]\)?\.?$))?"
+        rf"|(?:最终|最後|最后|正确|正確)?的?{answer['zh']}\s*(?:应该|就)?[是为為:\uff1a=]"
         rf"|(?:最終的な|正しい)?{answer['ja']}\s*[は:\uff1a=]"
         rf"|(?:सही|अंतिम|मेरा)?\s*{answer['hi']}\s*(?:है\s*:?|[:=]|(?=\S+\s+है\.?$))"
         r")"
@@ -369,7 +386,7 @@ _LEAD = re.compile(
     r")\s*:?\s*",
     re.IGNORECASE,
 )
-_TAIL = re.compile(r"(?:です|である|でした|だ|になります|\s+है|\s+हैं)[.!]?$")
+_TAIL = re.compile(r"(?:です|である|でした|だ|になります|\s+है|\s+हैं)[.!\u3002\u0964]?$")
 
 
 _NO_LEAD = frozenset("0123456789-+$")
@@ -388,6 +405,9 @@ def without_lead(text: str) -> str:
         if match.end() == match.start():
             break
         rest = rest[match.end() :]
-    if not rest.isascii():
-        rest = _TAIL.sub("", rest) or rest
-    return rest.strip() or text
+    return without_copula(rest).strip() or text
+
+
+def without_copula(text: str) -> str:
+    """Return a text without a copula of Japanese or Hindi at its end."""
+    return text if text.isascii() else _TAIL.sub("", text) or text

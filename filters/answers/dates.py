@@ -10,6 +10,7 @@ from typing import NamedTuple
 from filters.answers.closed_sets import MONTHS, WEEKDAYS, contradict, without_lead
 from filters.answers.evasion import evasion, refuses
 from filters.answers.text import Grade, tokens
+from filters.answers.times import read_time, same_time
 
 
 class Day(NamedTuple):
@@ -70,6 +71,10 @@ def grade_date(said: str, gold: str) -> Grade:
         return Grade("right", "equal_as_written")
     if refuses(said):
         return Grade("wrong", "abstained")
+    times = read_time(bare), read_time(gold)
+    if times[0] is not None and times[1] is not None:
+        same = same_time(times[0], times[1])
+        return Grade("undecided", "half_of_the_day") if same is None else Grade("right" if same else "wrong", "time")
     wanted = read_dates(gold)
     if wanted is None or len(wanted) != 1:
         return _unclear_gold(said, gold)

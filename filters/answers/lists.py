@@ -89,11 +89,19 @@ def _same_list(said: str, gold: str) -> bool:
     return any(Counter(map(_key, items)) in wanted for items in _items(said))
 
 
+_GROUPS = re.compile(r"[)\]]\s*(?:[,;]|and|&)?\s*[(\[]")
+_GROUP = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
+
+
 def _items(text: str) -> list[list[str]]:
     """Return the ways to read a list: "and" divides the last two items, or belongs to one.
 
     Between semicolons a comma belongs to an item ("1,200; 3,400").
     """
+    groups = _GROUP.findall(text) if _GROUPS.search(text) else []
+    if groups:
+        # Points: what stands together in brackets is one item, in its order.
+        return [groups]
     bare = text.strip("[](){} .")
     apart = [item.strip() for item in bare.split(";")] if ";" in bare and "," in bare else []
     coarse = [item for item in _SEPARATORS.split(bare) if item.strip()]

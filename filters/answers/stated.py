@@ -11,8 +11,16 @@ import re
 from functools import lru_cache
 from itertools import pairwise
 
-from filters.answers.closed_sets import ANSWER_IS, CHANGING, NEGATING, SCALES, THEREFORE, without_lead
-from filters.answers.evasion import corrects
+from filters.answers.closed_sets import (
+    ANSWER_IS,
+    CHANGING,
+    NEGATING,
+    PART_OF,
+    SCALES,
+    THEREFORE,
+    without_copula,
+    without_lead,
+)
 from filters.answers.text import HEDGES, NEGATIONS, tokens
 
 # An opening of the prompts for MATH (Minerva, arXiv 2206.14858), and what templates of chats leave behind.
@@ -47,24 +55,33 @@ _OPERATOR_BEFORE = re.compile(
 _OPERATOR_BEHIND = re.compile(
     r"[\s$]*(?:[-+*/^_!%|<>=\u00b0]|\\(?!quad|qquad|pmod|pod|text\s*\{\s*(?:and|or)|end)[A-Za-z%]+)"
 )
-# How a solution says what came out of it.
-_CLAIM = re.compile(rf"(?:{ANSWER_IS}[\s:\uff1a*]*)+", re.IGNORECASE)
-# At the beginning of a sentence: "it says so, which" concludes nothing.
+# How a solution says what came out of it: nothing but a value behind words that announce one.
 _THEREFORE = re.compile(rf"(?<![^\W\d_])(?=[^a-z])(?i:{THEREFORE})(?![a-z])[,\uff0c]?\s*")
-_SENTENCE = re.compile(r"(?:[^.!?\n\u3002\uff01\uff1f\u0964]|[.!?](?!\s|$))*")
-_IS = r"(?:\b(?:is|are|equals|ist|sind|beträgt|est|sont|es|son|é|são)\b|[是为為は])"
-_RESULT = re.compile(
-    rf"(?P<subject>[^\d=<>]*){_IS}(?: equal to)?\s*"
-    r"(?P<value>\$[^$]+\$|\\\([^$]+\\\)|[-+]?[\d.,/]+(?:%|\s?[^\W\d_]{1,12})?|\([^()]*\))\.?"
+_SENTENCES = re.compile(r"(?<=[.!?])[$*)\]]*\s+|(?<=[\u3002\uff01\uff1f\u0964])\s*|\n+|\\end\{[a-z]+\*?\}\s*")
+_ANNOUNCED = re.compile(rf"(?:{ANSWER_IS}[\s:\uff1a*]*)+", re.IGNORECASE)
+_HEADING = re.compile(r"(?:#{1,6}\s*|\*\*)?(?:final )?answer:?(?:\*\*)?:?|#{2,6}", re.IGNORECASE)
+_VALUE = re.compile(
+    r"\$\$?[^$]+\$\$?|\\\((?:(?!\\\)).)+\\\)|\\\[(?:(?!\\\]).)+\\\]|\([^()]*\)"
+    r"|[-+\u2212]?[$\u20ac\u00a3\u00a5]?[\d.,/]*\d(?:\s?(?:[%\u00b0]|[^\W\d_]{1,12}))?"
 )
-_COPULA = re.compile(_IS)
-_BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
-_WORD = re.compile(r"[^\W\d_]{3,}")
-_PART = re.compile(
-    r"\b(?:half|third|quarter|\w+th|square|cube|root|power|reciprocal|inverse|negative|opposite|logarithm|multiple)s?"
-    r" of\b|\b(?:half|twice|thrice|double|triple)\b",
+_IS = r"\b(?:is|are|equals|increases by|decreases by)\b"
+_RESULT = re.compile(
+    rf"(?P<subject>(?:the|its|our|my|this|that|these)\s(?:[^\d=<>.,;:?!$]|\$[^$]*\$)*){_IS}(?: equal to)?\s+"
+    rf"(?P<value>{_VALUE.pattern})\.?",
     re.IGNORECASE,
 )
+_THERE_ARE = re.compile(r"there (?:is|are) (?P<number>\d[\d,]*)(?: [^\W\d_]+)+\.?", re.IGNORECASE)
+_COPULA = re.compile(_IS)
+# What a subject is beside a thing: a part of one, a step, a doubt.
+_NO_SUBJECT = re.compile(
+    r"\b(?:first|second|intermediate|previous|wrong|false|whether|if|who|nobody|some|many)\b", re.IGNORECASE
+)
+_CONTRARY = re.compile(
+    r"\b(?:but|however|though|although|yet|except|only|ruled|excluded|impossible|since|because|wait|oops|falsch|faux"
+    r"|fausse|falso|falsa|errad[oa]|aber|mais|pero|mas)\b|[\u9519\u932f\u8bef\u8aa4\u4f46\u9055]|गलत|लेकिन",
+    re.IGNORECASE,
+)
+_MOST_BEHIND = 8
 _LONE_MARK = re.compile(r"\\\(\$(?![0-9])")
 """A second mark at the beginning of a formula, which pairs with nothing and is no currency."""
 _LINE_BREAK = re.compile(r"\\n(?![A-Za-z])")
@@ -86,53 +103,67 @@ def stated(text: str) -> str:
 
 
 def _conclusion(text: str) -> str:
-    """Return the sentence of a solution that says what came out; the whole of it if there is none, or it is taken back.
+    """Return what a solution comes to: the value that its last sentence announces, or its last boxes.
 
-    That is the one with the last boxes, or what follows "the answer is", whichever stands later; without either, a last
-    sentence that begins with "therefore".
+    The whole text if there is neither, if sentences announce different values, or if more is said behind the boxes.
     """
     bare = _ESCAPED_TWICE.sub(r"\\", _POSTSCRIPT.sub("", text)).rstrip()
-    claims, boxes = list(_CLAIM.finditer(bare)), boxed(bare)
-    if boxes and (not claims or boxes[-1][0] >= claims[-1].end()):
-        found, end = _last_boxes(bare, boxes)
-    elif claims:
-        found, end = _claimed(bare, claims)
-    else:
-        found, end = _claimed(bare, list(_THEREFORE.finditer(bare))[-1:])
-        if bare[end:].strip(" .!\u3002\uff01\u0964"):
-            return text
-    return text if found is None or _denied(bare[end:]) or corrects(bare[end:]) else found
-
-
-def _last_boxes(text: str, boxes: list[tuple[int, int, str]]) -> tuple[str | None, int]:
-    """Return the last boxes side by side, with their sentence where it belongs to them, and where that ends."""
+    sentences = [sentence for sentence in _SENTENCES.split(bare) if sentence.strip(" $*.")] or [bare]
+    announced = {value for sentence in sentences if (value := _announced(sentence)) is not None}
+    last = _announced(sentences[-1]) or _concluded(sentences)
+    if last is not None:
+        return last if len(announced) < 2 else text  # noqa: PLR2004 - two that differ
+    boxes = boxed(bare)
+    if not boxes or not _says_no_more(bare[boxes[-1][1] :]):
+        return text
     first = len(boxes) - 1
-    while first and _BETWEEN_BOXES.fullmatch(text, boxes[first - 1][1], boxes[first][0]):
+    while first and _BETWEEN_BOXES.fullmatch(bare, boxes[first - 1][1], boxes[first][0]):
         first -= 1
-    start, end = boxes[first][0], _end_of_sentence(text, boxes[-1][1])
-    before = _last_sentence(text[:start])
+    if first and not _SENTENCES.search(bare[boxes[first - 1][1] : boxes[first][0]]):
+        # Several values in one sentence: x = \\boxed{1}, y = \\boxed{2}.
+        return text
+    before = _last_sentence(bare[: boxes[first][0]])
     plain = _is_sentence(before) and not _doubted(before) and not _BEFORE.search(before)
-    return ("" if plain else before) + text[start:end], end
+    return ("" if plain else before) + bare[boxes[first][0] :]
 
 
-def _claimed(text: str, claims: list[re.Match[str]]) -> tuple[str | None, int]:
-    """Return what follows an opening such as "the answer is", and its end; None if it is denied, or two are said."""
-    ends = [_end_of_sentence(text, claim.end()) for claim in claims]
-    said = {_marked(text[claim.end() : end]).strip() for claim, end in zip(claims, ends, strict=True)}
-    if len(said) != 1 or any(_denied(_last_sentence(text[: claim.start()])) for claim in claims):
-        return None, len(text)
-    return said.pop(), ends[-1]
+def _announced(sentence: str) -> str | None:
+    """Return the value that a sentence calls the answer; None where it says anything else beside it."""
+    bare = _THEREFORE.sub("", sentence.strip(" *.\u3002\u0964"), count=1)
+    match = _ANNOUNCED.match(bare)
+    return None if match is None else _value_of(bare[match.end() :])
 
 
-def _marked(text: str) -> str:
-    """Return the one bold part of a sentence, or what it says of its subject."""
-    bold = _BOLD.findall(text)
-    return str(bold[0]) if len(bold) == 1 and not _denied(text) else _result(text)
+def _concluded(sentences: list[str]) -> str | None:
+    """Return the value to which the last sentence comes: of its subject, behind "therefore", or under a heading."""
+    last = sentences[-1]
+    therefore = list(_THEREFORE.finditer(last))
+    said = last[therefore[-1].end() :] if therefore else last
+    counted = _THERE_ARE.fullmatch(said) if therefore else None
+    if counted is not None:
+        return counted["number"]
+    headed = len(sentences) > 1 and _HEADING.fullmatch(sentences[-2].strip()) is not None
+    value = _value_of(re.sub(r"\A#{2,6}\s*", "", said))
+    return value if headed or therefore or said != value else None
 
 
-def _end_of_sentence(text: str, at: int) -> int:
-    match = _SENTENCE.match(text, at)
-    return match.end() if match else at
+def _value_of(said: str) -> str | None:
+    """Return a value that stands alone or is said of a subject; None for any other text."""
+    bare = without_copula(said.strip(" *.!\u3002\uff01\u0964")).strip(" *")
+    bare = _result(without_lead(bare))
+    return bare if _VALUE.fullmatch(bare) else None
+
+
+def _says_no_more(text: str) -> bool:
+    """Return whether what stands behind a box adds nothing: marks, a unit, "is our answer"."""
+    words = re.sub(r"\\(?:text|mathrm|mbox)\b|[\\$*(){}\[\].,!\s\u3002]|\\p?o?mod\{[^}]*\}", " ", text).split()
+    return (
+        len(words) <= _MOST_BEHIND
+        and all(word.isalpha() for word in words)
+        and not re.search(r"[.!?\u3002]\W*[^\W\d_]{2,}\W+[^\W\d_]", text)
+        and _CONTRARY.search(text) is None
+        and not _doubted(text)
+    )
 
 
 @lru_cache(maxsize=4096)  # the rollouts of a question share its answer and many of theirs
@@ -188,7 +219,12 @@ def _boxes(text: str, boxes: list[tuple[int, int, str]]) -> str:
         contents = contents[:1]
     around = text[: boxes[0][0]] + " " + text[boxes[-1][1] :]
     before, after = text[: boxes[0][0]], text[boxes[-1][1] :]
-    if _doubted(_last_sentence(before)) or _doubted(after) or re.search(r"\\(?:cup|cap|pm|times)\s*$", before):
+    if (
+        _doubted(_last_sentence(before))
+        or _doubted(after)
+        or _CONTRARY.search(after)
+        or re.search(r"\\(?:cup|cap|pm|times)\s*$", before)
+    ):
         return _unboxed(text, boxes)
     operand = _OPERATOR_BEFORE.search(before) is not None or _OPERATOR_BEHIND.match(after) is not None
     if operand or _changed(before, after):
@@ -242,9 +278,12 @@ def _denied(text: str) -> bool:
 def _result(text: str) -> str:
     """Return what a sentence says that its subject is: "the largest n is 5" says 5, "half of n is 5" does not."""
     match = _RESULT.fullmatch(text)
-    if match is None or not _WORD.search(match["subject"]) or _PART.search(match["subject"]):
+    if match is None:
         return text
-    return text if _denied(match["subject"]) else match["value"]
+    subject = match["subject"]
+    if PART_OF.search(subject) or _NO_SUBJECT.search(subject) or _denied(subject):
+        return text
+    return match["value"]
 
 
 _WRAPPERS = (

@@ -7,7 +7,7 @@
 | cannot be decided | the first is kept; both are for review | both are kept                  |
 
 A question that is asked with options is another one beside other options, unless the same one is right: beside other
-wrong ones it teaches the same. So only equal options can contradict.
+wrong ones it teaches the same. So only equal options can contradict, be they asked with or only offered by the source.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from filters.dedup.clusters import (
 )
 from filters.dedup.key import question_key
 from filters.rule import Rule
-from pipeline.records import AnswerConflict, Cluster, Decision
+from pipeline.records import AnswerConflict, AnswerType, Cluster, Decision
 
 Reason = Literal["duplicate", "contradicting_answers"]
 Verdict = Literal["agree", "contradict", "undecided"]
@@ -68,9 +68,9 @@ def deduplicate(
     refused: set[str] = set()
     for star in picture_stars(questions, facts, near):
         same = _same_pictures(star.members, facts)
-        found = [conflict for group in same for conflict in _conflicts(group)]
+        found = _of_all([*same.values(), *_asked_both_ways(same)])
         against = {conflict.question_id for conflict in found if conflict.verdict == "contradicting"}
-        centres = _repeats(star, same, against, near)
+        centres = _repeats(star, [*same.values()], against, near)
         clusters += [
             Cluster(
                 question_id=row.question_id,
@@ -128,15 +128,15 @@ def picture_clusters(questions: Iterable[QuestionRow], near: Mapping[str, tuple[
 
 
 def _graded(said: QuestionRow, gold: QuestionRow) -> Iterator[str]:
-    choices = gold.choices if _options(said) == _options(gold) else ()
+    choices = (gold.choices or gold.offered) if _options(said) == _options(gold) else ()
     # Options became words (`QuestionRow.answers`). Of equal options one is not another; beside others, words are words.
-    kind = "text" if gold.answer_type == "choice" and not choices else gold.answer_type
+    kind: AnswerType = "choice" if choices else "text" if gold.answer_type == "choice" else gold.answer_type
     for answer in said.answers:
         yield grade(answer, gold.answers, kind, tolerance=gold.tolerance, choices=choices or None).verdict
 
 
 def _options(row: QuestionRow) -> frozenset[str]:
-    return frozenset(map(question_key, row.choices))
+    return frozenset(map(question_key, row.choices or row.offered))
 
 
 def _decision(cluster: Cluster, refused: set[str]) -> Decision:
@@ -147,12 +147,39 @@ def _decision(cluster: Cluster, refused: set[str]) -> Decision:
     return _RULE.reject(cluster.question_id, "duplicate")
 
 
-def _same_pictures(members: Iterable[QuestionRow], facts: Mapping[str, ImageHashes]) -> list[list[QuestionRow]]:
-    """Return the members in groups of equal pixels, and of equal options where they are asked with options."""
+def _same_pictures(
+    members: Iterable[QuestionRow], facts: Mapping[str, ImageHashes]
+) -> dict[tuple[object, ...], list[QuestionRow]]:
+    """Return the members in groups of equal pixels, and of equal options where they are asked with options.
+
+    A key is the options, None without, and the pixels of each image.
+    """
     groups: dict[tuple[object, ...], list[QuestionRow]] = defaultdict(list)
     for row in members:
-        groups[_options(row), *(facts[image].pixels or image for image in row.images)].append(row)
-    return list(groups.values())
+        pixels = (facts[image].pixels or image for image in row.images)
+        groups[_options(row) if row.choices else None, *pixels].append(row)
+    return groups
+
+
+def _asked_both_ways(groups: Mapping[tuple[object, ...], list[QuestionRow]]) -> Iterator[list[QuestionRow]]:
+    """Yield those over equal pixels with equal options that some are asked with, and some without.
+
+    In which way is decided by what is right, so two that contradict may differ in it.
+    """
+    for (options, *pixels), asked in groups.items():
+        if options is not None:
+            opened = [row for row in groups.get((None, *pixels), ()) if row.offered and _options(row) == options]
+            yield from ([[*opened, *asked]] if opened else [])
+
+
+def _of_all(groups: Iterable[Sequence[QuestionRow]]) -> list[AnswerConflict]:
+    """Return the conflicts of all groups, one for each question: a contradiction, where it has one."""
+    found: dict[str, AnswerConflict] = {}
+    for conflict in (conflict for group in groups for conflict in _conflicts(group)):
+        before = found.get(conflict.question_id)
+        if before is None or conflict.verdict == "contradicting" != before.verdict:
+            found[conflict.question_id] = conflict
+    return [*found.values()]
 
 
 def _conflicts(group: Sequence[QuestionRow]) -> Iterator[AnswerConflict]:

@@ -25,7 +25,7 @@ from filters.dedup.key import question_key
 from pipeline.identity import Identity, digest
 from pipeline.records import AnswerType, ImageFacts
 
-VERSION = 2
+VERSION = 3
 """Of all that dedup decides; `filters.dedup.key` and `filters.dedup.agreement` are part of it."""
 
 Node = TypeVar("Node", bound=Hashable)
@@ -72,6 +72,8 @@ class QuestionRow(NamedTuple):
     tolerance: float | None = None
     choices: tuple[str, ...] = ()
     """The options it is asked with."""
+    offered: tuple[str, ...] = ()
+    """Those that its source offers, where it is asked without them."""
 
 
 class PictureStar(NamedTuple):

@@ -172,10 +172,18 @@ def _read(text: str) -> Listing | None:
         if family[0] not in plain or family[1] not in plain:
             continue
         by_line, in_line = _chain(at_line, plain, family), _chain(anywhere, plain, family)
-        chain = by_line if len(by_line) >= max(2, len(in_line)) else in_line
+        form, chain = (at_line, by_line) if len(by_line) >= max(2, len(in_line)) else (anywhere, in_line)
         if len(chain) > 1:
-            return _labelled(text, chain, family)
+            # A, B, D: an option is missing, or what is read as one is none.
+            stray = chain[-1].place + 1 < len(family) and _labelled_behind(form, plain, family, chain[-1])
+            return None if stray else _labelled(text, chain, family)
     return _headed(text, plain)
+
+
+def _labelled_behind(form: re.Pattern[str], plain: str, family: Sequence[str], last: _Label) -> bool:
+    """Return whether a later label of the family stands behind the last option, beside a gap."""
+    later = {*family[last.place + 1 :]}
+    return any(next(filter(None, match.groups())) in later for match in form.finditer(plain, last.stop))
 
 
 class _Label(NamedTuple):
@@ -298,10 +306,12 @@ def _named(answer: str, listing: Listing, answer_type: AnswerType) -> int | None
     A number is a label, and a letter of an expression is one, only where the type says that an option is named.
     """
     said, options = _folded(answer), [_folded(option) for option in listing.options]
-    labels = [label.casefold() for label in listing.labels]
+    # ② is 2 once it is folded, and names an option where a bare 2 may be a number.
+    labels, circled = [_folded(label) for label in listing.labels], answer.strip() in _CIRCLED
     named = {place for place, option in enumerate(options) if option == said}
     alone = _LABEL_ONLY.fullmatch(said)
-    if alone is not None and (answer_type == "choice" or not (alone[1].isdecimal() or answer_type == "expression")):
+    is_label = answer_type == "choice" or circled
+    if alone is not None and (is_label or not (alone[1].isdecimal() or answer_type == "expression")):
         named |= {place for place, label in enumerate(labels) if label == alone[1]}
         # Lists that are numbered are answered by letters as well.
         if not named and len(alone[1]) == 1 and alone[1] in ascii_lowercase[: len(options)] and answer_type == "choice":

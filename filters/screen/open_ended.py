@@ -121,6 +121,13 @@ def _with_options(question: Question, stem: str, options: Sequence[str], right: 
     return _rebuilt(question, {mark: before}, text=stem, choices=choices, answers=answers, answer_type="choice")
 
 
+def offered_choices(meta: str) -> tuple[str, ...]:
+    """Return the options that a question had before it was asked without them, from its `meta`; none if it had none."""
+    told = parse_json(meta) if CONVERTED in meta else None
+    before = told.get(CONVERTED) if isinstance(told, dict) else None
+    return tuple(before["choices"]) if isinstance(before, dict) else ()
+
+
 def _meta(question: Question) -> dict[str, Json]:
     meta = parse_json(question.meta)
     return meta if isinstance(meta, dict) else {"source_meta": meta}

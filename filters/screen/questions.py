@@ -9,8 +9,10 @@ from pydantic import Field
 
 from filters.answers import grade
 from filters.answers.chance import chance
+from filters.answers.dates import read_dates
 from filters.answers.metrics import grade_by, metric_of
 from filters.answers.text import abstains, clean, tokens
+from filters.answers.times import read_time
 from filters.rule import Rule
 from pipeline.identity import Identity
 from pipeline.records import Decision, Question
@@ -81,4 +83,7 @@ def _readable(answer: str, question: Question, settings: QuestionSettings) -> bo
     words: Sequence[str] = tokens(clean(answer))
     if abstains(tuple(words)):
         return False
+    if question.answer_type == "date":
+        # A date that cannot be read equals nothing but itself.
+        return read_dates(clean(answer)) is not None or read_time(clean(answer)) is not None
     return question.answer_type != "text" or (len(answer) <= settings.max_text and len(words) <= settings.max_words)

@@ -69,12 +69,13 @@ def _row(key: QuestionKey) -> QuestionRow:
         answer_type=key.answer_type,
         tolerance=key.tolerance,
         choices=key.choices,
+        offered=key.offered,
     )
 
 
 DEDUP: Stage[DedupStageSettings, Store] = Stage(
     name="dedup",
-    version=2,
+    version=3,
     kind="global",
     resource="cpu",
     settings=DedupStageSettings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from filters.answers.choices import answer_texts, option_texts
+from filters.screen.open_ended import offered_choices
 from pipeline.engine.done import Done
 from pipeline.engine.units import Range
 from pipeline.records import Outcome, Question, QuestionKey
@@ -27,11 +28,15 @@ def kept_outcomes(done: Done, stage: str, ids: frozenset[str], span: Range) -> l
 
 def question_keys(done: Done, ids: frozenset[str] | None = None) -> Iterator[QuestionKey]:
     """Yield the columns that global stages read, of all screened questions or of those in `ids`."""
-    columns = ["id", "source", "category", "text", "images", "choices", "answers", "answer_type", "tolerance"]
+    columns = ["id", "source", "category", "text", "images", "choices", "answers", "answer_type", "tolerance", "meta"]
     for batch in read_columns(done.paths("screen", "questions"), Question, columns).to_batches():
         for row in batch.to_pylist():
             if ids is None or row["id"] in ids:
                 images = tuple(image["sha256"] for image in row["images"])
                 choices = tuple(row["choices"])
-                said = {"answers": answer_texts(row["answers"], choices), "choices": option_texts(choices)}
+                said = {
+                    "answers": answer_texts(row["answers"], choices),
+                    "choices": option_texts(choices),
+                    "offered": option_texts(offered_choices(row.pop("meta"))),
+                }
                 yield QuestionKey.model_validate({**row, "images": images, **said})

@@ -150,8 +150,10 @@ class QuestionKey(Record):
     tolerance: float | None = None
     choices: tuple[str, ...] = ()
     """The texts of the options it is asked with."""
+    offered: tuple[str, ...] = ()
+    """The texts of those that its source offers, where it is asked without them."""
 
-    SCHEMA: ClassVar[int] = 3
+    SCHEMA: ClassVar[int] = 4
 
 
 class SourceImage(Record):

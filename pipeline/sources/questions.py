@@ -48,7 +48,7 @@ class _Payload(BaseModel):
     choices: Choices = ()
     answers: Texts = Field(min_length=1)
     answer_type: AnswerType
-    tolerance: Number = Field(default=None, ge=0, allow_inf_nan=False)
+    tolerance: Number = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     metric: Metric | None = None
     licence: StrictStr
     derivation: dict[str, JsonValue] = Field(default_factory=dict)

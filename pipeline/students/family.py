@@ -125,7 +125,7 @@ class Student(Identity):
     cutoff_len: int = Field(default=20_480, ge=1)
     tokenizer: Place[Path | None] = None
     """A directory with its `tokenizer.json`, to count what it learns of a row; relative paths start at the recipe.
-    None: 4 characters per token. Where it is does not count, what it holds does."""
+    None: the estimate of `pipeline.students.tokens`. Where it is does not count, what it holds does."""
     template: str = "qwen2_vl"
     coordinates: Literal["original_pixels", "seen_pixels", "norm1000"] = "original_pixels"
     """Of boxes and points in what is learnt."""

@@ -7,6 +7,7 @@ library takes seconds to import and looks for further files.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 TOKENIZER = "tokenizer.json"
 CHARACTERS = 4
 """Per token, where no tokenizer is named: about what English prose and code take in byte-pair vocabularies of 100,000
-and more entries. Chinese takes one to two, so such data needs a tokenizer."""
+and more entries. Of Chinese, Japanese and Korean a character is counted as one: they take one to two."""
+_WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class TokenCounter:
     """Counts the tokens of a text, without those that a chat template puts around it."""
 
     name: str
-    """What counts, as exports state it: `4 characters per token`, or `tokenizer` and the sha256 of its file."""
+    """What counts, as exports state it: `4 characters per token …`, or `tokenizer` and the sha256 of its file."""
     identity: str
     """sha256 of `tokenizer.json`; empty for the estimate."""
     tokenizer: Tokenizer | None = None
@@ -63,7 +65,8 @@ class TokenCounter:
     def count(self, text: str) -> int:
         """Return how many tokens `text` takes."""
         if self.tokenizer is None:
-            return -(-len(text) // CHARACTERS)
+            wide = 0 if text.isascii() else len(_WIDE.findall(text))
+            return wide - (wide - len(text)) // CHARACTERS
         # Without special tokens: begin and end belong to the chat template.
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
@@ -72,7 +75,7 @@ class TokenCounter:
         return sum(self.count(text) for text in texts)
 
 
-ESTIMATE = TokenCounter(f"{CHARACTERS} characters per token", "")
+ESTIMATE = TokenCounter(f"{CHARACTERS} characters per token (1 in Chinese, Japanese, Korean)", "")
 
 
 def loss_tokens(trajectory: Trajectory, dialect: Dialect, counter: TokenCounter) -> int:

@@ -101,7 +101,8 @@ def settle(result: GradeResult, equal: Sequence[bool | None]) -> GradeResult:
 def _as_written(text: str) -> str:
     """Return what two spellings of one formula have in common; letters keep their case."""
     bare = unwrapped(text)
-    return re.sub(r"\s+|\\(?:left|right|[,;:! ])(?![A-Za-z])", "", bare).rstrip(".")
+    # A space between two digits separates: 1 2 is not 12.
+    return re.sub(r"(?<!\d)\s+|\s+(?!\d)|\\(?:left|right|[,;:! ])(?![A-Za-z])", "", bare).rstrip(".")
 
 
 def _form(text: str, plain: str) -> Form | None:

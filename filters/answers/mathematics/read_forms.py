@@ -445,6 +445,14 @@ _LETTER_UNITS = frozenset("mgshlLNJWVACFK")
 """Letters that are a unit where they stand apart: 5 m."""
 
 
+def _unit_text(tokens: Sequence[Token]) -> str:
+    """Return the words behind a term as they were written: "units less" is two, "cm^2" one."""
+    kept = [token for token in tokens if token.kind not in {"open", "close"}]
+    return "".join(
+        " " * (at > 0 and token.spaced and token.kind == "text") + token.text for at, token in enumerate(kept)
+    )
+
+
 def _quantity(tokens: list[Token]) -> Form:  # noqa: C901 - as above
     """Read a term with its unit or currency."""
     unit = ""
@@ -461,7 +469,7 @@ def _quantity(tokens: list[Token]) -> Form:  # noqa: C901 - as above
         raise Unread("words before a term")
     tree, written = (
         read_term(tokens[:end]),
-        "".join(token.text for token in tokens[end:] if token.kind not in {"open", "close"}),
+        _unit_text(tokens[end:]),
     )
     if written and unit:
         raise Unread("two units")

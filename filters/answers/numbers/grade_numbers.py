@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from filters.answers.closed_sets import without_lead
+from filters.answers.closed_sets import PART_OF, without_lead
 from filters.answers.evasion import refuses
 from filters.answers.mathematics.forms import Term
 from filters.answers.mathematics.read_forms import read_form
@@ -53,11 +53,14 @@ def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:  # noq
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         return Grade("undecided", "bad_tolerance")
     share = None if tolerance is None else _exact(tolerance)
-    target = read_number(gold) or read_compound(gold) or read_number(_result(gold))
+    target = read_number(gold) or read_compound(gold) or read_number(_result(gold) or "")
     if target is None:
         return _grade_range(said, gold, share)
     margin = None if share is None else share * abs(target.value)
     bare = _result(without_lead(said))
+    if bare is None or (bare != said and bare.endswith("!") and read_number(bare[:-1]) is not None):
+        # "2x = 5" says something else, and "The answer is 5!" may be 120.
+        return Grade("undecided", "equation" if bare is None else "exclaimed")
     number = read_number(bare) or read_compound(bare)
     if number is not None:
         compared = _compare(number, target, margin)
@@ -88,13 +91,26 @@ def _exact(tolerance: float) -> Fraction:
     return Fraction(str(tolerance))
 
 
-def _result(text: str) -> str:
-    """Return the side of an equation that is its result: "120 - 80 = 40" says 40."""
+def _result(text: str) -> str | None:
+    """Return the side of an equation that is its result: "120 - 80 = 40" and "x = 40" say 40.
+
+    None where the other side is more than a name, and so another value: "2x = 40", "sin x = 40".
+    """
     if "=" not in text:
         return text
     # Behind an exact result its rounded form may follow: 1/3 ≈ 0.33.
     sides = _EQUALS.split(text.partition("\u2248")[0])
-    return sides[1].strip() if len(sides) == 2 else text  # noqa: PLR2004 - one equals sign
+    if len(sides) != 2:  # noqa: PLR2004 - one equals sign
+        return text
+    named = _LETTER.search(sides[0]) is None or (_NAME.fullmatch(sides[0]) and not _FUNCTION.search(sides[0]))
+    return sides[1].strip() if named and not PART_OF.search(sides[0]) else None
+
+
+_LETTER = re.compile(r"[^\W\d_]")
+_NAME = re.compile(r"\s*[^\W\d_](?:[\w\s'()]|(?<=[^\W\d_])_\{?\w+\}?)*")
+_FUNCTION = re.compile(
+    r"\b(?:sin|cos|tan|cot|sec|csc|log|ln|lg|exp|sqrt|lim|max|min|arcsin|arccos|arctan)\b|[^\W\d_][0-9]|[0-9][^\W\d_]"
+)
 
 
 def _miscalculated(text: str) -> bool:
@@ -162,6 +178,8 @@ def _grade_sentence(said: str, target: Number, margin: Fraction | None) -> Grade
     words = WORDS.findall(said.lower())
     if match is None or re.search("[0-9]", said[: match.start("number")]) or not OTHER_NUMBERS.isdisjoint(words):
         return Grade("undecided", "not_one_number")
+    if PART_OF.search(said[: match.start("number")]):
+        return Grade("undecided", "part_of")
     if not CHANGING.isdisjoint(match["rest"].lower().strip(".!").split()):
         return Grade("undecided", "not_one_number")
     # The word behind a number may be a unit that changes it; one that `read_number` refuses is none.

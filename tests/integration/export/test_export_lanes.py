@@ -118,7 +118,7 @@ def test_mixed_lanes_load_and_a_part_of_text_alone_concatenates(
 def test_the_mix_is_stated_in_rows_and_in_loss_tokens_in_manifest_and_card(good: Path, rows: list[SftRow]) -> None:
     for export in (good / "sft/llamafactory", good / "sft/huggingface"):
         said = manifest_of(export)
-        assert said["tokens"] == "4 characters per token"
+        assert said["tokens"] == "4 characters per token (1 in Chinese, Japanese, Korean)"
         assert [part["lane"] for part in said["mix"]] == ["tools", "no_call", "plain_cot", "long_cot"]
         for part in said["mix"]:
             own = [row for row in rows if (row.lane, row.question.category) == (part["lane"], part["category"])]
@@ -128,7 +128,7 @@ def test_the_mix_is_stated_in_rows_and_in_loss_tokens_in_manifest_and_card(good:
         total = sum(part["loss_tokens"] for part in said["mix"])
         share = f"{said['mix'][3]['loss_tokens'] / total:.1%}"
         assert f"| long_cot | reasoning | 2 | 25.0% | {said['mix'][3]['loss_tokens']} | {share} |" in card
-        assert "counted by: 4 characters per token" in card
+        assert "counted by: 4 characters per token (1 in Chinese, Japanese, Korean)" in card
 
 
 def test_the_card_describes_the_lanes_that_are_there_and_no_other(good: Path, base: Path, tmp_path: Path) -> None:

@@ -95,6 +95,18 @@ def test_one_stem_beside_other_options_contradicts_nothing() -> None:
     assert reasons(one, other._replace(answers=("paris",), choices=("Bern", "paris"))) == {"q1": "", "q2": "duplicate"}
 
 
+def test_options_contradict_whether_asked_with_them_or_without() -> None:
+    """In which way a question is asked follows from its answer, so two that contradict may differ in it."""
+    opened = row("q1", "form", "cat")._replace(offered=("cat", "dog", "emu"))
+    asked = row("q2", "copy", "dog", kind="choice", choices=("emu", "cat", "dog"))
+    assert set(reasons(opened, asked).values()) == {"contradicting_answers"}
+    assert len(found(opened, asked).conflicts) == 2
+    other = asked._replace(choices=("dog", "ox"))
+    assert reasons(opened, other) == {"q1": "", "q2": ""}
+    assert reasons(opened, asked._replace(answers=("cat",))) == {"q1": "", "q2": "duplicate"}
+    assert reasons(opened, asked._replace(images=("other",))) == {"q1": "", "q2": ""}
+
+
 def test_a_cluster_of_pictures_and_key_is_one_whatever_the_answers() -> None:
     # SFT and RL share none of them.
     clusters = found(

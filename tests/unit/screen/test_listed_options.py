@@ -8,7 +8,7 @@ import pytest
 
 from filters.screen.listed_options import read_listing, with_choices
 from filters.screen.open_ended import to_open_ended
-from pipeline.records import Question
+from pipeline.records import AnswerType, Question
 from tests.support.builders import question
 
 STEM, OPTIONS = "Which city is this?", ("Paris", "New York", "Rome")
@@ -213,3 +213,24 @@ def test_a_single_choice_is_a_list_itself(single: str) -> None:
     made = asked("Which?", "B", choices=(single,))
     assert (made.text, made.choices, made.answers) == ("Which?", ("red", "blue"), ("B",))
     assert asked("Which?", "A", choices=("red",)).choices == ("red",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which?\nA. cat\nB. dog\nD. emu",
+        "Which? (a) cat (b) dog (d) emu",
+        "Which?\n1. cat\n2. dog\n4. emu\n5. ox",
+        "Which? ① cat ② dog ④ emu",
+    ],
+)
+def test_a_gap_in_the_labels_is_a_listing_that_is_not_understood(text: str) -> None:
+    assert read_listing(text) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "named"), [("②", "choice", "B"), ("2", "choice", "B"), ("②", "text", "B"), ("2", "text", "")]
+)
+def test_a_circled_number_names_its_option(answer: str, kind: AnswerType, named: str) -> None:
+    asked = with_choices(question("Which animal?\n① cat\n② dog\n③ emu", answers=(answer,), answer_type=kind))
+    assert (asked.answers if asked.choices else ()) == ((named,) if named else ())

@@ -93,11 +93,11 @@ def test_a_long_text_is_counted_by_the_tokenizer_of_the_student(tmp_path: Path) 
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Split
 
-    # A token per character, as for Chinese; the estimate takes four for one.
+    # A token per character, as of rare scripts; the estimate takes four for one.
     tokenizer = Tokenizer(WordLevel({"?": 0}, "?"))
     tokenizer.pre_tokenizer = Split(Regex("."), "isolated")
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    asked = question("\u7ea2" * 30, category="reasoning")
+    asked = question("\u0416" * 30, category="reasoning")
     by_estimate = SETTINGS.model_copy(update={"cutoff_len": 29})
     by_tokenizer = by_estimate.model_copy(update={"tokenizer": tmp_path})
     for settings, reason in ((by_estimate, ""), (by_tokenizer, "text_too_long")):

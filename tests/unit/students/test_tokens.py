@@ -37,7 +37,17 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_without_a_tokenizer_four_characters_are_a_token_and_the_name_says_so() -> None:
     counter = TokenCounter.open(None)
     assert [counter.count("x" * n) for n in (0, 1, 4, 5, 8, 9)] == [0, 1, 1, 2, 2, 3]
-    assert (counter.name, counter.identity, counter.exact) == ("4 characters per token", "", False)
+    # A character of these scripts is one; "é" and "я" are as others.
+    assert [counter.count(text) for text in ("汉" * 9, "汉字kana", "カナ", "한국", "日本, Japan", "éé яя")] == [
+        9,
+        3,
+        2,
+        2,
+        4,
+        2,
+    ]
+    assert counter.name == "4 characters per token (1 in Chinese, Japanese, Korean)"
+    assert (counter.identity, counter.exact) == ("", False)
 
 
 def test_a_tokenizer_counts_the_whole_text_and_nothing_else_whatever_it_was_saved_with(directory: Path) -> None:
@@ -59,7 +69,7 @@ def test_a_tokenizer_is_known_by_what_is_in_its_file_and_not_by_where_it_lies(di
 
 @given(st.lists(st.text(), max_size=5))
 def test_messages_are_counted_one_by_one(texts: list[str]) -> None:
-    assert ESTIMATE.total(texts) == sum(-(-len(text) // 4) for text in texts)
+    assert ESTIMATE.total(texts) == sum(map(ESTIMATE.count, texts))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
