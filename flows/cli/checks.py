@@ -24,10 +24,17 @@ class Check(NamedTuple):
     detail: str
 
 
-def checked(what: str, look: Callable[[], str]) -> Check:
+class Note(NamedTuple):
+    """What is worth knowing, and stops nothing."""
+
+    detail: str
+
+
+def checked(what: str, look: Callable[[], str | Note]) -> Check:
     """Return what `look` tells, or what it refuses with; a module that cannot be loaded is a finding like any other."""
     try:
-        return Check(what, "ok", look())
+        told = look()
+        return Check(what, "note", told.detail) if isinstance(told, Note) else Check(what, "ok", told)
     except (ColdforgeError, ImportError) as error:
         return Check(what, "wrong", str(error))
 

@@ -19,7 +19,7 @@ from flows.report.tables import Table, filled
 from pipeline.identity import Json
 from pipeline.models.samples import Budget
 
-_CALLS = ("stage", "model", "basis", "records", "calls", "calls_at_most", "cost", "hours")
+_CALLS = ("stage", "model", "basis", "records", "calls", "calls_at_most", "cost", "hours", "gpu_hours")
 _TOKENS = ("stage", "model", "prompt_tokens", "cached_tokens", "completion_tokens", "batch")
 
 _TOKENS_HOW = (
@@ -27,7 +27,8 @@ _TOKENS_HOW = (
     "view; cached is what a prefix cache serves: the beginning that a question's rollouts share, and each turn's past"
 )
 _HOURS_HOW = (
-    "hours: the tightest of calls in flight, rpm and tpm, stage after stage; "
+    "hours: the tightest of calls in flight, rpm and tpm, stage after stage, and besides what replicas of your own "
+    "take to read prompts; GPU hours: those times the GPUs of `serve`; "
     "measured: as long per record as in the pilot"
 )
 
@@ -140,6 +141,8 @@ def _print_total(planned: Planned) -> None:
     ]
     if total.hours is not None:
         parts.append(f"{total.hours:,.2f} hours")
+    if total.gpu_hours is not None:
+        parts.append(f"{total.gpu_hours:,.2f} GPU hours")
     _print_note(f"in all: {', '.join(parts)}")
 
 

@@ -126,6 +126,9 @@ class Assumed:
     tokens_per_second: float = 40.0
     """That one answer grows by, on a busy server."""
     first_token_seconds: float = 1.0
+    prompt_tokens_per_second: float = 8_000.0
+    """That a replica of our own reads beside what its prefix cache holds: 7 billion parameters at 2 operations each on
+    one GPU of 312 TFLOP/s, of which prompts get 40 %. Larger models count as served by as many more."""
     batch_hours: float = 1.0
     """Until a batch comes back; providers promise 24."""
 

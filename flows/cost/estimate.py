@@ -15,7 +15,7 @@ from typing import NamedTuple
 from filters.gates.counts import TOP_UP
 from flows.cost.asks import ASSUMED, CHARACTERS_PER_TOKEN, Conversations, asks_of, expected_attempts
 from flows.cost.measure import ASKING, Measured, Measures
-from flows.cost.prices import Load, Pace, cost, hours, in_batches, thinks, view_tokens
+from flows.cost.prices import Load, Pace, cost, gpus, hours, in_batches, thinks, view_tokens
 from flows.recipe.inputs import Inputs
 from flows.recipe.recipe import Recipe
 from flows.recipe.roles import Role, calls_by_api
@@ -45,6 +45,8 @@ class Expected(NamedTuple):
     """By the role's `price`; None where it has none."""
     hours: float | None
     """None for the embedded reader."""
+    gpu_hours: float | None
+    """Of the GPUs that `serve` takes; None where the recipe starts no server."""
 
 
 class Rows(NamedTuple):
@@ -72,6 +74,7 @@ class Totals(NamedTuple):
     completion_tokens: int
     cost: float | None
     """None where no model has a price."""
+    gpu_hours: float | None
     hours: float | None
     """Stages follow one another; so do the teachers of a question, whose hours are summed."""
 
@@ -108,6 +111,7 @@ def totals(lines: Sequence[Expected]) -> Totals:
     """Return the sum of all lines."""
     costs = [line.cost for line in lines if line.cost is not None]
     times = [line.hours for line in lines if line.hours is not None]
+    of_gpus = [line.gpu_hours for line in lines if line.gpu_hours is not None]
     return Totals(
         calls=sum(line.calls for line in lines),
         batch_calls=sum(line.calls for line in lines if line.batch),
@@ -116,6 +120,7 @@ def totals(lines: Sequence[Expected]) -> Totals:
         completion_tokens=sum(line.completion_tokens for line in lines),
         cost=sum(costs) if costs else None,
         hours=sum(times) if times else None,
+        gpu_hours=sum(of_gpus) if of_gpus else None,
     )
 
 
@@ -245,11 +250,13 @@ class _Plan:
         )
 
 
-PACE = Pace(ASSUMED.tokens_per_second, ASSUMED.first_token_seconds, ASSUMED.batch_hours)
+PACE = Pace(
+    ASSUMED.tokens_per_second, ASSUMED.first_token_seconds, ASSUMED.prompt_tokens_per_second, ASSUMED.batch_hours
+)
 
 
 def _expected(place: Place, records: float, load: Load, at_most: int, time: float | None) -> Expected:
-    money = cost(place.role, load)
+    money, taken = cost(place.role, load), gpus(place.role)
     return Expected(
         stage=place.stage,
         model=place.name,
@@ -263,6 +270,7 @@ def _expected(place: Place, records: float, load: Load, at_most: int, time: floa
         batch=in_batches(place.role),
         cost=None if money is None else round(money, 4),
         hours=None if time is None else round(time, 4),
+        gpu_hours=None if time is None or taken is None else round(time * taken, 4),
     )
 
 

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from flows.recipe.recipe import Recipe
-from flows.recipe.roles import HostedRole, OfflineRole, ReaderRole, Role, ServerRole, role_price
+from flows.recipe.roles import HostedRole, OfflineRole, ReaderRole, Role, ServerRole, calls_at_once, role_price
 from pipeline.models.providers.image_tokens import ImageRule, image_tokens
 from pipeline.models.samples import Price
 from pipeline.students.family import FAMILIES, Size
@@ -35,6 +35,8 @@ class Pace(NamedTuple):
     tokens_per_second: float
     """That one answer grows by."""
     first_token_seconds: float
+    prompt_tokens_per_second: float
+    """That one replica reads."""
     batch_hours: float
     """Until a provider's batch comes back."""
 
@@ -81,22 +83,29 @@ def image_rule(role: HostedRole) -> ImageRule:
     return "gemini_2" if older else "gemini"
 
 
+def gpus(role: Role) -> int | None:
+    """Return how many GPUs a model of ours takes; None where others run it."""
+    serve = role.serve if isinstance(role, ServerRole | OfflineRole) else None
+    return None if serve is None else serve.tp * serve.dp
+
+
 def hours(role: Role, recipe: Recipe, load: Load, pace: Pace) -> float | None:
     """Return the time that a load takes at least; None for the embedded reader, which answers by this machine's CPU.
 
-    It is what the tightest of these lets through: calls in flight, requests per minute, tokens per minute.
+    It is what the tightest of these lets through: calls in flight, requests per minute, tokens per minute. A server of
+    one's own reads prompts between writing answers, so that both take their time.
     """
     if isinstance(role, ReaderRole):
         return None
     if not load.calls:
         return 0.0
+    limits = [_answering(load, min(calls_at_once(role), recipe.rollouts), pace) + _reading(role, load, pace)]
     if isinstance(role, OfflineRole):
-        return _in_flight_hours(load, min(role.in_flight, recipe.runtime.rollouts), pace)
+        return limits[0]
     if role.batch is not None:
         # One conversation has one message in a batch; what does not fit into a wave waits for the next.
-        together = min(role.batch.max_requests, recipe.runtime.rollouts)
+        together = min(role.batch.max_requests, recipe.rollouts)
         return max(load.waves, math.ceil(load.calls / together)) * pace.batch_hours
-    limits = [_in_flight_hours(load, min(role.in_flight, recipe.runtime.rollouts), pace)]
     if role.rpm is not None:
         limits.append(load.calls / role.rpm / 60)
     if role.tpm is not None:
@@ -104,6 +113,14 @@ def hours(role: Role, recipe: Recipe, load: Load, pace: Pace) -> float | None:
     return max(limits)
 
 
-def _in_flight_hours(load: Load, in_flight: int, pace: Pace) -> float:
+def _answering(load: Load, in_flight: int, pace: Pace) -> float:
     seconds = load.calls * pace.first_token_seconds + load.completion_tokens / pace.tokens_per_second
     return seconds / in_flight / 3_600
+
+
+def _reading(role: Role, load: Load, pace: Pace) -> float:
+    """Return the hours in which replicas of our own read what no prefix cache holds; a service has its own GPUs."""
+    if isinstance(role, HostedRole) or (isinstance(role, ServerRole) and role.api_key_env is not None):
+        return 0.0
+    replicas = role.replicas if isinstance(role, ServerRole) else 1
+    return (load.prompt_tokens - load.cached_tokens) / pace.prompt_tokens_per_second / replicas / 3_600

@@ -23,7 +23,7 @@ from filters.screen.questions import QuestionSettings
 from filters.selection.choose import SelectionSettings
 from filters.validate.long_cot import LongCotSettings
 from filters.validate.rules import ValidatorSettings
-from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_by_api
+from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_at_once, calls_by_api
 from pipeline.dialects import DialectName, by_name
 from pipeline.identity import Identity, Place, digest
 from pipeline.rollout.loop import Limits
@@ -37,6 +37,10 @@ StageName = Literal[
 
 MAY_LOSE = 0.9
 """A stage that decides on less than a tenth of its records has met a mistake, and no data."""
+
+
+FEWEST_ROLLOUTS = 256
+"""Conversations in flight, if the recipe says nothing: they are cheap where no model is busy with them."""
 
 
 class DemoSize(Identity):
@@ -152,8 +156,9 @@ class Runtime(Identity):
 
     workers: int | None = Field(default=None, ge=1)
     """Worker processes and sandboxed cells at once; default: the number of cores."""
-    rollouts: int = Field(default=256, ge=1)
-    """Conversations in flight. Gates work on this many divided by `gate.k` questions, each to its end."""
+    rollouts: int | None = Field(default=None, ge=1)
+    """Conversations in flight. Gates work on this many divided by `gate.k` questions, each to its end. None: twice as
+    many as the busiest model has calls in flight, for half of them may wait for a cell; 256 at least."""
     sandbox: SandboxUse | None = None
     """None: sessions run on this machine."""
     budget: BudgetUse = BudgetUse()
@@ -277,6 +282,12 @@ class Recipe(Identity):
         """Return the pixel budgets beside the student's at which gate 1 asks its survivors."""
         deploy = self.student.deploy_pixels
         return (*(() if deploy is None else (deploy,)), *self.gate.sweep)
+
+    @property
+    def rollouts(self) -> int:
+        """Return how many conversations are in flight."""
+        busiest = max(map(calls_at_once, self.models.roles().values()))
+        return self.runtime.rollouts or max(FEWEST_ROLLOUTS, 2 * busiest)
 
     @property
     def prompt_set(self) -> str:

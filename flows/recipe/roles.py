@@ -15,6 +15,9 @@ from pipeline.models.providers.conversations import Profile, Thinking
 from pipeline.models.providers.hosted import PROVIDERS
 from pipeline.models.samples import Budget, Price
 
+IN_FLIGHT = 64
+"""Requests open at once at one replica: what a model of 7 billion parameters on one GPU answers together."""
+
 
 class PriceUse(Identity):
     """Of a model, per million tokens, in whatever currency `runtime.budget.max_cost` is in."""
@@ -177,8 +180,8 @@ class ServerRole(Identity):
     """In place of both: vLLM is started when a stage needs the model, and stopped afterwards; not identity."""
     api_key_env: Place[str | None] = None
     """Name of the environment variable with the key; never the key."""
-    in_flight: Place[int] = Field(default=64, ge=1)
-    """Requests open at once, over all URLs."""
+    in_flight: Place[int | None] = Field(default=None, ge=1)
+    """Requests open at once, over all URLs; None: 64 for each replica, which are its URLs, or `serve.dp`."""
     rpm: Place[int | None] = Field(default=None, ge=1)
     """Requests per minute that the service allows."""
     tpm: Place[int | None] = Field(default=None, ge=1)
@@ -212,8 +215,31 @@ class ServerRole(Identity):
                 raise ValueError(f"base_url {url}: write the address as http://HOST:PORT/v1")
         return self
 
+    @property
+    def replicas(self) -> int:
+        """Return how many copies of the model answer."""
+        if self.serve is not None:
+            return self.serve.dp
+        return 1 if isinstance(self.base_url, str) else len(self.base_url)
+
+    @property
+    def calls_at_once(self) -> int:
+        """Return how many requests are open at once."""
+        return IN_FLIGHT * self.replicas if self.in_flight is None else self.in_flight
+
 
 Role = Annotated[ReaderRole | ServerRole | OfflineRole | HostedRole, Field(discriminator="backend")]
+
+
+def calls_at_once(role: Role) -> int:
+    """Return how many requests of a role are open at once; of the embedded reader, none is sent."""
+    match role:
+        case ReaderRole():
+            return 0
+        case ServerRole():
+            return role.calls_at_once
+        case _:
+            return role.in_flight
 
 
 def calls_by_api(role: Role) -> bool:

@@ -163,6 +163,7 @@ _HEADERS = {
     "cpu_seconds": "CPU s",
     "funnel.cpu_seconds": "CPU s, all runs",
     "wall_seconds": "wall s",
+    "gpu_hours": "GPU hours",
     "nbytes": "bytes",
     "gates.stopped_early": "of them stopped early",
     "low": "low %",

@@ -36,7 +36,7 @@ def open_model(role: Role, store: Store, executor: Executor, perceiver: Perceive
     elif isinstance(role, OfflineRole):
         server = launches.offline(role, store.blobs)
     elif role.serve is not None:
-        server = launches.served(role.model, role.serve, partial(_connect, role, store), role.in_flight)
+        server = launches.served(role.model, role.serve, partial(_connect, role, store), role.calls_at_once)
     elif role.batch is not None:
         server = open_openai_batches(open_server(role, store), role.batch, store.directory)
     else:
@@ -59,7 +59,7 @@ def open_server(role: ServerRole, store: Store) -> Server:
         api_key_env=role.api_key_env,
         timeout_seconds=role.timeout_seconds,
         patience_seconds=role.patience_seconds,
-        in_flight=role.in_flight,
+        in_flight=role.calls_at_once,
         rpm=role.rpm,
         tpm=role.tpm,
         ignore_fingerprint=role.fingerprint == "ignore",

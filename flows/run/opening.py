@@ -55,8 +55,8 @@ def open_resources(recipe: Recipe, inputs: Inputs, store: Store, executor: Execu
         meter=meter,
         tokens=inputs.tokens,
         replay=replay,
-        slots=asyncio.Semaphore(runtime.rollouts),
-        questions=asyncio.Semaphore(-(-runtime.rollouts // recipe.gate.k)),
+        slots=asyncio.Semaphore(recipe.rollouts),
+        questions=asyncio.Semaphore(-(-recipe.rollouts // recipe.gate.k)),
         replays=asyncio.Semaphore(executor.workers),
         formed=Formed(recipe.gate.max_malformed, recipe.gate.k),
     )

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from filters.gates.rules import GateSettings
-from flows.recipe.recipe import Runtime
+from flows.recipe.recipe import FEWEST_ROLLOUTS
 from flows.runners.local import OPEN_UNITS
 from flows.stages.gate import Gate2Settings, run_gate2
 from pipeline.engine.units import UnitInput
@@ -33,7 +33,7 @@ def look_then_answer(request: ChatRequest, _: int) -> str:
 def test_the_first_unit_of_gate_2_commits_before_a_twentieth_of_its_calls(tmp_path: Path) -> None:
     guest.setup()
     questions = [question(f"Which word is on sign {n}?", source_row=str(n), images=()) for n in range(QUESTIONS)]
-    gate, rollouts = GateSettings(), Runtime().rollouts
+    gate, rollouts = GateSettings(), FEWEST_ROLLOUTS
     settings = Gate2Settings(
         gate=gate.tools,
         tools=ask(mode="tools", system="You have tools.", limits=Limits(max_turns=3)),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -27,8 +28,10 @@ from flows.run.curate import RunSummary
 from flows.run.progress import Calls, Progress, SilentProgress
 from pipeline.engine.done import Finished
 from pipeline.engine.units import Part, Range, UnitResult
-from pipeline.errors import CheckError, InfrastructureError
+from pipeline.errors import CheckError, InfrastructureError, RowError
 from pipeline.models.samples import Spent
+from pipeline.records import SourceRow
+from pipeline.sources.questions import check_row
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCounts
 from tests.support.command import ROOT
@@ -361,8 +364,45 @@ def test_a_plan_counts_rows_that_cannot_be_used_by_reason(recipe: Path) -> None:
     wrong: tuple[dict[str, object], ...] = ({"images": ["gone.png"]}, {"images": ["gone.png"]}, {"text": ""})
     write_rows(recipe, {}, {"images": ["here.png"]}, *wrong, {"images": ["../own.yaml"]})
     check = planned_source(recipe, code=0)
-    assert check.finding == "ok"
-    assert check.detail.endswith("4 of 6 rows cannot be used (image_missing 2, row_field 1, image_path 1)")
+    assert check.finding == "note"
+    first, example = check.detail.splitlines()
+    assert first.endswith("4 of 6 rows cannot be used (image_missing 2, row_field 1, image_path 1)")
+    assert example.startswith('such as row "2": image_missing')
+
+
+def test_of_a_large_source_a_sample_tells_how_many_rows_cannot_be_used(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = 100_000
+    text = '{"row": "%d", "category": "reasoning", "text": "%d + 1?", "answers": ["%s"], "answer_type": "%s"}'
+    lines = (text % (n, n, n + 1, "numeral" if n % 5 == 0 else "number") for n in range(rows))
+    (recipe.parent / "own" / "rows.jsonl").write_text("\n".join(lines))
+    looked_at = list[str]()
+
+    def looking(row: SourceRow, *where: object) -> RowError | None:
+        looked_at.append(row.id)
+        return check_row(row, *where)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("pipeline.sources.questions.check_row", looking)
+    check = planned_source(recipe, code=0)
+    found = re.search(r"100,000 rows in .*; (\d+) of 1,000 rows looked at, of 100,000, cannot be used", check.detail)
+    assert found is not None
+    assert 160 < int(found[1]) < 240  # 200, and three standard deviations
+    assert len(looked_at) == 1_000
+
+
+def test_a_plan_can_ask_no_server(recipe: Path) -> None:
+    away = {"backend": "openai", "model": "m@1", "served_name": "m", "base_url": "http://127.0.0.1:1/v1"}
+    changes = (f"models.base={json.dumps(away)}", 'runtime.sandbox={"url": "http://127.0.0.1:1"}')
+    asked = ["plan", recipe, "--json", *(part for change in changes for part in ("--set", change))]
+    assert document(*asked, code=2)["totals"] is None
+    told = document(*asked, "--offline")
+    assert {c["what"]: c["finding"] for c in told["checks"] if "--offline" in c["detail"]} == {
+        "models.base": "note",
+        "sandbox": "note",
+    }
+    assert told["totals"]["calls"] > 0
+    assert "--pilot asks the models" in refused("plan", recipe, "--offline", "--pilot", 2)
 
 
 def test_a_replay_tells_trajectories_that_come_out_otherwise(run: Path, tmp_path: Path) -> None:

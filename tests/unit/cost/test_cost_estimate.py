@@ -112,11 +112,44 @@ def test_money_tells_cached_tokens_apart_and_hours_follow_the_tightest_limit() -
     assert gate1.cost == pytest.approx((3_940 * 1_000 + 15_420 * 100 + 10_000 * 2_000) / 1e6)
     assert gate1.hours == pytest.approx(40 / 2 / 60, abs=1e-4)  # two requests per minute
     assert synthesize.cost is None
-    # 11.25 calls of 1 s and 250 tokens at 40 per second, ten at once.
-    assert synthesize.hours == pytest.approx(11.25 * (1 + 250 / 40) / 10 / 3_600, abs=1e-4)
+    # 11.25 calls of 1 s and 250 tokens at 40 per second, ten at once, and what a replica reads of their prompts.
+    reading = (synthesize.prompt_tokens - synthesize.cached_tokens) / 8_000
+    assert synthesize.hours == pytest.approx((11.25 * (1 + 250 / 40) / 10 + reading) / 3_600, abs=1e-4)
     total = totals([gate1, gate2, synthesize])
     assert total.cost == pytest.approx((gate1.cost or 0) + (gate2.cost or 0))
     assert total.calls == 111
+
+
+def hours_of(role: dict[str, Any]) -> Expected:
+    role = {**role, "in_flight": None}
+    return estimate(recipe(role, gate={"k": 4, "fresh_share": 0}), PROMPTS, Rows(10_000))[2]
+
+
+def test_replicas_of_ones_own_share_the_answers_and_the_reading_of_prompts() -> None:
+    one = hours_of(server("teacher"))
+    assert one.hours is not None
+    assert one.hours > (one.prompt_tokens - one.cached_tokens) / 8_000 / 3_600
+    four = hours_of(server("teacher", base_url=[f"http://h{n}/v1" for n in range(4)]))
+    assert four.hours == pytest.approx(one.hours / 4, rel=1e-3)
+    # A service has GPUs of its own, which nobody sees.
+    service = hours_of(server("teacher", api_key_env="KEY"))
+    assert service.hours is not None
+    assert service.hours < one.hours
+    assert (one.gpu_hours, four.gpu_hours) == (None, None)
+    ours = {name: value for name, value in server("teacher").items() if name not in {"base_url", "served_name"}}
+    started = hours_of({**ours, "serve": {"model": "teacher", "tp": 2, "dp": 4}})
+    assert started.hours == four.hours
+    assert started.gpu_hours == pytest.approx(8 * (started.hours or 0), abs=1e-3)
+    assert totals([one, started]).gpu_hours == started.gpu_hours
+
+
+def test_calls_and_conversations_in_flight_follow_the_replicas() -> None:
+    urls = [f"http://h{n}/v1" for n in range(8)]
+    many = server("teacher", base_url=urls, in_flight=None)
+    assert recipe().rollouts == 256
+    assert recipe(many).rollouts == 2 * 8 * 64
+    assert recipe({**many, "in_flight": 16}).rollouts == 256
+    assert recipe(many, runtime={"rollouts": 7}).rollouts == 7
 
 
 def test_batches_are_cheaper_promise_no_cache_and_take_a_batch_per_turn() -> None:
