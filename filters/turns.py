@@ -1,4 +1,4 @@
-"""Reading a turn: its argument, and whether a call showed anything.
+"""Reading a turn: its argument, and what a call gave back.
 
 A turn stores its observation as the model was shown it, wrapped in the dialect's fixed text. That text
 is never empty, so an empty result has to be recognised behind it.
@@ -18,7 +18,7 @@ ARGUMENT: dict[Action, str | None] = {"python": "code", "search": "query", "answ
 # Lines of the DeepEyesV2 observation templates that stand around a result.
 _FRAME = re.compile(
     r"Code execution result:|stdout:|stderr:|Images?:|```|</?tool_response>|## Web Results"
-    r"|A Google image search for the image found \d+ results:|A Google search for '.*' found \d+ results:"
+    r"|A Google image search for the image found \d+ results:|A Google search for '.*' found \d+ results:|(?:<image>)+"
 )
 
 
@@ -43,12 +43,10 @@ def argument(turn: Turn) -> str | None:
 
 def showed_something(turn: Turn) -> bool:
     """Return whether the observation holds an image or any text besides the dialect's frame."""
-    if turn.images:
-        return True
+    return bool(turn.images) or bool(output(turn))
+
+
+def output(turn: Turn) -> list[str]:
+    """Return the lines of an observation that are not the dialect's own, stripped; marks of images are."""
     lines = (line.strip() for line in (turn.observation or "").splitlines())
-    return any(line and not _FRAME.fullmatch(line) for line in lines)
-
-
-def informed(turn: Turn) -> bool:
-    """Return whether the turn is a call that ran (`ok`) and showed something."""
-    return turn.action in CALLS and turn.status == "ok" and showed_something(turn)
+    return [line for line in lines if line and not _FRAME.fullmatch(line)]

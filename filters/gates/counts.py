@@ -8,8 +8,9 @@ from typing import Literal
 
 from filters.answers.chance import RARELY, guess_floor
 from filters.gates.benefit import question_benefit
+from filters.informed import informed
 from filters.intervals import wilson
-from filters.turns import informed
+from filters.turns import CALLS
 from pipeline.records import Arm, ArmCount, Finish, GateCount, Mode, Trajectory
 
 Kind = Literal["right", "wrong", "unjudged", "unknown", "malformed", "limit", "lost"]
@@ -92,18 +93,20 @@ def plain_count(
 def tools_count(plain: GateCount, rollouts: Sequence[Trajectory], fresh: ArmCount | None = None) -> GateCount:
     """Add the counts of the rollouts with tools to those without; `fresh` tells what tools are worth.
 
-    A right answer is credited to tools only if some call ran `ok` and showed something; the answer is
-    the last turn, so such a call came before it.
+    A right answer is credited to tools only if the observation of some call could have carried it (`informed`);
+    the answer is the last turn, so such a call came before it.
 
     Raises:
         ValueError: as `plain_count`, for mode `tools` and k rollouts; or as `question_benefit`.
     """
     _check(plain.question_id, plain.k, "tools", "main", rollouts)
     kinds = Counter(kind(rollout) for rollout in rollouts)
-    helped = sum(kind(rollout) == "right" and any(map(informed, rollout.turns)) for rollout in rollouts)
+    right = [rollout.turns for rollout in rollouts if kind(rollout) == "right"]
+    unhelped = [turns for turns in right if not any(informed(turns))]
     counted = {
-        "tools_right": helped,
-        "tools_right_without_call": kinds["right"] - helped,
+        "tools_right": len(right) - len(unhelped),
+        "tools_right_without_call": len(unhelped),
+        "tools_right_uninformed": sum(any(turn.action in CALLS for turn in turns) for turns in unhelped),
         "tools_bad_format": kinds["malformed"],
         "tools_limit": kinds["limit"],
         "tools_lost": kinds["lost"],

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import re
 
-from filters.validate.syntax import UnparsableCodeError, parse
+from filters.python import UnparsableCodeError, parse
 
 # Anywhere in the code, strings and comments among it: a cell may write a module, or hand text to another interpreter.
 _WORDS = re.compile(

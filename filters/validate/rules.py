@@ -12,15 +12,17 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from filters.answers.evasion import copied
+from filters.informed import informed
+from filters.python import UnparsableCodeError
 from filters.rule import Rule
-from filters.turns import ARGUMENT, CALLS, argument, informed, showed_something
+from filters.turns import ARGUMENT, CALLS, argument, showed_something
 from filters.validate.internals import reaches_inside
 from filters.validate.repetition import repetition
-from filters.validate.syntax import UnparsableCodeError, no_ops, skeleton
+from filters.validate.syntax import no_ops, skeleton
 from pipeline.identity import Identity
 from pipeline.records import IMAGE_MARK, Decision, ObservationFacts, Question, ReplayResult, Trajectory, Turn
 
-VERSION = 3
+VERSION = 4
 
 
 AnswerReason = Literal["no_answer", "answer_wrong", "answer_undecided"]
@@ -70,7 +72,7 @@ class AcceptSettings(Identity):
     VERSION: ClassVar[int] = VERSION
 
     require_tool: bool = True
-    """At least one call that ran and showed something, in the lane `tools`; the other lanes allow none."""
+    """In the lane `tools`, at least one call that could have carried the answer; the other lanes allow no call."""
     max_answer: int = Field(default=299, ge=1)
     """Characters. The reward of DeepEyesV2 gives nothing for an answer of 300 or more."""
     max_repeated: float = Field(default=0.3, ge=0, le=1)
@@ -194,8 +196,11 @@ def one_image_search(trajectory: Trajectory) -> Decision:
 
 
 def tool_used(trajectory: Trajectory, settings: AcceptSettings) -> Decision:
-    """Require a call that showed something in the lane `tools`, and none in the others; the score is how many did."""
-    calls = sum(map(informed, trajectory.turns))
+    """Require a call in the lane `tools` that could have carried the answer, and none in the others.
+
+    The score is how many did.
+    """
+    calls = sum(informed(trajectory.turns))
     if trajectory.arm != "tools":
         called = any(turn.action in CALLS for turn in trajectory.turns)
         if called:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from filters.gates.gold import Agreement, Attempt, GoldSettings, in_other_words, suspect
-from filters.turns import informed
+from filters.informed import informed
 from pipeline.records import AttemptFact, Question, Suspicion, Trajectory
 
 
@@ -54,7 +54,7 @@ def facts_of(trajectories: Iterable[Trajectory]) -> tuple[AttemptFact, ...]:
             mode=trajectory.mode,
             answer=trajectory.answer or "",
             verdict=trajectory.verdict,
-            informed=any(map(informed, trajectory.turns)),
+            informed=any(informed(trajectory.turns)),
         )
         for trajectory in trajectories
         if trajectory.finish == "answer" and trajectory.arm in {"main", "fresh", "tools"}

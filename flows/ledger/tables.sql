@@ -47,7 +47,8 @@ FROM part.gate1_counts WHERE question_id NOT IN (SELECT question_id FROM part.ga
 
 CREATE TABLE gates AS
 SELECT question_id, k, plain_right, plain_valid, plain_malformed, plain_limit, plain_lost, plain_unknown,
-       tools_right, tools_right_without_call, tools_bad_format, tools_limit, tools_lost, tools_unknown,
+       tools_right, tools_right_without_call, tools_right_uninformed, tools_bad_format, tools_limit, tools_lost,
+       tools_unknown,
        tools_valid, censored, saturated, route, chance, guess_floor, by_floor, plain_low, plain_high, tools_low, tools_high,
        plain_valid + plain_malformed + plain_limit + plain_lost + plain_unknown AS plain_asked,
        tools_valid + tools_bad_format + tools_limit AS tools_decided
@@ -55,7 +56,8 @@ FROM part.counts;
 COMMENT ON TABLE gates IS 'Gate counts per question, with 95 % intervals (Wilson); plain_valid = the first k that answered, '
     'of plain_asked; tools_decided = rollouts with tools that tell, malformed and cut ones as unsolved; censored = of the '
     'first k plain rollouts those never asked for, its rejection being settled, so that those before have no interval; '
-    'guess_floor = the least right of k that guessing does not explain; by_floor = sent to the teachers by it alone.';
+    'guess_floor = the least right of k that guessing does not explain; by_floor = sent to the teachers by it alone; '
+    'tools_right_uninformed = of those right without a call that helped, the ones after calls that showed nothing of use.';
 
 CREATE TABLE arms AS
 SELECT question_id, CASE WHEN arm = 'fresh' THEN 'gate2' ELSE 'gate1' END AS stage, arm, model, max_pixels, asked,

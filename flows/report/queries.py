@@ -173,6 +173,20 @@ FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
 WHERE chance > 0 GROUP BY ALL ORDER BY chance
 """
 
+_HELP = """
+WITH counted AS (
+  SELECT sum(tools_right)::BIGINT AS helped, sum(tools_right_uninformed)::BIGINT AS useless,
+         sum(tools_right_without_call)::BIGINT AS unhelped FROM gates
+), listed AS (
+  SELECT 1 AS line, 'a call that could have carried the answer' AS "right after", helped AS n FROM counted
+  UNION ALL SELECT 2, 'calls that showed nothing of use', useless FROM counted
+  UNION ALL SELECT 3, 'no call', unhelped - useless FROM counted
+)
+SELECT "right after", n AS rollouts, round(n / nullif(sum(n) OVER (), 0), 4) AS share FROM listed
+WHERE (SELECT helped + unhelped FROM counted) > 0 ORDER BY line
+"""
+"""`filters.informed`: of a call that failed, or that printed own words, sizes or versions, an answer cannot come."""
+
 _UNJUDGED = """
 SELECT q.source, count(*) AS answers, count(*) FILTER (t.verdict = 'unjudged') AS unjudged,
        round(count(*) FILTER (t.verdict = 'unjudged') / count(*), 4) AS share
@@ -199,6 +213,7 @@ GATE_REPORTS = (
         "without_answer", "Rollouts of the gates without a graded answer, and what they left undecided", _WITHOUT_ANSWER
     ),
     Report("guess_floor", "Easily guessed questions: right as often as RL asks, but below the guess floor", _FLOOR),
+    Report("help", "Right rollouts with tools at gate 2, by what calls had shown before", _HELP),
     Report("placebo", "What the comparison of counts sends to rl, on the same questions (95 %, Wilson)", _PLACEBO),
     Report("benefit", "Net benefit: right with tools minus right in the fresh arm (95 %, by question)", _BENEFIT),
     UNJUDGED,

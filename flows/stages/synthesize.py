@@ -236,7 +236,7 @@ def ordered(teachers: Sequence[Ask], use: SynthesisUse, question_id: str) -> Seq
 
 SYNTHESIZE: Stage[SynthesizeSettings, Resources] = Stage(
     name="synthesize",
-    version=2,
+    version=3,
     kind="map",
     resource="model",
     settings=SynthesizeSettings,

@@ -94,8 +94,9 @@ class GateCount(Record):
     plain_unknown: Int32
     """Answers that a judge left open."""
     tools_right: Int32
-    """Right after at least one `ok` call with a non-empty observation."""
+    """Right after a call whose observation could have carried the answer (`filters.informed`)."""
     tools_right_without_call: Int32
+    """Right without one."""
     tools_bad_format: Int32
     """Malformed: not solved."""
     tools_limit: Int32
@@ -130,8 +131,10 @@ class GateCount(Record):
     benefit_low: float | None = None
     """Ends of its interval of 95 % (Newcombe)."""
     benefit_high: float | None = None
+    tools_right_uninformed: Int32 = 0
+    """Of `tools_right_without_call`, those with calls, of which none showed anything of use."""
 
-    SCHEMA: ClassVar[int] = 4
+    SCHEMA: ClassVar[int] = 5
 
     @property
     def plain_asked(self) -> int:
@@ -179,7 +182,7 @@ class AttemptFact(Record):
     answer: str
     verdict: Verdict
     informed: bool
-    """A call ran and showed something before the answer."""
+    """Before the answer a call showed what could have carried it (`filters.informed`)."""
 
 
 class Suspicion(Record):

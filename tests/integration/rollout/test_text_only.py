@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from filters.turns import informed
+from filters.informed import informed
 from filters.validate.rules import ValidatorSettings, accept
 from flows.asking.grading import graded
 from flows.stages.long_cot import solution_trajectory
@@ -105,7 +105,7 @@ def test_the_cell_of_a_question_without_a_picture_is_executed_and_its_answer_gra
     assert (computed.images, computed.finish, computed.verdict) == ((), "answer", "right")
     assert (cell.status, answer.status) == ("ok", "ok")
     assert "338350" in (cell.observation or "")
-    assert informed(cell)
+    assert informed([cell]) == (True,)
     assert computed.sandbox
     assert json.loads(computed.view)["seen"] == []
     # Every validator that can be asked without replaying.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from filters.turns import informed
+from filters.informed import informed
 from pipeline.dialects import TOOL_CALL
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
@@ -89,7 +89,7 @@ def test_every_message_is_recorded_as_what_it_was(done: Trajectory) -> None:
         ("answer", "ok", True),
     ]
     assert [turn.labels for turn in done.turns[:2]] == [("no_think",), ("prose",)]
-    assert [informed(turn) for turn in done.turns] == [False, False, True, False, False]  # the search found nothing
+    assert informed(done.turns) == (False, False, True, False, False)  # the search found nothing
 
 
 def test_what_comes_back_stands_in_one_frame_with_foreign_tags_defused(done: Trajectory) -> None:

@@ -55,6 +55,7 @@ def drawn(number: int, settings: GateSettings) -> Asked:
         **plain_numbers(asked_of(plain, settings, all_k=settings.asks_all(asked.id)), k),
         tools_right=helped,
         tools_right_without_call=without_call,
+        tools_right_uninformed=draw.randint(0, without_call),
         tools_bad_format=with_tools.count("malformed"),
         tools_limit=with_tools.count("limit"),
         tools_lost=with_tools.count("lost"),

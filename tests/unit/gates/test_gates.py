@@ -190,7 +190,7 @@ def test_a_success_needs_a_call_that_ran_and_showed_something() -> None:
     made = [rollout(*turns, sample=sample, verdict="right") for sample, turns in enumerate(right)]
     counted = tools_count(count(), [*made, rollout(SHOWED, BAD, sample=7, finish="max_turns")])
     assert counted.tools_right == 2
-    assert counted.tools_right_without_call == 5
+    assert (counted.tools_right_without_call, counted.tools_right_uninformed) == (5, 3)
     assert (counted.tools_valid, counted.tools_bad_format) == (7, 1)
 
 

@@ -131,6 +131,15 @@ def test_what_gave_no_answer_is_counted_by_gate_and_kind(gated: Tables) -> None:
             assert row["undecided"] == undecided
 
 
+def test_right_rollouts_are_told_apart_by_what_calls_had_shown(gated: Tables) -> None:
+    counts = [one.counts for one in HARD]
+    helped, useless = (sum(getattr(c, name) for c in counts) for name in ("tools_right", "tools_right_uninformed"))
+    rest = sum(c.tools_right_without_call for c in counts) - useless
+    told = records(gated["help"])
+    assert [row["rollouts"] for row in told] == [helped, useless, rest]
+    assert sum(row["share"] for row in told) == pytest.approx(1, abs=1e-3)
+
+
 def test_the_net_benefit_is_that_of_the_filters(gated: Tables) -> None:
     (told,) = records(gated["benefit"])
     found = [question_benefit(one.counts, one.fresh) for one in FRESH if one.fresh is not None]

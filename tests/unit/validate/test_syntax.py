@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from filters.validate.syntax import MAX_CODE, UnparsableCodeError, no_ops, parse, skeleton
+from filters.python import MAX_CODE, UnparsableCodeError, parse
+from filters.validate.syntax import no_ops, skeleton
 
 
 @pytest.mark.parametrize(
