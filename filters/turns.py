@@ -11,7 +11,8 @@ import re
 from pipeline.identity import parse_json
 from pipeline.records import Action, Turn
 
-CALLS: frozenset[Action] = frozenset({"python", "image_search", "search"})
+SEARCHES: frozenset[Action] = frozenset({"image_search", "search"})
+CALLS: frozenset[Action] = SEARCHES | {"python"}
 ARGUMENT: dict[Action, str | None] = {"python": "code", "search": "query", "answer": "answer", "image_search": None}
 """The one argument of each action; `image_search` takes none."""
 

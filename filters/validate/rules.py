@@ -15,7 +15,7 @@ from filters.answers.evasion import copied
 from filters.informed import informed
 from filters.python import UnparsableCodeError
 from filters.rule import Rule
-from filters.turns import ARGUMENT, CALLS, argument, showed_something
+from filters.turns import ARGUMENT, CALLS, SEARCHES, argument, showed_something
 from filters.validate.internals import reaches_inside
 from filters.validate.repetition import repetition
 from filters.validate.syntax import no_ops, skeleton
@@ -42,6 +42,7 @@ CopiedReason = Literal["copied_from_question"]
 ExecutedReason = Literal["execution_error"]
 PlaceholderReason = Literal["user_placeholders", "observation_placeholders"]
 SearchReason = Literal["repeated_image_search"]
+EmptyReason = Literal["empty_search"]
 ToolReason = Literal["no_informed_call", "called"]
 NoOpReason = Literal["no_op_code", "unparsable_code"]
 ImageReason = Literal["blank_image", "unchanged_image", "unmeasured_image"]
@@ -57,6 +58,7 @@ _COPIED: Rule[CopiedReason] = Rule("copied", VERSION)
 _EXECUTED: Rule[ExecutedReason] = Rule("executed", VERSION)
 _PLACEHOLDERS: Rule[PlaceholderReason] = Rule("placeholders", VERSION)
 _SEARCH: Rule[SearchReason] = Rule("one_image_search", VERSION)
+_EMPTY: Rule[EmptyReason] = Rule("empty_search", VERSION)
 _TOOL: Rule[ToolReason] = Rule("tool_used", VERSION)
 _NO_OP: Rule[NoOpReason] = Rule("no_op", VERSION)
 _IMAGES: Rule[ImageReason] = Rule("image_change", VERSION)
@@ -112,6 +114,7 @@ def accept(
         executed(trajectory),
         placeholders(trajectory),
         one_image_search(trajectory),
+        empty_search(trajectory),
         tool_used(trajectory, settings),
         no_op(trajectory),
         image_change(trajectory, facts),
@@ -193,6 +196,14 @@ def one_image_search(trajectory: Trajectory) -> Decision:
     if searches > 1:
         return _SEARCH.reject(trajectory.id, "repeated_image_search", float(searches))
     return _SEARCH.keep(trajectory.id)
+
+
+def empty_search(trajectory: Trajectory) -> Decision:
+    """Reject a search that found nothing: to learn from it is to learn to ask in vain; the score is how many."""
+    empty = sum(
+        turn.action in SEARCHES and turn.status == "ok" and not showed_something(turn) for turn in trajectory.turns
+    )
+    return _EMPTY.reject(trajectory.id, "empty_search", float(empty)) if empty else _EMPTY.keep(trajectory.id)
 
 
 def tool_used(trajectory: Trajectory, settings: AcceptSettings) -> Decision:

@@ -11,7 +11,7 @@ from flows.asking.judge import AnswerJudge
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.recipe import Recipe
 from flows.recipe.roles import calls_by_api, tool_images
-from pipeline.dialects import DialectName, by_name, observations
+from pipeline.dialects import DialectName, observations
 from pipeline.errors import GivenUpError, InfrastructureError
 from pipeline.identity import Identity, Revision, canonical_json
 from pipeline.prompts.sets import Prompts
@@ -134,7 +134,7 @@ class _Whom(NamedTuple):
 
 
 def _ask(recipe: Recipe, prompts: Prompts, revisions: Revisions, whom: _Whom) -> Ask:
-    role, dialect = recipe.models.roles()[whom.role], by_name(recipe.dialect)
+    role, dialect = recipe.models.roles()[whom.role], recipe.wire
     native, tools = calls_by_api(role), whom.mode == "tools"
     text_hash = prompts.hash(whom.speaker, whom.mode, native=native)
     return Ask(

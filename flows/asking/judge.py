@@ -93,7 +93,7 @@ class JudgeAsk(AnswerAsk):
             sampling=role.sampling,
             context_length=role.context_length,
             seed=recipe.seed,
-            prompts=load_judge_prompts(),
+            prompts=load_judge_prompts(search=recipe.search is not None),
             view=recipe.student.view_rule,
             settings=settings,
         )

@@ -46,6 +46,7 @@ class Revisions(NamedTuple):
     """By role, such as `base` or `teachers.1`."""
     sandbox: str
     search: str
+    """Empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Resources:
     def revisions(self) -> Revisions:
         """Return the identities of all that is opened."""
         models = {role: model.revision for role, model in self.models.items()}
-        return Revisions(models, self.tools.python.pool.identity, self.tools.search.revision)
+        search = self.tools.search
+        return Revisions(models, self.tools.python.pool.identity, "" if search is None else search.revision)
 
     def answer_judge(self, ask: AnswerAsk | None) -> AnswerJudge | None:
         """Return who judges the answers of a stage, None where nobody does."""

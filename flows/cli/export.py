@@ -150,12 +150,11 @@ def _prompts(recipe: Recipe, written: Manifest, variants: Path | None) -> Mappin
     Raises:
         UsageError: a text is missing or wrong, or the run's own prompt set is no longer what it was.
     """
-    from pipeline.dialects import by_name
     from pipeline.errors import UsageError
     from pipeline.export.told import told_by
     from pipeline.prompts.sets import load_prompts, load_variants
 
-    dialect = by_name(recipe.dialect)
+    dialect = recipe.wire
     # The guidance of teachers may be a file that is gone; no student is told it.
     own = load_prompts(recipe.prompt_set, dialect)
     if any(written.prompts.get(prompt.name) != prompt.sha256 for prompt in told_by(own)):

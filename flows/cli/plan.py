@@ -136,11 +136,10 @@ def _checks(job: Job, found: dict[Source, int], *, offline: bool) -> Iterator[Ch
 
 
 def _prompts(job: Job) -> Prompts:
-    from pipeline.dialects import by_name
     from pipeline.prompts.sets import load_prompts
 
     recipe = job.recipe
-    return load_prompts(recipe.prompt_set, by_name(recipe.dialect), recipe.prompts.teacher_guidance)
+    return load_prompts(recipe.prompt_set, recipe.wire, recipe.prompts.teacher_guidance)
 
 
 def _tell_prompts(job: Job) -> str:

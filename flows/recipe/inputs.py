@@ -13,7 +13,6 @@ from filters.dedup.contamination import Benchmark
 from flows.recipe.benchmarks import load_benchmark
 from flows.recipe.file import load_recipe
 from flows.recipe.recipe import DemoSize, Recipe, SourceUse
-from pipeline.dialects import by_name
 from pipeline.errors import UsageError
 from pipeline.prompts.sets import Prompts, load_prompts
 from pipeline.records import SourceRow
@@ -92,7 +91,7 @@ def find_inputs(job: Job) -> Inputs:
         UsageError: something is missing or damaged; the message names the file and the fix.
     """
     recipe = job.recipe
-    prompts = load_prompts(recipe.prompt_set, by_name(recipe.dialect), recipe.prompts.teacher_guidance)
+    prompts = load_prompts(recipe.prompt_set, recipe.wire, recipe.prompts.teacher_guidance)
     benchmarks = tuple(load_benchmark(name, job.recipe_path) for name in recipe.benchmarks)
     manifest_files(job)
     sources = tuple(open_use(job, use) for use in recipe.sources)

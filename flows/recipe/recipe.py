@@ -24,7 +24,7 @@ from filters.selection.choose import SelectionSettings
 from filters.validate.long_cot import LongCotSettings
 from filters.validate.rules import ValidatorSettings
 from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_at_once, calls_by_api
-from pipeline.dialects import DialectName, by_name
+from pipeline.dialects import Dialect, DialectName, by_name
 from pipeline.identity import Identity, Place, digest
 from pipeline.rollout.loop import Limits
 from pipeline.students.family import FAMILIES, Student
@@ -193,7 +193,7 @@ class Recipe(Identity):
     """How models write their calls, and the student will."""
     prompts: Place[PromptUse] = PromptUse()
     search: SearchUse | None = None
-    """None: there is no search, and models are told that nothing was found."""
+    """None: there is no search, and no prompt, tool list or export speaks of one."""
     rollout: Limits = Limits()
     images: ImageSettings = ImageSettings()
     questions: QuestionSettings = QuestionSettings()
@@ -288,6 +288,11 @@ class Recipe(Identity):
         """Return how many conversations are in flight."""
         busiest = max(map(calls_at_once, self.models.roles().values()))
         return self.runtime.rollouts or max(FEWEST_ROLLOUTS, 2 * busiest)
+
+    @property
+    def wire(self) -> Dialect:
+        """Return how models write; without a tool to search where there is nothing to search."""
+        return by_name(self.dialect, search=self.search is not None)
 
     @property
     def prompt_set(self) -> str:

@@ -19,7 +19,7 @@ from pipeline.rollout.loop import Tools
 from pipeline.sandbox import Sandbox
 from pipeline.store import Store
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch, SearchProvider
+from pipeline.tools.search.hits import SearchProvider
 from pipeline.tools.search.local import LocalSearch
 
 
@@ -68,9 +68,9 @@ def _open_sandbox(recipe: Recipe, executor: Executor) -> Sandbox:
     return sandbox
 
 
-def _open_search(inputs: Inputs, store: Store) -> SearchProvider:
+def _open_search(inputs: Inputs, store: Store) -> SearchProvider | None:
     if inputs.search is None:
-        return NoSearch()
+        return None
     return LocalSearch(inputs.search.directory, store.blobs, store.directory / "search")
 
 

@@ -33,6 +33,8 @@ class Dialect(NamedTuple):
     """Canonical JSON of the tool schemas, for an API that takes calls as structure; empty where none could."""
     tools_text: str
     """The same schemas for a system text."""
+    search: bool = True
+    """Whether there is a search, in words and by picture, and models are told of it."""
 
 
 DEEPEYESV2 = Dialect(
@@ -55,13 +57,20 @@ TOOL_CALL = Dialect(
 )
 
 
-def by_name(name: str) -> Dialect:
-    """Return a dialect.
+def by_name(name: str, *, search: bool = True) -> Dialect:
+    """Return a dialect; without `search`, one in which no tool searches.
 
     Raises:
         UsageError: there is none of that name.
     """
     for dialect in (DEEPEYESV2, TOOL_CALL):
         if dialect.name == name:
-            return dialect
+            return dialect if search else _without_search(dialect)
     raise UsageError(f"dialect {name!r} is unknown; known are {', '.join(get_args(DialectName))}")
+
+
+def _without_search(dialect: Dialect) -> Dialect:
+    if not dialect.tools:
+        return dialect._replace(search=False)
+    tools, text = tool_call.schemas(search=False)
+    return dialect._replace(search=False, tools=tools, tools_text=text)

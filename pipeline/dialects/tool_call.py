@@ -59,10 +59,19 @@ _SCHEMAS = (
         {"query": "What to look for."},
     ),
 )
-TOOLS = canonical_json(_SCHEMAS)
-"""For `ChatRequest.tools`: the schemas in the form of the OpenAI API."""
-TOOLS_TEXT = "\n".join(json.dumps(schema, ensure_ascii=False) for schema in _SCHEMAS)
-"""The same, one a line, as Qwen's templates write them between `<tools>` and `</tools>`."""
+
+
+def schemas(*, search: bool) -> tuple[str, str]:
+    """Return the schemas of the tools, without those that search where there is nothing to search.
+
+    First for `ChatRequest.tools`, in the form of the OpenAI API; then one a line, as Qwen's templates write them
+    between `<tools>` and `</tools>`.
+    """
+    given = _SCHEMAS if search else _SCHEMAS[:1]
+    return canonical_json(given), "\n".join(json.dumps(schema, ensure_ascii=False) for schema in given)
+
+
+TOOLS, TOOLS_TEXT = schemas(search=True)
 
 
 def parse(text: str, mode: Mode) -> Parsed | BadCall:

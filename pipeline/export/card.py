@@ -9,6 +9,7 @@ import yaml
 
 from pipeline.export.layout import Facts, Format, MixPart
 from pipeline.export.rows import ExportContext, RlRow, Sample, SftRow, SharedPictures
+from pipeline.prompts.sets import for_search
 from pipeline.records import Lane
 
 _DATA_FILES: dict[Format, str] = {
@@ -28,9 +29,9 @@ stands for the next image of the row. Resize images to at most {max_pixels} pixe
     "deepeyesv2": """\
 Give the files under `data/` to `data.train_files`; set `data.tool_name_key=env_name` and
 `data.filter_overlong_prompts=True`. Resize images to at most {max_pixels} pixels. The ground truth of a
-question with options is letter and option (`B. Paris`), for the judge to compare. The environment answers
+question with options is letter and option (`B. Paris`), for the judge to compare.[search] The environment answers
 `image_search` only for rows whose `extra_info.index` is in its own cache, and its text search is a
-placeholder: rows of `data_source` search need a search service of your own.""",
+placeholder: rows of `data_source` search need a search service of your own.[/search]""",
     "verl": """\
 Give the files under `data/` to `data.train_files`. Rewards are routed by `data_source`, for which verl has
 no function of its own: set a custom reward function; `extra_info` holds the `question` as it was asked, all
@@ -46,8 +47,9 @@ The prompt is written in the dialect
 reads them.""",
     "tool_call": """\
 verl's tool parser `hermes` reads
-the calls; configure tools named `python`, `image_search` and `search`. The system text holds their schemas
-already, so an agent loop that hands schemas to the chat template shows them twice.""",
+the calls; configure [search]tools named `python`, `image_search` and `search`[/search][no search]a tool
+named `python`[/no search]. The system text holds all schemas already, so an agent loop that hands schemas to
+the chat template shows them twice.""",
 }
 
 _CALLS: dict[str, str] = {
@@ -59,7 +61,7 @@ structure, so train on the messages as they are: a column or argument `tools` wo
 }
 
 _LANES: dict[Lane, str] = {
-    "tools": "a teacher thinks, runs Python on the image, searches, reads what came back and answers",
+    "tools": "a teacher thinks, runs Python on the image[search], searches[/search], reads what came back and answers",
     "no_call": "told of the same tools, a teacher answers a question that needs none without calling one",
     "plain_cot": "without tools and without a word of them, a teacher reasons and answers",
     "long_cot": "a text-only source's own long solution under the same prompt without tools, its answer graded again",
@@ -103,6 +105,7 @@ def render_card(
         cutoff_len=facts.student.cutoff_len,
         verl_calls=_VERL_CALLS[facts.dialect],
     )
+    use = for_search(use, search=facts.corpus is not None)
     sections = [
         f"# {facts.name}: {facts.shard}, {facts.format}",
         _what(facts, len(samples), mix),
@@ -147,9 +150,10 @@ def _front_matter(facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sam
 def _what(facts: Facts, rows: int, mix: Sequence[MixPart]) -> str:
     if facts.shard == "sft":
         lanes = dict.fromkeys(part.lane for part in mix)
+        taught = {lane: for_search(_LANES[lane], search=facts.corpus is not None) for lane in lanes}
         what = (
             f"{rows} cold-start trajectories. Every call was executed, every answer graded. All assistant turns may "
-            "carry loss.\n\n" + "".join(f"- `{lane}`: {_LANES[lane]}.\n" for lane in lanes)
+            "carry loss.\n\n" + "".join(f"- `{lane}`: {text}.\n" for lane, text in taught.items())
         ).rstrip()
         what += "\n\n" if mix else " "
     else:

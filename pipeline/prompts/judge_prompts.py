@@ -12,6 +12,7 @@ from pipeline.dialects.messages import question_text, user_text
 from pipeline.errors import UsageError
 from pipeline.identity import Identity, digest
 from pipeline.manifests import manifests_dir
+from pipeline.prompts.sets import for_search
 from pipeline.records import Question
 
 _ANSWER_SLOTS = ("{question}", "{answers}", "{answer}")
@@ -69,8 +70,8 @@ class JudgePrompts(AnswerPrompts):
         return user_text(self.question.user, quoted(question_text(question)), sizes)
 
 
-def load_judge_prompts(folder: Path | None = None) -> JudgePrompts:
-    """Read the texts of a judge; the default are our own.
+def load_judge_prompts(folder: Path | None = None, *, search: bool = True) -> JudgePrompts:
+    """Read the texts of a judge, where there is a search or where there is none; the default are our own.
 
     Raises:
         UsageError: a file is missing, is no text or holds a control token, or a template lacks a slot or has it twice.
@@ -78,7 +79,7 @@ def load_judge_prompts(folder: Path | None = None) -> JudgePrompts:
     folder = folder or manifests_dir() / "prompts" / "judge"
     return JudgePrompts(
         answer=_load(folder, "answer", _ANSWER_SLOTS),
-        question=_load(folder, "question", _QUESTION_SLOTS),
+        question=_load(folder, "question", _QUESTION_SLOTS, search=search),
     )
 
 
@@ -96,9 +97,9 @@ def quoted(text: str) -> str:
     return f'"{"".join(shown)}"'
 
 
-def _load(folder: Path, name: str, slots: Sequence[str]) -> JudgePrompt:
+def _load(folder: Path, name: str, slots: Sequence[str], *, search: bool = True) -> JudgePrompt:
     user = folder / f"{name}_user.md"
-    prompt = JudgePrompt(system=_read(folder / f"{name}.md"), user=_read(user))
+    prompt = JudgePrompt(system=for_search(_read(folder / f"{name}.md"), search=search), user=_read(user))
     for slot in slots:
         if prompt.user.count(slot) != 1:
             raise UsageError(f"judge prompt {user} has {prompt.user.count(slot)} slots {slot}; it needs exactly one")

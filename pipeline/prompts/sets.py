@@ -4,6 +4,9 @@
 shows where no call is needed, `export` is what the student is trained on. The text with tools is the plain text
 and the tool text after it, so that a gate compares nothing but the tools. Where calls are JSON, how they are
 written is a text of its own: a provider that takes calls as structure tells its model itself.
+
+What stands between `[search]` and `[/search]` is told where there is a search, what stands between `[no search]` and
+`[/no search]` where there is none: a tool that is not there is not spoken of.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ Role = Literal["base", "teacher", "no_call", "export"]
 _SLOTS = ("{images}", "{question}")
 _TOOLS_SLOT = "{tools}"
 # Qwen, Llama 3 and most others; the longest in use is far below 64 characters.
+_PASSAGE = re.compile(r"\[((?:no )?)search\](.*?)\[/\1search\]", re.DOTALL)
+_MARK = re.compile(r"\[/?(?:no )?search\]")
 _CHAT_TOKEN = re.compile(r"<\|[^|<>\n]{1,64}\|>")
 
 
@@ -79,7 +84,7 @@ class Prompts:
 
 
 def load_prompts(name: str, dialect: Dialect, teacher_guidance: Path | None = None) -> Prompts:
-    """Read a prompt set; `teacher_guidance` replaces the guidance that comes with it.
+    """Read a prompt set for a dialect, with a search or without; `teacher_guidance` replaces the set's own guidance.
 
     Raises:
         UsageError: the set or a file is missing, a slot is, or the set is written for another dialect.
@@ -90,14 +95,14 @@ def load_prompts(name: str, dialect: Dialect, teacher_guidance: Path | None = No
         known = ", ".join(sorted(file.parent.name for file in root.glob("*/user.md")))
         raise UsageError(f"prompts.name: there is no prompt set {name}; known sets: {known}")
     prompts = Prompts(
-        plain_system=_read(folder / "system.md"),
-        tools_system=_read(folder / "system_tools.md"),
+        plain_system=_read(folder / "system.md", dialect),
+        tools_system=_read(folder / "system_tools.md", dialect),
         calls_system=_read_calls(folder / "system_calls.md", dialect),
-        plain_user=_read(folder / "user.md"),
-        tools_user=_read(folder / "user_tools.md"),
-        guidance=_read(teacher_guidance or folder / "teacher_guidance.md"),
-        no_call_guidance=_read(folder / "teacher_guidance_no_call.md"),
-        plain_guidance=_read(folder / "teacher_guidance_plain.md"),
+        plain_user=_read(folder / "user.md", dialect),
+        tools_user=_read(folder / "user_tools.md", dialect),
+        guidance=_read(teacher_guidance or folder / "teacher_guidance.md", dialect),
+        no_call_guidance=_read(folder / "teacher_guidance_no_call.md", dialect),
+        plain_guidance=_read(folder / "teacher_guidance_plain.md", dialect),
     )
     _check_slots(folder / "user.md", prompts.plain_user, _SLOTS)
     return prompts
@@ -125,21 +130,21 @@ def load_variants(directory: Path, own: Prompts, dialect: Dialect) -> Mapping[st
 
 def _load_variant(path: Path, own: Prompts, dialect: Dialect) -> Prompts:
     if path.suffix == ".md" and path.is_file():
-        return replace(own, plain_system=_read(path))
+        return replace(own, plain_system=_read(path, dialect))
     texts = {}
     for file in sorted(path.glob("*")) if path.is_dir() else ():
         match file.name:
             case "system.md":
-                texts["plain_system"] = _read(file)
+                texts["plain_system"] = _read(file, dialect)
             case "system_tools.md":
-                texts["tools_system"] = _read(file)
+                texts["tools_system"] = _read(file, dialect)
             case "system_calls.md":
                 texts["calls_system"] = _read_calls(file, dialect)
             case "user.md":
-                texts["plain_user"] = _read(file)
+                texts["plain_user"] = _read(file, dialect)
                 _check_slots(file, texts["plain_user"], _SLOTS)
             case "user_tools.md":
-                texts["tools_user"] = _read(file)
+                texts["tools_user"] = _read(file, dialect)
             case "teacher_guidance.md" | "teacher_guidance_no_call.md" | "teacher_guidance_plain.md":
                 continue  # of a whole set; no student is told it
             case _:
@@ -149,9 +154,14 @@ def _load_variant(path: Path, own: Prompts, dialect: Dialect) -> Prompts:
     return replace(own, **texts)
 
 
-def _read(path: Path) -> str:
+def for_search(text: str, *, search: bool) -> str:
+    """Return a text as it is told where there is a search, or where there is none."""
+    return _PASSAGE.sub(lambda passage: passage[2] if bool(passage[1]) != search else "", text)
+
+
+def _read(path: Path, dialect: Dialect) -> str:
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = for_search(path.read_text(encoding="utf-8"), search=dialect.search).strip()
     except OSError as error:
         raise UsageError(
             f"prompt file {path} cannot be read ({error.strerror}); restore it, or correct `prompts` in the recipe"
@@ -163,6 +173,9 @@ def _read(path: Path) -> str:
         raise UsageError(
             f"prompt file {path} holds {IMAGE_MARK}; only images of a question may be marked so, remove it"
         )
+    mark = _MARK.search(text)
+    if mark:
+        raise UsageError(f"prompt file {path} holds {mark.group()} without its other end; write both, or neither")
     token = _CHAT_TOKEN.search(text)
     if token:
         raise UsageError(f"prompt file {path} holds {token.group()}, which a tokenizer reads as control; remove it")
@@ -183,7 +196,7 @@ def _read_calls(path: Path, dialect: Dialect) -> str:
             f"prompt file {path} is missing, which tells how to call tools by JSON as the dialect {dialect.name} does; "
             "correct `prompts.name` or `dialect` in the recipe"
         )
-    text = _read(path)
+    text = _read(path, dialect)
     _check_slots(path, text, (_TOOLS_SLOT,))
     return text.replace(_TOOLS_SLOT, dialect.tools_text)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from pipeline.dialects import DialectName, by_name
-from pipeline.dialects.bad_calls import BadCall, image_search_refused
+from pipeline.dialects.bad_calls import BadCall, bad_call, image_search_refused
 from pipeline.dialects.messages import question_text, user_text
 from pipeline.dialects.observations import (
     WebResult,
@@ -93,7 +93,8 @@ class Tools(NamedTuple):
     blobs: BlobStore
     views: Views
     python: PythonTool
-    search: SearchProvider
+    search: SearchProvider | None
+    """None: there is nothing to search, and a call that would is one of a tool that is not there."""
 
 
 async def rollout(question: Question, sample: int, ask: Ask, model: ChatModel, tools: Tools) -> Trajectory:
@@ -222,15 +223,13 @@ class _Conversation:
             return Shown(None, finish="answer")
         if last:
             return Shown(None, finish="max_turns", labels=("not_executed",))
-        match said.action:
-            case "python":
-                return await self._run_code(arguments["code"])
-            case "search":
-                return await self._search_text(arguments["query"])
-            case "image_search":
-                return await self._search_image()
-            case other:
-                raise AssertionError(f"parser returned action {other}")
+        if said.action == "python":
+            return await self._run_code(arguments["code"])
+        if self.tools.search is None:
+            return self._refuse(bad_call("unknown_tool", said.action))
+        if said.action == "search":
+            return await self._search_text(self.tools.search, arguments["query"])
+        return await self._search_image(self.tools.search)
 
     async def _run_code(self, code: str) -> Shown:
         cell, seconds = await self.session.run(code)
@@ -239,16 +238,16 @@ class _Conversation:
             return Shown(None, status=cell.status, finish="nondeterministic")
         return Shown(cell_text(cell), cell.images, cell.status)
 
-    async def _search_text(self, query: str) -> Shown:
-        hits, seconds = await text_search(self.tools.calls, self.tools.search, query)
+    async def _search_text(self, search: SearchProvider, query: str) -> Shown:
+        hits, seconds = await text_search(self.tools.calls, search, query)
         self.seconds += seconds
         results = [WebResult(hit.title, hit.url, hit.date, hit.snippet) for hit in hits]
         return Shown(text_search_observation(query, results))
 
-    async def _search_image(self) -> Shown:
+    async def _search_image(self, search: SearchProvider) -> Shown:
         if not self.question.images or any(turn.action == "image_search" for turn in self.turns):
             return self._refuse(image_search_refused(images=len(self.question.images)))
-        found = await image_search(self.tools.calls, self.tools.search, self.tools.blobs, self.question.images[0])
+        found = await image_search(self.tools.calls, search, self.tools.blobs, self.question.images[0])
         self.seconds += found.seconds
         # A picture that the student could not be shown is left out with its title, as one that did not load is.
         hits = [hit for hit in found.hits if self.ask.view.takes(hit.thumbnail)]

@@ -115,8 +115,8 @@ def script(asked: dict[str, Asked]) -> Callable[[dict[str, Any]], Reply]:
         owner = re.search(r"What does (\w+ \w+) keep", said)
         assert owner is not None
         question = asked[owner[1]]
-        if "<tool_call>" in json.dumps(body["messages"][0]) and body["messages"][-2]["role"] != "assistant":
-            return completion("<think>I look.</think>\n<code>\n```python\nprint('a cellar')\n```\n</code>")
+        if "# Tools" in json.dumps(body["messages"][0]) and body["messages"][-2]["role"] != "assistant":
+            return completion("<think>I look.</think>\n<code>\n```python\nprint(6 * 7)\n```\n</code>")
         group = GROUPS[question.group]
         says = group.base if body["model"] == "base" else group.teacher
         return completion(f"<think>I see.</think>\n<answer>{says(question.true, body['seed'])}</answer>")

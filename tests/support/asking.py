@@ -19,9 +19,23 @@ from pipeline.store import Store
 from pipeline.students.family import ViewRule
 from pipeline.students.tokens import ESTIMATE
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import NoSearch, SearchProvider
+from pipeline.tools.search.hits import ImageHit, SearchProvider, TextHit
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
+
+
+class NoSearch:
+    """A search that finds nothing."""
+
+    revision = "none/1"
+
+    def text(self, query: str, results: int) -> tuple[TextHit, ...]:  # noqa: ARG002 - as every provider is called
+        """Return no page."""
+        return ()
+
+    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:  # noqa: ARG002 - as above
+        """Return no picture."""
+        return ()
 
 
 def ask(**changes: Any) -> Ask:

@@ -230,7 +230,7 @@ class _Situation(NamedTuple):
         fate, number = (found[2], int(found[1])) if found else ("taught", 0)
         views = [part.view for message in request.messages for part in message.parts if isinstance(part, Image)]
         pixels = max((view.width * view.height for view in views), default=0)
-        return cls(fate, number, bool(request.tools) or "<tool_call>" in told, len(said) > 1, pixels)
+        return cls(fate, number, bool(request.tools) or "# Tools" in told, len(said) > 1, pixels)
 
 
 def _texts(parts: Sequence[Text | Image]) -> str:

@@ -30,9 +30,9 @@ def _work(scene: Scene) -> Said:
             return careful_measuring.compare_areas(scene)
         case "dot_count":
             return careful_measuring.count_dots(scene)
-        case "element_fact":
+        case "element_fact" if transcript.search:
             return careful_lookup.look_up_tile(scene)
-        case "outline_fact":
+        case "outline_fact" if transcript.search:
             return careful_lookup.look_up_outline(scene)
         case _:
             return answer_at_once(scene)

@@ -75,6 +75,8 @@ class Transcript:
 
     ask: Ask
     tools: bool
+    search: bool
+    """Whether one of the tools searches."""
     images: tuple[View, ...]
     """Of the question."""
     past: tuple[Past, ...]
@@ -110,12 +112,12 @@ def read_request(request: ChatRequest) -> Transcript:
     system = "".join(_text(message) for message in request.messages if message.role == "system")
     turns = [message for message in request.messages if message.role != "system"]
     question = turns[0] if turns else Message(role="user", parts=())
-    tools = "<tool_call>" in system
+    tools = "# Tools" in system
     past = tuple(
         _past(said, shown, dialect, tools=tools)
         for said, shown in zip(turns[1::2], turns[2::2], strict=False)  # an answer to come is no pair
     )
-    return Transcript(understand(_text(question)), tools, _views(question), past)
+    return Transcript(understand(_text(question)), tools, "image_search" in system, _views(question), past)
 
 
 def _past(said: Message, shown: Message, dialect: Dialect, *, tools: bool) -> Past:

@@ -34,9 +34,9 @@ def decide(scene: Scene) -> Said:
             return _compare_boxes(scene)
         case "dot_count":
             return _divide_area(scene)
-        case "element_fact":
+        case "element_fact" if transcript.search:
             return _look_up_tile(scene)
-        case "outline_fact":
+        case "outline_fact" if transcript.search:
             return _look_up_outline(scene)
         case _:
             return answer_at_once(scene)

@@ -52,17 +52,3 @@ class SearchProvider(Protocol):
         Raises:
             InfrastructureError: the provider failed.
         """
-
-
-class NoSearch:
-    """A `SearchProvider` that finds nothing, so that a model is told of 0 results."""
-
-    revision = "none/1"
-
-    def text(self, query: str, results: int) -> tuple[TextHit, ...]:  # noqa: ARG002 - as every provider is called
-        """Return no page."""
-        return ()
-
-    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:  # noqa: ARG002 - as above
-        """Return no picture."""
-        return ()

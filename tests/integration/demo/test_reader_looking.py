@@ -83,7 +83,7 @@ def turns(
     request = ChatRequest(
         model="reader",
         messages=(
-            Message(role="system", parts=(Text(text="Think first." + " Call tools in <tool_call>." * tools),)),
+            Message(role="system", parts=(Text(text="Think first." + " # Tools: python, search." * tools),)),
             Message(role="user", parts=parts if view is None else (Image(view=view), *parts)),
         ),
         sampling=Sampling(temperature=1.0),

@@ -71,7 +71,7 @@ def perceiver(blobs: BlobStore) -> Iterator[Perceiver]:
 
 
 def ask(view: View, question: str, *more: Message, tools: bool = False, temperature: float = 1.0) -> ChatRequest:
-    system = "Think first." + (" Call tools in <tool_call>." if tools else "")
+    system = "Think first." + (" # Tools: python, image_search, search." if tools else "")
     return ChatRequest(
         model="reader",
         messages=(
@@ -156,7 +156,7 @@ def test_a_question_without_its_image_is_answered_all_the_same(perceiver: Percei
     request = ChatRequest(
         model="reader",
         messages=(
-            Message(role="system", parts=(Text(text="Call tools in <tool_call>."),)),
+            Message(role="system", parts=(Text(text="# Tools: python, image_search, search."),)),
             Message(role="user", parts=(Text(text=question),)),
         ),
         sampling=Sampling(),

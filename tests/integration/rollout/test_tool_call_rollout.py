@@ -15,7 +15,7 @@ from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Message, Text
 from pipeline.models.texts import split_action, split_result
-from pipeline.records import Trajectory
+from pipeline.records import Action, Trajectory
 from pipeline.rollout.loop import rollout
 from pipeline.rollout.replay import replay_trajectory
 from pipeline.sandbox import Pool, guest
@@ -138,3 +138,17 @@ def test_with_tools_by_the_api_only_the_request_differs(pool: Pool, store: Path,
 def test_replay_compares_what_was_shown_frame_and_all(pool: Pool, store: Path, done: Trajectory) -> None:
     result = replay_trajectory(done, pool, BlobStore(store / "blobs"), RULE, 0)
     assert (result.verdict, result.cells) == ("identical", 1)
+
+
+@pytest.mark.parametrize(("action", "arguments"), [("search", '{"query":"x"}'), ("image_search", "{}")])
+def test_where_there_is_no_search_a_call_of_one_is_of_no_tool(
+    pool: Pool, store: Path, action: Action, arguments: str
+) -> None:
+    said = (TOOL_CALL.render_turn("look it up", action, arguments), SAID[-1])
+    model = ScriptedModel(lambda request, _: said[len(request.messages) // 2 - 1])
+    with Store(store / action) as opened:
+        acting = tools(opened, pool)._replace(search=None)
+        done = asyncio.run(rollout(question("How many?"), 0, teacher_ask(dialect="tool_call"), model, acting))
+    assert [turn.status for turn in done.turns] == ["bad_call", "ok"]
+    assert done.turns[0].labels == ("call_name",)
+    assert done.turns[0].observation == f"<tool_response>\nError: Invalid tool call name: {action}.\n</tool_response>"

@@ -266,7 +266,7 @@ def _conversation() -> ChatRequest:
     return ChatRequest(
         model="reader",
         messages=(
-            Message(role="system", parts=(Text(text="Call tools in <tool_call>."),)),
+            Message(role="system", parts=(Text(text="# Tools: python, image_search, search."),)),
             Message(role="user", parts=(whole, Text(text=ASKED[0][0]))),
             Message(role="assistant", parts=(Text(text=crop),)),
             Message(role="user", parts=(Text(text=shown), part)),

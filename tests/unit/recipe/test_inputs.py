@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,8 @@ from filters.dedup.contamination import benchmark_entry
 from filters.dedup.key import KEY_RECIPE
 from flows.recipe.file import load_recipe
 from flows.recipe.inputs import Inputs, find_inputs, make_job
-from pipeline.dialects.observations import image_search_observation, text_search_observation
 from pipeline.errors import UsageError
 from pipeline.images import HASH_RECIPE
-from pipeline.tools.search.hits import NoSearch, SearchProvider
 from tests.support.command import DEMO
 from tests.support.sources import write_source
 
@@ -62,12 +61,12 @@ def test_a_size_is_for_generated_sources_only(place: Path) -> None:
     assert "remove `demo`" in message
 
 
-def test_without_search_there_is_no_corpus_and_a_model_is_told_of_no_result(place: Path) -> None:
-    assert found(place).search is None
-    nothing: SearchProvider = NoSearch()
-    assert (nothing.text("sheep", 5), nothing.image(b"", 5), nothing.revision) == ((), (), "none/1")
-    assert "found 0 results" in text_search_observation("sheep", [])
-    assert "found 0 results" in image_search_observation([])
+@pytest.mark.parametrize("dialect", ["deepeyesv2", "tool_call"])
+def test_without_search_there_is_no_corpus_and_no_prompt_speaks_of_one(place: Path, dialect: str) -> None:
+    inputs = found(place, dialect=dialect)
+    assert inputs.search is None
+    for text in astuple(inputs.prompts):
+        assert "search" not in text.lower()
 
 
 def test_a_corpus_may_be_a_source_that_is_not_curated(place: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from filters.validate.rules import ValidatorSettings, accept, replayed
 from pipeline.dialects.observations import (
+    WebResult,
     cell_observation,
     image_search_observation,
     text_search_observation,
@@ -37,7 +38,10 @@ def cell(code: str, *, stdout: str = "", images: tuple[ImageRef, ...] = (), stat
 
 
 LOOK = cell("display(image_1.crop((0, 0, 300, 200)))", images=(CROP,))
-SEARCH = turn("search", "Lyon", observation=text_search_observation("Lyon", []))
+HIT = WebResult("Lyon", "https://example.org", None, "A city on the Rhône.")
+SEARCH = turn("search", "Lyon", observation=text_search_observation("Lyon", [HIT]))
+FOUND_NOTHING = turn("search", "Lyon", observation=text_search_observation("Lyon", []))
+NO_PICTURES = turn("image_search", observation=image_search_observation([]))
 IMAGE_SEARCH = turn("image_search", observation=image_search_observation(["Lyon"]), images=(CROP,))
 ANSWER = turn("answer", "Lyon")
 COPY = "Which name is printed? Lyon"
@@ -98,6 +102,7 @@ def test_every_validator_signs_one_decision() -> None:
         "executed",
         "placeholders",
         "one_image_search",
+        "empty_search",
         "tool_used",
         "no_op",
         "image_change",
@@ -143,8 +148,14 @@ def with_fields(original: Turn, **fields: Any) -> Turn:
         ({"placeholders": "user_placeholders"}, (LOOK, ANSWER), {"user": "Which name is printed?"}),
         ({"placeholders": "user_placeholders"}, (LOOK, ANSWER), {"user": "<image><image>"}),
         ({"placeholders": "observation_placeholders"}, (with_fields(LOOK, observation="shown"), ANSWER), {}),
-        ({"placeholders": "observation_placeholders"}, (LOOK, with_fields(SEARCH, observation="<image>"), ANSWER), {}),
+        (
+            {"placeholders": "observation_placeholders"},
+            (LOOK, with_fields(SEARCH, observation="x <image>"), ANSWER),
+            {},
+        ),
         ({"one_image_search": "repeated_image_search"}, (IMAGE_SEARCH, IMAGE_SEARCH, ANSWER), {}),
+        ({"empty_search": "empty_search"}, (LOOK, FOUND_NOTHING, ANSWER), {}),
+        ({"empty_search": "empty_search"}, (SEARCH, NO_PICTURES, ANSWER), {}),
         ({"tool_used": "no_informed_call"}, (ANSWER,), {}),
         ({"tool_used": "no_informed_call", "no_op": "no_op_code"}, (cell("# nothing to do"), ANSWER), {}),
         ({"no_op": "no_op_code"}, (LOOK, cell("print('I look closer')", stdout="I look closer"), ANSWER), {}),
