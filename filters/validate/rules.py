@@ -38,6 +38,7 @@ GrammarReason = Literal[
     "bad_code",
 ]
 LengthReason = Literal["answer_too_long"]
+RowReason = Literal["too_long", "unwritable"]
 CopiedReason = Literal["copied_from_question"]
 ExecutedReason = Literal["execution_error"]
 PlaceholderReason = Literal["user_placeholders", "observation_placeholders"]
@@ -54,6 +55,7 @@ ReplayReason = Literal["not_replayed", "replay_failed", "nondeterministic"]
 _ANSWER: Rule[AnswerReason] = Rule("answer", VERSION)
 _GRAMMAR: Rule[GrammarReason] = Rule("grammar", VERSION)
 _LENGTH: Rule[LengthReason] = Rule("answer_length", VERSION)
+_ROW: Rule[RowReason] = Rule("row_length", VERSION)
 _COPIED: Rule[CopiedReason] = Rule("copied", VERSION)
 _EXECUTED: Rule[ExecutedReason] = Rule("executed", VERSION)
 _PLACEHOLDERS: Rule[PlaceholderReason] = Rule("placeholders", VERSION)
@@ -164,6 +166,21 @@ def answer_length(trajectory: Trajectory, settings: AcceptSettings) -> Decision:
     if length > settings.max_answer:
         return _LENGTH.reject(trajectory.id, "answer_too_long", float(length))
     return _LENGTH.keep(trajectory.id, float(length))
+
+
+def row_length(trajectory_id: str, tokens: int | None, cutoff_len: int) -> Decision:
+    """Reject what a trainer would cut, answer and pictures alike; the score is the row's length in tokens.
+
+    Args:
+        trajectory_id: whose row.
+        tokens: of text and pictures, under the export's prompt; None where no row can be written.
+        cutoff_len: how many the student can learn.
+    """
+    if tokens is None:
+        return _ROW.reject(trajectory_id, "unwritable")
+    if tokens > cutoff_len:
+        return _ROW.reject(trajectory_id, "too_long", float(tokens))
+    return _ROW.keep(trajectory_id, float(tokens))
 
 
 def not_copied(trajectory: Trajectory, question: Question) -> Decision:

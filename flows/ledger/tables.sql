@@ -80,8 +80,9 @@ SELECT question_id, template, questions AS n_questions, majority, share, is_majo
 COMMENT ON TABLE templates IS 'How predictable the answer of every question is from its wording alone.';
 
 CREATE TABLE keys AS
-SELECT id AS trajectory_id, question_id, source, category, sample, lane, skeleton, loss_tokens FROM part.keys;
-COMMENT ON TABLE keys IS 'Valid trajectories as select sees them: what they teach, and the tokens that a trainer learns.';
+SELECT id AS trajectory_id, question_id, source, category, sample, lane, skeleton, loss_tokens, row_tokens FROM part.keys;
+COMMENT ON TABLE keys IS 'Valid trajectories as select sees them: what they teach, and the tokens that a trainer learns, '
+    'and reads in all.';
 
 CREATE TABLE duplicates AS SELECT question_id, cluster_id, representative, pictures FROM part.clusters;
 COMMENT ON TABLE duplicates IS 'Cluster of every question, whatever its answers, and which question is kept in its place '

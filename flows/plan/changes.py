@@ -139,5 +139,5 @@ def may_ask_more(stage: str, before: Any, after: Any) -> bool:
     pairs = list(zip(_asks(stage, before), _asks(stage, after), strict=True)) if stage != "gate1" else []
     if any(old[name] != new[name] for old, new in pairs for name in ("limits", "sandbox", "search")):
         return True
-    judged = ("synthesize", "validate_", "grader", "teachers", "gold", "judge")
+    judged = ("synthesize", "validate_", "row", "grader", "teachers", "gold", "judge")
     return stage == "synthesize" and any(before[name] != after[name] for name in judged)

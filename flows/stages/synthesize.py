@@ -22,6 +22,7 @@ from flows.asking.grading import judged
 from flows.asking.judge import AnswerAsk, AnswerJudge
 from flows.asking.observed_images import observation_facts
 from flows.asking.resources import Resources, Revisions
+from flows.asking.row_length import RowRule
 from flows.recipe.inputs import Inputs, Job
 from flows.recipe.recipe import SynthesisUse
 from flows.recipe.roles import family_of
@@ -50,6 +51,8 @@ class SynthesizeSettings(StageSettings):
     solutions: PlainPrompt
     """Under which prompts a text's own solution stands."""
     validate_: AcceptSettings
+    row: RowRule
+    """How long an accepted attempt may be as a row."""
     gold: GoldSettings
     families: Mapping[str, str]
     """Of each model's revision that attempts questions."""
@@ -68,6 +71,7 @@ class SynthesizeSettings(StageSettings):
             teachers={lane: teacher_asks(recipe, prompts, revisions, lane) for lane in get_args(TaughtLane)},
             solutions=PlainPrompt.of(recipe, prompts, inputs.tokens.name),
             validate_=recipe.validate_.accept,
+            row=RowRule.of(recipe, prompts, inputs.tokens.name),
             gold=recipe.gold,
             families={revisions.models[name]: family_of(roles[name]) for name in attempt},
             judge=AnswerAsk.of(recipe, revisions.models.get("judge", "")),
@@ -176,7 +180,7 @@ class _Synthesis:
                     trajectory, votes = await asker.graded(task.question, sample)
                     tried.attempts.append(trajectory)
                     tried.add("votes", votes)
-                    tried.accepted += await self._accepted(task.question, trajectory)
+                    tried.accepted += await self._accepted(task, trajectory)
                     if tried.accepted >= use.accept:
                         return refusals
                     tried.doubt = self._doubt(task, tried.attempts)
@@ -200,9 +204,12 @@ class _Synthesis:
         check = GoldCheck(self.settings.gold, self.settings.families)
         return check.in_other_words(task.question, [*task.before, *facts_of(attempts)])
 
-    async def _accepted(self, question: Question, trajectory: Trajectory) -> bool:
+    async def _accepted(self, task: _Task, trajectory: Trajectory) -> bool:
         facts = await asyncio.to_thread(observation_facts, trajectory, self.resources.store.blobs)
-        decisions = accept(trajectory, question, facts, self.settings.validate_)
+        decisions = (
+            *accept(trajectory, task.question, facts, self.settings.validate_),
+            self.settings.row.decision(trajectory, task.question, task.lane, self.resources.tokens),
+        )
         return all(decision.outcome == "keep" for decision in decisions)
 
 

@@ -14,6 +14,7 @@ from flows.asking.ask import persistent
 from flows.asking.observed_images import observation_facts
 from flows.asking.replays import replay
 from flows.asking.resources import Resources, Revisions
+from flows.asking.row_length import RowRule
 from flows.recipe.inputs import Inputs, Job
 from flows.stages.fetching import questions_of
 from flows.stages.outcomes import Found, gather_all, gathered, trajectory_outcome
@@ -24,7 +25,6 @@ from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.identity import Revision, digest
 from pipeline.records import Decision, ObservationFacts, Outcome, Question, ReplayResult, Trajectory, TrajectoryKey
 from pipeline.store.shards import read_columns
-from pipeline.students.family import ViewRule
 from pipeline.students.tokens import TokenCounter, loss_tokens
 
 
@@ -33,15 +33,11 @@ class ValidateSettings(StageSettings):
 
     validate_: ValidatorSettings
     long_cot: LongCotSettings
-    cutoff_len: int
-    """Tokens that the student can learn of a row, its prompt included."""
-    view: ViewRule
-    """Of the rollouts: a cell's picture is shown where the student can be shown it."""
+    row: RowRule
+    """How long a row may be. Its view is that of the rollouts: a cell shows a picture where the student can see it."""
     seed: int
     """Of sandbox sessions."""
     sandbox: Revision[str]
-    tokens: Revision[str]
-    """What counts them."""
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> ValidateSettings:
@@ -50,11 +46,9 @@ class ValidateSettings(StageSettings):
         return cls(
             validate_=recipe.validate_,
             long_cot=recipe.long_cot,
-            cutoff_len=recipe.student.cutoff_len,
-            view=recipe.student.view_rule,
+            row=RowRule.of(recipe, inputs.prompts, inputs.tokens.name),
             seed=recipe.seed,
             sandbox=revisions.sandbox,
-            tokens=inputs.tokens.name,
         )
 
     @property
@@ -98,19 +92,21 @@ def validated(
     """Decide on an attempt. Replay costs the most, so only what passes all else is executed again."""
     blobs, found = resources.store.blobs, Found()
     facts = observation_facts(trajectory, blobs)
+    row = settings.row.decision(trajectory, question, lane_of(trajectory), resources.tokens)
     decisions = [
         *accept(trajectory, question, facts, settings.validate_),
+        row,
         *_of_text(settings, resources.tokens, trajectory),
     ]
     if all(decision.outcome == "keep" for decision in decisions):
-        again = replay(trajectory, resources.replay, blobs, settings.view, settings.seed)
+        again = replay(trajectory, resources.replay, blobs, settings.row.view, settings.seed)
         decisions.append(replayed(trajectory.id, again, settings.validate_))
         found.add("replays", again)
     found.add("decisions", *decisions)
     found.add("facts", *facts)
     against = next((decision for decision in decisions if decision.outcome != "keep"), None)
     if against is None:
-        found.add("keys", trajectory_key(trajectory, question, resources.tokens))
+        found.add("keys", trajectory_key(trajectory, question, int(row.score or 0), resources.tokens))
     return trajectory_outcome("validate", trajectory, question, against), found
 
 
@@ -119,13 +115,13 @@ def _of_text(settings: ValidateSettings, tokens: TokenCounter, trajectory: Traje
     if trajectory.arm != "long_cot":
         return ()
     (turn,) = trajectory.turns
-    room = settings.cutoff_len - tokens.count(trajectory.system) - tokens.count(trajectory.user)
+    room = settings.row.cutoff_len - tokens.count(trajectory.system) - tokens.count(trajectory.user)
     found = Retagged(turn.think, trajectory.answer or "")
     return long_cot(trajectory.id, found, tokens.count(turn.raw_text), room, settings.long_cot)
 
 
-def trajectory_key(trajectory: Trajectory, question: Question, tokens: TokenCounter) -> TrajectoryKey:
-    """Return what selection needs to know of a valid trajectory."""
+def trajectory_key(trajectory: Trajectory, question: Question, row_tokens: int, tokens: TokenCounter) -> TrajectoryKey:
+    """Return what selection needs to know of a valid trajectory, whose row has so many tokens."""
     shape = [
         [turn.action, skeleton(argument(turn) or "") if turn.action == "python" else ""] for turn in trajectory.turns
     ]
@@ -138,12 +134,13 @@ def trajectory_key(trajectory: Trajectory, question: Question, tokens: TokenCoun
         lane=lane_of(trajectory),
         skeleton=digest(shape),
         loss_tokens=loss_tokens(trajectory, by_name(trajectory.dialect), tokens),
+        row_tokens=row_tokens,
     )
 
 
 VALIDATE: Stage[ValidateSettings, Resources] = Stage(
     name="validate",
-    version=2,
+    version=3,
     kind="map",
     resource="model",
     settings=ValidateSettings,

@@ -164,31 +164,50 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
             `too_long` or `image_aspect`.
     """
     trajectory, question = row.trajectory, row.question
-    if trajectory.question_id != question.id or trajectory.images != question.images:
-        raise AssertionError(f"trajectory {trajectory.id} does not belong to question {question.id}")
     if trajectory.dialect != context.dialect.name:
         raise AssertionError(f"observations of {trajectory.id} are written in {trajectory.dialect}")
-    if trajectory.finish != "answer" or not trajectory.turns or trajectory.turns[-1].action != "answer":
-        raise RowError("no_answer", f"ends with {trajectory.finish}; a row ends with an answer")
-    lane = row.lane
-    messages = _opening(question, context, MODE[lane])
-    images = list(question.images)
-    for number, turn in enumerate(trajectory.turns):
-        messages += _exchange(number, turn, context.dialect, MODE[lane])
-        images += turn.images
-    _check(messages, images)
+    prompt = context.prompt(question.id, MODE[row.lane])
+    messages, images = conversation(trajectory, question, prompt, context.dialect)
+    # `validate` has measured this; another prompt variant, or another tokenizer, may still make a row too long.
     require_fits([message.content for message in messages], images, context.student, context.counter)
     said = (message.content for message in messages if message.role == "assistant")
     return Sample(
         record_id=trajectory.id,
         question=question,
         cluster_id=row.cluster_id,
-        messages=tuple(messages),
-        images=tuple(images),
+        messages=messages,
+        images=images,
         row=row,
-        lane=lane,
+        lane=row.lane,
         loss_tokens=context.counter.total(said),
     )
+
+
+class Conversation(NamedTuple):
+    """A trajectory under an export prompt."""
+
+    messages: tuple[Message, ...]
+    images: tuple[ImageRef, ...]
+    """In order of appearance."""
+
+
+def conversation(trajectory: Trajectory, question: Question, prompt: ExportPrompt, dialect: Dialect) -> Conversation:
+    """Return what a row of a trajectory says: system, user, then assistant and observation in turn, an answer last.
+
+    Raises:
+        RowError: as `render_sft`, length apart.
+    """
+    if trajectory.question_id != question.id or trajectory.images != question.images:
+        raise AssertionError(f"trajectory {trajectory.id} does not belong to question {question.id}")
+    if trajectory.finish != "answer" or not trajectory.turns or trajectory.turns[-1].action != "answer":
+        raise RowError("no_answer", f"ends with {trajectory.finish}; a row ends with an answer")
+    messages = _opening(question, prompt)
+    images = list(question.images)
+    for number, turn in enumerate(trajectory.turns):
+        messages += _exchange(number, turn, dialect, prompt.mode)
+        images += turn.images
+    _check(messages, images)
+    return Conversation(tuple(messages), tuple(images))
 
 
 def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
@@ -200,7 +219,7 @@ def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
     question = row.question
     if not question.answers:
         raise RowError("no_gold", "no answer to score against")
-    messages = tuple(_opening(question, context, "tools"))
+    messages = tuple(_opening(question, context.prompt(question.id, "tools")))
     _check(messages, question.images)
     return Sample(question.id, question, row.cluster_id, messages, question.images, row)
 
@@ -240,9 +259,8 @@ def refuse(row: SftRow | RlRow, error: RowError) -> Refused:
     return Refused(record_id=record_id, question_id=row.question.id, reason=error.reason, detail=error.detail)
 
 
-def _opening(question: Question, context: ExportContext, mode: Mode) -> list[Message]:
+def _opening(question: Question, prompt: ExportPrompt) -> list[Message]:
     sizes = [(image.width, image.height) for image in question.images]
-    prompt = context.prompt(question.id, mode)
     user = user_text(prompt.user, question_text(question), sizes)
     return [Message("system", prompt.system), Message("user", user)]
 

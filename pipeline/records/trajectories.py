@@ -120,5 +120,7 @@ class TrajectoryKey(Record):
     """Digest of the tool sequence and of the shape of each cell's code: equal for trajectories that do the same."""
     loss_tokens: int
     """Tokens of its assistant messages: what a trainer learns of it."""
+    row_tokens: int
+    """Tokens of its whole row under the export's prompt, pictures at the trainer's budget: at most the cutoff."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3

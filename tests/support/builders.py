@@ -156,4 +156,5 @@ def key(attempt: Trajectory) -> TrajectoryKey:
         lane="tools",
         skeleton="0" * 64,
         loss_tokens=attempt.tokens.completion,
+        row_tokens=attempt.tokens.prompt + attempt.tokens.completion,
     )

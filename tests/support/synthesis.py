@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from filters.gates.gold import GoldSettings
 from filters.validate.rules import AcceptSettings
 from flows.asking.ask import PlainPrompt
+from flows.asking.row_length import RowRule
 from flows.recipe.recipe import SynthesisUse
 from flows.stages.outcomes import kept
 from flows.stages.synthesize import SynthesizeSettings
@@ -15,6 +16,7 @@ from pipeline.records import Lane, Question
 from pipeline.rollout.loop import Ask
 from pipeline.students.tokens import ESTIMATE
 from tests.support.asking import RULE
+from tests.support.export_rows import TOLD
 
 PROMPT = PlainPrompt(
     system="You see images.",
@@ -37,6 +39,7 @@ def synthesis(
         teachers={lane: tuple(asks) for lane, asks in lanes.items()},
         solutions=PROMPT,
         validate_=AcceptSettings(),
+        row=RowRule(told=TOLD, cutoff_len=20_480, view=RULE, tokens=ESTIMATE.name),
         gold=gold or GoldSettings(),
         families={ask.model: ask.model for asks in lanes.values() for ask in asks},
         judge=None,

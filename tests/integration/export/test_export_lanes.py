@@ -287,7 +287,7 @@ def test_a_row_that_the_trainer_would_cut_is_refused_by_name_with_what_counted_i
 ) -> None:
     full = [render_sft(row, context(base)) for row in rows]
     lengths = {
-        sample.record_id: row_tokens([m.content for m in sample.messages], sample.images, STUDENT, ESTIMATE)
+        sample.record_id: row_tokens([m.content for m in sample.messages], sample.images, STUDENT.view_rule, ESTIMATE)
         for sample in full
     }
     limit = sorted(lengths.values())[3]
@@ -302,7 +302,7 @@ def test_a_row_that_the_trainer_would_cut_is_refused_by_name_with_what_counted_i
 def test_images_count_at_the_size_that_the_trainer_shows_them(base: Path) -> None:
     large = put_image(context(base).blobs, jpeg(picture(3, 3_000, 2_000)))
     texts = ["", "<image>"]
-    (bare, with_image) = (row_tokens(texts, images, STUDENT, ESTIMATE) for images in ((), (large,)))
+    (bare, with_image) = (row_tokens(texts, images, STUDENT.view_rule, ESTIMATE) for images in ((), (large,)))
     assert bare == 2 * MESSAGE_TOKENS
     # At 262,144 pixels it has 627 x 418, and so 23 by 15 patches of 28 pixels, rounded up; the original has 7,653.
     assert with_image - bare == 23 * 15 + IMAGE_FRAME_TOKENS

@@ -41,6 +41,7 @@ def attempt_key(name: str, asked: str, lane: Lane = "tools", loss_tokens: int = 
         lane=lane,
         skeleton="same",
         loss_tokens=loss_tokens,
+        row_tokens=2 * loss_tokens,
     )
 
 
