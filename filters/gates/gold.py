@@ -19,6 +19,7 @@ not share their errors are what makes a suspicion worth a person's time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Final, NamedTuple
 
@@ -31,7 +32,7 @@ from filters.answers.text import clean
 from pipeline.identity import Identity
 from pipeline.records import Mode, Question, Verdict
 
-VERSION = 2
+VERSION = 3
 
 REASON: Final = "suspected_wrong_gold"
 """Of a question that is suspect; there is no other."""
@@ -53,6 +54,8 @@ class GoldSettings(Identity):
     min_families: int = Field(default=2, ge=1)
     """Model families among all that agree, the model of the gates included: models of one family share their data, and
     blind spots with them. 1 is for those who have one family alone; what it finds is labelled `single_family`."""
+    min_per_family: int = Field(default=2, ge=1)
+    """Agreeing attempts that make a family one of those: of many rollouts, one goes astray to any answer."""
     min_share: float = Field(default=2 / 3, gt=0.5, le=1)
     """Of all attempts like those of `min_attempts`: a majority that one more attempt does not overturn."""
 
@@ -80,8 +83,11 @@ class Agreement(NamedTuple):
     valid: int
     """Attempts with a verdict."""
     families: tuple[str, ...]
-    """Of the agreeing attempts, sorted."""
+    """With enough agreeing attempts, sorted."""
     single_family: bool
+    reached: bool
+    """Attempts that looked closer come to the stored answer too, more often than luck explains: it may be sound, and
+    the others have a habit. A person should look; nothing is rejected for it."""
 
 
 _CONTRADICTS: frozenset[Verdict] = frozenset({"wrong"})
@@ -121,7 +127,8 @@ def _agreement(
     group = _largest(
         question, *([attempt for attempt in some if attempt.verdict in counted] for some in (valid, closer))
     )
-    families = tuple(sorted({attempt.family for attempt in group.all}))
+    agreeing = Counter(attempt.family for attempt in group.all)
+    families = tuple(sorted(name for name, count in agreeing.items() if count >= settings.min_per_family))
     enough = (
         len(group.closer) >= max(floor, settings.min_share * len(closer))
         and len(group.all) > sum(attempt.verdict == "right" for attempt in valid)
@@ -129,7 +136,15 @@ def _agreement(
     )
     if not enough:
         return None
-    return Agreement(group.answer, len(group.all), len(valid), families, single_family=len(families) == 1)
+    looked = [attempt.verdict == "right" for attempt in valid if attempt.informed]
+    return Agreement(
+        group.answer,
+        len(group.all),
+        len(valid),
+        families,
+        single_family=len(families) == 1,
+        reached=sum(looked) >= guess_floor(len(looked), chance(question)),
+    )
 
 
 class _Group(NamedTuple):

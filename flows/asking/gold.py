@@ -27,6 +27,15 @@ class GoldCheck(NamedTuple):
         agreed = in_other_words(question, [self._attempt(fact) for fact in attempts], self.settings)
         return self._suspicion(question, agreed, contradicts=False)
 
+    def disputes(self, question: Question, attempts: Sequence[AttemptFact]) -> Suspicion | None:
+        """Return what attempts with tools agree on where others of them came to the stored answer.
+
+        They are all of the model that the gates go by, so this condemns nothing; a person should look.
+        """
+        tried = [self._attempt(fact) for fact in attempts if fact.mode == "tools"]
+        agreed = suspect(question, tried, self.settings.model_copy(update={"min_families": 1}))
+        return self._suspicion(question, agreed, contradicts=True)
+
     def _suspicion(self, question: Question, agreed: Agreement | None, *, contradicts: bool) -> Suspicion | None:
         if agreed is None:
             return None
@@ -38,6 +47,7 @@ class GoldCheck(NamedTuple):
             families=tuple(agreed.families),
             single_family=agreed.single_family,
             contradicts=contradicts,
+            reached=agreed.reached,
         )
 
     def _attempt(self, fact: AttemptFact) -> Attempt:

@@ -114,7 +114,7 @@ _SOURCES = (
     _Source("gate1_counts", ("counts",), GateCount, frozenset({"gate1"})),
     _Source("gate2_counts", ("counts",), GateCount, frozenset({"gate2"})),
     _Source("arms", ("arms",), ArmCount, frozenset({"gate1", "gate2"})),
-    _Source("suspicions", ("suspicions",), Suspicion, frozenset({"synthesize"})),
+    _Source("suspicions", ("suspicions",), Suspicion, frozenset({"gate2", "synthesize"})),
     _Source("votes", ("votes",), JudgeVotes, frozenset({"gate1", "gate2", "synthesize"})),
     _Source("clusters", ("clusters",), Cluster, frozenset({"dedup"})),
     _Source("conflicts", ("conflicts",), AnswerConflict, frozenset({"dedup"})),

@@ -68,9 +68,10 @@ COMMENT ON TABLE arms IS 'Counts of what was asked beside the gates, per questio
     'stronger = another model; above = no longer hard, of the arm blind answerable blind.';
 
 CREATE TABLE suspicions AS
-SELECT question_id, answer, agreeing, valid, families, single_family, contradicts FROM part.suspicions;
+SELECT question_id, answer, agreeing, valid, families, single_family, contradicts, reached FROM part.suspicions;
 COMMENT ON TABLE suspicions IS 'Questions whose stored answer several attempts contradict alike, and those (contradicts = false) '
-    'where they agree on words that nobody could compare with it.';
+    'where they agree on words that nobody could compare with it; of those with reached = true other attempts came to the '
+    'stored answer, so that nothing was rejected.';
 
 CREATE TABLE votes AS SELECT record_id, question_id, asked, model, prompt, votes, verdict FROM part.votes;
 COMMENT ON TABLE votes IS 'What a judge model said about answers of rollouts and about questions, vote by vote.';
@@ -135,18 +136,20 @@ SELECT question_id, source, category, text, choices, stored_answers, why, suspec
        single_family, contradicts, other
 FROM (
     SELECT s.question_id, q.source, q.category, q.text, q.choices, q.answers AS stored_answers,
-           CASE WHEN s.contradicts THEN 'suspected_wrong_gold' ELSE 'other_words' END AS why,
+           CASE WHEN NOT s.contradicts THEN 'other_words' WHEN s.reached THEN 'disputed_gold'
+                ELSE 'suspected_wrong_gold' END AS why,
            s.answer AS suspected_answer, s.agreeing, s.valid, s.families,
-           s.single_family, s.contradicts, NULL AS other, CASE WHEN s.contradicts THEN 0 ELSE 2 END AS place
+           s.single_family, s.contradicts, NULL AS other,
+           CASE WHEN NOT s.contradicts THEN 3 WHEN s.reached THEN 1 ELSE 0 END AS place
     FROM suspicions s JOIN questions q USING (question_id)
     UNION ALL
     SELECT c.question_id, q.source, q.category, q.text, q.choices, q.answers, c.verdict || '_answers',
-           array_to_string(o.answers, '; '), NULL, NULL, NULL, NULL, NULL, c.other, 1
+           array_to_string(o.answers, '; '), NULL, NULL, NULL, NULL, NULL, c.other, 2
     FROM conflicts c JOIN questions q USING (question_id) JOIN questions o ON o.question_id = c.other
 )
 ORDER BY place, single_family, agreeing / valid DESC, why, least(question_id, other), question_id;
 COMMENT ON VIEW review_queue IS 'Questions for a person to look at, the surest suspicion first: attempts that contradict '
-    'the stored answer (suspected_wrong_gold); equal questions over equal pictures with other answers '
+    'the stored answer (suspected_wrong_gold; disputed_gold where others come to it); equal questions over equal pictures with other answers '
     '(contradicting_answers, undecided_answers; other is the question, suspected_answer its answers); attempts that '
     'agree in other words than the stored answer (other_words).';
 

@@ -15,6 +15,7 @@ from filters.answers import grader as answers
 from filters.answers.chance import chance
 from filters.answers.votes import question_decision
 from filters.gates.counts import arm_count, kind, plain_count, tools_count
+from filters.gates.gold import GoldSettings
 from filters.gates.lanes import LaneSettings, easy_route
 from filters.gates.rules import (
     PlainGate,
@@ -29,9 +30,11 @@ from filters.gates.rules import (
 )
 from filters.validate.long_cot import has_solution
 from flows.asking.ask import Asker, gate_ask, models_of
+from flows.asking.gold import GoldCheck, facts_of
 from flows.asking.judge import AnswerAsk, AnswerJudge, Judge, JudgeAsk
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
+from flows.recipe.roles import family_of
 from flows.stages.fetching import questions_of
 from flows.stages.outcomes import AGAIN, Found, decided, filtered, gather_all, gathered, kept, quarantined, rejected
 from pipeline.engine.done import Done
@@ -39,7 +42,7 @@ from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.errors import RowError
 from pipeline.identity import Revision
-from pipeline.records import ArmCount, Decision, GateCount, JudgeVotes, Outcome, Question, Record, Trajectory
+from pipeline.records import ArmCount, Decision, GateCount, JudgeVotes, Outcome, Question, Record, Suspicion, Trajectory
 from pipeline.rollout.loop import Ask
 
 TABLES: Mapping[str, type[Record]] = {
@@ -48,6 +51,7 @@ TABLES: Mapping[str, type[Record]] = {
     "arms": ArmCount,
     "votes": JudgeVotes,
 }
+GATE2_TABLES: Mapping[str, type[Record]] = {**TABLES, "suspicions": Suspicion}
 
 
 class Gate1Settings(StageSettings):
@@ -96,6 +100,9 @@ class Gate2Settings(StageSettings):
     tools: Ask
     fresh: Ask
     judge: AnswerAsk | None
+    gold: GoldSettings
+    family: str
+    """Of the base model."""
     grader: Revision[int] = answers.VERSION
     chance: Revision[int] = guessing.VERSION
 
@@ -108,6 +115,8 @@ class Gate2Settings(StageSettings):
             tools=gate_ask(recipe, inputs.prompts, revisions, "main", "tools"),
             fresh=gate_ask(recipe, inputs.prompts, revisions, "fresh", "plain"),
             judge=AnswerAsk.of(recipe, revisions.models.get("judge", "")),
+            gold=recipe.gold,
+            family=family_of(recipe.models.base),
         )
 
     @property
@@ -149,7 +158,7 @@ async def run_gate2(unit: UnitInput, settings: Gate2Settings, resources: Resourc
     gate = _Gate2(settings, resources, resources.answer_judge(settings.judge), plain)
     questions = [record for record in unit.records if isinstance(record, Question)]
     asked = (_gated("gate2", question, gate.decide, resources) for question in questions)
-    return gathered(TABLES, await gather_all(asked))
+    return gathered(GATE2_TABLES, await gather_all(asked))
 
 
 async def _gated(
@@ -287,6 +296,9 @@ class _Gate2:
         routing = gate2(count, gate, placebo)
         found.add("counts", count.model_copy(update={"route": routing.route, "by_floor": routing.by_floor}))
         decision = routing.decision
+        if routing.route == "rl":
+            check = GoldCheck(self.settings.gold, {self.settings.tools.model: self.settings.family})
+            found.add("suspicions", check.disputes(question, facts_of(rollouts)))
         if routing.route is None:
             return rejected("gate2", question, decision.reason, routing.detail or "gate2", decision.score)
         return decided("gate2", question, [decision], routing.route)
@@ -306,13 +318,13 @@ GATE1: Stage[Gate1Settings, Resources] = Stage(
 )
 GATE2: Stage[Gate2Settings, Resources] = Stage(
     name="gate2",
-    version=3,
+    version=4,
     kind="map",
     resource="model",
     settings=Gate2Settings,
     read=read_gate2,
     run=run_gate2,
-    tables=TABLES,
+    tables=GATE2_TABLES,
     again=AGAIN,
     asks=frozenset({"base", "judge"}),
 )

@@ -184,7 +184,7 @@ class _Synthesis:
                     if tried.accepted >= use.accept:
                         return refusals
                     tried.doubt = self._doubt(task, tried.attempts)
-                    if tried.doubt is not None:
+                    if tried.doubt is not None and tried.doubt.condemns:
                         return refusals
             except RowError as error:
                 refusals.append(error)
@@ -214,7 +214,7 @@ class _Synthesis:
 
 
 def _outcome(question: Question, tried: _Tried, refusals: Sequence[RowError]) -> Outcome:
-    if tried.doubt is not None:
+    if tried.doubt is not None and tried.doubt.condemns:
         return rejected("synthesize", question, REASON, tried.doubt.answer, tried.doubt.agreeing / tried.doubt.valid)
     if any(trajectory.finish == "answer" for trajectory in tried.attempts):
         return kept("synthesize", question, route="sft")

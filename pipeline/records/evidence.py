@@ -203,8 +203,15 @@ class Suspicion(Record):
     """One family alone agrees, which may be one blind spot."""
     contradicts: bool
     """The answer is another one. False: it may be the stored one in other words, and the question is not rejected."""
+    reached: bool = False
+    """Others come to the stored answer: it may be sound, and the question is not rejected."""
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
+
+    @property
+    def condemns(self) -> bool:
+        """Return whether the question is given up: there is another answer, and nobody came to the stored one."""
+        return self.contradicts and not self.reached
 
 
 class JudgeVotes(Record):

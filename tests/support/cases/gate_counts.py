@@ -138,7 +138,7 @@ def gated_run(run: Path, asked: Sequence[Asked], settings: GateSettings) -> Path
 
 TOOLS = frozenset(
     {"tools_right", "tools_right_without_call", "tools_bad_format", "tools_limit", "tools_lost", "tools_unknown"}
-    | {"tools_valid"}
+    | {"tools_right_uninformed", "tools_valid"}
 )
 KINDS: dict[str, type[Record]] = {"questions": Question, "counts": GateCount, "arms": ArmCount}
 

@@ -27,15 +27,50 @@ ASKED = [base("Salem")]
 
 
 def test_a_teacher_and_the_model_of_the_gates_that_agree_are_a_suspicion() -> None:
-    attempts = [base("Utica"), base("Salem"), *[teacher("Utica")] * 3]
-    assert suspect(question(), attempts, SETTINGS) == Agreement("Utica", 4, 5, ("a", "b"), single_family=False)
+    attempts = [base("Utica"), base("Utica"), base("Salem"), *[teacher("Utica")] * 3]
+    assert suspect(question(), attempts, SETTINGS) == Agreement(
+        "Utica", 5, 6, ("a", "b"), single_family=False, reached=False
+    )
 
 
 def test_two_teachers_of_different_families_need_nobody_else() -> None:
-    attempts = [*ASKED, teacher("Utica"), teacher("Utica"), teacher("Utica", family="c", model="other")]
+    attempts = [*ASKED, teacher("Utica"), teacher("Utica"), *[teacher("Utica", family="c", model="other")] * 2]
     found = suspect(question(), attempts, SETTINGS)
     assert found is not None
     assert found.families == ("b", "c")
+
+
+@pytest.mark.parametrize("stray", [base("Utica"), teacher("Utica", family="c", model="other")])
+def test_a_stray_rollout_makes_no_family(stray: Attempt) -> None:
+    agreeing = [teacher("Utica")] * 4
+    assert suspect(question(), [*ASKED, stray, *agreeing], SETTINGS) is None
+    assert suspect(question(), [*ASKED, stray, stray, *agreeing], SETTINGS) is not None
+    alone = suspect(question(), [*ASKED, stray, *agreeing], ONE_FAMILY)
+    assert alone is not None
+    assert alone.families == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("right", "reached"),
+    [
+        (teacher("Springfield", verdict="right"), True),
+        (base("Springfield", verdict="right", mode="tools"), True),
+        (base("Springfield", verdict="right"), False),
+        (teacher("Springfield", verdict="right", informed=False), False),
+    ],
+)
+def test_who_looked_closer_and_came_to_the_stored_answer_reached_it(right: Attempt, reached: bool) -> None:
+    found = suspect(question(), [*ASKED, right, *[teacher("Utica")] * 4], ONE_FAMILY)
+    assert found is not None
+    assert found.reached == reached
+
+
+def test_an_answer_that_is_easily_guessed_is_reached_by_more_than_luck() -> None:
+    yes = question(answers=("yes",), answer_type="boolean")
+    lucky = [teacher("yes", verdict="right")] * 2
+    found = suspect(yes, [base("yes", verdict="right"), *lucky, *[teacher("no")] * 9], ONE_FAMILY)
+    assert found is not None
+    assert not found.reached
 
 
 def test_one_family_is_enough_only_if_the_settings_say_so_and_is_labelled() -> None:
