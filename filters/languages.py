@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-VERSION = 1
+VERSION = 2
 
 Language = Literal["en", "zh", "ja", "de", "fr", "es", "pt", "hi", "ar"]
 
@@ -43,7 +43,8 @@ _COMMON: Mapping[Language, frozenset[str]] = word_sets(
         " welches welchen im auf und mit von zu für nicht es sich auf dem zeigt steht hat wird sie er aus bild bitte",
         "fr": "le les du des est sont une quel quelle quels quelles combien où qui quand pourquoi comment dans"
         " sur et avec"
-        " ce cette ces au aux il elle ne pas parmi laquelle lequel l'image d'un d'une que se cochez choisissez qu'est",
+        " ce cette ces au aux il elle ne pas parmi laquelle lequel l'image d'un d'une que se cochez choisissez qu'est"
+        " peut",
         "es": "el los las del es son una cuál cuáles qué cuántos cuántas cuánto cuánta dónde quién cuándo cómo en"
         " y con"
         " este esta estas estos al hay se no está están por para imagen de señala elige marque",

@@ -23,7 +23,7 @@ from filters.dedup.key import Token, question_tokens
 from filters.languages import Language, language_of, word_sets
 from pipeline.records import AnswerType, TemplateFacts
 
-VERSION = 2
+VERSION = 3
 """Rises whenever an equal question may get another template or majority."""
 
 

@@ -2,7 +2,7 @@
 
 Stems that speak of their options ("which of the following"), that ask for what is *not* so, for what follows, for what
 fits best, or for about how much, have more than one right answer without them. So have options that are sentences, a
-matter of degree, or pictures. In doubt options are kept: a question with options can be guessed, one without sense
+matter of degree, ranges, bounds, or pictures. In doubt options are kept: a question with options can be guessed, one without sense
 cannot be answered.
 
 A stem in none of the languages of `filters.languages` keeps its options; one that holds no word (a formula) needs no
@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 
+from filters.answers.numbers.quantities import read_number
+from filters.answers.text import clean
 from filters.languages import Language, language_of
 
 _NEEDS: Mapping[Language, str] = {
@@ -32,43 +34,79 @@ _NEEDS: Mapping[Language, str] = {
     r"|\b(?:main (?:idea|point|theme)|best title|most similar|odd one out)\b"
     r"|\b(?:identify|mark|find|tell) the (?:correct|incorrect|wrong|true|false|odd)\b"
     r"|\bcompletes? the (?:pattern|series|sequence|analogy|sentence)\b"
-    r"|\b(?:which|what|who)\b[^?]*(?:\bnot\b|n't\b|\bnever\b)"
+    r"|\b(?:which|what|who)\b[^?]*(?:\bnot\b|n['’]t\b|\bnever\b|\bmissing\b|\babsent\b)"
     r"|\bhow (?:likely|often|well|difficult|easy|confident)\b"
     r"|\b(?:select|choose|pick|tick|circle the)\b|_{2,}|\b[A-E]\) ",
-    "zh": r"下列|以下|上述|下面(?:哪|各|四|几|的(?:说法|选项|陈述|描述|叙述))|选项|选择|选出|哪(?:一|个|种|些|项|句)*(?:说法|陈述|描述|叙述|标题|句子|答案)"
-    r"|哪一?项|的是[?？:：。（(）)\s]*$|(?:正确|错误|合适|恰当|符合)的(?:一[项个])?(?:是|为)|不正确|不包括|不属于|除了|最(?:可能|合适|恰当|适合|符合|贴切)|哪.{0,14}(?:不|没|无)|(?:不|没有?|未|无).{0,12}哪"
-    r"|什么.{0,6}(?:不|没)|推断|推测|推出|符合(?:图意|题意)|_{2,}|[(（]\s*[)）]",
+    "zh": r"下列|以下|上述|下面(?:哪|各|四|[几幾]|的(?:[说說]法|[选選][项項]|[陈陳]述|描述|[叙敘]述))|[选選](?:[项項]|[择擇]|出)|何者"
+    r"|哪(?:一|[个個]|[种種]|些|[项項]|句)*(?:[说說]法|[陈陳]述|描述|[叙敘]述|[标標][题題]|句子|答案)|哪一?[项項]|的是[?？:：。（(）)\s]*$"
+    r"|(?:正[确確]|[错錯][误誤]|合[适適]|恰[当當]|符合)的(?:一[项項个個])?(?:是|[为為])|不正[确確]|不包括|不[属屬][于於]|除了"
+    r"|最有?(?:可能|合[适適]|恰[当當]|[适適]合|符合|[贴貼]切)|哪.{0,14}(?:不|[没沒]|[无無])|(?:不|[没沒]有?|未|[无無]).{0,12}哪"
+    r"|什么.{0,6}(?:不|[没沒])|推[断斷测測出]|符合(?:[图圖]意|[题題]意)|[缺少]了?(?:哪|什)|_{2,}|[(（]\s*[)）]",
     "ja": r"次の(?:うち|中|選択肢|文|説明|記述|どれ|どの)|以下の|下記|上記|選択肢|選(?:び|ん|べ)|正しい(?:もの|の|説明|文|記述)|正しいですか|誤って|誤り|間違っ"
-    r"|適切|ふさわしい|最も(?:可能性|近い|良い|よい|合う)|どれ|どちら|当てはまる|あてはまる|ではない|でない|ない.{0,8}は(?:どれ|どの|何|誰|どこ)|ない(?:もの|の|人|物)は|除い|推測|推論|考えられ|言える|_{2,}|[(（]\s*[)）]",
+    r"|適切|ふさわしい|最も(?:可能性|近い|良い|よい|合う)|どれ|どちら|当てはまる|あてはまる|ではない|でない|ない.{0,8}は(?:どれ|どの|何|誰|どこ)|ない(?:もの|の|人|物)は|除い|推測|推論|考えられ|言える|欠けて|足りない|_{2,}|[(（]\s*[)）]",
     "de": r"\bfolgend|\bwelche[rsnm]? (?:der|dieser|von|davon|unter)\b|\baussagen?\b|\bbehauptung|\bbeschreib|\boption|\bantwort|\bauswahl"
     r"|\b(?:richtig|falsch|korrekt|zutreffend|stimmt)\b|\btrifft zu\b|\bkreuze|\bwähle|\bmarkiere|\bam (?:besten|ehesten)\b|\bwahrscheinlich"
-    r"|\baußer\b|\bausgenommen\b|\bgenannten\b|\b(?:welche[rsnm]?|was|wer)\b[^?]*\b(?:nicht|keine?[nrsm]?)\b|\bbildunterschrift|\bschließen\b|\bableiten\b|_{2,}",
+    r"|\baußer\b|\bausgenommen\b|\bgenannten\b|\b(?:welche[rsnm]?|was|wer)\b[^?]*\b(?:nicht|keine?[nrsm]?|fehl(?:t|en))\b|\bbildunterschrift|\bschließen\b|\bableiten\b|_{2,}",
     "fr": r"\bsuivante?s?\b|ci-dess[ou]us|\b(?:lequel|laquelle|lesquels|lesquelles)\b|\bquel(?:le)?s? (?:de ces|d['’]entre)|\bparmi\b"
     r"|\baffirmation|\bénoncés?\b|\bpropositions?\b|\boptions?\b|\bréponses?\b|\bchoix\b|\bchois|\bcoche|\bsélectionn|\bentoure"
     r"|\b(?:est|sont) (?:vraie?s?|faux|fausses?|correcte?s?|incorrecte?s?|exacte?s?|inexacte?s?)\b|\bsauf\b|\bexcepté\b|\ble mieux\b|\blégende\b|\bprobable"
-    r"|\b(?:quel(?:le)?s?|que|qui|qu)\b[^?]*\b(?:ne|n)\b[^?]*\bpas\b|\bdéduire\b|\bconclure\b|_{2,}",
+    r"|\b(?:quel(?:le)?s?|que|qui|qu)\b[^?]*(?:\bn(?:e\b|['’])[^?]*\bpas\b|\bmanque(?:nt)?\b)|\bdéduire\b|\bconclure\b|_{2,}",
     "es": r"\bsiguientes?\b|\bcuál(?:es)? de\b|\bde est[oa]s\b|\bafirmaci|\benunciad|\bopci[oó]n|\balternativa|\brespuesta|\belig[ea]|\belija|\bseleccion|\bescog|\bescoj"
     r"|(?:^|[.¿¡]\s*)(?:marca|marque|señal[ae]|indica|indique)\b|\bverdader[oa]|\bfals[oa]s?\b|\b(?:in)?correct[oa]s?\b|\bexcepto\b|\bsalvo\b|\bmejor (?:describe|título)|\bdescribe mejor"
-    r"|\bpie de foto\b|\bprobable|\b(?:qué|cuál|cuáles|quién)\b[^?]*\bno\b|\binferir|\bdeducir|\bconcluir|\banteriores\b|_{2,}",
+    r"|\bpie de foto\b|\bprobable|\b(?:qué|cuál|cuáles|quién)\b[^?]*\b(?:no|faltan?)\b|\binferir|\bdeducir|\bconcluir|\banteriores\b|_{2,}",
     "pt": r"\ba seguir\b|\bseguintes?\b|\bqua(?:l|is) (?:dest|dess|d[oa]s\b|del)|\bafirmaç|\benunciado|\bopç|\balternativa|\bresposta|\bescolh|\bselecion|\bassinal|(?:^|[.]\s*)(?:marque|indique)\b"
     r"|\bverdadeir[oa]|\bfals[oa]s?\b|\b(?:in)?corret[oa]s?\b|\bexceto\b|\bsalvo\b|\bmelhor (?:descreve|legenda|título)|\bdescreve melhor|\blegenda\b|\bprovável"
-    r"|\b(?:que|qual|quais|quem)\b[^?]*\bnão\b|\binferir|\bdeduzir|\bconcluir|\banteriores\b|_{2,}",
+    r"|\b(?:que|qual|quais|quem)\b[^?]*\b(?:não|faltam?)\b|\binferir|\bdeduzir|\bconcluir|\banteriores\b|_{2,}",
     "hi": r"(?:इन|उन)में से|निम्न|(?:नीचे|ऊपर) (?:दिए|दिये|लिखे)|उपरोक्त|उपर्युक्त|विकल्प|चुनें|चुनिए|चुनिये|चुनो|सही (?:कथन|उत्तर|है)|ग़?लत|कथन|असत्य|सत्य"
-    r"|सबसे (?:उपयुक्त|सही|अच्छा)|के अलावा|को छोड़कर|(?:कौन|किस|क्या|किन).{0,40}नहीं|अनुमान|निष्कर्ष|_{2,}",
-    "ar": r"التالي|يلي|خيار|العبار|الجمل|اختر|اختاري?|حدد|الصحيح|صحيح|الخاطئ|خاطئ|خطأ|غير|ما عدا|باستثناء|أعلاه|أدناه|الأنسب|الأفضل|الأرجح|استنتاج|من بين|أي من هذه|أيٌّ من|_{2,}",
+    r"|सबसे (?:उपयुक्त|सही|अच्छा)|के अलावा|को छोड़कर|(?:कौन|किस|क्या|किन).{0,40}(?:नहीं|गायब|अनुपस्थित)|अनुमान|निष्कर्ष|_{2,}",
+    "ar": r"التالي|يلي|خيار|العبار|الجمل|اختر|اختاري?|حدد|الصحيح|صحيح|الخاطئ|خاطئ|خطأ|غير|ما عدا|باستثناء|أعلاه|أدناه|الأنسب|الأفضل|الأرجح|[نيت]ستنتج|استنتاج|(?:الذي|التي|ما|من|أي)\b.*\b(?:لا|ليست?|لم|ينقص)\b|من بين|أي من هذه|أيٌّ من|_{2,}",
 }
 _ABOUT: Mapping[Language, str] = {
-    "en": r"\babout how\b|^\s*about\b|\bhow (?:many|much|tall|long|far|old|high|wide|deep|heavy|big|large)\b[^?]*\b(?:about|around)\b"
-    r"|\b(?:approximate(?:ly)?|roughly|nearly|estimate[ds]?|estimation|closest to)\b",
-    "zh": r"大约|大概|大致|约[为有是等]|估计|估算|差不多|近似|接近",
-    "ja": r"およそ|約|だいたい|おおよそ|おおむね|ほぼ|くらい|ぐらい|ほど|程度|最も近い",
-    "de": r"\b(?:ungefähr|etwa|circa|rund|annähernd|schätzungsweise|geschätzt)\b|\bca\.|\bschätz",
-    "fr": r"\b(?:environ|approximativement|presque)\b|à peu près|\bestim",
-    "es": r"\baproximad|\balrededor de cu|\bmás o menos\b|\bcerca de cu|\bestim|\bcasi\b",
-    "pt": r"\baproximad|\bcerca de\b|\bmais ou menos\b|\bpor volta de\b|\bestim|\bquase\b",
-    "hi": r"लगभग|क़?करीब|क़रीब|तक़?रीबन|अनुमानित|अंदाज़",
-    "ar": r"تقريب|حوالي|قرابة|نحو كم",
+    "en": r"\b(?:about|around|almost|close to|near) (?:how|what)\b|^\s*about\b"
+    r"|\bhow (?:many|much|tall|long|far|old|high|wide|deep|heavy|big|large)\b[^?]*\b(?:about|around)\W*$"
+    r"|\b(?:approx(?:imate(?:ly)?)?|rough(?:ly)?|nearly|estimate[ds]?|estimation|closest to|ballpark)\b"
+    r"|\b(?:give or take|more or less)\b",
+    "zh": r"大[约約概致]|(?<![条條合节節预預纽紐契签簽誓盟制])[约約](?:[为為有是等]|多少|[几幾]|\d)|[估預预][计計测測]|估算|[差相]不多|近似|接近"
+    r"|[将將]近|近(?:多少|[几幾])|(?:多少|[几幾]).{0,8}左右",
+    "ja": r"およそ|(?<![契予条節規制公解婚要])約|だいたい|おおよそ|おおむね|ほぼ|くらい|ぐらい|ほど|程度|最も近い|見積|推定|概数|概算"
+    r"|(?:何|いく).{0,6}前後",
+    "de": r"\b(?:ungefähr\w*|etwa|circa|rund|annähernd|näherungsweise|schätzungsweise|geschätzt\w*|grob|überschlag\w*)\b|\bca\.|\bschätz",
+    "fr": r"\b(?:environ|approximati\w+|presque|quasi\w*|grosso modo|plus ou moins)\b|à peu (?:près|de choses?)|\bestim|\bdans les combien"
+    r"|\bau(?:x alen)?tours? de combien|à vue d['’]œil",
+    "es": r"\baproximad|\balrededor de cu|\bmás o menos\b|\bcerca de cu|\bestim|\bcasi\b|\b(?:unos|unas|como) cuánt[oa]s|\bcalculas que\b|\ba ojo\b",
+    "pt": r"\baproximad|\bcerca de\b|\bmais ou menos\b|\bpor volta de\b|\bestim|\bquase\b|\bem torno de\b|\b(?:uns|umas) quant[oa]s|\bà volta de\b",
+    "hi": r"लगभग|क़?रीब|तक़?रीबन|अनुमानित|अंदाज़?|मोटे तौर पर",
+    "ar": r"تقريب|حوالي|قرابة|نحو كم|زهاء|ما يقارب|يناهز|^\s*قد\u0651?ر\s",
 }
+"""Stems that ask for about how much: the picture has an exact number, and how near is near enough only options tell."""
+_LOOSE: Mapping[Language, str] = {
+    "en": r"\b(?:about|around|approx(?:imately)?|roughly|nearly|almost|over|under|above|below|at least|at most|up to|between"
+    r"|(?:more|less|fewer|greater) than|or (?:more|less|fewer))\b",
+    "zh": r"[约約]|大概|左右|以上|以下|不到|少[于於]|多[于於]|小[于於]|大[于於]|超[过過]|至少|至多|以[内內]",
+    "ja": r"約|およそ|以上|以下|未満|超|より(?:多|少)|くらい|ぐらい|ほど|程度|前後",
+    "de": r"\b(?:etwa|ungefähr|circa|ca|rund|fast|knapp|über|unter|(?:mehr|weniger) als|mindestens|höchstens|bis zu|zwischen|oder (?:mehr|weniger))\b",
+    "fr": r"\b(?:environ|presque|(?:plus|moins) de|au (?:moins|plus)|entre|ou (?:plus|moins))\b|\bjusqu['’]|à peu près",
+    "es": r"\b(?:un[oa]s|aproximadamente|casi|cerca de|alrededor de|(?:más|menos) de|al menos|como (?:máximo|mínimo)|entre|hasta|o (?:más|menos))\b",
+    "pt": r"\b(?:uns|umas|aproximadamente|quase|cerca de|(?:mais|menos) de|pelo menos|no (?:máximo|mínimo)|entre|até|ou (?:mais|menos))\b",
+    "hi": r"लगभग|क़?रीब|से (?:अधिक|कम|ज़?्यादा)|कम से कम|के बीच|तक",
+    "ar": r"حوالي|تقريب|نحو|أكثر من|أقل من|على الأقل|على الأكثر|بين|أو (?:أكثر|أقل)",
+}
+"""Options that give a bound or about how much, beside a number."""
+_QUANTITY: Mapping[Language, str] = {
+    "en": r"\bhow (?:many|much)\b|\b(?:number|amount|percentage|share) of\b",
+    "zh": r"多少|[几幾]",
+    "ja": r"何(?:人|羽|個|本|枚|匹|頭|台|冊|回|つ|割|パーセント)|いくつ|いくら|数は",
+    "de": r"\bwie ?viele?\b|\banzahl\b|\banteil\b",
+    "fr": r"\bcombien\b|\bnombre d",
+    "es": r"\bcuánt[oa]s?\b|\bnúmero de\b",
+    "pt": r"\bquant[oa]s?\b|\bnúmero de\b",
+    "hi": r"कितन|संख्या",
+    "ar": r"كم|عدد",
+}
+_RANGE = re.compile(
+    r"(?<![\d.,:/-])(\d+(?:[.,]\d+)?)\s?[^\W\d]{0,3}\s*(?:[-–—~〜～]|to|bis|à|a|al|से|إلى|[到至]|から)\s*(\d+(?:[.,]\d+)?)(?![\d.,:/-]*\d)"
+)
+_SIGN = re.compile(r"[~≈≤≥<>±]\s?\d|\d\s?\+(?!\s?\d)")
 _HOW: Mapping[Language, str] = {
     "en": r"\bhow (?:far|near|close|big|large|small|tall|high|deep|wide|hot|cold|warm|fast|slow|heavy|old|strong|bright)\b",
     "zh": r"多(?:远|近|大|高|长|快|重|冷|热|久|深|宽)|有多",
@@ -130,6 +168,7 @@ def _compiled(patterns: Mapping[Language, str]) -> Mapping[Language, re.Pattern[
 
 
 _STEMS = (_compiled(_NEEDS), _compiled(_ABOUT))
+_BOUNDS, _HOW_MANY = _compiled(_LOOSE), _compiled(_QUANTITY)
 _DEGREE_STEMS = _compiled(_HOW)
 _OPTIONS = (_compiled(_DEGREE), _compiled(_SENTENCE))
 
@@ -149,10 +188,34 @@ def stands_alone(stem: str, options: Sequence[str], right: str) -> bool:
     language = language_of(stem)
     if language is None or any(pattern[language].search(stem) for pattern in _STEMS):
         return False
+    counts = _HOW_MANY[language].search(stem) is not None
+    if any(_is_loose(option, language, counts=counts) for option in options) or _are_ranges(options, counts=counts):
+        return False
     if _DEGREE_STEMS[language].search(stem) and not any(map(str.isdecimal, right)):
         return False
     degree, sentence = (patterns[language] for patterns in _OPTIONS)
     return not any(map(degree.search, options)) and sentence.search(right) is None
+
+
+def _is_loose(option: str, language: Language, *, counts: bool) -> bool:
+    """Return whether an option gives a number with a bound, or says that it is about right."""
+    bound = _BOUNDS[language]
+    if _SIGN.search(option):
+        return True
+    if bound.search(option) is None:
+        return False
+    # "between two chairs" is a place, unless it is asked how many.
+    return any(map(str.isdecimal, option)) or (counts and read_number(clean(bound.sub(" ", option))) is not None)
+
+
+def _are_ranges(options: Sequence[str], *, counts: bool) -> bool:
+    """Return whether options are ranges of a quantity: where one is asked for, or side by side without a gap."""
+    found = [match for option in options if (match := _RANGE.search(option))]
+    ends = sorted((float(match[1].replace(",", ".")), float(match[2].replace(",", "."))) for match in found)
+    if not ends or any(low >= high for low, high in ends):
+        return False
+    beside = all(high <= low <= high + 1 for (_, high), (low, _) in pairwise(ends))
+    return counts or (len(ends) > 1 and beside)
 
 
 _LETTERED = r"(?<![A-Za-zÀ-ÿ'])\(?[A-H]\)?\s*(?:,|&|、|und|oder|et|ou|y|o|e|和|与|跟|或|と|や|और|या|و|أو)\s*\(?[A-H]\)?(?![A-Za-zÀ-ÿ'])"
