@@ -42,8 +42,8 @@ NEAR = 2
 the one that speaks against it may each be off by one."""
 
 
-class GoldSettings(Identity):
-    """How much agreement makes a stored answer suspect."""
+class DisputeSettings(Identity):
+    """How many attempts that agree are heard."""
 
     VERSION: ClassVar[int] = VERSION
 
@@ -51,13 +51,23 @@ class GoldSettings(Identity):
     min_attempts: int = Field(default=3, ge=2)
     """Agreeing attempts of models that the gates did not choose by, in which a call ran and showed something. Two of
     those who guess among a few likely answers, as telephone codes are, agree too often."""
+    min_share: float = Field(default=2 / 3, gt=0.5, le=1)
+    """Of all attempts like those of `min_attempts`: a majority that one more attempt does not overturn."""
+
+
+class GoldSettings(DisputeSettings):
+    """How much agreement makes a stored answer suspect."""
+
     min_families: int = Field(default=2, ge=1)
     """Model families among all that agree, the model of the gates included: models of one family share their data, and
     blind spots with them. 1 is for those who have one family alone; what it finds is labelled `single_family`."""
     min_per_family: int = Field(default=2, ge=1)
     """Agreeing attempts that make a family one of those: of many rollouts, one goes astray to any answer."""
-    min_share: float = Field(default=2 / 3, gt=0.5, le=1)
-    """Of all attempts like those of `min_attempts`: a majority that one more attempt does not overturn."""
+
+    @property
+    def dispute(self) -> DisputeSettings:
+        """Return what a dispute goes by."""
+        return DisputeSettings(**{name: getattr(self, name) for name in DisputeSettings.model_fields})
 
 
 class Attempt(NamedTuple):
@@ -101,7 +111,17 @@ def suspect(question: Question, attempts: Sequence[Attempt], settings: GoldSetti
     answer is easily guessed, as yes or no are, more have to agree than luck explains (`guess_floor`); and always more
     than there are attempts that agree with the stored answer. The order of attempts does not matter.
     """
-    return _agreement(question, attempts, settings, _CONTRADICTS)
+    return _of_families(_agreement(question, attempts, settings, _CONTRADICTS, settings.min_per_family), settings)
+
+
+def dispute(question: Question, attempts: Sequence[Attempt], settings: DisputeSettings) -> Agreement | None:
+    """Return what attempts with tools agree on against the stored answer, of whatever family they are.
+
+    For questions that go to RL since some rollout solved them: where most of the others agree on another answer, the
+    one that is rewarded may be wrong. They are all of the model that the gates go by, so a person has to look, and
+    nothing is rejected for it.
+    """
+    return _agreement(question, [attempt for attempt in attempts if attempt.mode == "tools"], settings, _CONTRADICTS, 1)
 
 
 def in_other_words(question: Question, attempts: Sequence[Attempt], settings: GoldSettings) -> Agreement | None:
@@ -110,31 +130,35 @@ def in_other_words(question: Question, attempts: Sequence[Attempt], settings: Go
     As many as would make a suspicion give one answer in words of their own: it may be the stored one, or a better one.
     A person has to look, and nothing is rejected for it.
     """
-    return _agreement(question, attempts, settings, _OPEN)
+    return _of_families(_agreement(question, attempts, settings, _OPEN, settings.min_per_family), settings)
+
+
+def _of_families(agreed: Agreement | None, settings: GoldSettings) -> Agreement | None:
+    return agreed if agreed is not None and len(agreed.families) >= settings.min_families else None
 
 
 def _agreement(
-    question: Question, attempts: Sequence[Attempt], settings: GoldSettings, counted: frozenset[Verdict]
+    question: Question,
+    attempts: Sequence[Attempt],
+    settings: DisputeSettings,
+    counted: frozenset[Verdict],
+    per_family: int,
 ) -> Agreement | None:
-    """Return what enough attempts with one of the counted verdicts agree on."""
+    """Return what enough attempts with one of the counted verdicts agree on; a family takes `per_family` of them."""
     valid = [attempt for attempt in attempts if attempt.verdict in {"right", "wrong"} | counted]
     # Gate 1 asks without tools, and nobody else does.
     chosen_by = {attempt.model for attempt in attempts if attempt.mode == "plain"}
     closer = [attempt for attempt in valid if attempt.informed and attempt.model not in chosen_by]
-    floor = max(settings.min_attempts, guess_floor(len(closer), chance(question)))
-    if not settings.enabled or sum(attempt.verdict in counted for attempt in closer) < floor:
+    luck = guess_floor(len(closer), chance(question))
+    least = max(settings.min_attempts, luck, settings.min_share * len(closer))
+    if not settings.enabled or sum(attempt.verdict in counted for attempt in closer) < least:
         return None  # before anything is compared, as nearly all questions are sound
     group = _largest(
         question, *([attempt for attempt in some if attempt.verdict in counted] for some in (valid, closer))
     )
     agreeing = Counter(attempt.family for attempt in group.all)
-    families = tuple(sorted(name for name, count in agreeing.items() if count >= settings.min_per_family))
-    enough = (
-        len(group.closer) >= max(floor, settings.min_share * len(closer))
-        and len(group.all) > sum(attempt.verdict == "right" for attempt in valid)
-        and len(families) >= settings.min_families
-    )
-    if not enough:
+    families = tuple(sorted(name for name, count in agreeing.items() if count >= per_family))
+    if len(group.closer) < least or len(group.all) <= sum(attempt.verdict == "right" for attempt in valid):
         return None
     looked = [attempt.verdict == "right" for attempt in valid if attempt.informed]
     return Agreement(

@@ -15,7 +15,7 @@ from filters.answers import grader as answers
 from filters.answers.chance import chance
 from filters.answers.votes import question_decision
 from filters.gates.counts import arm_count, kind, plain_count, tools_count
-from filters.gates.gold import GoldSettings
+from filters.gates.gold import DisputeSettings
 from filters.gates.lanes import LaneSettings, easy_route
 from filters.gates.rules import (
     PlainGate,
@@ -30,7 +30,7 @@ from filters.gates.rules import (
 )
 from filters.validate.long_cot import has_solution
 from flows.asking.ask import Asker, gate_ask, models_of
-from flows.asking.gold import GoldCheck, facts_of
+from flows.asking.gold import disputed
 from flows.asking.judge import AnswerAsk, AnswerJudge, Judge, JudgeAsk
 from flows.asking.resources import Resources, Revisions
 from flows.recipe.inputs import Inputs, Job
@@ -100,7 +100,7 @@ class Gate2Settings(StageSettings):
     tools: Ask
     fresh: Ask
     judge: AnswerAsk | None
-    gold: GoldSettings
+    gold: DisputeSettings
     family: str
     """Of the base model."""
     grader: Revision[int] = answers.VERSION
@@ -115,7 +115,7 @@ class Gate2Settings(StageSettings):
             tools=gate_ask(recipe, inputs.prompts, revisions, "main", "tools"),
             fresh=gate_ask(recipe, inputs.prompts, revisions, "fresh", "plain"),
             judge=AnswerAsk.of(recipe, revisions.models.get("judge", "")),
-            gold=recipe.gold,
+            gold=recipe.gold.dispute,
             family=family_of(recipe.models.base),
         )
 
@@ -297,8 +297,7 @@ class _Gate2:
         found.add("counts", count.model_copy(update={"route": routing.route, "by_floor": routing.by_floor}))
         decision = routing.decision
         if routing.route == "rl":
-            check = GoldCheck(self.settings.gold, {self.settings.tools.model: self.settings.family})
-            found.add("suspicions", check.disputes(question, facts_of(rollouts)))
+            found.add("suspicions", disputed(question, rollouts, self.settings.gold, self.settings.family))
         if routing.route is None:
             return rejected("gate2", question, decision.reason, routing.detail or "gate2", decision.score)
         return decided("gate2", question, [decision], routing.route)

@@ -81,8 +81,8 @@ ROLE: Mapping[str, str] = {
 
 ASKED = {"base": "gate1", "teachers": "synthesize", "stronger": "gate1", "judge": "gate1"}
 """By whom a role is asked first."""
-FAMILIES = frozenset({"base", "teachers"})
-"""Roles whose answers are held against stored ones."""
+FAMILIES = {"base": "gate2", "teachers": "synthesize"}
+"""By which stage the answers of a role are first held against stored ones."""
 
 TABLE: Mapping[str, str] = {
     "name": NOTHING,
@@ -126,7 +126,8 @@ TABLE: Mapping[str, str] = {
     **dict.fromkeys(("gate.min_tools_right", "gate.max_right_without_call", "gate.rule", "gate.fresh_share"), "gate2"),
     "gate.max_malformed": NOTHING,
     "judge.votes": "gate1",
-    **{f"gold.{field}": "synthesize" for field in ("enabled", "min_attempts", "min_families", "min_share")},
+    **{f"gold.{field}": "gate2" for field in ("enabled", "min_attempts", "min_share")},
+    **dict.fromkeys(("gold.min_families", "gold.min_per_family"), "synthesize"),
     **dict.fromkeys(("lanes.no_call", "lanes.no_call_right", "lanes.plain_cot"), "gate1"),
     **{
         f"long_cot.{field}": "validate"
@@ -168,6 +169,6 @@ def expected(leaf: Leaf) -> str:
         case "itself":
             return ASKED[role]
         case "gold":
-            return "synthesize" if role in FAMILIES else NOTHING
+            return FAMILIES.get(role, NOTHING)
         case other:
             return other

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from filters.gates.gold import REASON, GoldSettings
+from filters.gates.gold import REASON, DisputeSettings
 from filters.gates.rules import GateSettings
 from flows.recipe.recipe import SynthesisUse
 from flows.stages import gate, synthesize
@@ -56,7 +56,7 @@ def gated(store: Path, pool: Pool, answers: Sequence[str]) -> UnitOutput:
         tools=ask(mode="tools", system=TOOLS, limits=Limits(max_turns=3)),
         fresh=ask(arm="fresh"),
         judge=None,
-        gold=GoldSettings(),
+        gold=DisputeSettings(),
         family="lynx",
     )
     unit = UnitInput((QUESTION,), (gate_count(QUESTION.id, plain_valid=8),))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 
-from filters.gates.gold import GoldSettings
+from filters.gates.gold import DisputeSettings
 from filters.gates.lanes import LaneSettings
 from filters.gates.rules import GateSettings
 from flows.asking.formed import Formed, MalformedError
@@ -90,7 +90,12 @@ def gate1_settings(settings: GateSettings, lanes: LaneSettings, *, sharp: bool, 
 def gate2_settings(settings: GateSettings) -> Gate2Settings:
     with_tools = asked("main", mode="tools", system="You see images and have tools.")
     return Gate2Settings(
-        gate=settings.tools, tools=with_tools, fresh=asked("fresh"), judge=None, gold=GoldSettings(), family="scripted"
+        gate=settings.tools,
+        tools=with_tools,
+        fresh=asked("fresh"),
+        judge=None,
+        gold=DisputeSettings(),
+        family="scripted",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from filters.gates.gold import GoldSettings
+from filters.gates.gold import DisputeSettings
 from filters.gates.rules import GateSettings
 from flows.recipe.recipe import FEWEST_ROLLOUTS
 from flows.runners.local import OPEN_UNITS
@@ -40,7 +40,7 @@ def test_the_first_unit_of_gate_2_commits_before_a_twentieth_of_its_calls(tmp_pa
         tools=ask(mode="tools", system="You have tools.", limits=Limits(max_turns=3)),
         fresh=ask(arm="fresh"),
         judge=None,
-        gold=GoldSettings(),
+        gold=DisputeSettings(),
         family="scripted",
     )
     model = ScriptedModel(look_then_answer, latency=0.001)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from filters.gates.gold import GoldSettings
+from filters.gates.gold import DisputeSettings
 from filters.gates.lanes import LaneSettings
 from filters.gates.rules import GateSettings
 from flows.plan.changes import changed_settings, may_ask_more, request_part
@@ -57,7 +57,7 @@ def settings2(gate: GateSettings | None = None, **changes: Any) -> Gate2Settings
         tools=asked("tools", changes),
         fresh=asked("plain", {**changes, "arm": "fresh"}),
         judge=None,
-        gold=GoldSettings(),
+        gold=DisputeSettings(),
         family="scripted",
     )
 
