@@ -4,8 +4,8 @@
 
 Base and teacher are the embedded reader, one family, so that `gold.min_families` is 1 and what is found is labelled
 `single_family`. Prints recall of the swapped questions that gate 1 kept and of all, precision, both with 95 % intervals
-(Wilson), and where the swapped ones ended. Takes about five minutes on two cores; with `--out` the run is kept and its
-store is beside it, so that another `--share` pays for little.
+(Wilson), what is listed for review without being rejected, and where the swapped ones ended. Takes two to five minutes
+on two cores; with `--out` the run is kept and its store is beside it, so that another `--share` pays for little.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ class Fate(NamedTuple):
     hard: bool
     """Gate 1 passed it on to gate 2."""
     suspected: bool
+    """Rejected for what attempts agree on."""
+    listed: bool
+    """For a person to look at, without being rejected: others came to the stored answer, or it is in other words."""
     single_family: bool
     end: str
     """The last stage that saw it as a question, and what that stage did."""
@@ -63,7 +66,10 @@ def fates(ledger: Path) -> list[Fate]:
 
     with duckdb.connect(str(ledger), read_only=True) as db:
         questions = db.execute("SELECT question_id, meta FROM questions WHERE source = 'demo'").fetchall()
-        doubts = dict(db.execute("SELECT question_id, single_family FROM suspicions WHERE contradicts").fetchall())
+        doubts = dict(
+            db.execute("SELECT question_id, single_family FROM suspicions WHERE contradicts AND NOT reached").fetchall()
+        )
+        listed = {name for (name,) in db.execute("SELECT question_id FROM suspicions").fetchall()} - doubts.keys()
         order = {stage: number for number, (stage,) in enumerate(db.execute("SELECT stage FROM stages").fetchall())}
         rows = db.execute(
             "SELECT question_id, stage, outcome, route, reason FROM outcomes WHERE unit = 'question'"
@@ -73,7 +79,10 @@ def fates(ledger: Path) -> list[Fate]:
         seen.setdefault(question, []).append((order[stage], stage, f"{outcome} {reason or route or ''}".strip()))
     derivations = {question: json.loads(meta)["derivation"] for question, meta in questions}
     regular = {question: told for question, told in derivations.items() if not told["planted"]}
-    return [_fate(question, told, seen[question], doubts) for question, told in regular.items()]
+    return [
+        _fate(question, told, seen[question], doubts)._replace(listed=question in listed)
+        for question, told in regular.items()
+    ]
 
 
 def _fate(
@@ -84,6 +93,7 @@ def _fate(
         swapped=bool(derivation.get("swapped")),
         hard=any(stage == "gate1" and what == "kept next" for _, stage, what in seen),
         suspected=question in doubts,
+        listed=False,
         single_family=doubts.get(question, False),
         end=f"{stage}: {what}",
     )
@@ -102,6 +112,10 @@ def report(of: Iterable[Fate]) -> Iterable[str]:
     yield _share("precision", sum(fate.swapped for fate in suspected), len(suspected))
     sound = [fate for fate in found if not fate.swapped]
     yield _share("sound questions suspected", sum(fate.suspected for fate in sound), len(sound))
+    yield _share(
+        "of the other swapped, listed for review", sum(f.listed for f in swapped), sum(not f.suspected for f in swapped)
+    )
+    yield _share("sound questions listed for review", sum(fate.listed for fate in sound), len(sound))
     yield "where the swapped ended:"
     for end, count in Counter(fate.end for fate in swapped).most_common():
         yield f"  {count:>4}  {end}"
