@@ -9,7 +9,7 @@ from pipeline.errors import UsageError
 from pipeline.sources.conversations import COLUMNS
 from pipeline.sources.manifest import SourceKind, SourceManifest, load_manifest
 from pipeline.sources.rows import read_source
-from pipeline.sources.source import DESCRIPTION, Source, check_files, read_description
+from pipeline.sources.source import DESCRIPTION, HubData, Source, check_files, read_description
 
 __all__ = ["Source", "open_source", "read_source"]
 
@@ -46,6 +46,9 @@ def _generated(manifest: SourceManifest, directory: Path) -> Source:
 
 def _given(manifest: SourceManifest, file: Path, blobs: Path) -> Source:
     # The manifest's validator has checked that such a source has both path and revision.
+    if manifest.hub is not None:
+        hub = HubData(manifest.hub, str(manifest.revision), manifest.config, manifest.split)
+        return _of_hub(manifest, hub, blobs)
     directory, files = _files(file, file.parent / str(manifest.path), manifest)
     fix = "get the source again, or state the new sha256 and revision"
     check_files(directory, manifest.sha256, file, fix)
@@ -53,7 +56,16 @@ def _given(manifest: SourceManifest, file: Path, blobs: Path) -> Source:
         check_files(directory, read_description(directory).files, directory / DESCRIPTION, fix)
     source = _source(manifest, str(manifest.revision), directory, _image_root(manifest, file))
     columns = manifest.columns or (COLUMNS if manifest.kind in _CONVERSATIONS else None)
-    return source._replace(kind=manifest.kind, files=files, columns=columns, turns=manifest.turns, blobs=blobs)
+    local = HubData(str(directory), "", manifest.config, manifest.split) if manifest.kind == "hf" else None
+    return source._replace(
+        kind=manifest.kind, files=files, columns=columns, turns=manifest.turns, hub=local, blobs=blobs
+    )
+
+
+def _of_hub(manifest: SourceManifest, hub: HubData, blobs: Path) -> Source:
+    # It has no files of its own here: its pictures stand in its rows.
+    source = _source(manifest, hub.revision, blobs)
+    return source._replace(kind="hf", columns=manifest.columns, hub=hub, blobs=blobs)
 
 
 _CONVERSATIONS: tuple[SourceKind, ...] = ("llava", "sharegpt", "messages")
@@ -62,6 +74,7 @@ _SUFFIXES: dict[SourceKind, tuple[str, ...]] = {
     "json": (".json",),
     "csv": (".csv",),
     "tsv": (".tsv", ".tab"),
+    "webdataset": (".tar", ".tgz", ".gz", ".zst"),
     **dict.fromkeys(_CONVERSATIONS, (".json", ".jsonl")),
 }
 
@@ -75,7 +88,7 @@ def _files(manifest: Path, path: Path, said: SourceManifest) -> tuple[Path, tupl
     if path.is_file():
         return path.parent, (path,)
     if path.is_dir():
-        if said.kind == "jsonl":
+        if said.kind in {"jsonl", "folder", "hf"}:
             return path, ()
         suffixes = _SUFFIXES[said.kind]
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())

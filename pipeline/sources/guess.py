@@ -16,29 +16,49 @@ from typing import Any
 import yaml
 
 from pipeline.errors import RowError, UsageError
+from pipeline.sources.archives import PICTURES
 from pipeline.sources.coercion import lettered
 from pipeline.sources.columns import Record, column_of
 from pipeline.sources.conversations import TURNS
 from pipeline.sources.lines import object_entries
 from pipeline.sources.manifest import SourceKind
 from pipeline.sources.rows import entries
-from pipeline.sources.source import ROWS, Source
+from pipeline.sources.source import ROWS, HubData, Source
 
 LOOKED_AT = 200
 """Rows that are looked at: enough to see a column that is mostly null, few enough to be there at once."""
 
 _NAMES: dict[str, tuple[str, ...]] = {
-    "row": ("row", "id", "question_id", "questionId", "qid", "pid", "data_id", "uid", "key"),
-    "text": ("text", "question", "problem", "query", "extra_info.question", "prompt", "instruction"),
-    "images": ("images", "image", "img", "picture", "pictures", "decoded_image", "image_path", "image_file", "photo"),
-    "choices": ("choices", "options", "candidates"),
+    "row": ("row", "id", "question_id", "questionId", "qid", "pid", "data_id", "uid", "key", "__key__"),
+    "text": (
+        *("text", "question", "problem", "query", "extra_info.question", "json.question", "json.problem", "prompt"),
+        *("instruction", "txt"),
+    ),
+    "images": (
+        "images",
+        "image",
+        "jpg",
+        "png",
+        "jpeg",
+        "webp",
+        "img",
+        "picture",
+        "pictures",
+        "decoded_image",
+        "image_path",
+        "image_file",
+        "photo",
+    ),
+    "choices": ("choices", "options", "candidates", "json.choices", "json.options"),
     "answers": (
         *("answers", "answer", "label", "labels", "ground_truth", "reward_model.ground_truth", "extra_info.answer"),
-        *("output", "response", "target"),
+        *("json.answer", "json.answers", "json.label", "output", "response", "target", "cls"),
     ),
 }
 """What data sets call the fields, the commonest first."""
-_TABLES: dict[str, SourceKind] = {".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv"}
+_TABLES: dict[str, SourceKind] = {
+    ".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".tar": "webdataset", ".tgz": "webdataset"
+}  # fmt: skip
 
 
 def manifest_for(path: Path, manifest: Path, key: str) -> str:
@@ -64,7 +84,7 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
     if kind in {"llava", "sharegpt", "messages"}:
         said += ["# Each question of a conversation becomes a row; `first`: only the first one.", "turns: each"]
     elif not (kind == "jsonl" and files[0].name == ROWS):
-        said += _columns(kind, files)
+        said += _columns(kind, files, path)
     return "\n".join(said) + "\n"
 
 
@@ -72,12 +92,17 @@ def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
     """Return the kind of a source and its files, by their names and how the first of them begins."""
     if not path.exists():
         raise UsageError(f"{path}: no such file or directory; name the file with the rows, or its folder")
+    if any((path / name).is_file() for name in ("dataset_info.json", "dataset_dict.json")):
+        # Written by `Dataset.save_to_disk`.
+        return "hf", tuple(sorted(path.rglob("*.arrow")))
     inside = (path,) if path.is_file() else tuple(sorted(file for file in path.rglob("*") if file.is_file()))
     if path / ROWS in inside:
         return "jsonl", (path / ROWS,)
     for suffix, kind in _TABLES.items():
         if found := tuple(file for file in inside if file.suffix.lower() == suffix):
             return kind, found
+    if path.is_dir() and any(file.suffix.lower() in PICTURES and _has_beside(file) for file in inside):
+        return "folder", inside
     texts = tuple(file for file in inside if file.suffix.lower() in {".json", ".jsonl"})
     if not texts:
         raise UsageError(f"{path}: no file with rows here (Parquet, CSV, TSV, JSON, JSON lines)")
@@ -90,8 +115,13 @@ def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
     return ("jsonl" if suffix == ".jsonl" else "json"), tuple(file for file in texts if file.suffix.lower() == suffix)
 
 
-def _columns(kind: SourceKind, files: Sequence[Path]) -> Iterator[str]:
-    source = Source("look", "", files[0].parent, "", kind=kind, files=tuple(files))
+def _has_beside(picture: Path) -> bool:
+    return any(picture.with_suffix(suffix).is_file() for suffix in (".json", ".txt"))
+
+
+def _columns(kind: SourceKind, files: Sequence[Path], path: Path) -> Iterator[str]:
+    hub = HubData(str(path), "", None, "train") if kind == "hf" else None
+    source = Source("look", "", path if path.is_dir() else path.parent, "", kind=kind, files=tuple(files), hub=hub)
     found = [entry.found for entry in islice(entries(source), LOOKED_AT)]
     rows = [row for row in found if not isinstance(row, RowError)]
     if not rows:

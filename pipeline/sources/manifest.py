@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +14,12 @@ from pipeline.manifests import explain, manifests_dir
 from pipeline.records import Metric
 from pipeline.sources.columns import Columns
 
-SourceKind = Literal["demo", "jsonl", "json", "parquet", "csv", "tsv", "llava", "sharegpt", "messages"]
-"""`demo` is generated. `jsonl` holds objects on lines, under our names if there is no map; `json` is
-a list of them. `llava`, `sharegpt` and
-`messages` are three names for conversations."""
+SourceKind = Literal[
+    "demo", "jsonl", "json", "parquet", "csv", "tsv", "llava", "sharegpt", "messages", "folder", "webdataset", "hf"
+]
+"""`demo` is generated. `jsonl` holds objects on lines, under our names if there is no map; `json` is a list of them.
+`llava`, `sharegpt` and `messages` are three names for conversations; `folder` is pictures with files beside them,
+`webdataset` tar archives, `hf` what the library `datasets` reads."""
 Turns = Literal["each", "first"]
 """Which questions of a conversation become rows."""
 SourceLane = Literal["long_cot"]
@@ -35,6 +38,12 @@ class SourceManifest(BaseModel):
     """Of the data set, such as a commit; required. Generated data have the digest of their content."""
     path: Path | None = None
     """A file, a pattern of files, or a directory with all of that kind; required. A relative path starts here."""
+    hub: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    """Of kind `hf`: a data set of the Hugging Face Hub, in place of `path`; `revision` is then its commit."""
+    config: str | None = None
+    """Of kind `hf`: the configuration; default: the only one, or the default."""
+    split: str = "train"
+    """Of kind `hf`."""
     columns: Columns | None = None
     """Which columns are the fields of a row; required for tables. Default for conversations: question and answer are
     those of the turns, `image` or `images` the pictures, `id` the key."""
@@ -59,14 +68,20 @@ class SourceManifest(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> SourceManifest:
-        needed = ("revision", "path", *(("columns",) if self.kind in _TABLES else ()))
+        needed = ("revision", "path" if self.hub is None else "hub", *(("columns",) if self.kind in _MAPPED else ()))
         missing = [name for name in needed if self.kind != "demo" and getattr(self, name) is None]
         if missing:
             raise ValueError(f"a source of kind {self.kind} needs {' and '.join(missing)}")
+        if self.hub is not None and (self.kind != "hf" or self.path is not None):
+            raise ValueError("`hub` names a data set of kind hf, in place of `path`")
+        if self.hub is not None and not re.fullmatch("[0-9a-f]{40}", self.revision or ""):
+            raise ValueError(
+                f"revision {self.revision!r} of {self.hub} is no commit; write its 40 hex digits, for a branch changes"
+            )
         return self
 
 
-_TABLES = frozenset({"json", "parquet", "csv", "tsv"})
+_MAPPED = frozenset({"json", "parquet", "csv", "tsv", "folder", "webdataset", "hf"})
 
 
 def load_manifest(name_or_path: str, base: Path | None = None) -> tuple[SourceManifest, Path]:

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from pipeline.errors import RowError
+from pipeline.errors import RowError, UsageError
 from pipeline.identity import IdentityError, canonical_json, digest
 from pipeline.records import DUPLICATE_ROW, SourceRow, line_id, root_id
+from pipeline.sources.archives import archive_entries, folder_entries
 from pipeline.sources.coercion import quoted, scalar_text
 from pipeline.sources.columns import mapped
 from pipeline.sources.conversations import conversation_entries
@@ -63,6 +64,17 @@ def entries(source: Source) -> Iterator[Entry]:
             found = csv_entries(source.files, source.columns, "," if source.kind == "csv" else "\t")
         case "llava" | "sharegpt" | "messages":
             found = conversation_entries(source.files, source.turns)
+        case "folder":
+            found = folder_entries(source.directory)
+        case "webdataset":
+            found = archive_entries(source.files)
+        case "hf":
+            # Late: the library takes seconds to import.
+            from pipeline.sources.hub import hub_entries
+
+            if source.hub is None:
+                raise UsageError(f"source {source.key}: kind hf, and no data set is named")
+            found = hub_entries(source.hub, source.columns)
     return found if len(source.files) < 2 else _counted(found)  # noqa: PLR2004 - of one file numbers are unique
 
 

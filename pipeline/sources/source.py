@@ -19,6 +19,17 @@ ROWS = "rows.jsonl"
 DESCRIPTION = "source.json"
 
 
+class HubData(NamedTuple):
+    """Which rows of which data set."""
+
+    name: str
+    """`owner/name` on the Hub, or a directory."""
+    revision: str
+    """Commit on the Hub; empty for a directory."""
+    config: str | None
+    split: str
+
+
 class Source(NamedTuple):
     """A source that was opened: its bytes are on disk and checked."""
 
@@ -43,6 +54,8 @@ class Source(NamedTuple):
     columns: Columns | None = None
     """Which columns are the fields of a row; None: rows have our names."""
     turns: Turns = "each"
+    hub: HubData | None = None
+    """Of kind `hf`: what the library `datasets` is to read."""
     blobs: Path | None = None
     """Where pictures that stand in the rows themselves are put."""
 
