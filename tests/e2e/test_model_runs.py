@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -68,20 +69,35 @@ def test_a_budget_stops_a_run_which_goes_on_when_it_is_raised_and_pays_the_rest(
     assert "completion" in done.stdout
 
 
-def test_a_killed_run_asks_again_only_for_what_was_in_flight(store: Path, tmp_path: Path) -> None:
-    fake = OpenAIServer(script=lambda _: completion(WRONG), latency=0.05)
+@pytest.mark.parametrize(("in_flight", "rows", "requests"), [(IN_FLIGHT, 6, 30), (256, 100, 900)])
+def test_a_killed_run_asks_again_only_for_what_was_in_flight(
+    in_flight: int, rows: int, requests: int, store: Path, tmp_path: Path
+) -> None:
+    # A second is long enough for 256 requests to be sent meanwhile.
+    fake = OpenAIServer(script=lambda _: completion(WRONG), latency=0.05 if in_flight == IN_FLIGHT else 1.0)
+    name = tmp_path / f"killed-{in_flight}"
     with fake.in_thread() as url:
+        asked = arguments(name, store, url, "gate.blind=false")
+        asked = [str(one).replace(f'"in_flight": {IN_FLIGHT}', f'"in_flight": {in_flight}') for one in asked]
+        asked[asked.index("--limit") + 1] = str(rows)
         before = stored_calls(store)
-        process = start(arguments(tmp_path / "killed", store, url))
-        deadline = time.monotonic() + 120
-        while len(fake.requests) < 30 and process.poll() is None:
+        process = start(asked)
+        deadline = time.monotonic() + 300
+        while len(fake.requests) < requests and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         process.kill()
         process.communicate()
-        coldforge(*arguments(tmp_path / "killed", store, url))
+        at_kill, kept = len(fake.requests), stored_calls(store) - before
+        coldforge(*asked)
+    # Shown with -s.
+    sys.stdout.write(
+        f"{at_kill} requests before the kill, {kept} stored, at most {fake.at_once} at once; "
+        f"{len(fake.requests) - unique(fake)} asked twice of {unique(fake)}\n"
+    )
     assert stored_calls(store) - before == unique(fake)
-    assert len(fake.requests) - unique(fake) <= IN_FLIGHT
+    assert fake.at_once > in_flight / 2
+    assert len(fake.requests) - unique(fake) <= in_flight
 
 
 def test_another_model_behind_the_same_name_stops_the_run(store: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 
 from filters.gates.gold import DisputeSettings
@@ -67,4 +68,5 @@ def test_the_first_unit_of_gate_2_commits_before_a_twentieth_of_its_calls(tmp_pa
 
     with Store(tmp_path) as opened, Pool(workers=1) as pool:
         asked = asyncio.run(first_unit(opened, pool))
+    sys.stdout.write(f"first unit after {asked:,} of {calls:,} calls ({asked / calls:.1%})\n")  # shown with -s
     assert asked < 0.05 * calls, f"{asked / calls:.1%} of the calls were made"
