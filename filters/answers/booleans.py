@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from filters.answers.closed_sets import NEGATING, YES_AND_NO, without_lead
+from filters.answers.closed_sets import NEGATING, SUPPOSED, YES_AND_NO, without_lead
 from filters.answers.evasion import evasion, refuses
 from filters.answers.text import Grade, hedged, negated, tokens
 
@@ -46,7 +46,7 @@ def read_boolean(text: str) -> bool | None:
     if match is None or hedged(tokens(text)):
         return None
     rest = tokens(match[2])
-    if not _TURNING.isdisjoint(rest):
+    if not _TURNING.isdisjoint(rest) or SUPPOSED.search(match[2]):
         return None
     head = YES_AND_NO.get(" ".join(tokens(without_lead(match[1]))))
     denies = negated(rest) or NEGATING.search(match[2]) is not None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
+from typing import NamedTuple
 
 from filters.answers.closed_sets import without_lead
 from filters.answers.evasion import corrects, negates, refuses, steers
@@ -123,6 +124,11 @@ def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
 
     A place beyond the options stands for a letter that no option has.
     """
+    formula = _as_formula(without_lead(prediction))
+    if formula is not None:
+        # Signs are no words, and -x+1 is another option than x+1.
+        same = [place for place, option in enumerate(option_texts(choices)) if _formula(option) == formula.text]
+        return same[0] if len(same) == 1 and formula.place in {None, same[0]} else None
     texts = _option_words(choices)
     for text in dict.fromkeys((prediction, without_lead(prediction))):
         place = _meant(text, texts)
@@ -138,6 +144,30 @@ def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
     if match is not None and _mentioned(prediction, texts) == {_place(match[1])} and not _open(words):
         return _place(match[1])
     return _in_sentence(words, texts)
+
+
+class _Formula(NamedTuple):
+    place: int | None
+    """That of the letter before it."""
+    text: str
+
+
+def _as_formula(said: str) -> _Formula | None:
+    """Return a prediction that is a formula, alone or behind the letter of an option; None for any other."""
+    match = _LABELLED_FORMULA.fullmatch(said)
+    text = _formula(match["rest"] if match is not None else said)
+    return None if text is None else _Formula(_place(match["letter"]) if match is not None else None, text)
+
+
+def _formula(text: str) -> str | None:
+    """Return a text of signs, digits and single letters without its spaces; None for words."""
+    bare = re.sub(r"[\s$]", "", text)
+    words = re.search(r"[^\W\d_]{3,}", re.sub(r"\\[A-Za-z]+", "", bare))
+    return bare if _SIGN.search(bare) and words is None else None
+
+
+_SIGN = re.compile(r"[-+*/^=<>|!\u00b1\u2212\u221a]")
+_LABELLED_FORMULA = re.compile(r"[(\[]?(?P<letter>[A-Za-z])[)\].:]+\s+(?P<rest>\S.*)")
 
 
 def commits_to_none(prediction: str, choices: tuple[str, ...]) -> str | None:

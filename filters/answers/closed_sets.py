@@ -274,7 +274,10 @@ _CHANGING_NOUNS = (
     " thousandths millionth millionths pair pairs couple couples tens score scores squared cubed factorial pi"
     " tau double"
     " triple root roots power powers exponent plus minus squareroot modulo mod percentile quartile quartiles"
-    " less more fewer demi demie einhalb quadrat kubik"
+    " less more fewer lower higher off short extra demi demie einhalb quadrat kubik"
+    " doubled halved tripled quadrupled negated inverted divided multiplied upwards upward onwards exclusive nope"
+    " unlikely doubtful ppb ppm bp promille octillion nonillion decillion vigintillion zillion gazillion googol"
+    " kilo mega giga tera milli micro nano fold"
     " sechstel siebtel achtel neuntel cinquième cinquièmes sixième sixièmes septième septièmes huitième huitièmes"
     " dixième dixièmes quinto quintos sexto sextos séptimo séptimos octavo octavos noveno novenos décimo décimos"
     " oitavos"
@@ -322,8 +325,24 @@ NEGATING = re.compile(
 )
 """Denials in languages other than English."""
 
+SUPPOSED = re.compile(
+    # A condition,
+    r"\b(?:if|when(?! \w+ing\b)|unless|provided|assuming|suppose|supposing|otherwise|hypothetically"
+    r"|as long as|in some cases|sort of|wenn|falls|sofern|außer|si|sauf|salvo|excepto|se|exceto)\b|s'il\b"
+    r"|如果|若|假如|除非|もし|なら|यदि|अगर"
+    # what somebody else says,
+    r"|\b(?:says?|said|claims?|claimed|thinks?|guess(?:es|ed)?|wrote|writes|assumes?|assumed|believes?|students?|friend"
+    r"|textbook|naive|tempting|mistake|attempt|nobody|sagt|meint|glaubt|behauptet|wäre|dit|disent|pense"
+    r"|dice|dicen|piensa|cree|diz|dizem|acha)\b|['\u2019]s (?:answer|result)\b|[说說]|认为|認為|と答え|と言|कहत"
+    # or a bound.
+    r"|\b(?:etwa|ungefähr|mindestens|höchstens|environ|aproximadamente|cerca de)\b"
+    r"|[约約]|至少|至多|可能|以上|以下|लगभग",
+    re.IGNORECASE,
+)
+"""Words with which a sentence does not claim what it says."""
+
 THEREFORE = (
-    "(?:so|thus|therefore|hence|consequently|also|daher|donc|ainsi|por lo tanto|portanto"
+    "(?:so|thus|therefore|hence|consequently|in conclusion|also|daher|donc|ainsi|por lo tanto|portanto"
     "|所以|因此|故|よって|したがって|इसलिए)"
 )
 """Pattern of the words with which a conclusion begins."""
@@ -334,7 +353,7 @@ def _announced(answer: dict[str, str]) -> str:
     return (
         r"(?:"
         rf"(?:(?:the|my)\s+)?(?:(?:final|correct|right|best)\s+)?{answer['en']}"
-        r"\s*(?:[:\uff1a=]|(?:is|would be|should be)\b)"
+        r"\s*(?:[:\uff1a=]|(?:is|would be|should be)\b(?:\s+(?:therefore|thus|then|exactly|simply)\b)?)"
         rf"|(?:(?:die|das|meine)\s+)?(?:(?:richtige|endgültige|korrekte)\s+)?{answer['de']}"
         r"\s*(?:[:=]|(?:ist|lautet|beträgt|wäre)\b)"
         rf"|(?:ist|lautet|beträgt)\s+(?:die|das)\s+{answer['de']}\s*:?"
@@ -371,12 +390,13 @@ _RESULTS = {
     "hi": "परिणाम",
 }
 ANSWER_IS = _announced(_ANSWERS)
-"""Pattern of the words with which an answer is announced, in the supported languages."""
+RESULT_IS = _announced(_RESULTS)
+"""Patterns of the words with which an answer is announced, in the supported languages."""
 
 _LEAD = re.compile(
     rf"(?:{THEREFORE},?\s*)?"
     r"(?:"
-    rf"{ANSWER_IS}|{_announced(_RESULTS)}"
+    rf"{ANSWER_IS}|{RESULT_IS}"
     r"|(?:it|this|that|they|there|these|he|she)(?:'s|\s+is|\s+are|\s+was|\s+were)\b"
     r"|i (?:see|choose|pick|select)\b"
     # "No. 3" is no denial.

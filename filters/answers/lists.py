@@ -20,13 +20,16 @@ _AND = re.compile(r"\s+(?:and|&|und|et|y|e|और)\s+|(?<=[\u4e00-\u9fff])(?:和
 _ALTERNATIVES = re.compile(r"\s/\s")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 _EVADES = frozenset({"hedged", "negated", "corrected", "abstained", "about_grading"})
+_GOES_ON = re.compile(r"(?:\.\.\.|\u2026|\betc\.?|\u7b49)\s*$")
 _ORDERED = re.compile(r"\s*(?:->|=>|→|⇒|>)\s*")
 
 
-def grade_list(said: str, golds: Sequence[str]) -> Grade:
+def grade_list(said: str, golds: Sequence[str]) -> Grade:  # noqa: C901 - one return for each way to fail
     """Compare items whatever their order, unless the stored list is ordered by arrows ("first → second")."""
     if len(golds) > 1 and not any(_SEPARATORS.search(gold) or _ORDERED.search(gold) for gold in golds):
         golds = [", ".join(golds)]
+    if _GOES_ON.search(said) and not any(map(_GOES_ON.search, golds)):
+        return Grade("wrong", "goes_on")
     for text in dict.fromkeys((said, without_lead(said))):
         if any(_same_list(text, gold) for gold in golds):
             return Grade("right", "list_equal")

@@ -16,7 +16,9 @@ from filters.answers.closed_sets import (
     CHANGING,
     NEGATING,
     PART_OF,
+    RESULT_IS,
     SCALES,
+    SUPPOSED,
     THEREFORE,
     without_copula,
     without_lead,
@@ -57,14 +59,27 @@ _OPERATOR_BEHIND = re.compile(
 )
 # How a solution says what came out of it: nothing but a value behind words that announce one.
 _THEREFORE = re.compile(rf"(?<![^\W\d_])(?=[^a-z])(?i:{THEREFORE})(?![a-z])[,\uff0c]?\s*")
-_SENTENCES = re.compile(r"(?<=[.!?])[$*)\]]*\s+|(?<=[\u3002\uff01\uff1f\u0964])\s*|\n+|\\end\{[a-z]+\*?\}\s*")
-_ANNOUNCED = re.compile(rf"(?:{ANSWER_IS}[\s:\uff1a*]*)+", re.IGNORECASE)
-_HEADING = re.compile(r"(?:#{1,6}\s*|\*\*)?(?:final )?answer:?(?:\*\*)?:?|#{2,6}", re.IGNORECASE)
+_SENTENCES = re.compile(
+    r"(?<=[.!?])[$*)\]]*\s+|(?<=[\u3002\uff01\uff1f\u0964])\s*|\n+|\\end\{[a-z]+\*?\}\s*"
+    r"|\s+(?=(?:\*\*)?Final [Aa]nswer\b)"
+)
+_ANSWER = re.compile(rf"(?:{ANSWER_IS}[\s:\uff1a*]*)+", re.IGNORECASE)
+_RESULT_OR_ANSWER = re.compile(rf"(?:(?:{ANSWER_IS}|{RESULT_IS})[\s:\uff1a*]*)+", re.IGNORECASE)
+_HEADING = re.compile(r"(?:#{1,6}\s*|\*\*)?(?:the )?(?:final )?answer(?: is)?:?(?:\*\*)?:?|#{2,6}", re.IGNORECASE)
 _VALUE = re.compile(
     r"\$\$?[^$]+\$\$?|\\\((?:(?!\\\)).)+\\\)|\\\[(?:(?!\\\]).)+\\\]|\([^()]*\)"
     r"|[-+\u2212]?[$\u20ac\u00a3\u00a5]?[\d.,/]*\d(?:\s?(?:[%\u00b0]|[^\W\d_]{1,12}))?"
 )
-_IS = r"\b(?:is|are|equals|increases by|decreases by)\b"
+# A term in one letter that is not the letter: 2x, x/2, x^2, \\sqrt{x}, -x.
+_OF_A_LETTER = re.compile(
+    r"(?:^|[\s$.])(?:[-\d/+*^{}\s]|\\(?:sqrt|frac|cdot|times))*[A-Za-z](?:[-\d/+*^{}\s]|\\(?:cdot|times))*=\s*$"
+)
+_LETTER_ALONE = re.compile(r"(?:^|[\s$,.(\[])[A-Za-z]\s*=\s*$")
+_NAMED_VALUE = re.compile(rf"[A-Za-z](?:_\{{?\w+\}}?)?\s*=\s*(?P<value>{_VALUE.pattern})")
+_IS_THE_ANSWER = re.compile(r"\S+(?P<told> is the (?:final |correct )?answer)", re.IGNORECASE)
+_CHANGE = re.compile(r"the [^\d=<>.,;:?!]+ (?:in|de)creases by (?P<change>\d[\d.]*\\?%)\.?", re.IGNORECASE)
+_LEFT_OVER = re.compile(r"\b(?:left|remaining|more|fewer|too|first|second|other|wrong)\b", re.IGNORECASE)
+_IS = r"\b(?:is|are|equals)\b"
 _RESULT = re.compile(
     rf"(?P<subject>(?:the|its|our|my|this|that|these)\s(?:[^\d=<>.,;:?!$]|\$[^$]*\$)*){_IS}(?: equal to)?\s+"
     rf"(?P<value>{_VALUE.pattern})\.?",
@@ -74,13 +89,16 @@ _THERE_ARE = re.compile(r"there (?:is|are) (?P<number>\d[\d,]*)(?: [^\W\d_]+)+\.
 _COPULA = re.compile(_IS)
 # What a subject is beside a thing: a part of one, a step, a doubt.
 _NO_SUBJECT = re.compile(
-    r"\b(?:first|second|intermediate|previous|wrong|false|whether|if|who|nobody|some|many)\b", re.IGNORECASE
+    r"\b(?:answer|claimed|bound|remaining|other|first|second|intermediate|previous|wrong|false|whether|some|many)\b",
+    re.IGNORECASE,
 )
 _CONTRARY = re.compile(
     r"\b(?:but|however|though|although|yet|except|only|ruled|excluded|impossible|since|because|wait|oops|falsch|faux"
     r"|fausse|falso|falsa|errad[oa]|aber|mais|pero|mas)\b|[\u9519\u932f\u8bef\u8aa4\u4f46\u9055]|गलत|लेकिन",
     re.IGNORECASE,
 )
+_NOTED = re.compile(r"[.!]\s+\(?Note that\b.*\Z", re.DOTALL)
+_WHEN = re.compile(r"\b(?:after|at the end of(?: the)?) \d+[ -]?[^\W\d_]+(?: period)?")
 _MOST_BEHIND = 8
 _LONE_MARK = re.compile(r"\\\(\$(?![0-9])")
 """A second mark at the beginning of a formula, which pairs with nothing and is no currency."""
@@ -98,65 +116,79 @@ SOLUTION = 300
 def stated(text: str) -> str:
     """Return the part of a text that states its answer; the whole of it where that is not clear."""
     if len(text) >= SOLUTION:
-        text = _conclusion(text)
+        conclusion = _conclusion(text)
+        if conclusion is None:
+            return text
+        text = conclusion
     return _stated(text) if _MARKED.search(text) else text
 
 
-def _conclusion(text: str) -> str:
+def _conclusion(text: str) -> str | None:
     """Return what a solution comes to: the value that its last sentence announces, or its last boxes.
 
-    The whole text if there is neither, if sentences announce different values, or if more is said behind the boxes.
+    None if there is neither, if sentences announce different values, or if more is said behind the boxes.
     """
-    bare = _ESCAPED_TWICE.sub(r"\\", _POSTSCRIPT.sub("", text)).rstrip()
+    bare = _ESCAPED_TWICE.sub(r"\\", _LINE_BREAK.sub("\n", _POSTSCRIPT.sub("", text))).rstrip()
     sentences = [sentence for sentence in _SENTENCES.split(bare) if sentence.strip(" $*.")] or [bare]
     announced = {value for sentence in sentences if (value := _announced(sentence)) is not None}
-    last = _announced(sentences[-1]) or _concluded(sentences)
+    last = _announced(sentences[-1], _RESULT_OR_ANSWER) or _concluded(sentences)
     if last is not None:
-        return last if len(announced) < 2 else text  # noqa: PLR2004 - two that differ
+        return last if len(announced) < 2 else None  # noqa: PLR2004 - two that differ
     boxes = boxed(bare)
-    if not boxes or not _says_no_more(bare[boxes[-1][1] :]):
-        return text
+    if not boxes or not announced <= {boxes[-1][2]} or not _says_no_more(bare[boxes[-1][1] :]):
+        return None
     first = len(boxes) - 1
     while first and _BETWEEN_BOXES.fullmatch(bare, boxes[first - 1][1], boxes[first][0]):
         first -= 1
     if first and not _SENTENCES.search(bare[boxes[first - 1][1] : boxes[first][0]]):
         # Several values in one sentence: x = \\boxed{1}, y = \\boxed{2}.
-        return text
+        return None
+    if SUPPOSED.search(_SENTENCES.split(bare[: boxes[first][0]])[-1]):
+        return None
     before = _last_sentence(bare[: boxes[first][0]])
     plain = _is_sentence(before) and not _doubted(before) and not _BEFORE.search(before)
     return ("" if plain else before) + bare[boxes[first][0] :]
 
 
-def _announced(sentence: str) -> str | None:
+def _announced(sentence: str, words: re.Pattern[str] = _ANSWER) -> str | None:
     """Return the value that a sentence calls the answer; None where it says anything else beside it."""
     bare = _THEREFORE.sub("", sentence.strip(" *.\u3002\u0964"), count=1)
-    match = _ANNOUNCED.match(bare)
-    return None if match is None else _value_of(bare[match.end() :])
+    behind = _IS_THE_ANSWER.fullmatch(bare)
+    match = words.match(bare)
+    if SUPPOSED.search(bare) or (match is None and behind is None):
+        return None
+    return _value_of(bare[match.end() :] if match is not None else bare[: behind.start("told")])  # type: ignore[union-attr]
 
 
 def _concluded(sentences: list[str]) -> str | None:
-    """Return the value to which the last sentence comes: of its subject, behind "therefore", or under a heading."""
+    """Return the value to which the last sentence comes: behind "therefore", or alone under a heading."""
     last = sentences[-1]
     therefore = list(_THEREFORE.finditer(last))
     said = last[therefore[-1].end() :] if therefore else last
-    counted = _THERE_ARE.fullmatch(said) if therefore else None
+    marked = re.match(r"#{2,6}\s*", said)
+    headed = marked is not None or (len(sentences) > 1 and _HEADING.fullmatch(sentences[-2].strip()) is not None)
+    if SUPPOSED.search(said) or not (therefore or headed):
+        return None
+    counted = _THERE_ARE.fullmatch(said) or _CHANGE.fullmatch(said)
     if counted is not None:
-        return counted["number"]
-    headed = len(sentences) > 1 and _HEADING.fullmatch(sentences[-2].strip()) is not None
-    value = _value_of(re.sub(r"\A#{2,6}\s*", "", said))
-    return value if headed or therefore or said != value else None
+        return None if _LEFT_OVER.search(said) else counted[1]
+    return _value_of(said[marked.end() :] if marked is not None else said)
 
 
 def _value_of(said: str) -> str | None:
     """Return a value that stands alone or is said of a subject; None for any other text."""
     bare = without_copula(said.strip(" *.!\u3002\uff01\u0964")).strip(" *")
     bare = _result(without_lead(bare))
-    return bare if _VALUE.fullmatch(bare) else None
+    named = _NAMED_VALUE.fullmatch(bare.strip("$ "))
+    return bare if _VALUE.fullmatch(bare) else named["value"] if named is not None else None
 
 
 def _says_no_more(text: str) -> bool:
     """Return whether what stands behind a box adds nothing: marks, a unit, "is our answer"."""
-    words = re.sub(r"\\(?:text|mathrm|mbox)\b|[\\$*(){}\[\].,!\s\u3002]|\\p?o?mod\{[^}]*\}", " ", text).split()
+    noted = _NOTED.search(text)
+    text = text if noted is None or _CONTRARY.search(noted[0]) or "answer" in noted[0] else text[: noted.start()]
+    bare = _WHEN.sub(" ", text)
+    words = re.sub(r"\\p?o?mod\s*\{[^}]*\}|\\(?:text|mathrm|mbox)\b|[\\$*(){}\[\].,!\s\u3002]", " ", bare).split()
     return (
         len(words) <= _MOST_BEHIND
         and all(word.isalpha() for word in words)
@@ -220,7 +252,8 @@ def _boxes(text: str, boxes: list[tuple[int, int, str]]) -> str:
     around = text[: boxes[0][0]] + " " + text[boxes[-1][1] :]
     before, after = text[: boxes[0][0]], text[boxes[-1][1] :]
     if (
-        _doubted(_last_sentence(before))
+        SUPPOSED.search(_SENTENCES.split(before)[-1])
+        or _doubted(_last_sentence(before))
         or _doubted(after)
         or _CONTRARY.search(after)
         or re.search(r"\\(?:cup|cap|pm|times)\s*$", before)
@@ -230,8 +263,11 @@ def _boxes(text: str, boxes: list[tuple[int, int, str]]) -> str:
     if operand or _changed(before, after):
         return _unboxed(text, boxes)
     if len(boxes) == 1 and re.search(r"[=)}0-9][^$]*(?:=|\\equiv)\s*$", before):
-        # The end of a calculation.
-        return contents[0]
+        # The end of a calculation; but 2x = 12 says of x something else.
+        of_letter = (
+            _OF_A_LETTER.search(before) and not _LETTER_ALONE.search(before) and not re.search("[A-Za-z]", contents[0])
+        )
+        return _unboxed(text, boxes) if of_letter else contents[0]
     if len(boxes) == 1 and not _prose(around) and re.search(r"[0-9a-zA-Z=^]", around.replace("$", "")):
         # x = \boxed{5}, \boxed{5}\text{ cm}
         return _unboxed(text, boxes)
@@ -267,7 +303,7 @@ def _last_sentence(text: str) -> str:
 def _doubted(text: str) -> bool:
     """Return whether a text denies, doubts or adds to what follows it; what it says of its subject does not."""
     predicate = _COPULA.split(re.sub(r"\$[^$]*\$", " ", text))[-1]
-    return _denied(text) or _JOINED.search(predicate) is not None
+    return _denied(text) or _JOINED.search(predicate) is not None or SUPPOSED.search(text) is not None
 
 
 def _denied(text: str) -> bool:

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import csv
-import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.errors import UsageError
+from pipeline.errors import RowError, UsageError
+from pipeline.sources.archives import PICTURES
+from pipeline.sources.columns import Record
+from pipeline.sources.entries import Entry
+from pipeline.sources.lines import line_entries, object_entries
+from pipeline.sources.tables import csv_entries, parquet_entries
 
 TEXT_FIELDS = ("question", "text", "query", "problem", "prompt", "instruction")
 """Where the question is looked for, the first that a row has."""
 IMAGE_FIELDS = ("images", "image", "image_path", "img", "picture", "decoded_image")
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".mpo"})
 
 _SHORTEST_BASE64 = 64
 """Characters of an encoded picture at least; names of files are shorter or have a dot."""
@@ -54,38 +55,29 @@ def read_benchmark_file(path: Path, fields: Fields) -> Iterator[BenchmarkRow]:
     if path.suffix.lower() in PICTURES:
         yield BenchmarkRow(str(path), None, (_content(path, str(path)),))
         return
-    try:
-        for number, row in enumerate(_rows(path), 1):
-            yield _read(row, f"{path}, row {number}", path, fields)
-    except (OSError, ValueError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+    for entry in _entries(path):
+        if isinstance(entry.found, RowError):
+            raise UsageError(f"{path} cannot be read: {entry.found.detail}")
+        yield _read(entry.found, f"{path}, row {entry.number}", path, fields)
 
 
-def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
+def _entries(path: Path) -> Iterator[Entry]:
     match path.suffix.lower():
         case ".jsonl" | ".ndjson":
-            with path.open(encoding="utf-8-sig") as lines:
-                yield from (json.loads(line) for line in lines if line.strip())
+            return line_entries(path)
         case ".json":
-            content = json.loads(path.read_text("utf-8-sig"))
-            yield from content if isinstance(content, list) else [content]
+            return object_entries(path)
         case ".parquet":
-            import pyarrow.parquet as pq
-
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=64):
-                    yield from batch.to_pylist()
-        case ".csv" | ".tsv":
-            csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # pictures in base64 are long
-            with path.open(encoding="utf-8-sig", newline="") as lines:
-                yield from csv.DictReader(lines, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+            return parquet_entries((path,), None)
+        case ".csv":
+            return csv_entries((path,), None, ",")
+        case ".tsv":
+            return csv_entries((path,), None, "\t")
         case other:
             raise UsageError(f"{path}: {other or 'no'} suffix; give .jsonl, .json, .parquet, .csv, .tsv or pictures")
 
 
-def _read(row: Any, where: str, path: Path, fields: Fields) -> BenchmarkRow:
-    if not isinstance(row, Mapping):
-        raise UsageError(f"{where}: {type(row).__name__}, not an object with fields")
+def _read(row: Record, where: str, path: Path, fields: Fields) -> BenchmarkRow:
     text = _field(row, fields.text, TEXT_FIELDS, where)
     pictures = _field(row, fields.images, IMAGE_FIELDS, where)
     listed = pictures if isinstance(pictures, list | tuple) else [pictures]
@@ -100,7 +92,7 @@ def _read(row: Any, where: str, path: Path, fields: Fields) -> BenchmarkRow:
     return BenchmarkRow(where, said, images)
 
 
-def _field(row: Mapping[str, Any], name: str | None, usual: Sequence[str], where: str) -> Any:
+def _field(row: Record, name: str | None, usual: Sequence[str], where: str) -> Any:
     if name is not None:
         if name not in row:
             raise UsageError(f"{where} has no field {name}; it has {', '.join(map(str, row))}")

@@ -29,18 +29,20 @@ def line_entries(path: Path) -> Iterator[Entry]:
 
 
 def object_entries(path: Path) -> Iterator[Entry]:
-    """Yield what each item of a JSON list holds, or each line of JSON lines; an item that is no object is `row_json`.
+    """Yield what each item of a JSON list holds, each line of JSON lines, or the one object that a file is.
 
-    A list is read whole: data sets that are one file of JSON have up to some hundred megabytes of it.
+    An item that is no object is `row_json`. A list is read whole: data sets that are one file of JSON have up to some
+    hundred megabytes of it.
 
     Raises:
         UsageError: the file cannot be read, or begins as a list and is none.
     """
-    if not _is_list(path):
+    if not _is_whole(path):
         yield from line_entries(path)
         return
     try:
-        items = json.loads(path.read_bytes().removeprefix(BOM_UTF8))
+        content = json.loads(path.read_bytes().removeprefix(BOM_UTF8))
+        items = content if isinstance(content, list) else [content]
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} cannot be read as a JSON list ({error}); get it again, or write lines") from error
     for number, item in enumerate(items, 1):
@@ -49,13 +51,18 @@ def object_entries(path: Path) -> Iterator[Entry]:
         yield Entry(number, where, item if isinstance(item, dict) else wrong)
 
 
-def _is_list(path: Path) -> bool:
+def _is_whole(path: Path) -> bool:
+    """Return whether a file is one JSON value over several lines, and not an object on each."""
     try:
         with path.open("rb") as file:
-            # Lines of JSON begin with an object.
-            return path.suffix.lower() == ".json" and file.read(4096).removeprefix(BOM_UTF8).lstrip().startswith(b"[")
+            first = file.readline(_FIRST_LINE).removeprefix(BOM_UTF8).strip()
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); a source needs this file") from error
+    return path.suffix.lower() == ".json" and not (first.startswith(b"{") and first.endswith(b"}"))
+
+
+_FIRST_LINE = 1 << 26
+"""Bytes of the first line that are looked at."""
 
 
 def _object(where: str, line: bytes) -> dict[str, Any]:

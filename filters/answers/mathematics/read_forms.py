@@ -22,6 +22,10 @@ from filters.answers.stated import unwrapped
 _GROUPED = re.compile(
     r"(?<![0-9.,(\[{] )(?<![0-9.,(\[{])[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)(?![0-9]|,[0-9]|, ?[0-9])"
 )
+_DERIVATIVE = re.compile(
+    r"\\[dt]?frac\s*\{?\s*(?:d|\\partial|\\Delta)(?![A-Za-z]{2})[^{}]*\}?\s*\{?\s*(?:d|\\partial|\\Delta)\s*[A-Za-z]"
+    r"|\bd[a-z]?\s*/\s*d[a-z]\b"
+)
 _PROSE = re.compile(r"[^\W\d_]{3,}")
 
 
@@ -29,6 +33,8 @@ _PROSE = re.compile(r"[^\W\d_]{3,}")
 def read_form(text: str) -> Form | None:
     """Return what an answer is; None if it cannot be read, or has two readings."""
     bare = unwrapped(text)
+    if _DERIVATIVE.search(bare):
+        return None
     try:
         tokens = lex(_ungrouped(unified(bare)))
         return _whole(tokens)
@@ -153,6 +159,8 @@ def _item(tokens: list[Token]) -> Form:
     if set(signs) == {"="}:
         return _equation(sides)
     if signs == ["in"]:
+        if not _is_name(sides[0]):
+            raise Unread("in which set a term is")
         return _with_variable(_value(sides[1]), _spelt(sides[0]))
     if not _ORDER.issuperset(signs):
         raise Unread("about, or signs of several kinds")
@@ -384,6 +392,8 @@ def _set(inner: list[Token], items: list[list[Token]]) -> Form:
     for mark in ("|", ":"):
         sides = _split(inner, {mark})
         if len(sides) == 2:  # noqa: PLR2004 - {x | x > 2}
+            if [token.kind for token in sides[0]] != ["sym"]:
+                raise Unread("a set of what is made of its letter, or of other than real numbers")
             return _whole(sides[1])
     if items == [[]]:
         raise Unread("nothing")

@@ -7,7 +7,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from filters.answers.closed_sets import PART_OF, without_lead
+from filters.answers.closed_sets import PART_OF, SUPPOSED, without_lead
 from filters.answers.evasion import refuses
 from filters.answers.mathematics.forms import Term
 from filters.answers.mathematics.read_forms import read_form
@@ -178,8 +178,9 @@ def _grade_sentence(said: str, target: Number, margin: Fraction | None) -> Grade
     words = WORDS.findall(said.lower())
     if match is None or re.search("[0-9]", said[: match.start("number")]) or not OTHER_NUMBERS.isdisjoint(words):
         return Grade("undecided", "not_one_number")
-    if PART_OF.search(said[: match.start("number")]):
-        return Grade("undecided", "part_of")
+    before = said[: match.start("number")]
+    if PART_OF.search(before) or SUPPOSED.search(said):
+        return Grade("undecided", "of_another_thing")
     if not CHANGING.isdisjoint(match["rest"].lower().strip(".!").split()):
         return Grade("undecided", "not_one_number")
     # The word behind a number may be a unit that changes it; one that `read_number` refuses is none.

@@ -522,3 +522,43 @@ def test_answers(answer_type: AnswerType) -> None:
         (grade(said, [gold], answer_type, choices=choices), said, gold, ok) for said, gold, ok in TABLES[answer_type]
     ]
     assert [case for case in results if case[0].verdict[0] not in case[3]] == []
+
+
+LINES = ("x+1", "x-1", "1-x", "x")
+
+
+@pytest.mark.parametrize(
+    ("said", "choices", "verdicts"),
+    [
+        *(
+            (said, ("x+1", "x-1", "1-x", "x"), "wu")
+            for said in ("-x+1", "$-x+1$", "-(x+1)", "x - 1", "B. x - 1", "A. x-1")
+        ),
+        *(
+            (said, ("x+1", "x-1", "1-x", "x"), "r")
+            for said in ("x + 1", "A. x + 1", "(A) $x+1$", "the answer is x+1", "A")
+        ),
+        *((said, ("5", "-5"), "wu") for said in ("- 5", "5!")),
+        ("5", ("5", "-5"), "r"),
+        ("|x|", ("x", "y"), "wu"),
+        ("T-shirt", ("t-shirt", "shirt"), "r"),
+    ],
+)
+def test_signs_tell_options_apart(said: str, choices: tuple[str, ...], verdicts: str) -> None:
+    assert grade(said, ["A"], "choice", choices=choices).verdict[0] in verdicts
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Yes, if it rains",
+        "Yes, unless it rains",
+        "Ja, falls es regnet",
+        "Oui, s'il pleut",
+        "是,如果下雨",
+        "はい、雨なら",
+        "Yes, says Bob",
+    ],
+)
+def test_a_yes_under_a_condition_is_none(said: str) -> None:
+    assert grade(said, ["yes"], "boolean").verdict != "right"

@@ -33,6 +33,15 @@ NOT_RIGHT: dict[str, list[tuple[str, str]]] = {
         (f"{WIDE}很难说答案是12。", "12"),
         (f"{LONG}もし穴がなければ答えは12。", "12"),
         ("It is false that the answer is 12.", "12"),
+        *((f"{LONG}{said} \\boxed{{12}}.", "12") for said in (
+            "If n = 3, then the answer is", "Otherwise", "Nobody gets", "A common mistake gives",
+            "Bob says the answer is", "Bob's answer is", "Wenn n = 3, dann", "Si n = 3, alors", "Peter sagt",
+            "Pablo dice",
+        )),
+        *((f"{WIDE}{said}\\boxed{{12}}", "12") for said in ("大约", "可能是", "如果n=3，则", "小明说答案是")),
+        *((f"{LONG}My {who} that the answer is 12.", "12") for who in ("friend says", "textbook claims")),
+        *((f"{LONG}The {kind} answer is 12.", "12") for kind in ("naive", "old", "opposite", "student's", "other")),
+        *((f"{LONG}The answer {more} is 12.", "12") for more in ("to part (b)", "squared", "before rounding")),
         (f"{LONG}Therefore, nobody knows whether the area is 12.", "12"),
     ],
     "called wrong, or one of several": [
@@ -59,6 +68,11 @@ NOT_RIGHT: dict[str, list[tuple[str, str]]] = {
         (f"{LONG}La réponse est 12. Attendez, c'est 13.", "12"),
         (f"{LONG}La respuesta es 12. Es falso.", "12"),
         (f"{LONG}A resposta é 12. Está errado.", "12"),
+        *((f"{LONG}\\boxed{{12}}{behind}", "12") for behind in (
+            ". Second attempt: 15.", ". Correction: 15.", ", so x = 15", "; then we get 15", " if n=3", " unless n=3",
+            " is Bob's answer", " : 15", "或15", " oder 15",
+        )),
+        (f"{LONG}The answer is 15. \\boxed{{12}}", "12"),
         ("\\boxed{12}. Wait, I halved twice, so the answer is 24.", "12"),
         ("\\boxed{12}, but the height is 5, so 15.", "12"),
         (f"{LONG}Therefore \\boxed{{12}} is ruled out, since only 9 fits.", "12"),
@@ -67,6 +81,11 @@ NOT_RIGHT: dict[str, list[tuple[str, str]]] = {
     "of another thing than asked for": [
         *((f"{said} = 12", "12") for said in (
             "Therefore 2A", "A^2", "-A", "1/x", "\\sqrt{x}", "sin x", "x + 1", "x \\cdot 3", "y - x", "|x|", "2x",
+        )),
+        *((f"{before}{said}\\boxed{{12}}", "12") for before in ("", LONG) for said in ("2x = ", "x/2 = ", "x^3 = ")),
+        *((f"{LONG}Therefore, {said}", "12") for said in (
+            "there are 12 cases left to check.", "there are 12 ways if order matters.", "the upper bound is 12.",
+            "the claimed value is 12.", "the number is 12 off.",
         )),
         ("Hence 1 - p = 12%", "12%"),
         (f"{LONG}Therefore 2A = 12.", "12"),
@@ -80,19 +99,23 @@ NOT_RIGHT: dict[str, list[tuple[str, str]]] = {
     "a number that a word behind it changes": [
         *((said, "12") for said in (
             "12 et demi", "12 cinquièmes", "12 quintos", "12 zum Quadrat", "12 einhalb", "12 units less", "12 fewer",
+            "12 ppb", "12 promille", "12 octillion", "12 googol", "12 kilo", "12 doubled", "12 halved", "12 upwards",
+            "12 nope", "12 lower", "12 off", "12 short",
         )),
         (f"{LONG}Therefore it is 12 units less.", "12"),
     ],
 }  # fmt: skip
 RIGHT = [
     *(f"{LONG}{said}" for said in (
-        "The area is 12.", "So the answer is 12.", "Final answer: 12", "The answer is \\boxed{12}.", "#### 12",
+        "So the area is 12.", "So the answer is 12.", "Final answer: 12", "The answer is \\boxed{12}.", "#### 12",
         "**Final Answer**\n\n12", "Consequently, the area is 12.", "The result is 12.", "Die Antwort ist 12.",
         "Also ist die Antwort 12.", "La réponse est donc 12.", "La respuesta es 12.", "A resposta é 12.",
         "答えは12です。", "よって答えは12である。", "सही उत्तर 12 है।", "Therefore, there are 12 of them.",
         "\\[6 + 6 = \\boxed{12}.\\]",
     )),
-    f"{WIDE}答案就是12。", f"{WIDE}所以答案是\\boxed{{12}}。", "x = 12", "6*4/2 = 12", "Area = 12",
+    f"{LONG}Therefore, x = 12.", f"{LONG}The answer is:\n12", f"{LONG}In conclusion, the answer is 12.",
+    f"{LONG}12 is the answer.", f"{LONG}The answer is therefore 12.", f"{WIDE}答案就是12。",
+    f"{WIDE}所以答案是\\boxed{{12}}。", "x = 12", "6*4/2 = 12", "Area = 12",
 ]  # fmt: skip
 
 
