@@ -85,20 +85,28 @@ async def open_session(sandbox: Sandbox, images: Sequence[bytes] = (), seed: int
         RowError: an image does not decode.
     """
     stack = ExitStack()
+
+    def enter() -> Notebook | Exception:
+        # Handed over and not raised: when a run stops, nobody may be left to fetch it, which asyncio would tell.
+        try:
+            return stack.enter_context(sandbox.session(images, seed))
+        except Exception as error:  # noqa: BLE001 - raised by whoever waits
+            return error
+
     # A thread of its own: many that wait for room, in the loop's few, would keep out whoever makes room.
     waiting = ThreadPoolExecutor(1, thread_name_prefix="sandbox-opening")
-    opening = asyncio.get_running_loop().run_in_executor(waiting, stack.enter_context, sandbox.session(images, seed))
+    opening = asyncio.get_running_loop().run_in_executor(waiting, enter)
     waiting.shutdown(wait=False)
-    # When a run stops, `_end` is cancelled, too: then nobody asks any more what came of this, and the pool ends it.
-    opening.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        yield AsyncNotebook(await asyncio.shield(opening))
+        opened = await asyncio.shield(opening)
+        if isinstance(opened, Exception):
+            raise opened
+        yield AsyncNotebook(opened)
     finally:
         await asyncio.shield(asyncio.create_task(_end(opening, stack)))
 
 
-async def _end(opening: asyncio.Future[Notebook], stack: ExitStack) -> None:
+async def _end(opening: asyncio.Future[Notebook | Exception], stack: ExitStack) -> None:
     await asyncio.wait([opening])
-    if opening.exception() is None:
-        # The kernel takes a session apart; nobody else need wait for that.
-        await asyncio.to_thread(stack.close)
+    # The kernel takes a session apart; nobody else need wait for that.
+    await asyncio.to_thread(stack.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -47,19 +48,30 @@ def arguments(out: Path, store: Path, url: str, runner: str) -> list[str | Path]
     return ["run", DEMO, "--limit", "8", "--out", out, "--store", store, "--runner", runner, *sets]
 
 
+Send = Callable[[int, int], None]
+"""To a process, or to it and all that it started, as a terminal and a service manager do."""
+
+
 @pytest.mark.parametrize(
-    ("number", "runner"), [(signal.SIGINT, "local"), (signal.SIGTERM, "local"), (signal.SIGTERM, "prefect")]
+    ("number", "send", "runner"),
+    [
+        (signal.SIGINT, os.kill, "local"),
+        (signal.SIGINT, os.killpg, "local"),
+        (signal.SIGTERM, os.kill, "local"),
+        (signal.SIGTERM, os.killpg, "local"),
+        (signal.SIGTERM, os.kill, "prefect"),
+    ],
 )
 def test_a_run_that_is_told_to_stop_ends_in_order(
-    number: signal.Signals, runner: str, store: Path, tmp_path: Path
+    number: signal.Signals, send: Send, runner: str, store: Path, tmp_path: Path
 ) -> None:
-    out = tmp_path / f"{number.name.lower()}-{runner}"
+    out = tmp_path / f"{number.name}-{send.__name__}-{runner}".lower()
     working = Working(cells=12)
     quiet = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_LOGGING_TO_API_ENABLED": "false"}
     with OpenAIServer(script=working).in_thread() as url:
-        process = start(arguments(out, store, url, runner), quiet)
+        process = start(arguments(out, store, url, runner), quiet, group=True)
         assert working.enough.wait(300)
-        process.send_signal(number)
+        send(process.pid, number)
         _, told = process.communicate(timeout=120)
     assert process.returncode == 130, told
     # The last line, and nothing of what it was at beside it.

@@ -17,8 +17,10 @@ COMMAND = Path(sys.executable).with_name("coldforge")
 DEMO = ROOT / "manifests" / "recipes" / "demo.yaml"
 
 
-def start(arguments: Sequence[str | Path], extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start the command and return the process."""
+def start(
+    arguments: Sequence[str | Path], extra: Mapping[str, str] | None = None, *, group: bool = False
+) -> subprocess.Popen[str]:
+    """Start the command, in a process group of its own if wanted, and return the process."""
     return subprocess.Popen(
         [str(COMMAND), *map(str, arguments)],
         cwd=ROOT,
@@ -26,6 +28,7 @@ def start(arguments: Sequence[str | Path], extra: Mapping[str, str] | None = Non
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=group,
         # A shell starts what it runs in the background with SIGINT ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread of ours forks
     )

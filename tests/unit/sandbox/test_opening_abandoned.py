@@ -50,8 +50,9 @@ def test_nothing_is_told_of_a_session_that_nobody_waits_for_any_more() -> None:
         await asyncio.to_thread(sandbox.opening.wait, 30)
         # By whoever gathered it, and then by the executor with all that it has started on its way out.
         task.cancel()
-        while len(asyncio.all_tasks()) < 3:
+        for _ in range(3):
             await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 3  # this one, the cancelled one, and the one that waits for the session
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
             for one in tasks:
                 one.cancel()
