@@ -64,7 +64,7 @@ _METADATA = frozenset({
 _TELLS = frozenset({
     "help", "dir", "type", "id", "vars", "globals", "locals", "isinstance", "issubclass", "hasattr", "callable", "hash",
 })
-_SHOWS = frozenset({"print", "display", "pprint", "write", "show", "imshow", "print_exc"})
+_SHOWS = frozenset({"print", "display", "pprint", "write", "show", "imshow", "cv2_imshow", "print_exc"})
 # What gives back its arguments in another form, and no more.
 _TEXTS = frozenset({"str", "repr", "format", "ascii", "chr"})
 _COPIES = frozenset({
@@ -93,9 +93,9 @@ _SURROUNDINGS = frozenset({
     "gc", "locale", "getpass", "socket", "site", "sysconfig", "shutil", "glob", "tempfile", "psutil", "traceback",
     "logging", "pip",
 })
-_DRAWS = frozenset({"matplotlib", "seaborn", "plotly", "pylab", "IPython", "pprint"})
+_DRAWS = frozenset({"matplotlib", "seaborn", "plotly", "pylab", "IPython", "google", "pprint"})
 # fmt: on
-_SHOWS_PICTURES = frozenset({"show", "imshow"})
+_SHOWS_PICTURES = frozenset({"show", "imshow", "cv2_imshow"})
 _BUILT_IN = frozenset({*_SHOWS, *_TELLS, *_TEXTS, *_COPIES, "len"})
 _TOGETHER = frozenset({"text", "list"})
 _PICTURED = frozenset({Knows.GIVEN, Knows.PICTURE})

@@ -189,7 +189,7 @@ def install() -> None:
     _LIBRARIES.bind()
     WARNER.install()
     windows.install(SCREEN.show, SCREEN.show_open_figures)
-    ipython.install(display)
+    ipython.install(display, lambda array: cv2.imshow("", array))
 
 
 def _write_every_script() -> None:

@@ -1,7 +1,7 @@
-"""The part of IPython that cells are written for: `IPython.display`, without IPython. Guest side.
+"""The parts of IPython and of Colab that cells are written for, without either. Guest side.
 
-`display` and `Image` show pictures as in a notebook; what holds text is shown as its text. Everything else is an
-import error that says what there is.
+`display` and `Image` of `IPython.display` show pictures as in a notebook, and so does Colab's `cv2_imshow`; what holds
+text is shown as its text. Everything else is an import error that says what there is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _PNG = b"\x89PNG"
-_MISSING = "IPython is not installed here, and has no {}: display(picture), Image(file) and plt.show() show pictures"
+_MISSING = "this is not {}, and has no {}: display(picture), IPython.display.Image(file) and plt.show() show pictures"
 
 
 class Image:
@@ -42,24 +42,34 @@ class _Text:
         return str(self.data)
 
 
-def install(display: Callable[..., None]) -> None:
-    """Make `IPython` and `IPython.display` importable."""
-    shown = _module("IPython.display")
+def install(display: Callable[..., None], cv2_imshow: Callable[[Any], None]) -> None:
+    """Make `IPython.display`, its older name `IPython.core.display` and `google.colab.patches` importable.
+
+    Args:
+        display: shows anything.
+        cv2_imshow: shows an array in OpenCV's order of channels.
+    """
     texts = {name: type(name, (_Text,), {}) for name in ("HTML", "Markdown", "Latex", "Pretty")}
-    vars(shown).update(texts, display=display, Image=Image, clear_output=lambda *_, **__: None)
+    shown: dict[str, Any] = {**texts, "display": display, "Image": Image, "clear_output": lambda *_, **__: None}
+    core = _module("IPython.core", package=True, display=_module("IPython.core.display", **shown))
     # As when IPython is imported by a program that it does not run.
-    top = _module("IPython", display=shown, get_ipython=lambda: None, version_info=(9, 0, 0), __version__="9.0.0")
-    top.__path__ = []
+    about: dict[str, Any] = {"get_ipython": lambda: None, "version_info": (9, 0, 0), "__version__": "9.0.0"}
+    _module("IPython", package=True, display=_module("IPython.display", **shown), core=core, **about)
+    patches = _module("google.colab.patches", cv2_imshow=cv2_imshow)
+    _module("google", package=True, colab=_module("google.colab", package=True, patches=patches))
 
 
-def _module(name: str, **content: Any) -> types.ModuleType:
+def _module(name: str, *, package: bool = False, **content: Any) -> types.ModuleType:
     module = sys.modules[name] = types.ModuleType(name)
-    module.__spec__ = ModuleSpec(name, None, is_package="." not in name)
+    module.__spec__ = ModuleSpec(name, None, is_package=package)
+    if package:
+        module.__path__ = []
+    place = "Colab" if name.startswith("google") else "IPython"
 
     def missing(attribute: str) -> Any:
         if attribute.startswith("__"):
             raise AttributeError(attribute)
-        raise ImportError(_MISSING.format(attribute))
+        raise ImportError(_MISSING.format(place, attribute))
 
     vars(module).update(content, __getattr__=missing)
     return module

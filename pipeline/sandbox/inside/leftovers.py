@@ -34,7 +34,7 @@ _BLOCK, _IGNORE = _signal.SIG_SETMASK, _signal.SIG_IGN
 _handlers: dict[int, Any] = {}
 _trace, _profile = sys.settrace, sys.setprofile
 _depth, _set_depth = sys.getrecursionlimit, sys.setrecursionlimit
-_fstat, _open, _dup, _close = os.fstat, os.open, os.dup2, os.close
+_fstat, _open, _dup, _copy, _close = os.fstat, os.open, os.dup2, os.dup, os.close
 _READ, _WRITE = os.O_RDONLY, os.O_WRONLY
 _wait_id, _wait_pid, _list, _system = os.waitid, os.waitpid, os.listdir, os.system
 _ALL, _ONE, _NO_HANG = os.P_ALL, os.P_PID, os.WNOHANG
@@ -115,14 +115,28 @@ def reopen() -> None:
                 _close(nothing)
 
 
+def _leads_to(number: int) -> tuple[int, int] | None:
+    """Return which file a descriptor is of, None for none."""
+    try:
+        found = _fstat(number)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Streams:
     """`sys.stdout` and `sys.stderr`: the same objects in every cell, since loggers and default arguments keep them."""
 
     def __init__(self) -> None:
         self._streams = [_stream(1), _stream(2)]
+        self._kept = [(number, _copy(number), _leads_to(number)) for number in (1, 2)]
+        """Each descriptor, another of the same file, and which file that is."""
 
     def restore(self) -> None:
-        """Put them back, new ones for those that a cell has taken apart."""
+        """Put them back, new ones for those that a cell has taken apart, and lead them where they led."""
+        for number, other, own in self._kept:
+            if _leads_to(number) != own and _leads_to(other) == own:
+                _dup(other, number)  # a cell has led it elsewhere, or closed it
         reopen()
         for at, stream in enumerate(self._streams):
             if stream.buffer is None:  # detached

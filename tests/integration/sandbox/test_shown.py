@@ -52,6 +52,9 @@ SHOWN = {
     "cv2.imshow of a UMat": f"{CV2}cv2.imshow('a', cv2.UMat(a))",
     "array as RGB": f"{CV2}from PIL import Image\ndisplay(Image.fromarray(a[..., ::-1]))",
     "IPython's display": "from IPython.display import display as show\nshow(image_1)",
+    "IPython's display by its older name": "from IPython.core.display import Image, display\ndisplay(Image('image_1'))",
+    "Colab's imshow": f"{CV2}from google.colab.patches import cv2_imshow\ncv2_imshow(a)",
+    "Colab's imshow by its module": f"{CV2}import google.colab.patches as p\np.cv2_imshow(a)",
     "IPython's Image of a name": "from IPython.display import Image, display\ndisplay(Image('image_1.png'))",
     "IPython's Image of a keyword": "import IPython.display as d\nd.display(d.Image(filename='image_1', width=50))",
     "IPython's Image of content": "from IPython import display as d\nd.Image(open('image_1', 'rb').read())",
@@ -133,6 +136,8 @@ UNSHOWABLE = {
     "whole numbers": ("import cv2, numpy\ncv2.imshow('a', numpy.zeros((9, 9), int))", "convert to uint8"),
     "address": ("from IPython.display import Image\nImage(url='http://a/b.png')", "no network"),
     "widgets": ("from IPython.display import Audio", "display(picture)"),
+    "files of Colab": ("from google.colab import files", "this is not Colab"),
+    "a drive of Colab": ("from google.colab import drive\ndrive.mount('/content')", "display(picture)"),
 }
 
 

@@ -108,6 +108,7 @@ SHOWN_BEFORE = {
     "a figure of it": "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\n"
     "ax.imshow(image_1)\nax.axis('off')\nplt.show()",
     "by OpenCV": "import cv2\ncv2.imshow('', cv2.imread('image_1.jpg'))",
+    "by Colab": "from google.colab.patches import cv2_imshow\nimport cv2\ncv2_imshow(cv2.imread('image_1'))",
     "a blank canvas": "from PIL import Image\nImage.new('RGB', (10, 10), 'white').show()",
     "its own words on a canvas": "from PIL import Image, ImageDraw\nc = Image.new('RGB', (90, 90))\n"
     "d = ImageDraw.Draw(c)\nd.text((1, 1), '42')\nc.show()",
