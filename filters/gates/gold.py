@@ -52,8 +52,8 @@ class DisputeSettings(Identity):
 
     enabled: bool = True
     min_attempts: int = Field(default=3, ge=2)
-    """Agreeing attempts of models that the gates did not choose by, in which a call ran and showed something. Two of
-    those who guess among a few likely answers, as telephone codes are, agree too often."""
+    """Agreeing attempts of models that the gates did not choose by, in which a call could have carried the answer. Two
+    of those who guess among a few likely answers, as telephone codes are, agree too often."""
     min_share: float = Field(default=2 / 3, gt=0.5, le=1)
     """Of all attempts like those of `min_attempts`: a majority that one more attempt does not overturn."""
 
@@ -82,7 +82,7 @@ class Attempt(NamedTuple):
     """Of the model."""
     mode: Mode
     informed: bool
-    """Some call ran and showed something before the answer."""
+    """Some call before the answer could have carried it (`filters.informed`)."""
     model: str
     """Its revision. A model that was asked without tools is one that the gates chose by."""
 

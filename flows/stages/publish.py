@@ -237,7 +237,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
 
 PUBLISH: Stage[PublishSettings, Store] = Stage(
     name="publish",
-    version=4,
+    version=5,
     kind="global",
     resource="cpu",
     settings=PublishSettings,

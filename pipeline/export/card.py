@@ -73,7 +73,7 @@ that were graded right or wrong.
 
 - `plain_right` of `plain_valid`: without tools. `difficulty`: the share of wrong ones, null where asking was stopped
   early.
-- `tools_right` of `tools_valid`: right with tools, after at least one call that showed something.
+- `tools_right` of `tools_valid`: right with tools, after a call that could have carried the answer.
 - `benefit`: share right with tools, called for or not, minus that of fresh rollouts without; `benefit_low` and
   `benefit_high` are the ends of its 95 % interval (Newcombe), which is wide for a single question.
 - `blind_right` of `blind_valid`: without the image. `chance`: of guessing right without seeing anything.

@@ -300,7 +300,7 @@ class Labels(BaseModel):
     """Of the base model's rollouts without tools (gate 1)."""
     plain_valid: int | None = None
     tools_right: int | None = None
-    """With tools, after at least one call that showed something (gate 2)."""
+    """With tools, after a call that could have carried the answer (gate 2)."""
     tools_valid: int | None = None
     difficulty: float | None = None
     """Share of the valid rollouts without tools that were wrong; None where asking was stopped early."""

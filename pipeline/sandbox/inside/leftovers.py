@@ -42,6 +42,8 @@ _Text, _Raw = io.TextIOWrapper, io.FileIO
 
 _awaited: dict[int, None] = {}
 """Children that Python started and may wait for, oldest first. Whoever else is ours now was left by one of them."""
+_led: dict[int, tuple[int, tuple[int, int] | None]] = {}
+"""Standard streams that a cell has led elsewhere: a descriptor of where each led, and which file that is."""
 _starting: list[None] = []
 """One entry per child that is about to be noted."""
 
@@ -61,6 +63,7 @@ def install(on_interrupt: Callable[[int, object], None]) -> types.ModuleType:
         for name in names:
             setattr(module, name, _noting(getattr(module, name)))
     os.system = _collecting_system
+    os.dup2 = _keeping_dup2
     # A hook that raises could never be taken back; a real one is ended by another that raises, too.
     setattr(sys, "addaudithook", _no_hooks)  # noqa: B010 - replaced on purpose
     own = types.ModuleType("builtins")
@@ -129,14 +132,14 @@ class Streams:
 
     def __init__(self) -> None:
         self._streams = [_stream(1), _stream(2)]
-        self._kept = [(number, _copy(number), _leads_to(number)) for number in (1, 2)]
-        """Each descriptor, another of the same file, and which file that is."""
 
     def restore(self) -> None:
         """Put them back, new ones for those that a cell has taken apart, and lead them where they led."""
-        for number, other, own in self._kept:
-            if _leads_to(number) != own and _leads_to(other) == own:
-                _dup(other, number)  # a cell has led it elsewhere, or closed it
+        while _led:
+            number, (other, own) = _led.popitem()
+            if _leads_to(other) == own:
+                _dup(other, number)
+                _close(other)
         reopen()
         for at, stream in enumerate(self._streams):
             if stream.buffer is None:  # detached
@@ -231,6 +234,13 @@ def _collecting_system(command: Any) -> int:
     """As `os.system`."""
     collect()
     return _system(command)
+
+
+def _keeping_dup2(fd: int, fd2: int, inheritable: bool = True) -> int:
+    """As `os.dup2`."""
+    if fd2 in {1, 2} and fd2 not in _led and _leads_to(fd2) is not None:
+        _led[fd2] = (_copy(fd2), _leads_to(fd2))
+    return _dup(fd, fd2, inheritable)
 
 
 def _no_hooks(_hook: object) -> None:

@@ -72,7 +72,6 @@ LEFT = {
     "stdout wrapped": "import io, sys\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='ascii')",
     "stdout redirected": "import io, sys\nsys.stdout = io.StringIO()",
     "descriptors led elsewhere": "import os\nf = open('o', 'w')\nos.dup2(f.fileno(), 1)\nos.dup2(f.fileno(), 2)",
-    "descriptors closed": "import os\nos.close(1)\nos.close(2)",
     "main interrupted": "import _thread\n_thread.interrupt_main()",
     "main interrupted by a thread": "import _thread, threading, time\n"
     "threading.Timer(0.1, _thread.interrupt_main).start()\ntime.sleep(0.3)",
