@@ -29,6 +29,7 @@ _SLOTS = ("{images}", "{question}")
 _TOOLS_SLOT = "{tools}"
 # Qwen, Llama 3 and most others; the longest in use is far below 64 characters.
 _PASSAGE = re.compile(r"\[((?:no )?)search\](.*?)\[/\1search\]", re.DOTALL)
+_SEARCHES = re.compile(r"\bimage_search\b|[\"'`]search[\"'`]")
 _MARK = re.compile(r"\[/?(?:no )?search\]")
 _CHAT_TOKEN = re.compile(r"<\|[^|<>\n]{1,64}\|>")
 
@@ -172,6 +173,12 @@ def _read(path: Path, dialect: Dialect) -> str:
         # Trainers count the marks of a row against its images.
         raise UsageError(
             f"prompt file {path} holds {IMAGE_MARK}; only images of a question may be marked so, remove it"
+        )
+    tool = None if dialect.search else _SEARCHES.search(text)
+    if tool:
+        raise UsageError(
+            f"prompt file {path} names the tool {tool.group()}, and the recipe has no `search`; "
+            "put what is said of it between [search] and [/search], or name a corpus"
         )
     mark = _MARK.search(text)
     if mark:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 
 import pipeline.prompts.sets
-from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect
+from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect, by_name
 from pipeline.dialects.defuse import contains_control
 from pipeline.dialects.messages import Parsed, user_text
 from pipeline.dialects.observations import MAX_STDERR, MAX_STDOUT
 from pipeline.errors import UsageError
+from pipeline.identity import canonical_json
 from pipeline.prompts.sets import Prompts, Role, load_prompts, load_variants
 from pipeline.sandbox.inside.policy import Limits
 from pipeline.tools.search.asked import RESULTS
@@ -216,3 +218,36 @@ def test_a_broken_variant_is_refused(files: dict[str, str], message: str, tmp_pa
         path.write_text(text)
     with pytest.raises(UsageError, match=message):
         load_variants(tmp_path, load_prompts("deepeyesv2", DEEPEYESV2), DEEPEYESV2)
+
+
+@pytest.mark.parametrize("name", ["deepeyesv2", "tool_call"])
+def test_a_tool_that_is_not_there_is_in_no_text_and_what_is_left_reads_on(name: str) -> None:
+    dialect = by_name(name, search=False)
+    prompts = load_prompts(name, dialect)
+    for text in dataclasses.astuple(prompts):
+        assert "search" not in text.lower()
+        assert not re.search(r" {2}|\n{3}| [.,]", text)
+    named = [json.loads(schema) for schema in dialect.tools_text.splitlines()]
+    assert [schema["function"]["name"] for schema in named] == (["python"] if name == "tool_call" else [])
+    assert dialect.tools == (canonical_json(named) if named else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Look. [search]Search first.", r"holds \[search\] without its other end"),
+        ("Look.[/no search]", r"holds \[/no search\] without its other end"),
+        ("Then call image_search.", r"names the tool image_search.*between \[search\] and \[/search\]"),
+        ('Then {"name": "search"}.', r'names the tool "search"'),
+    ],
+)
+def test_a_text_that_speaks_of_a_search_that_is_not_there_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    guidance = tmp_path / "guidance.md"
+    guidance.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_prompts("deepeyesv2", by_name("deepeyesv2", search=False), guidance)
+    guidance.write_text("Look.[search] Then call image_search.[/search][no search] Search the picture.[/no search]")
+    assert load_prompts("deepeyesv2", by_name("deepeyesv2", search=False), guidance).guidance == (
+        "Look. Search the picture."
+    )
+    assert load_prompts("deepeyesv2", DEEPEYESV2, guidance).guidance == "Look. Then call image_search."
