@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.identity import Identity, uniform
 from pipeline.records import GateCount, Lane, Route, Trajectory
 
-VERSION = 2
+VERSION = 3
 
 LANES: dict[Route, Lane] = {"sft": "tools", "no_call": "no_call", "plain_cot": "plain_cot", "long_cot": "long_cot"}
 """The lane that each way out of the gates leads to."""
@@ -45,8 +45,10 @@ class LaneSettings(Identity):
 def easy_route(count: GateCount, settings: LaneSettings) -> Route | None:
     """Return where a question that is too easy for tools goes all the same; None: nowhere."""
     if settings.draws_no_call(count.question_id):
-        sure = count.k if settings.no_call_right is None else settings.no_call_right
-        return "no_call" if count.plain_right >= sure else None
+        if settings.no_call_right is not None:
+            return "no_call" if count.plain_right >= settings.no_call_right else None
+        # What was topped up was not right in one of the first k.
+        return "no_call" if count.plain_right == count.plain_asked == count.k else None
     drawn = uniform("lane", count.question_id)
     return "plain_cot" if drawn < settings.no_call + settings.plain_cot else None
 
