@@ -22,6 +22,7 @@ _NAMES: Mapping[str, str] = {
     "tokens": "student.tokenizer",
     "cutoff_len": "student.cutoff_len",
     "deploy_pixels": "student.deploy_pixels",
+    "base_family": "models.base.family",
     "validate_": "validate",
     "model": "revision",
     **{name: name for name in ("seed", "dialect", "prompts", "sandbox", "search")},

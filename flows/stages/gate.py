@@ -101,7 +101,7 @@ class Gate2Settings(StageSettings):
     fresh: Ask
     judge: AnswerAsk | None
     gold: DisputeSettings
-    family: str
+    base_family: str
     """Of the base model."""
     grader: Revision[int] = answers.VERSION
     chance: Revision[int] = guessing.VERSION
@@ -116,7 +116,7 @@ class Gate2Settings(StageSettings):
             fresh=gate_ask(recipe, inputs.prompts, revisions, "fresh", "plain"),
             judge=AnswerAsk.of(recipe, revisions.models.get("judge", "")),
             gold=recipe.gold.dispute,
-            family=family_of(recipe.models.base),
+            base_family=family_of(recipe.models.base),
         )
 
     @property
@@ -297,7 +297,7 @@ class _Gate2:
         found.add("counts", count.model_copy(update={"route": routing.route, "by_floor": routing.by_floor}))
         decision = routing.decision
         if routing.route == "rl":
-            found.add("suspicions", disputed(question, rollouts, self.settings.gold, self.settings.family))
+            found.add("suspicions", disputed(question, rollouts, self.settings.gold, self.settings.base_family))
         if routing.route is None:
             return rejected("gate2", question, decision.reason, routing.detail or "gate2", decision.score)
         return decided("gate2", question, [decision], routing.route)

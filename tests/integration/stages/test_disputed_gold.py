@@ -57,7 +57,7 @@ def gated(store: Path, pool: Pool, answers: Sequence[str]) -> UnitOutput:
         fresh=ask(arm="fresh"),
         judge=None,
         gold=DisputeSettings(),
-        family="lynx",
+        base_family="lynx",
     )
     unit = UnitInput((QUESTION,), (gate_count(QUESTION.id, plain_valid=8),))
     with Store(store) as opened:

@@ -95,7 +95,7 @@ def gate2_settings(settings: GateSettings) -> Gate2Settings:
         fresh=asked("fresh"),
         judge=None,
         gold=DisputeSettings(),
-        family="scripted",
+        base_family="scripted",
     )
 
 

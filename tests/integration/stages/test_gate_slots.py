@@ -42,7 +42,7 @@ def test_the_first_unit_of_gate_2_commits_before_a_twentieth_of_its_calls(tmp_pa
         fresh=ask(arm="fresh"),
         judge=None,
         gold=DisputeSettings(),
-        family="scripted",
+        base_family="scripted",
     )
     model = ScriptedModel(look_then_answer, latency=0.001)
     calls = QUESTIONS * gate.k * 2  # a search and an answer of each rollout

@@ -58,7 +58,7 @@ def settings2(gate: GateSettings | None = None, **changes: Any) -> Gate2Settings
         fresh=asked("plain", {**changes, "arm": "fresh"}),
         judge=None,
         gold=DisputeSettings(),
-        family="scripted",
+        base_family="scripted",
     )
 
 
