@@ -50,8 +50,9 @@ class Formed:
             raise MalformedError(
                 f"{arm}: {self.malformed[arm]} of the first {self.asked[arm]} rollouts of models.{role} are malformed "
                 f"({_reason(rollout)}), such as {_quoted(rollout)}. That is mostly a chat template, prompts or a "
-                "dialect that do not fit the model: mend it and run again. If the model truly writes so, raise "
-                f"gate.max_malformed ({self.most:g})"
+                "dialect that do not fit the model. Nothing of the stage counts as done, but answers are stored: mend "
+                f"it, and ask again under another revision (models.{role}.model: …@2). If the model truly writes so, "
+                f"raise gate.max_malformed ({self.most:g})"
             )
 
 

@@ -82,7 +82,7 @@ def print_summary(summary: RunSummary) -> None:
     print_table(funnel_table(summary.run))
     _print_quarantined(summary.run)
     _print_unjudged(summary.run)
-    _print_malformed(summary.run)
+    _print_without_answer(summary.run)
     _print_saved(summary.run)
     _print_disjoint(summary.run)
     for shard in summary.shards:
@@ -110,27 +110,33 @@ def _print_unjudged(run: Path) -> None:
         )
 
 
-_MALFORMED = """
-FROM (
-  SELECT 'gate1, without tools' AS gate, sum(plain_malformed) AS malformed, sum(plain_asked) AS asked,
-         left(arg_max(question_id, plain_malformed), 12) AS example
+_WITHOUT_ANSWER = """
+SELECT gate, kind, n, asked, example FROM (
+  SELECT 'gate1, without tools' AS gate, sum(plain_asked) AS asked,
+         sum(plain_malformed) AS malformed, left(arg_max(question_id, plain_malformed), 12) AS one_malformed,
+         sum(plain_limit) AS cut, left(arg_max(question_id, plain_limit), 12) AS one_cut
   FROM gates
   UNION ALL
-  SELECT 'gate2, with tools', sum(tools_bad_format), sum(k), left(arg_max(question_id, tools_bad_format), 12)
+  SELECT 'gate2, with tools', sum(k), sum(tools_bad_format), left(arg_max(question_id, tools_bad_format), 12),
+         sum(tools_limit), left(arg_max(question_id, tools_limit), 12)
   FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
-)
-WHERE malformed > asked / 2
+), LATERAL (VALUES ('malformed', malformed, one_malformed), ('cut', cut, one_cut)) AS kinds(kind, n, example)
+WHERE n > asked / 2
 """
+_MOSTLY = {
+    "malformed": "a chat template or prompts that do not fit the model",
+    "cut": "too little room: `context_length` or `sampling.max_tokens` of models.base, or `rollout.max_turns`",
+}
 
 
-def _print_malformed(run: Path) -> None:
-    """Tell of a gate whose rollouts are mostly malformed: in a small run, or one that may go on with them."""
+def _print_without_answer(run: Path) -> None:
+    """Tell of a gate whose rollouts mostly came to no answer: in a small run, or one that may go on with them."""
     from flows.report.tables import query_table
 
-    for gate, malformed, asked, example in query_table(run, _MALFORMED).rows:
+    for gate, kind, n, asked, example in query_table(run, _WITHOUT_ANSWER).rows:
         print_line(
-            f"{gate}: {malformed:,} of {asked:,} rollouts are malformed, which is mostly a chat template or prompts "
-            f"that do not fit the model (coldforge show {run} {example})\n"
+            f"{gate}: {n:,} of {asked:,} rollouts are {kind}, which is mostly {_MOSTLY[str(kind)]} "
+            f"(coldforge show {run} {example})\n"
         )
 
 

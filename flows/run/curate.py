@@ -9,13 +9,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
+from flows.asking.formed import MalformedError
 from flows.asking.resources import Resources
 from flows.cost.estimate import estimate, rows_of
 from flows.ledger.snapshot import Shard, StageCost
 from flows.recipe.inputs import Job, find_inputs
 from flows.run.held import held
 from flows.run.journal import Journal
-from flows.run.losses import Losses
+from flows.run.losses import Losses, begin_again, take_back
 from flows.run.opening import open_resources
 from flows.run.progress import Calls, Progress, noted
 from flows.runners.local import local
@@ -146,6 +147,7 @@ def _run(run: Run, name: str) -> Finished:
     declared, done = run.declared[name], run.done
     run.executor.wait(run.resources.stop_unasked(declared.stage.asks))
     reader = declared.stage.read(done, declared.settings)
+    begin_again(declared)
     began, before, units = monotonic(), _Used.until_now(run), list[UnitResult]()
     losses = Losses(declared, run.job.recipe.runtime)
     takes = [
@@ -179,6 +181,10 @@ def _run(run: Run, name: str) -> Finished:
             on_unit=on_unit,
             at_end=at_end,
         )
+    except MalformedError:
+        # Else a stage would pass unit by unit, stop after stop, over answers of a model that was not fit.
+        take_back(declared)
+        raise
     finally:
         # A stage that stopped has spent, too.
         run.journal.record(_cost(run, name, units, monotonic() - began, before))

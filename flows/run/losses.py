@@ -62,6 +62,27 @@ class Losses:
         )
 
 
+_TAKEN_BACK = "taken-back"
+
+
+def take_back(stage: Declared[Any, Any]) -> None:
+    """Let all units of a stage count as not done; what was paid for them stays in the store.
+
+    Units that are at work may still commit: `begin_again` takes those back before the stage runs again.
+    """
+    stage.directory.mkdir(parents=True, exist_ok=True)
+    (stage.directory / _TAKEN_BACK).touch()
+    for path in stage.directory.glob("part-*.outcomes.parquet"):
+        path.unlink(missing_ok=True)
+
+
+def begin_again(stage: Declared[Any, Any]) -> None:
+    """Take back what a stage committed while it was stopped by `take_back`."""
+    if (stage.directory / _TAKEN_BACK).exists():
+        take_back(stage)
+        (stage.directory / _TAKEN_BACK).unlink()
+
+
 def is_lost(outcome: Mapping[str, Any]) -> bool:
     """Return whether nobody decided on a record: it could not be worked on, or what came of it decides nothing."""
     return outcome["outcome"] == "quarantined" or outcome["reason"] in UNDECIDED

@@ -34,6 +34,8 @@ within ten seconds."""
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 """What passes. 529 is what Anthropic and some gateways say for "overloaded"."""
 FIRST_PAUSE_SECONDS = 1.0
+MOST_TRIES = 24
+"""Of a request that fails longer than the role has patience, while others are answered."""
 UNUSABLE_TRIES = 8
 """Of one request whose answers are none: what a server says so often it will go on saying."""
 _UNUSABLE_DOUBLED = 2
@@ -48,7 +50,7 @@ class Retry(NamedTuple):
     tries: int | None = None
     """None: as many as `patience_seconds` allow."""
     patience_seconds: float = float("inf")
-    """From a request's first failure; and for a role that is not answered at all."""
+    """For a role that is not answered at all; and for one request, while no other is answered."""
     first_pause_seconds: float = FIRST_PAUSE_SECONDS
     """Before the second try at most; doubled before each further one."""
 
@@ -158,19 +160,28 @@ class Client:
                 except GivenUpError:
                     raise
                 except InfrastructureError as error:
-                    now = time.monotonic()
-                    first_failure = first_failure or now
+                    first_failure = first_failure or time.monotonic()
                     unusable += isinstance(error, UnusableError)
                     wanted = (error.after_seconds or 0.0) if isinstance(error, BusyError) else 0.0
                     if attempt + 1 == most:
                         raise
-                    if unusable == UNUSABLE_TRIES or now + wanted - first_failure > self.retry.patience_seconds:
+                    if unusable == UNUSABLE_TRIES or self._is_late(first_failure, wanted, attempt + 1):
                         raise GivenUpError(f"{error} ({attempt + 1} tries)") from error
                     again = min(attempt, _UNUSABLE_DOUBLED) if isinstance(error, UnusableError) else attempt
                 # Another replica may take it at once; the only one is not asked before it wants to be.
                 rest = wanted if len(self.urls) == 1 else 0.0
                 await asyncio.sleep(rest + jittered_pause(again, self.retry.first_pause_seconds))
         raise AssertionError("unreachable")
+
+    def _is_late(self, first_failure: float, wanted: float, tries: int) -> bool:
+        """Return whether a call has failed for longer than the role's patience.
+
+        While others are answered a server is only too busy, or fails now and then: then it is asked `MOST_TRIES` times.
+        """
+        patience = self.retry.patience_seconds
+        if time.monotonic() + wanted - first_failure <= patience:
+            return False
+        return wanted > patience or tries >= MOST_TRIES or not self._patience.answered_within(patience)
 
     async def exchange(self, url: str, asked: Asked, timeout_seconds: float | None = None) -> Reply:
         """Return what one replica answers to one try, whatever its status.

@@ -56,6 +56,7 @@ class Patience:
     _watching: asyncio.Task[None] | None = field(default=None, init=False)
     _given_up: str = field(default="", init=False)
     """Why, once it was."""
+    _answered_at: float | None = field(default=None, init=False)
 
     @asynccontextmanager
     async def call(self) -> AsyncIterator[Call]:
@@ -64,6 +65,9 @@ class Patience:
         Raises:
             GivenUpError: no call of the role was answered for as long as its patience lasts.
         """
+        if self._given_up:
+            # What waited for a slot is not sent to a server that is given up.
+            raise GivenUpError(self._given_up)
         call = Call(asyncio.timeout(None))
         self._open.add(call)
         if self._watching is None or self._watching.done():
@@ -97,8 +101,13 @@ class Patience:
             case _ if not self._in_air and self._failing_since is None:
                 self._silent_since = None  # cancelled, which says nothing of the server
 
+    def answered_within(self, seconds: float) -> bool:
+        """Return whether any call of the role was answered in the last `seconds`."""
+        return self._answered_at is not None and time.monotonic() - self._answered_at <= seconds
+
     def _answered(self, call: Call) -> None:
         call.failed = False
+        self._answered_at = time.monotonic()
         self._silent_since = time.monotonic() if self._in_air else None
         if any(other.failed for other in self._open):
             return

@@ -69,7 +69,7 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
     """
     kind, files = _files(path)
     said = [
-        f"# Written by `coldforge sources init` after a look at {LOOKED_AT} rows. Correct what it guessed, then:",
+        f"# Written by `coldforge sources init` after a look at up to {LOOKED_AT} rows. Correct its guesses, then:",
         f"#   coldforge sources check {manifest}",
         f"key: {key}",
         f"kind: {kind}",

@@ -188,6 +188,10 @@ def test_a_model_that_mostly_fails_stops_the_run_which_goes_on_if_it_may(tmp_pat
         words = ("gate1, arm main", "models.base are malformed (no_think)", NO_TURN, "raise gate.max_malformed (0.5)")
         assert all(word in stopped for word in words), stopped
         assert "Traceback" not in stopped
+        # Stored answers do not make it pass bit by bit, however often it is begun again.
+        for _ in range(2):
+            again = coldforge(*arguments, code=1).stderr
+            assert all(word in again for word in words), again
         done = coldforge(*arguments, "--set", "gate.max_malformed=1").stdout
     ways = Ran(model, tmp_path / "run").numbers(
         "SELECT question_id, coalesce(route, reason) FROM outcomes WHERE stage = 'gate1'"
