@@ -134,11 +134,9 @@ def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
         place = _meant(text, texts)
         if place is not None:
             return place
-    meant, *denied = _told_apart(prediction)
-    if denied:
-        place, *others = (_meant(text, texts) for text in (meant, *denied))
-        if place is not None and None not in others and place not in others:
-            return place
+    letter = _told_apart(prediction)
+    if letter is not None:
+        return _place(letter)
     words = tokens(prediction)
     match = _ENDS_ON_LETTER.fullmatch(prediction)
     if match is not None and _mentioned(prediction, texts) == {_place(match[1])} and not _open(words):
@@ -199,11 +197,9 @@ def meant_letter(prediction: str) -> str | None:
     match = _LETTER.fullmatch(text) or _IS_RIGHT.fullmatch(text)
     if match:
         return match[1].upper()
-    meant, *denied = (_LETTER.fullmatch(part) for part in _told_apart(text))
-    if denied and meant is not None:
-        letters = {other and other[1].upper() for other in denied}
-        if letters.isdisjoint({None, meant[1].upper()}):
-            return meant[1].upper()
+    letter = _told_apart(text)
+    if letter is not None:
+        return letter
     match = _LETTER_AND_TEXT.fullmatch(text)
     # A second capital may be a second answer.
     if match is None or _open(tokens(text)) or re.search(r"\b[A-Z]\b", match[5]):
@@ -222,12 +218,17 @@ def several_letters(prediction: str) -> str | None:
     return "several_options" if _LETTERS_ONLY.fullmatch(prediction) else None
 
 
-def _told_apart(prediction: str) -> tuple[str, ...]:
-    """Return the option that a text means and those that it denies beside it; the text alone where it denies none."""
+def _told_apart(prediction: str) -> str | None:
+    """Return the letter that a text means beside letters that it denies; None where it is no such text.
+
+    Of words it is not told: "Paris, not Rome" names two, and which is meant may be the question.
+    """
     match = _NOT_BUT.fullmatch(prediction) or _NOT_OTHERS.fullmatch(prediction)
     if match is None:
-        return (prediction,)
-    return (without_lead(match["meant"]), *(part for part in _OR.split(match["others"]) if part))
+        return None
+    parts = (without_lead(match["meant"]), *filter(None, _OR.split(match["others"])))
+    meant, *others = [found and found[1].upper() for found in map(_LETTER.fullmatch, parts)]
+    return meant if meant is not None and not {meant, None} & {*others} else None
 
 
 def _meant(text: str, options: Sequence[tuple[str, ...]]) -> int | None:
