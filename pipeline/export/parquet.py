@@ -85,6 +85,8 @@ def write_parquet(
             table = pa.Table.from_pylist([row for _, row in group.rows], schema=schema).combine_chunks()
             writer.write_table(table, row_group_size=len(group.rows))
             del table
+            # Arrow gives memory back when it finds the time, which on a busy machine is after the next group.
+            pa.default_memory_pool().release_unused()
             for sample, row in group.rows:
                 yield number, sample, row
             del group  # or it would be held while the next one is gathered
