@@ -24,6 +24,7 @@ from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput, UnitResu
 from pipeline.identity import canonical_json
 from pipeline.records import SourceRow
 from tests.support.jobs.engine_job import outcome
+from tests.support.jobs.peak import peak_mb
 from tests.support.staged import AnySettings, declared
 
 
@@ -90,8 +91,8 @@ def main(rows: int, directory: Path) -> None:
         "counts": dict(result.counts),
         "reused": result.reused,
         "seconds": round(time.monotonic() - began, 1),
-        # ru_maxrss is in kilobytes on Linux; of the children it is that of the largest.
-        "driver_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "driver_mb": peak_mb(),
+        # In kilobytes on Linux, of the largest of them.
         "worker_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
     }
     sys.stdout.write(json.dumps(report) + "\n")

@@ -17,6 +17,7 @@ from pipeline.errors import InfrastructureError
 from pipeline.export.write import publish_sft
 from pipeline.records import ImageRef
 from tests.support.export_rows import attempt, context, jpeg, numbered, sft_row, step
+from tests.support.jobs.peak import peak_mb
 
 PHOTOS = 3
 WIDTH, HEIGHT = 4_000, 3_000
@@ -51,10 +52,7 @@ def publish(base: Path, rows: int) -> None:
     (made,) = publish_sft(base / "sft", answered, ["huggingface"], context(base))
     if made.n_rows != rows:
         raise InfrastructureError(f"{made.n_rows} of {rows} rows: {made.refused[:1]}")
-    # Not `ru_maxrss`: a process has that of whoever started it, too.
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    peak = int(line.split()[1]) // 1024
-    sys.stdout.write(f"{peak} {time.monotonic() - began:.1f} {made.nbytes}\n")
+    sys.stdout.write(f"{peak_mb()} {time.monotonic() - began:.1f} {made.nbytes}\n")
 
 
 if __name__ == "__main__":
