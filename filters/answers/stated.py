@@ -26,7 +26,7 @@ from filters.answers.closed_sets import (
 from filters.answers.text import HEDGES, NEGATIONS, tokens
 
 # An opening of the prompts for MATH (Minerva, arXiv 2206.14858), and what templates of chats leave behind.
-_POSTSCRIPT = re.compile(r"\s*(?:I hope (?:it|this) is correct\.?)?\s*(?:<\|im_(?:start|end)\|>\w*\s*)*$")
+_POSTSCRIPT = re.compile(r"(?:I hope (?:it|this) is correct\.?|<\|im_(?:start|end)\|>\w{0,20})\Z")
 _MARKED = re.compile(r"[\\$]|<\||I hope")
 _FORMULA = re.compile(
     # Only what is displayed may go over lines.
@@ -123,12 +123,28 @@ def stated(text: str) -> str:
     return _stated(text) if _MARKED.search(text) else text
 
 
+_TAIL = 2_000
+"""Characters at the end of a solution in which its conclusion is looked for."""
+
+
+def _without_postscript(text: str) -> str:
+    """Return a text without what prompts and chat templates leave at its end; none of it is white space."""
+    bare = text.rstrip()
+    while (match := _POSTSCRIPT.search(bare, max(0, len(bare) - _LONGEST_POSTSCRIPT))) is not None:
+        bare = bare[: match.start()].rstrip()
+    return bare
+
+
+_LONGEST_POSTSCRIPT = 40
+
+
 def _conclusion(text: str) -> str | None:
     """Return what a solution comes to: the value that its last sentence announces, or its last boxes.
 
     None if there is neither, if sentences announce different values, or if more is said behind the boxes.
     """
-    bare = _ESCAPED_TWICE.sub(r"\\", _LINE_BREAK.sub("\n", _POSTSCRIPT.sub("", text))).rstrip()
+    # Bounded, as everything that reads what a model wrote at any length.
+    bare = _ESCAPED_TWICE.sub(r"\\", _LINE_BREAK.sub("\n", _without_postscript(text)))[-_TAIL:]
     sentences = [sentence for sentence in _SENTENCES.split(bare) if sentence.strip(" $*.")] or [bare]
     announced = {value for sentence in sentences if (value := _announced(sentence)) is not None}
     last = _announced(sentences[-1], _RESULT_OR_ANSWER) or _concluded(sentences)
@@ -200,7 +216,7 @@ def _says_no_more(text: str) -> bool:
 
 @lru_cache(maxsize=4096)  # the rollouts of a question share its answer and many of theirs
 def _stated(text: str) -> str:
-    bare = _LINE_BREAK.sub("\n", _POSTSCRIPT.sub("", text))
+    bare = _LINE_BREAK.sub("\n", _without_postscript(text))
     if bare.count("$") == 1:
         bare = _LONE_MARK.sub(r"\\(", bare)
     if "\\begin" not in bare:

@@ -145,3 +145,47 @@ def test_what_a_solution_does_not_conclude_is_not_right(name: str, kind: AnswerT
 def test_what_a_solution_concludes_is_its_answer(kind: AnswerType, worker: MathWorker) -> None:
     assert [said[-60:] for said in RIGHT if verdict(said, "12", kind, worker) != "right"] == []
     assert [said[-60:] for said in RIGHT if verdict(said, "13", kind, worker) == "right"] == []
+
+
+PIECES = (
+    *(
+        "the ",
+        "$",
+        "\\boxed{",
+        "\\boxed{1}",
+        "(",
+        "So ",
+        "The answer is ",
+        "the a is ",
+        "*",
+        "1",
+        "1,",
+        "1 ",
+        "x=",
+        "{",
+    ),
+    *(
+        "\\(",
+        "。",
+        "答案是",
+        ". ",
+        "Final answer ",
+        "a\n",
+        " ",
+        "#",
+        " is the answer",
+        ". Note that ",
+        "\\n",
+        "B, not ",
+    ),
+    *("A, B or ", "I hope it is correct. ", "<|im_end|>", "Aではなく", "$a$ "),
+)
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_text_of_any_length_is_graded_at_once(piece: str) -> None:
+    """What a model wrote has no bound; a pattern that looks back from every place would not end at 50,000 characters."""
+    long = piece * (50_000 // len(piece))
+    for said in (long, f"{long} \\boxed{{5}}", f"Therefore, {long}", f"{long}a"):
+        for kind in KINDS:
+            grade(said, ["5"], kind)
