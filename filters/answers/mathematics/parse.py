@@ -58,6 +58,8 @@ class _Reader:
 
     def take(self) -> Token:
         token = self.peek()
+        if token.kind == "end":
+            raise Unread("the term breaks off")
         self.at += 1
         return token
 
@@ -255,8 +257,6 @@ class _Reader:
             return self.take().text
         parts: list[str] = []
         while not self.accept("close", "}"):
-            if self.peek().kind == "end":
-                raise Unread("a subscript without end")
             parts.append(self.take().text)
         return "".join(parts)
 

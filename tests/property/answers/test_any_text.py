@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.answers.grader import MAX_ANSWER, grade
+from filters.answers.grader import grade
 from filters.answers.mathematics.expressions import expression_pairs
 from filters.answers.metrics import grade_by
+from filters.answers.stated import MAX_ANSWER
 from pipeline.records import AnswerType
 
 DAYS = st.dates(date(1000, 1, 1), date(2999, 12, 31))
@@ -42,6 +43,26 @@ def test_a_date_is_right_in_every_form_and_another_day_in_none(day: date, other:
 def test_metrics_and_expressions_take_any_text(said: str, golds: list[str], metric: str) -> None:
     assert grade_by(metric, said, golds).verdict in {"right", "wrong", "undecided"}  # type: ignore[arg-type]  # sampled
     expression_pairs(said, golds, grade(said, golds, "expression"))
+
+
+WHOLE = (
+    r"x_{\max}+\frac{-3\sqrt[3]{2}}{\log_{2}(x)}",
+    "0_a^{-2}*sin(2x)+|y|-5!",
+    r"\left(\begin{matrix}1&2\\3&4\end{matrix}\right)",
+    r"\int_0^{\pi} x \, dx \ge \binom{n}{2}",
+    r"\{x \in R : -1 \le x < 5\} \cup [2, \infty)",
+    "2**-3**x/(y_1-1)",
+)
+
+
+@pytest.mark.parametrize("whole", WHOLE)
+def test_a_term_that_breaks_off_anywhere_is_graded_on_both_sides(whole: str) -> None:
+    for end in range(len(whole) + 1):
+        cut = whole[:end]
+        for answer_type in TYPES:
+            assert grade(cut, [whole], answer_type).verdict in {"right", "wrong", "undecided"}
+            assert grade(whole, [cut], answer_type).verdict in {"right", "wrong", "undecided"}
+            expression_pairs(whole, [cut], grade(whole, [cut], "expression"))
 
 
 HOSTILE = (
