@@ -27,15 +27,12 @@ from filters.answers.grade_texts import grade_text
 from filters.answers.lists import grade_list
 from filters.answers.mathematics.expressions import OPEN, grade_expression
 from filters.answers.numbers.grade_numbers import grade_number
-from filters.answers.stated import stated
+from filters.answers.stated import MAX_ANSWER, stated
 from filters.answers.text import Grade, best, clean
 from pipeline.records import AnswerType, GradeResult
 
 VERSION = 5
 """Rises whenever an equal answer may be graded otherwise; part of the fingerprint of every stage that grades."""
-
-MAX_ANSWER = 300
-"""Characters from which an answer is not read; in perception and search DeepEyesV2's reward gives nothing for it."""
 
 _STATED = frozenset({"number", "expression", "list", "choice"})
 """Types of answers that are boxed and set as formulas."""

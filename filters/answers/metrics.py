@@ -16,12 +16,11 @@ from filters.answers.evasion import evasion
 from filters.answers.grade_texts import grade_text
 from filters.answers.numbers.grade_numbers import grade_number
 from filters.answers.numbers.quantities import read_number
+from filters.answers.stated import MAX_ANSWER
 from filters.answers.text import Grade, best, clean, tokens
 from pipeline.identity import parse_json
 from pipeline.records import AnswerType, GradeResult, Metric, Question
 
-MAX_ANSWER = 300
-"""Characters, as in `filters.answers.grader`; ANLS takes time by the product of both lengths."""
 _ANLS_THRESHOLD = 0.5
 """Below it a similarity counts as 0 (Biten et al., Scene Text VQA, arXiv 1905.13648, equation 1)."""
 _RELAXED = 0.05
@@ -90,6 +89,7 @@ def grade_by(
         answer_type: Of the question; `relaxed` takes a tolerance on numbers only.
     """
     said = clean(prediction or "")
+    # ANLS takes time by the product of both lengths.
     if not said or len(prediction or "") >= MAX_ANSWER:
         return GradeResult(verdict="wrong", rule="too_long" if said else "empty", detail=metric, score=0.0)
     score = {"vqa": vqa_accuracy, "anls": anls, "relaxed": relaxed}[metric](prediction or "", golds)

@@ -109,13 +109,14 @@ _ESCAPED_TWICE = re.compile(
 )
 
 
-SOLUTION = 300
-"""Characters from which a text is a solution, of which only the conclusion is read."""
+MAX_ANSWER = 300
+"""Characters from which a text is no answer, but perhaps a solution, of which the conclusion is read; in perception and
+search DeepEyesV2's reward gives nothing for as many."""
 
 
 def stated(text: str) -> str:
     """Return the part of a text that states its answer; the whole of it where that is not clear."""
-    if len(text) >= SOLUTION:
+    if len(text) >= MAX_ANSWER:
         conclusion = _conclusion(text)
         if conclusion is None:
             return text

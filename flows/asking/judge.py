@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from filters.answers.grader import MAX_ANSWER
+from filters.answers.stated import MAX_ANSWER
 from filters.answers.votes import (
     REFUSED,
     UNREADABLE_VOTE,

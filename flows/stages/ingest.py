@@ -92,7 +92,7 @@ def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
 
 INGEST: Stage[IngestSettings, Store] = Stage(
     name="ingest",
-    version=2,
+    version=3,
     kind="map",
     resource="cpu",
     settings=IngestSettings,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from PIL import Image
 
-from filters.answers.grader import MAX_ANSWER
+from filters.answers.stated import MAX_ANSWER
 from filters.answers.votes import REFUSED, UNREADABLE_VOTE, UNSURE, VERDICTS, Asked, JudgeSettings, answer_verdict
 from flows.asking.grading import Judged, judged
 from flows.asking.judge import Judge, JudgeAsk

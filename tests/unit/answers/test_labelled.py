@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from filters.answers.grader import MAX_ANSWER, grade
+from filters.answers.grader import grade
+from filters.answers.stated import MAX_ANSWER
 from tests.support.cases.grading_cases import SETS, Case, disputed, key, load, score, verdict
 
 BLIND = load("blind", without=disputed())

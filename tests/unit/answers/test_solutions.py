@@ -184,7 +184,7 @@ PIECES = (
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_text_of_any_length_is_graded_at_once(piece: str) -> None:
-    """What a model wrote has no bound; a pattern that looks back from every place would not end at 50,000 characters."""
+    """What a model wrote has no bound, and a pattern that looks back from every place would not end."""
     long = piece * (50_000 // len(piece))
     for said in (long, f"{long} \\boxed{{5}}", f"Therefore, {long}", f"{long}a"):
         for kind in KINDS:
