@@ -1,4 +1,4 @@
-"""Worker processes that never outlive their parent, turns between processes, and the CPU time of a process tree."""
+"""Workers that never outlive their parent, signals, turns between processes, and the CPU time of a process tree."""
 
 from __future__ import annotations
 
@@ -40,6 +40,31 @@ def die_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+def heed_signals() -> None:
+    """Let SIGTERM end this process in order, as Ctrl-C does, whichever of its threads a signal reaches.
+
+    The kernel may give a signal to any thread; Python acts on it in the main thread alone, which a wait for a lock
+    keeps asleep for as long as the lock is held. So another thread, told by Python that one came, wakes it.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(_WAKING, lambda _number, _frame: None)
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    threading.Thread(target=_wake_main, args=(heard,), name="signals", daemon=True).start()
+
+
+_WAKING = signal.SIGURG
+"""Ends a wait and does nothing else; where nobody handles it, it is ignored (signal(7))."""
+
+
+def _wake_main(heard: int) -> None:
+    main = threading.main_thread().ident
+    while main is not None and (number := os.read(heard, 1)):
+        if number[0] != _WAKING:
+            signal.pthread_kill(main, _WAKING)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ runs: `coldforge --help` is there at once.
 
 from __future__ import annotations
 
-import signal
 import sys
 from typing import Annotated, Any
 
@@ -29,6 +28,7 @@ from flows.cli.stats import stats
 from flows.cli.status import status
 from flows.cli.verify import verify
 from pipeline.errors import ColdforgeError
+from pipeline.processes import heed_signals
 
 INTERRUPTED = 130
 """128 + SIGINT, as a shell reports it; a signal to end (SIGTERM), as schedulers and `kill` send it, ends alike."""
@@ -98,5 +98,5 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; the console script."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heed_signals()
     make_app()(prog_name="coldforge")

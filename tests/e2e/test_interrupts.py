@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.command import DEMO, invocations, start
 from tests.support.servers.cases import SAYS
-from tests.support.servers.openai_server import OpenAIServer, Reply, completion
+from tests.support.servers.openai_server import HANGING, OpenAIServer, Reply, completion
 
 SLOW_CELL = "<think>I wait.</think>\n<code>\n```python\nimport time\ntime.sleep({seconds})\n```\n</code>"
 
@@ -25,7 +25,10 @@ def store(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], P
 
 
 class Working:
-    """A model that is wrong without tools and, with them, runs cells that take a while; tells when some are at work."""
+    """A model that is wrong without tools and, with them, runs cells that take a while; then it tells, and is silent.
+
+    So no unit ends by itself, whose end would wake the main thread.
+    """
 
     def __init__(self, cells: int) -> None:
         self.enough = threading.Event()
@@ -37,6 +40,7 @@ class Working:
         self._left -= 1
         if self._left <= 0:
             self.enough.set()
+            return HANGING
         return completion(SLOW_CELL.format(seconds=1 + len(body["messages"])))
 
 
@@ -52,6 +56,14 @@ Send = Callable[[int, int], None]
 """To a process, or to it and all that it started, as a terminal and a service manager do."""
 
 
+def to_a_thread(pid: int, number: int) -> None:
+    """Send to a process so that another thread than its main one gets it, which the kernel may choose at any time."""
+    tasks = sorted(Path(f"/proc/{pid}/task").iterdir(), key=lambda task: int(task.name))
+    # A library's thread has a name of its own, and may let no signal in.
+    ours = [task for task in tasks if (task / "comm").read_text() == (tasks[0] / "comm").read_text()]
+    os.kill(int(ours[1].name), number)
+
+
 @pytest.mark.parametrize(
     ("number", "send", "runner"),
     [
@@ -59,6 +71,7 @@ Send = Callable[[int, int], None]
         (signal.SIGINT, os.killpg, "local"),
         (signal.SIGTERM, os.kill, "local"),
         (signal.SIGTERM, os.killpg, "local"),
+        (signal.SIGTERM, to_a_thread, "local"),
         (signal.SIGTERM, os.kill, "prefect"),
     ],
 )
