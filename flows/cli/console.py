@@ -22,13 +22,23 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document 
 
 
 def console(*, stderr: bool = False, width: int = PIPED_WIDTH) -> Console:
-    """Return a console on stdout or stderr; `width` counts only where it is not a terminal and COLUMNS is not set."""
+    """Return a console on stdout or stderr; `width` counts only where it is not a terminal and COLUMNS is not set.
+
+    What is told on stderr is told on the side: where nobody reads it any more, the console falls silent and the
+    command goes on. rich would end the thread that writes, which may be the one that runs everything.
+    """
     from rich.console import Console
 
     stream: IO[str] = sys.stderr if stderr else sys.stdout
+
+    class Aside(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
     known = stream.isatty() or "COLUMNS" in os.environ
     # No highlighting: numbers in names and ids are no news, and colour is kept for what matters.
-    return Console(file=stream, width=None if known else width, highlight=False)
+    return (Aside if stderr else Console)(file=stream, width=None if known else width, highlight=False)
 
 
 def print_json(value: object) -> None:

@@ -7,6 +7,7 @@ runs: `coldforge --help` is there at once.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -55,7 +56,8 @@ def _say(message: str) -> None:
     from flows.report.tables import visible
 
     sys.stdout.flush()
-    sys.stderr.write(visible(message) + "\n")
+    with suppress(BrokenPipeError):
+        sys.stderr.write(visible(message) + "\n")
 
 
 def _print_version(wanted: bool) -> None:

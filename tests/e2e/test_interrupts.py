@@ -85,7 +85,10 @@ def test_a_run_that_is_told_to_stop_ends_in_order(
         process = start(arguments(out, store, url, runner), quiet, group=True)
         assert working.enough.wait(300)
         send(process.pid, number)
-        _, told = process.communicate(timeout=120)
+        try:
+            _, told = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 130, told
     # The last line, and nothing of what it was at beside it.
     assert told.splitlines()[-1] == "stopped; run the same command again to resume", told
@@ -93,3 +96,12 @@ def test_a_run_that_is_told_to_stop_ends_in_order(
     # What was done is told as after any run.
     assert [stage["stage"] for stage in invocations(out)[-1]["stages"]][-1] == "gate2"
     assert (out / "ledger.duckdb").exists()
+
+
+def test_a_run_whose_messages_nobody_reads_any_more_goes_on_to_its_end(store: Path, tmp_path: Path) -> None:
+    with OpenAIServer(script=lambda _: completion(SAYS)).in_thread() as url:
+        process = start(arguments(tmp_path / "unread", store, url, "local"))
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.wait(timeout=300) == 0
+    assert invocations(tmp_path / "unread")[-1]["stages"][-1]["stage"] == "publish"
