@@ -7,7 +7,6 @@ real images, crops of 15 % were found one time in three or less. That needs embe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image, ImageChops
@@ -32,6 +31,19 @@ class Features(NamedTuple):
     """Y, Cb and Cr of `GRID` x `GRID` cells, row by row, one byte each."""
 
 
+class Many(NamedTuple):
+    """Features of many pictures, a row of each array per picture."""
+
+    dhash: NDArray[np.uint64]
+    aspect: NDArray[np.float64]
+    layout: NDArray[np.uint8]
+    """Pictures by cells by channels."""
+
+    def of(self, rows: NDArray[np.intp]) -> Many:
+        """Return those of some pictures."""
+        return Many(*(column[rows] for column in self))
+
+
 def features(image: Image.Image) -> Features:
     """Measure an RGB image."""
     content = _without_border(image)
@@ -40,34 +52,40 @@ def features(image: Image.Image) -> Features:
     return Features(perceptual_hashes(content).dhash, aspect, layout.tobytes())
 
 
-def distances(query: Features, others: Sequence[Features]) -> NDArray[np.float64]:
+def many(pictures: list[Features]) -> Many:
+    """Return the features of pictures as arrays."""
+    import numpy as np
+
+    layout = np.frombuffer(b"".join(picture.layout for picture in pictures), dtype=np.uint8)
+    return Many(
+        np.array([picture.dhash for picture in pictures], dtype=np.uint64),
+        np.array([picture.aspect for picture in pictures], dtype=np.float64),
+        layout.reshape(-1, GRID * GRID, 3),
+    )
+
+
+def distances(query: Features, others: Many) -> NDArray[np.float64]:
     """Return how unlike each of `others` is to `query`: 0 for the same, each of four parts about 1 by chance."""
     import numpy as np
 
-    bits = np.bitwise_count(np.array([other.dhash ^ query.dhash for other in others], dtype=np.uint64))
-    aspects = np.array([other.aspect for other in others])
-    layouts = np.stack([_layout(other) for other in others])
-    ours = _layout(query)
+    ours = many([query])
+    bits = np.bitwise_count(others.dhash ^ ours.dhash)
     # Brightness is compared by its course alone, so that a drawing in a lighter shade stays the same drawing.
-    brightness = 1 - _standard(layouts[..., 0]) @ _standard(ours[..., 0])
-    tint = np.abs(layouts[..., 1:] - ours[..., 1:]).mean(axis=(1, 2))
+    # Summed row by row: a matrix product rounds a picture by its place, and equal ones have to stay equal.
+    brightness = 1 - (course(others.layout[..., 0]) * course(ours.layout[..., 0])).sum(axis=1)
+    tints = np.abs(others.layout[..., 1:] - ours.layout[..., 1:].astype(np.float64))
+    tint = tints.reshape(len(bits), 2 * GRID * GRID).mean(axis=1)
     # By chance half of 64 bits differ; tints of 85 and sides by a factor e apart are as much.
-    distance: NDArray[np.float64] = bits / 32 + brightness + tint / 85 + np.abs(aspects - query.aspect)
+    distance: NDArray[np.float64] = bits / 32 + brightness + tint / 85 + np.abs(others.aspect - query.aspect)
     return distance
 
 
-def _layout(picture: Features) -> NDArray[np.float64]:
-    """Return cells by channels."""
+def course(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return brightness with mean 0 and length 1, so that a product of two is their correlation."""
     import numpy as np
 
-    return np.frombuffer(picture.layout, dtype=np.uint8).astype(np.float64).reshape(-1, 3)
-
-
-def _standard(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the cells with mean 0 and length 1, so that a product is their correlation."""
-    import numpy as np
-
-    centred = cells - cells.mean(axis=-1, keepdims=True)
+    values = cells.astype(np.float64)
+    centred = values - values.mean(axis=-1, keepdims=True)
     # An even picture has no course: it correlates with nothing.
     length = np.maximum(np.linalg.norm(centred, axis=-1, keepdims=True), 1e-9)
     standard: NDArray[np.float64] = centred / length

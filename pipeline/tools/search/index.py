@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -13,22 +12,22 @@ from typing import Any, NamedTuple
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.images import decode
 from pipeline.sources.lines import read_objects
-from pipeline.tools.search.features import Features, features
+from pipeline.tools.search.features import GRID, Many, features
 from pipeline.tools.search.hits import TextHit
+from pipeline.tools.search.words import TOKENIZE, any_word, spread, whole_phrase, without_seams
 
 PAGES, GALLERY = "pages.jsonl", "gallery.jsonl"
 SNIPPET_TOKENS = 32
 """About two lines, as web search engines show; a page says more than its snippet."""
 TITLE_WEIGHT = 8.0
 """A word in a title counts as eight in the text: with 3 some long pages lose to short ones that mention them."""
-MAX_WORDS = 64
-"""Of a query; more add nothing but time."""
 
-_TABLES = """
-CREATE VIRTUAL TABLE pages USING fts5(title, text, url UNINDEXED, date UNINDEXED, tokenize='porter unicode61');
-CREATE TABLE pictures(title TEXT NOT NULL, url TEXT NOT NULL, path TEXT NOT NULL, dhash TEXT NOT NULL,
-    aspect REAL NOT NULL, layout BLOB NOT NULL);
+_TABLES = f"""
+CREATE VIRTUAL TABLE pages USING fts5(title, text, url UNINDEXED, date UNINDEXED, tokenize="{TOKENIZE}");
+CREATE TABLE pictures(title TEXT NOT NULL, url TEXT NOT NULL, path TEXT NOT NULL);
+CREATE TABLE features(dhash INTEGER NOT NULL, aspect REAL NOT NULL, layout BLOB NOT NULL);
 """
+"""A picture has one `rowid` in both tables, from 1: features are read all at once, titles of the few that are found."""
 # The rank is the order of equal scores too, so that equal queries have equal results.
 _FIND = """
 SELECT title, url, date, snippet(pages, 1, '', '', '…', ?) FROM pages WHERE pages MATCH ?
@@ -43,7 +42,6 @@ class Picture(NamedTuple):
     url: str
     path: str
     """In the corpus."""
-    features: Features
 
 
 def build_index(corpus: Path, path: Path) -> None:
@@ -62,7 +60,9 @@ def build_index(corpus: Path, path: Path) -> None:
             with closing(sqlite3.connect(made)) as db, db:
                 db.executescript(_TABLES)
                 db.executemany("INSERT INTO pages VALUES (?, ?, ?, ?)", _pages(corpus / PAGES))
-                db.executemany("INSERT INTO pictures VALUES (?, ?, ?, ?, ?, ?)", _pictures(corpus))
+                for picture, measured in _pictures(corpus):
+                    db.execute("INSERT INTO pictures VALUES (?, ?, ?)", picture)
+                    db.execute("INSERT INTO features VALUES (?, ?, ?)", measured)
         except sqlite3.Error as error:
             raise InfrastructureError(f"search index {path} cannot be written: {error}") from error
         made.replace(path)
@@ -74,23 +74,48 @@ def find_pages(path: Path, query: str, results: int) -> tuple[TextHit, ...]:
     Raises:
         InfrastructureError: the index cannot be read.
     """
-    words = re.findall(r"\w+", query)[:MAX_WORDS]
-    if not words:
+    match = any_word(query)
+    if not match:
         return ()
-    # Every word quoted: whatever a model writes, none of it is syntax of FTS5.
-    match = " OR ".join(f'"{word}"' for word in words)
     rows = _select(path, _FIND, (SNIPPET_TOKENS, match, TITLE_WEIGHT, results))
-    return tuple(TextHit(title=t, url=u, date=d, snippet=s) for t, u, d, s in rows)
+    return tuple(TextHit(title=without_seams(t), url=u, date=d, snippet=without_seams(s)) for t, u, d, s in rows)
 
 
-def read_pictures(path: Path) -> tuple[Picture, ...]:
-    """Return all pictures of the index, in the order of the gallery.
+def holds(path: Path, text: str) -> bool:
+    """Return whether all words of `text` stand in a page of the index one after the other, by their stems.
 
     Raises:
         InfrastructureError: the index cannot be read.
     """
-    rows = _select(path, "SELECT title, url, path, dhash, aspect, layout FROM pictures ORDER BY rowid", ())
-    return tuple(Picture(t, u, p, Features(int(dhash, 16), aspect, layout)) for t, u, p, dhash, aspect, layout in rows)
+    match = whole_phrase(text)
+    return bool(match) and bool(_select(path, "SELECT 1 FROM pages WHERE pages MATCH ? LIMIT 1", (match,)))
+
+
+def read_features(path: Path) -> Many:
+    """Return the features of all pictures of the index, in the order of the gallery.
+
+    Raises:
+        InfrastructureError: the index cannot be read.
+    """
+    import numpy as np
+
+    rows = _select(path, "SELECT dhash, aspect, layout FROM features ORDER BY rowid", ())
+    layout = np.frombuffer(b"".join(layout for _, _, layout in rows), dtype=np.uint8)
+    return Many(
+        np.array([dhash for dhash, _, _ in rows], dtype=np.int64).view(np.uint64),
+        np.array([aspect for _, aspect, _ in rows], dtype=np.float64),
+        layout.reshape(-1, GRID * GRID, 3),
+    )
+
+
+def read_picture(path: Path, place: int) -> Picture:
+    """Return the picture at a place of the gallery, counted from 0.
+
+    Raises:
+        InfrastructureError: the index cannot be read.
+    """
+    (row,) = _select(path, "SELECT title, url, path FROM pictures WHERE rowid = ?", (place + 1,))
+    return Picture(*row)
 
 
 def _select(path: Path, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
@@ -105,10 +130,10 @@ def _select(path: Path, sql: str, values: tuple[object, ...]) -> list[tuple[Any,
 def _pages(file: Path) -> Iterator[tuple[str, str, str, str | None]]:
     for number, page in read_objects(file):
         title, text, url = (_text(page, field, file, number) for field in ("title", "text", "url"))
-        yield title, text, url, _text(page, "date", file, number) if page.get("date") else None
+        yield spread(title), spread(text), url, _text(page, "date", file, number) if page.get("date") else None
 
 
-def _pictures(corpus: Path) -> Iterator[tuple[str, str, str, str, float, bytes]]:
+def _pictures(corpus: Path) -> Iterator[tuple[Picture, tuple[int, float, bytes]]]:
     file = corpus / GALLERY
     for number, entry in read_objects(file):
         title, url, name = (_text(entry, field, file, number) for field in ("title", "url", "image"))
@@ -120,7 +145,7 @@ def _pictures(corpus: Path) -> Iterator[tuple[str, str, str, str, float, bytes]]
         except (OSError, RowError) as error:
             raise UsageError(f"{file}, line {number}: image {name} cannot be used: {error}") from error
         # SQLite has no unsigned 64-bit numbers.
-        yield title, url, name, f"{dhash:016x}", aspect, layout
+        yield Picture(title, url, name), (dhash - (dhash >> 63 << 64), aspect, layout)
 
 
 def _text(entry: dict[str, Any], field: str, file: Path, number: int) -> str:

@@ -11,10 +11,11 @@ from pipeline.images import HASH_RECIPE, decode, put_image
 from pipeline.sources.lines import read_objects
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.search import index
-from pipeline.tools.search.features import distances, features
+from pipeline.tools.search.features import features
 from pipeline.tools.search.hits import ImageHit, TextHit
+from pipeline.tools.search.nearest import Gallery
 
-ALGORITHM = 1
+ALGORITHM = 2
 """Version of ranking, snippets and features; part of the revision."""
 
 
@@ -35,7 +36,7 @@ class LocalSearch:
         self._blobs = blobs
         self._index = indexes / f"{self.revision}.sqlite"
         index.build_index(corpus, self._index)
-        self._pictures = index.read_pictures(self._index)
+        self._gallery = Gallery(index.read_features(self._index))
 
     def text(self, query: str, results: int) -> tuple[TextHit, ...]:
         """Return the pages with the best words of `query`; every word counts, none has to occur.
@@ -52,12 +53,8 @@ class LocalSearch:
             RowError: it does not decode.
             InfrastructureError: a picture of the corpus is gone.
         """
-        if not self._pictures:
-            return ()
-        unlike = distances(features(decode(content)), [picture.features for picture in self._pictures])
-        # A stable sort: equal distances stay in the order of the gallery.
-        best = unlike.argsort(kind="stable")[:results]
-        return tuple(self._hit(self._pictures[place]) for place in best)
+        places = self._gallery.nearest(features(decode(content)), results)
+        return tuple(self._hit(index.read_picture(self._index, place)) for place in places)
 
     def _hit(self, picture: index.Picture) -> ImageHit:
         try:
