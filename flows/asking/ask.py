@@ -61,7 +61,7 @@ class Asker:
     judge: AnswerJudge | None
 
     async def graded(self, question: Question, sample: int) -> Judged:
-        """Return a rollout with its verdict, and the votes on it where a judge was asked.
+        """Return a rollout with its verdict, what it was not shown, and the votes on it where a judge was asked.
 
         A lost sandbox is no reason to stop a run: a rollout that fails as infrastructure is tried again.
 
@@ -72,7 +72,7 @@ class Asker:
         """
         model = self.resources.models[self.ask.role]
         done = await persistent(lambda: rollout(question, sample, self.ask, model, self.resources.tools))
-        return await judged(done, question, self.judge)
+        return (await judged(done.trajectory, question, self.judge))._replace(dropped=done.dropped)
 
 
 def gate_ask(

@@ -11,16 +11,17 @@ from filters.answers.metrics import grade_by, metric_of
 from filters.answers.votes import answer_verdict
 from flows.asking.judge import AnswerJudge
 from pipeline.math_worker import math_worker
-from pipeline.records import GradeResult, JudgeVotes, Question, Trajectory, Verdict
+from pipeline.records import DroppedHit, GradeResult, JudgeVotes, Question, Trajectory, Verdict
 
 VERDICTS: dict[str, Verdict] = {"right": "right", "wrong": "wrong", "undecided": "unknown"}
 
 
 class Judged(NamedTuple):
-    """A trajectory with its verdict, and the votes on it where a judge was asked."""
+    """A trajectory with its verdict, the votes on it where a judge was asked, and hits that it was not shown."""
 
     trajectory: Trajectory
     votes: JudgeVotes | None
+    dropped: tuple[DroppedHit, ...] = ()
 
 
 async def judged(trajectory: Trajectory, question: Question, judge: AnswerJudge | None) -> Judged:

@@ -76,6 +76,11 @@ COMMENT ON TABLE suspicions IS 'Questions whose stored answer several attempts c
 CREATE TABLE votes AS SELECT record_id, question_id, asked, model, prompt, votes, verdict FROM part.votes;
 COMMENT ON TABLE votes IS 'What a judge model said about answers of rollouts and about questions, vote by vote.';
 
+CREATE TABLE dropped_hits AS
+SELECT trajectory_id, question_id, turn, rank, tool, url, title, snippet, published, reason, score FROM part.dropped_hits;
+COMMENT ON TABLE dropped_hits IS 'Hits of searches that a rollout was not shown, and why: denied_site, copy_of_picture (the '
+    'question''s own, on a site that holds data sets), holds_question, after_as_of, no_picture. turn and rank count from 0.';
+
 CREATE TABLE templates AS
 SELECT question_id, template, questions AS n_questions, majority, share, is_majority FROM part.templates;
 COMMENT ON TABLE templates IS 'How predictable the answer of every question is from its wording alone.';

@@ -67,7 +67,9 @@ class Inputs:
     rows: tuple[SourceRow, ...]
     """Of all sources, or a sample of them, by id."""
     search: Source | None
-    """Holds the pages and pictures that the local search tools look through; None: there is no search."""
+    """Holds the pages and pictures that the search tools look through; None: none, as where the web is searched."""
+    web: tuple[str, ...]
+    """Providers that are asked in its place, or beside it."""
     benchmarks: tuple[Benchmark, ...]
     tokens: TokenCounter
     """Counts what the student learns of a row."""
@@ -80,8 +82,19 @@ class Inputs:
 
     @property
     def terms(self) -> dict[str, str]:
-        """Return from where each source is and under which terms, by key."""
-        return {source.key: source.terms for source in (*self.sources, *((self.search,) if self.search else ()))}
+        """Return from where each source is and under which terms, by key, and so of what is searched."""
+        sources = {source.key: source.terms for source in (*self.sources, *((self.search,) if self.search else ()))}
+        return {**sources, self.searched: _terms(self.search, self.web)} if self.web and self.searched else sources
+
+    @property
+    def searched(self) -> str | None:
+        """Return the name of what the search tools look through; None: there is no search."""
+        return " and ".join((*((self.search.key,) if self.search else ()), *self.web)) or None
+
+
+def _terms(corpus: Source | None, web: Sequence[str]) -> str:
+    found = f"found by {', '.join(web)}: each hit under the terms of its own page; not to be passed on"
+    return found if corpus is None else f"{corpus.terms}; {found}"
 
 
 def find_inputs(job: Job) -> Inputs:
@@ -98,7 +111,8 @@ def find_inputs(job: Job) -> Inputs:
     _require_texts(recipe, sources)
     search = find_corpus(job, sources)
     rows = limit_rows((row for source in sources for row in read_source(source)), job.limit)
-    return Inputs(prompts, sources, rows, search, benchmarks, TokenCounter.open(recipe.student.tokenizer))
+    web = recipe.search.web if recipe.search is not None else ()
+    return Inputs(prompts, sources, rows, search, web, benchmarks, TokenCounter.open(recipe.student.tokenizer))
 
 
 def _require_texts(recipe: Recipe, sources: Iterable[Source]) -> None:
@@ -155,13 +169,15 @@ def _generate(size: DemoSize, sources: Path) -> Path:
 
 
 def find_corpus(job: Job, sources: Iterable[Source]) -> Source | None:
-    """Return where the recipe's search looks: one of `sources`, as it was opened, or another source.
+    """Return the corpus that the recipe's search looks through: one of `sources`, as it was opened, or another source.
+
+    None where there is no search, or only the web is searched.
 
     Raises:
         UsageError: there is no such source, or it has no pages or no gallery.
     """
     use = job.recipe.search
-    if use is None:
+    if use is None or use.corpus is None or not use.uses_corpus:
         return None
     corpus = _named_source(job, use.corpus, {source.key: source for source in sources})
     for name in (PAGES, GALLERY):

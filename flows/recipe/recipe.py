@@ -24,6 +24,7 @@ from filters.selection.choose import SelectionSettings
 from filters.validate.long_cot import LongCotSettings
 from filters.validate.rules import ValidatorSettings
 from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_at_once, calls_by_api
+from flows.recipe.searching import SearchUse
 from pipeline.dialects import Dialect, DialectName, by_name
 from pipeline.identity import Identity, Place, digest
 from pipeline.rollout.loop import Limits
@@ -60,15 +61,6 @@ class SourceUse(Identity):
     """A name in `manifests/sources`, or the path of such a file."""
     demo: DemoSize | None = None
     """For the source `demo` only."""
-
-
-class SearchUse(Identity):
-    """Where the search tools look."""
-
-    kind: Literal["local"] = "local"
-    corpus: str
-    """A source whose directory holds `pages.jsonl` and `gallery.jsonl`: the key of one of `sources`, or a name or
-    path as there."""
 
 
 class Models(Identity):

@@ -10,6 +10,7 @@ from flows.recipe.inputs import Inputs
 from flows.recipe.recipe import Recipe, Runtime
 from flows.recipe.roles import role_price
 from flows.run.models import Launches, open_model
+from flows.run.searching import open_search
 from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.engine.executor import Executor
 from pipeline.models.refusals import Takes
@@ -19,15 +20,14 @@ from pipeline.rollout.loop import Tools
 from pipeline.sandbox import Sandbox
 from pipeline.store import Store
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import SearchProvider
-from pipeline.tools.search.local import LocalSearch
 
 
 def open_resources(recipe: Recipe, inputs: Inputs, store: Store, executor: Executor) -> Resources:
     """Open models and tools. Nothing heavy starts here: zygotes, recognisers and connections start when first used.
 
     Raises:
-        UsageError, InfrastructureError, IsolationError: there is no sandbox, as `open_sandbox`.
+        UsageError, InfrastructureError, IsolationError: there is no sandbox, as `open_sandbox`; or no search, as
+            `open_search`.
     """
     pool, replay = _open_sandbox(recipe, executor), _open_sandbox(recipe, executor)
     tools = Tools(
@@ -35,7 +35,7 @@ def open_resources(recipe: Recipe, inputs: Inputs, store: Store, executor: Execu
         blobs=store.blobs,
         views=Views(store.blobs),
         python=PythonTool(pool, store.calls, store.blobs, recipe.student.view_rule, recipe.seed),
-        search=_open_search(inputs, store),
+        search=open_search(recipe.search, inputs, store, executor),
     )
     perceiver = Perceiver(store.directory / "perceptions", store.blobs, executor.workers)
     executor.resources.callback(perceiver.close)
@@ -66,12 +66,6 @@ def _open_sandbox(recipe: Recipe, executor: Executor) -> Sandbox:
     sandbox = open_sandbox(recipe.runtime, executor.workers)
     executor.resources.callback(sandbox.close)
     return sandbox
-
-
-def _open_search(inputs: Inputs, store: Store) -> SearchProvider | None:
-    if inputs.search is None:
-        return None
-    return LocalSearch(inputs.search.directory, store.blobs, store.directory / "search")
 
 
 def open_sandbox(runtime: Runtime, workers: int) -> Sandbox:

@@ -42,7 +42,18 @@ from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.errors import RowError
 from pipeline.identity import Revision
-from pipeline.records import ArmCount, Decision, GateCount, JudgeVotes, Outcome, Question, Record, Suspicion, Trajectory
+from pipeline.records import (
+    ArmCount,
+    Decision,
+    DroppedHit,
+    GateCount,
+    JudgeVotes,
+    Outcome,
+    Question,
+    Record,
+    Suspicion,
+    Trajectory,
+)
 from pipeline.rollout.loop import Ask
 
 TABLES: Mapping[str, type[Record]] = {
@@ -51,7 +62,7 @@ TABLES: Mapping[str, type[Record]] = {
     "arms": ArmCount,
     "votes": JudgeVotes,
 }
-GATE2_TABLES: Mapping[str, type[Record]] = {**TABLES, "suspicions": Suspicion}
+GATE2_TABLES: Mapping[str, type[Record]] = {**TABLES, "suspicions": Suspicion, "dropped_hits": DroppedHit}
 
 
 class Gate1Settings(StageSettings):
@@ -186,9 +197,10 @@ async def _ask(asker: Asker, found: Found, question: Question, samples: Iterable
 
     async def one(sample: int) -> Trajectory:
         async with asker.resources.slots:
-            trajectory, votes = await asker.graded(question, sample)
+            trajectory, votes, dropped = await asker.graded(question, sample)
             asker.resources.formed.count(trajectory, asker.ask.role)
             found.add("votes", votes)
+            found.add("dropped_hits", *dropped)
             return trajectory
 
     rollouts = tuple(await gather_all(one(sample) for sample in samples))

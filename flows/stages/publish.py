@@ -84,7 +84,7 @@ class PublishSettings(StageSettings):
             told=tuple(told_by(inputs.prompts)),
             prompts=inputs.prompts.hashes(),
             sources=inputs.terms,
-            corpus=inputs.search.key if inputs.search else None,
+            corpus=inputs.searched,
             tokens=inputs.tokens.name,
         )
 

@@ -35,7 +35,18 @@ from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.errors import RowError
 from pipeline.identity import Revision, uniform
 from pipeline.models.refusals import RejectedError
-from pipeline.records import AttemptFact, JudgeVotes, Lane, Outcome, Question, Record, Route, Suspicion, Trajectory
+from pipeline.records import (
+    AttemptFact,
+    DroppedHit,
+    JudgeVotes,
+    Lane,
+    Outcome,
+    Question,
+    Record,
+    Route,
+    Suspicion,
+    Trajectory,
+)
 from pipeline.rollout.loop import Ask
 
 ROUTES: Mapping[str, Sequence[Route]] = {"gate1": ("no_call", "plain_cot", "long_cot"), "gate2": ("sft",)}
@@ -162,7 +173,7 @@ class _Synthesis:
         attempt = solution_trajectory(question, self.settings.solutions, self.resources.tokens.count)
         if isinstance(attempt, RowError):
             return rejected("synthesize", question, attempt.reason, attempt.detail), found
-        trajectory, votes = await judged(attempt, question, self.judge)
+        trajectory, votes, _ = await judged(attempt, question, self.judge)
         found.add("trajectories", trajectory)
         found.add("votes", votes)
         return kept("synthesize", question, route="sft"), found
@@ -177,9 +188,10 @@ class _Synthesis:
             asker = Asker(ask, self.resources, self.judge)
             try:
                 for sample in range(use.attempts):
-                    trajectory, votes = await asker.graded(task.question, sample)
+                    trajectory, votes, dropped = await asker.graded(task.question, sample)
                     tried.attempts.append(trajectory)
                     tried.add("votes", votes)
+                    tried.add("dropped_hits", *dropped)
                     tried.accepted += await self._accepted(task, trajectory)
                     if tried.accepted >= use.accept:
                         return refusals
@@ -249,7 +261,13 @@ SYNTHESIZE: Stage[SynthesizeSettings, Resources] = Stage(
     settings=SynthesizeSettings,
     read=read,
     run=run,
-    tables={"trajectories": Trajectory, "unfinished": Trajectory, "votes": JudgeVotes, "suspicions": Suspicion},
+    tables={
+        "trajectories": Trajectory,
+        "unfinished": Trajectory,
+        "votes": JudgeVotes,
+        "suspicions": Suspicion,
+        "dropped_hits": DroppedHit,
+    },
     again=AGAIN,
     asks=frozenset({"teachers", "judge"}),
 )

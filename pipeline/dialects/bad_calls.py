@@ -55,6 +55,7 @@ Fault = Literal[
     "python_arguments",
     "no_image",
     "second_image_search",
+    "image_not_public",
 ]
 """Each thing that can be wrong; several may count as one reason."""
 
@@ -120,6 +121,7 @@ TABLE: Mapping[Fault, tuple[BadReason, str]] = {
         "image_search",
         "Invalid message: image search can be used once only, and it was used already.",
     ),
+    "image_not_public": ("image_search", "Image search is not available for this image."),
 }
 
 

@@ -1,4 +1,4 @@
-"""The one HTTP client of model servers: slots, key, limits, replicas, and what is asked again.
+"""The one HTTP client of model servers and search providers: slots, key, limits, replicas, and what is asked again.
 
 Asking again is decided here and nowhere else: what passes (a busy or failing server, half an answer) is asked again
 with growing, jittered pauses as `Retry` says; what does not (a bad key, setting or row) is raised at once. Our own on
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import quote
 
 from pipeline.errors import GivenUpError, InfrastructureError, UsageError
 from pipeline.models.limits import Limiter, jittered_pause, retry_after_seconds
@@ -62,6 +63,13 @@ class Key(NamedTuple):
     """Name of the environment variable; None: the server wants none."""
     header: str = "Authorization"
     prefix: str = "Bearer "
+    parameter: str = ""
+    """Of the query, in place of a header, for services that take it nowhere else; no message tells a URL with it."""
+
+    @property
+    def value(self) -> str:
+        """Return the key, empty where there is none."""
+        return os.environ.get(self.variable, "") if self.variable else ""
 
 
 class Reply(NamedTuple):
@@ -194,13 +202,20 @@ class Client:
         content, seconds = asked.content, timeout_seconds or self.timeout_seconds
         data = content if content is None or len(content) < _AT_ONCE_BYTES else BytesIO(content)
         limit = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
+        params = {self.key.parameter: self.key.value} if self.key.parameter else None
         try:
             async with self._connections().request(
-                asked.method, asked.at(url), data=data, headers=asked.headers, allow_redirects=False, timeout=limit
+                asked.method,
+                asked.at(url),
+                params=params,
+                data=data,
+                headers=asked.headers,
+                allow_redirects=False,
+                timeout=limit,
             ) as reply:
                 return Reply(reply.status, await reply.read(), reply.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            said = str(error) or type(error).__name__
+            said = self._without_key(str(error)) or type(error).__name__
             raise InfrastructureError(f"{self.name} {url}: {said}; {self.advice}") from error
 
     def failure(self, url: str, reply: Reply) -> Exception:
@@ -227,8 +242,8 @@ class Client:
 
     def _without_key(self, said: str) -> str:
         """Return a server's words without the key: some quote what they refuse."""
-        key = os.environ.get(self.key.variable, "") if self.key.variable else ""
-        return said.replace(key, "…") if key else said
+        key = self.key.value
+        return said.replace(key, "…").replace(quote(key, safe=""), "…") if key else said
 
     def require_key(self) -> None:
         """See whether there is a key, if one is needed.
@@ -236,7 +251,7 @@ class Client:
         Raises:
             UsageError: its variable is not set.
         """
-        if self.key.variable is not None and not os.environ.get(self.key.variable):
+        if self.key.variable is not None and not self.key.value:
             raise UsageError(f"${self.key.variable} is not set; put the key of {self.name} {self.base_url} into it")
 
     async def aclose(self) -> None:
@@ -267,7 +282,7 @@ class Client:
 
         if self._session is None:
             self.require_key()
-            key = os.environ[self.key.variable] if self.key.variable else ""
+            key = "" if self.key.parameter else self.key.value
             own = {self.key.header: self.key.prefix + key} if key else {}
             self._session = aiohttp.ClientSession(
                 headers={**self.headers, **own}, connector=aiohttp.TCPConnector(limit=0)

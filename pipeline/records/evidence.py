@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pipeline.records.base import Int32, Record, UInt64
-from pipeline.records.words import Arm, Mode, Scaling, Verdict
+from pipeline.records.words import Action, Arm, Mode, Scaling, Verdict
 
 
 class GradeResult(Record):
@@ -284,3 +284,26 @@ class SolutionKey(Record):
     question_id: str
     meta: str
     """sha256 of `Question.meta`, which holds the solution: another one is new input."""
+
+
+class DroppedHit(Record):
+    """A hit of a search that a rollout was not shown, such as a page that holds the question."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("trajectory_id", "turn", "rank")
+
+    trajectory_id: str
+    question_id: str
+    turn: Int32
+    """Of the trajectory, from 0."""
+    rank: Int32
+    """Among what the provider found, from 0."""
+    tool: Action
+    url: str
+    title: str
+    snippet: str
+    """Empty of a picture."""
+    published: str | None
+    """YYYY-MM-DD, where the hit tells its day."""
+    reason: str
+    """Of `filters.dedup.leaks`."""
+    score: float | None

@@ -27,14 +27,26 @@ from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse, Image, Me
 from pipeline.models.refusals import TooLongError
 from pipeline.models.samples import sample_once
 from pipeline.models.views import Views
-from pipeline.records import IMAGE_MARK, Arm, Finish, ImageRef, Mode, Purpose, Question, Tokens, Trajectory, Turn
+from pipeline.records import (
+    IMAGE_MARK,
+    Arm,
+    DroppedHit,
+    Finish,
+    ImageRef,
+    Mode,
+    Purpose,
+    Question,
+    Tokens,
+    Trajectory,
+    Turn,
+)
 from pipeline.rollout.exchange import UNPARSED, Said, Shown, as_history, to_turn
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.students.family import ViewRule
 from pipeline.tools.python import Cell, PythonSession, PythonTool
-from pipeline.tools.search.asked import image_search, text_search
-from pipeline.tools.search.hits import SearchProvider
+from pipeline.tools.search.asked import Dropped, Search, image_search, text_search
+from pipeline.tools.search.hits import ImageHit, TextHit
 
 
 class Limits(Identity):
@@ -93,11 +105,19 @@ class Tools(NamedTuple):
     blobs: BlobStore
     views: Views
     python: PythonTool
-    search: SearchProvider | None
+    search: Search | None
     """None: there is nothing to search, and a call that would is one of a tool that is not there."""
 
 
-async def rollout(question: Question, sample: int, ask: Ask, model: ChatModel, tools: Tools) -> Trajectory:
+class Rollout(NamedTuple):
+    """A rollout that ended, and what its searches found that it was not shown."""
+
+    trajectory: Trajectory
+    """Ungraded."""
+    dropped: tuple[DroppedHit, ...]
+
+
+async def rollout(question: Question, sample: int, ask: Ask, model: ChatModel, tools: Tools) -> Rollout:
     """Run one rollout to its end. Its verdict is `unknown`: grading is the caller's.
 
     Raises:
@@ -112,7 +132,26 @@ async def rollout(question: Question, sample: int, ask: Ask, model: ChatModel, t
         conversation.messages.append(Message(role="system", parts=(Text(text=ask.system),)))
         await conversation.show(user, question.images)
         finish = await conversation.run()
-    return conversation.trajectory(user, finish)
+    trajectory = conversation.trajectory(user, finish)
+    hidden = (_evidence(trajectory, turn, hit) for turn, hits in conversation.dropped.items() for hit in hits)
+    return Rollout(trajectory, tuple(hidden))
+
+
+def _evidence(trajectory: Trajectory, turn: int, dropped: Dropped[TextHit] | Dropped[ImageHit]) -> DroppedHit:
+    hit, decision = dropped.hit, dropped.decision
+    return DroppedHit(
+        trajectory_id=trajectory.id,
+        question_id=trajectory.question_id,
+        turn=turn,
+        rank=dropped.rank,
+        tool=trajectory.turns[turn].action,
+        url=hit.url,
+        title=hit.title,
+        snippet=hit.snippet if isinstance(hit, TextHit) else "",
+        published=hit.published if isinstance(hit, TextHit) else None,
+        reason=decision.reason,
+        score=decision.score,
+    )
 
 
 def cell_text(cell: Cell) -> str:
@@ -147,6 +186,8 @@ class _Conversation:
     seconds: float = 0.0
     detail: str = ""
     """What the server said when it ended the rollout."""
+    dropped: dict[int, tuple[Dropped[TextHit], ...] | tuple[Dropped[ImageHit], ...]] = field(default_factory=dict)
+    """Hits that were not shown, by turn."""
 
     def __post_init__(self) -> None:
         self.dialect = by_name(self.ask.dialect)
@@ -238,21 +279,25 @@ class _Conversation:
             return Shown(None, status=cell.status, finish="nondeterministic")
         return Shown(cell_text(cell), cell.images, cell.status)
 
-    async def _search_text(self, search: SearchProvider, query: str) -> Shown:
-        hits, seconds = await text_search(self.tools.calls, search, query)
-        self.seconds += seconds
-        results = [WebResult(hit.title, hit.url, hit.date, hit.snippet) for hit in hits]
+    async def _search_text(self, search: Search, query: str) -> Shown:
+        found = await text_search(self.tools.calls, search, self.question, query)
+        self.seconds += found.seconds
+        self.dropped[len(self.turns)] = found.dropped
+        results = [WebResult(hit.title, hit.url, hit.date, hit.snippet) for hit in found.hits]
         return Shown(text_search_observation(query, results))
 
-    async def _search_image(self, search: SearchProvider) -> Shown:
+    async def _search_image(self, search: Search) -> Shown:
         if not self.question.images or any(turn.action == "image_search" for turn in self.turns):
             return self._refuse(image_search_refused(images=len(self.question.images)))
-        found = await image_search(self.tools.calls, search, self.tools.blobs, self.question.images[0])
+        found = await image_search(self.tools.calls, search, self.tools.blobs, self.question)
+        if found is None:
+            return self._refuse(bad_call("image_not_public"))
         self.seconds += found.seconds
+        self.dropped[len(self.turns)] = found.dropped
         # A picture that the student could not be shown is left out with its title, as one that did not load is.
-        hits = [hit for hit in found.hits if self.ask.view.takes(hit.thumbnail)]
-        titles = [hit.title for hit in hits]
-        return Shown(image_search_observation(titles), tuple(hit.thumbnail for hit in hits))
+        thumbnails = [(hit.title, hit.thumbnail) for hit in found.hits]
+        shown = [(title, image) for title, image in thumbnails if image is not None and self.ask.view.takes(image)]
+        return Shown(image_search_observation([title for title, _ in shown]), tuple(image for _, image in shown))
 
     async def show(self, text: str, images: tuple[ImageRef, ...]) -> None:
         """Append a user message whose `<image>` marks become the views of `images`.

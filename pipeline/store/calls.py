@@ -159,6 +159,17 @@ class CallCache:
         finally:
             del self._flying[key]
 
+    async def stored(self, kind: CallKind, key: str) -> Entry | None:
+        """Return the stored answer for `key`, None where nobody has paid for it.
+
+        Raises:
+            InfrastructureError: the store cannot be used.
+        """
+        found = await self._submit(lambda db: _find(db, key))
+        if found is not None:
+            self.counts.cached[kind] += 1
+        return found
+
     async def too_long(self, key: str, context_length: int | None) -> str | None:
         """Return what the server said when the call `key` did not fit a context of this length, or of a larger one.
 
@@ -296,10 +307,15 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _find_or_lease(db: sqlite3.Connection, key: str, owner: str) -> Entry | _Held | None:
+def _find(db: sqlite3.Connection, key: str) -> Entry | None:
     row = db.execute("SELECT value, seconds FROM calls WHERE key = ?", (key,)).fetchone()
-    if row is not None:
-        return Entry(*row)
+    return None if row is None else Entry(*row)
+
+
+def _find_or_lease(db: sqlite3.Connection, key: str, owner: str) -> Entry | _Held | None:
+    found = _find(db, key)
+    if found is not None:
+        return found
     now = time.time()
     lease = db.execute("SELECT owner, expires FROM leases WHERE key = ?", (key,)).fetchone()
     if lease is not None and lease[0] != owner and lease[1] > now and _alive(lease[0]):

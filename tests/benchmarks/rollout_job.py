@@ -63,7 +63,7 @@ def run(url: str, out: Path, conversations: int, at_once: int) -> None:
         async def worker() -> None:
             for number in numbers:
                 done = await rollout(numbered(number, images[number % IMAGES]), 0, ask, model, acting)
-                assert grade(done.answer, ("4",), "number").verdict == "right"
+                assert grade(done.trajectory.answer, ("4",), "number").verdict == "right"
 
         async def main() -> None:
             await asyncio.gather(*(worker() for _ in range(at_once)))

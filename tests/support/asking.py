@@ -19,7 +19,8 @@ from pipeline.store import Store
 from pipeline.students.family import ViewRule
 from pipeline.students.tokens import ESTIMATE
 from pipeline.tools.python import PythonTool
-from pipeline.tools.search.hits import ImageHit, SearchProvider, TextHit
+from pipeline.tools.search.asked import Search
+from pipeline.tools.search.hits import Answer, ImageHit, Picture, TextHit
 
 RULE = ViewRule("qwen2_5_vl", 262_144)
 
@@ -28,14 +29,15 @@ class NoSearch:
     """A search that finds nothing."""
 
     revision = "none/1"
+    needs_url = False
 
-    def text(self, query: str, results: int) -> tuple[TextHit, ...]:  # noqa: ARG002 - as every provider is called
+    async def text(self, query: str, results: int) -> Answer[TextHit]:  # noqa: ARG002 - as every provider is called
         """Return no page."""
-        return ()
+        return Answer((), 0.0)
 
-    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:  # noqa: ARG002 - as above
+    async def image(self, picture: Picture, results: int) -> Answer[ImageHit]:  # noqa: ARG002 - as above
         """Return no picture."""
-        return ()
+        return Answer((), 0.0)
 
 
 def ask(**changes: Any) -> Ask:
@@ -91,13 +93,13 @@ def tools(
     pool: Sandbox,
     *,
     rule: ViewRule = RULE,
-    search: SearchProvider | None = None,
+    search: Search | None = None,
     seed: int = 0,
     idle_seconds: float = 60.0,
 ) -> Tools:
     """What a rollout acts with; calls need the store as a context manager."""
     python = PythonTool(pool, store.calls, store.blobs, rule, seed, idle_seconds)
-    return Tools(store.calls, store.blobs, Views(store.blobs), python, search or NoSearch())
+    return Tools(store.calls, store.blobs, Views(store.blobs), python, search or Search(NoSearch(), NoSearch()))
 
 
 def resources(

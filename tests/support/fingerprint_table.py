@@ -102,8 +102,21 @@ TABLE: Mapping[str, str] = {
     "dialect": "gate1",
     "prompts.name": "gate1",
     "prompts.teacher_guidance": "synthesize",
-    "search.kind": FIXED,
-    "search.corpus": "gate2",
+    **dict.fromkeys(("search.corpus", "search.recording", "search.as_of"), "gate2"),
+    "search.mode": NOTHING,
+    **{f"search.leaks.{field}": "gate2" for field in ("deny", "copies", "ngram_share", "radius", "max_dhash")},
+    **{
+        f"search.{tool}.{field}": row
+        for tool in ("text", "image")
+        for field, row in (
+            *((name, NOTHING) for name in ("base_url", "api_key_env", "timeout_seconds", "patience_seconds")),
+            *((name, NOTHING) for name in ("in_flight", "rpm")),
+            *((name, "gate2") for name in ("language", "country")),
+        )
+    },
+    "search.text.provider": "gate2",
+    "search.text.engines": "gate2",
+    "search.image.provider": FIXED,
     "rollout.max_turns": "gate2",
     "rollout.max_completion_tokens": "gate2",
     "rollout.max_seconds": "gate2",

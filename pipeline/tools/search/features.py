@@ -41,7 +41,7 @@ class Many(NamedTuple):
 
     def of(self, rows: NDArray[np.intp]) -> Many:
         """Return those of some pictures."""
-        return Many(*(column[rows] for column in self))
+        return Many(self.dhash[rows], self.aspect[rows], self.layout[rows])
 
 
 def features(image: Image.Image) -> Features:

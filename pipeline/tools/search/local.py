@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from pipeline.identity import digest
 from pipeline.images import HASH_RECIPE, decode, put_image
 from pipeline.sources.lines import read_objects
 from pipeline.store.blobs import BlobStore
+from pipeline.store.calls import timed
 from pipeline.tools.search import index
 from pipeline.tools.search.features import features
-from pipeline.tools.search.hits import ImageHit, TextHit
+from pipeline.tools.search.hits import Answer, ImageHit, Picture, TextHit
 from pipeline.tools.search.nearest import Gallery
 
 ALGORITHM = 2
@@ -20,10 +22,12 @@ ALGORITHM = 2
 
 
 class LocalSearch:
-    """A `SearchProvider` over a directory with `pages.jsonl`, `gallery.jsonl` and the pictures it names.
+    """Both kinds of provider, over a directory with `pages.jsonl`, `gallery.jsonl` and the pictures it names.
 
     Safe to call from many threads. Opens files of the corpus only, never what a model wrote.
     """
+
+    needs_url = False
 
     def __init__(self, corpus: Path, blobs: BlobStore, indexes: Path) -> None:
         """Open the index of `corpus` in the directory `indexes`, making it if it is not there.
@@ -38,7 +42,31 @@ class LocalSearch:
         index.build_index(corpus, self._index)
         self._gallery = Gallery(index.read_features(self._index))
 
-    def text(self, query: str, results: int) -> tuple[TextHit, ...]:
+    async def text(self, query: str, results: int) -> Answer[TextHit]:
+        """Return `find_pages`, found in a thread.
+
+        Raises:
+            InfrastructureError: the index cannot be read.
+        """
+        return Answer(*await asyncio.to_thread(timed, lambda: self.find_pages(query, results)))
+
+    async def image(self, picture: Picture, results: int) -> Answer[ImageHit]:
+        """Return `find_pictures`, found in a thread.
+
+        Raises:
+            RowError, InfrastructureError: as there.
+        """
+        return Answer(*await asyncio.to_thread(timed, lambda: self.find_pictures(picture.content, results)))
+
+    def holds(self, text: str) -> bool:
+        """Return whether a text stands on a page, word by word.
+
+        Raises:
+            InfrastructureError: the index cannot be read.
+        """
+        return index.holds(self._index, text)
+
+    def find_pages(self, query: str, results: int) -> tuple[TextHit, ...]:
         """Return the pages with the best words of `query`; every word counts, none has to occur.
 
         Raises:
@@ -46,7 +74,7 @@ class LocalSearch:
         """
         return index.find_pages(self._index, query, results)
 
-    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:
+    def find_pictures(self, content: bytes, results: int) -> tuple[ImageHit, ...]:
         """Return the pictures most like the encoded image `content`.
 
         Raises:

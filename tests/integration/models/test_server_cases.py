@@ -85,7 +85,7 @@ def seen(pool: Pool, store: Path, server: CaseServer) -> Seen:
         )
         try:
             model = Metered(client, Meter(), Price())
-            return await rollout(asked(store), 0, ask, model, tools(opened, pool))
+            return (await rollout(asked(store), 0, ask, model, tools(opened, pool))).trajectory
         finally:
             await client.aclose()
 

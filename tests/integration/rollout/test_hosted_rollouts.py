@@ -108,7 +108,7 @@ def roll(pool: Pool, store: Path, kind: Literal["anthropic", "gemini"], url: str
 async def rolled(acting: Tools, model: ChatModel, dialect: DialectName, sample: int = 0) -> Trajectory:
     schemas = by_name(dialect).tools
     ask = teacher_ask(model=model.revision, dialect=dialect, tools=schemas, limits=Limits(max_turns=5))
-    return await rollout(a_question(acting.blobs), sample, ask, model, acting)
+    return (await rollout(a_question(acting.blobs), sample, ask, model, acting)).trajectory
 
 
 def check_course(trajectory: Trajectory) -> None:

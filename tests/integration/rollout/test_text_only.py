@@ -87,7 +87,7 @@ def ask(pool: Pool, place: Path) -> Asked:
         )
 
         async def main(store: Store) -> Trajectory:
-            return await graded(await rollout(squares(1), 0, told, model, tools(store, pool)), squares(1))
+            return await graded((await rollout(squares(1), 0, told, model, tools(store, pool))).trajectory, squares(1))
 
         with Store(place) as store:
             return asyncio.run(main(store)), requests

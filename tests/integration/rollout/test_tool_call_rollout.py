@@ -57,7 +57,7 @@ def run(pool: Pool, store: Path, requests: list[ChatRequest], schemas: str = "")
     )
     ask = teacher_ask(dialect="tool_call", tools=schemas)
     with Store(store) as opened:
-        return asyncio.run(rollout(asked, 0, ask, ScriptedModel(script), tools(opened, pool)))
+        return asyncio.run(rollout(asked, 0, ask, ScriptedModel(script), tools(opened, pool))).trajectory
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,9 @@ def test_where_there_is_no_search_a_call_of_one_is_of_no_tool(
     model = ScriptedModel(lambda request, _: said[len(request.messages) // 2 - 1])
     with Store(store / action) as opened:
         acting = tools(opened, pool)._replace(search=None)
-        done = asyncio.run(rollout(question("How many?"), 0, teacher_ask(dialect="tool_call"), model, acting))
+        done = asyncio.run(
+            rollout(question("How many?"), 0, teacher_ask(dialect="tool_call"), model, acting)
+        ).trajectory
     assert [turn.status for turn in done.turns] == ["bad_call", "ok"]
     assert done.turns[0].labels == ("call_name",)
     assert done.turns[0].observation == f"<tool_response>\nError: Invalid tool call name: {action}.\n</tool_response>"

@@ -65,7 +65,7 @@ def test_conversations_that_wait_for_a_batch_keep_no_session_from_those_that_nee
     async def main(store: Store) -> list[Trajectory]:
         acting = tools(store, pool, idle_seconds=0.05)
         runs = (rollout(asked, sample, ask, model, acting) for sample in range(CONVERSATIONS))
-        return list(await asyncio.wait_for(asyncio.gather(*runs), timeout=60))
+        return [done.trajectory for done in await asyncio.wait_for(asyncio.gather(*runs), timeout=60)]
 
     with Store(tmp_path) as store:
         done = asyncio.run(main(store))

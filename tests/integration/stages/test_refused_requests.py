@@ -22,7 +22,8 @@ from pipeline.rollout.loop import Ask, Limits, rollout
 from pipeline.sandbox import Pool, guest
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
-from pipeline.tools.search.hits import ImageHit, SearchProvider, TextHit
+from pipeline.tools.search.asked import Search
+from pipeline.tools.search.hits import Answer, ImageHit, Picture, TextHit
 from tests.support.asking import resources, teacher_ask, tools
 from tests.support.builders import question
 from tests.support.fakes import ScriptedModel
@@ -40,12 +41,13 @@ class NoSearch:
     """A provider that nobody asks."""
 
     revision = "none/1"
+    needs_url = False
 
-    def text(self, query: str, results: int) -> tuple[TextHit, ...]:
+    async def text(self, query: str, results: int) -> Answer[TextHit]:
         raise AssertionError(query, results)
 
-    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:
-        raise AssertionError(content, results)
+    async def image(self, picture: Picture, results: int) -> Answer[ImageHit]:
+        raise AssertionError(picture, results)
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +62,12 @@ def asked(**changes: Any) -> Ask:
 
 
 def rolled(
-    pool: Pool, store: Path, script: Script, *, question: Question = QUESTION, search: SearchProvider | None = None
+    pool: Pool, store: Path, script: Script, *, question: Question = QUESTION, search: NoSearch | None = None
 ) -> Trajectory:
     with Store(store) as opened:
-        acting = tools(opened, pool, search=search or NoSearch())
-        return asyncio.run(rollout(question, 0, asked(), ScriptedModel(script), acting))
+        provider = search or NoSearch()
+        acting = tools(opened, pool, search=Search(provider, provider))
+        return asyncio.run(rollout(question, 0, asked(), ScriptedModel(script), acting)).trajectory
 
 
 def too_long(_: ChatRequest, __: int) -> str:
@@ -100,7 +103,7 @@ def synthesized(pool: Pool, store: Path, *teachers: Script) -> UnitOutput:
     asks = [asked(role=f"teachers.{name}", model=f"scripted/{name}") for name in names]
     models = {ask.role: ScriptedModel(script, revision=ask.model) for ask, script in zip(asks, teachers, strict=True)}
     with Store(store) as opened:
-        acting = resources(tools(opened, pool, search=NoSearch()), opened, models)
+        acting = resources(tools(opened, pool, search=Search(NoSearch(), NoSearch())), opened, models)
         return asyncio.run(run(unsolved(QUESTION), synthesis(asks, SynthesisUse(attempts=2)), acting))
 
 
@@ -195,11 +198,12 @@ class TwoPictures(NoSearch):
     def __init__(self, blobs: BlobStore) -> None:
         self._thumbnails = [put_image(blobs, encode_png(Image.new("RGB", size))) for size in ((320, 240), (2100, 10))]
 
-    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:  # noqa: ARG002 - a provider's signature
-        return tuple(
+    async def image(self, picture: Picture, results: int) -> Answer[ImageHit]:  # noqa: ARG002 - a provider's signature
+        found = (
             ImageHit(title=f"picture {number}", url="local://picture", thumbnail=thumbnail)
             for number, thumbnail in enumerate(self._thumbnails)
         )
+        return Answer(tuple(found), 0.0)
 
 
 def test_a_thumbnail_that_the_student_cannot_be_shown_is_left_out_and_the_rollout_goes_on(

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from pipeline.dialects import DEEPEYESV2, TOOL_CALL, Dialect
-from pipeline.dialects.bad_calls import TABLE, BadCall, BadReason, Fault, image_search_refused
+from pipeline.dialects.bad_calls import TABLE, BadCall, BadReason, Fault, bad_call, image_search_refused
 from pipeline.records import Mode
 
 THINK = "<think>a</think>"
@@ -142,6 +142,12 @@ def test_a_refused_image_search_is_answered_word_for_word() -> None:
     )
 
 
+def test_a_picture_that_may_not_be_searched_for_is_the_fault_of_no_message() -> None:
+    assert bad_call("image_not_public") == BadCall(
+        "image_search", "Error: Image search is not available for this image."
+    )
+
+
 def test_every_text_of_the_table_is_tested_here() -> None:
     told = {shown for _, _, _, shown in SHOWN}
     untold = {
@@ -150,7 +156,7 @@ def test_every_text_of_the_table_is_tested_here() -> None:
         if not any(shown.startswith(text.partition("{quoted}")[0]) for shown in told)
     }
     assert set(TABLE) == set(get_args(Fault))
-    assert untold == {"no_tools", "no_image", "second_image_search"}  # the two tests above
+    assert untold == {"no_tools", "no_image", "second_image_search", "image_not_public"}  # the tests above
     assert {reason for reason, _ in TABLE.values()} == set(get_args(BadReason))
 
 

@@ -77,6 +77,9 @@ OTHERS: Mapping[str, Any] = {
     "lanes.no_call_right": 5,
     "sources.source": "library.yaml",
     "search.corpus": "library.yaml",
+    "search.as_of": "2024-01-01",
+    **dict.fromkeys(("search.leaks.deny", "search.leaks.copies"), ["example.org/pages"]),
+    **dict.fromkeys(("search.text.base_url", "search.image.base_url"), "http://127.0.0.1:2"),
     "benchmarks": [],
     "prompts.name": "other",
     "prompts.teacher_guidance": "guidance.md",
@@ -95,6 +98,10 @@ OTHERS: Mapping[str, Any] = {
 BESIDE: Mapping[str, Mapping[str, Any]] = {
     "sources.source": {"sources": [{"source": "own.yaml"}, {"source": "demo"}, {"source": "demo_cot"}]},
     "synthesize.policy": {"synthesize": {"policy": "weighted"}},
+    # Nobody began a recording here, and nothing is asked.
+    "search.recording": {"search": {"corpus": "demo", "mode": "live"}},
+    "search.text": {"search": {"corpus": "demo", "mode": "strict", "text": {"provider": "serper"}}},
+    "search.image": {"search": {"corpus": "demo", "mode": "strict", "image": {"provider": "lens"}}},
 }
 """What a recipe must hold for a field to be changed alone."""
 
@@ -167,7 +174,8 @@ def with_paths(place: Path, content: dict[str, Any]) -> dict[str, Any]:
 
 def whole(leaf: Leaf) -> dict[str, Any] | None:
     """Return a recipe that holds the leaf, every field written out; None if no recipe can."""
-    content: dict[str, Any] = {**RECIPE, **BESIDE.get(leaf.name, {})}
+    beside = BESIDE.get(leaf.name, BESIDE.get(leaf.name.rpartition(".")[0], {}))
+    content: dict[str, Any] = {**RECIPE, **beside}
     if leaf.place[0] == "models":
         kind = leaf.name.split(".")[2]
         kind = f"{kind}.serve" if f"{kind}.serve" in ROLES and ".serve." in leaf.name else kind

@@ -14,9 +14,10 @@ from pipeline.images import encode_png, put_image
 from pipeline.models.chat import ChatRequest, Message, Sampling, Text
 from pipeline.models.samples import Sampled, sample_once
 from pipeline.store.blobs import BlobStore
-from pipeline.store.calls import CallCache
-from pipeline.tools.search.asked import image_search, text_search
-from pipeline.tools.search.hits import ImageHit, TextHit
+from pipeline.store.calls import CallCache, timed
+from pipeline.tools.search.asked import Search, image_search, text_search
+from pipeline.tools.search.hits import Answer, ImageHit, Picture, TextHit
+from tests.support.builders import question
 from tests.support.fakes import ScriptedModel
 
 REQUEST = ChatRequest(
@@ -32,14 +33,15 @@ class SlowSearch:
     """A provider that finds nothing, slowly."""
 
     revision = "slow/1"
+    needs_url = False
 
-    def text(self, query: str, results: int) -> tuple[TextHit, ...]:  # noqa: ARG002 - a provider's signature
-        time.sleep(SECONDS)
-        return ()
+    async def text(self, query: str, results: int) -> Answer[TextHit]:  # noqa: ARG002 - a provider's signature
+        _, seconds = await asyncio.to_thread(timed, lambda: time.sleep(SECONDS))
+        return Answer((), seconds)
 
-    def image(self, content: bytes, results: int) -> tuple[ImageHit, ...]:  # noqa: ARG002 - a provider's signature
-        time.sleep(SECONDS)
-        return ()
+    async def image(self, picture: Picture, results: int) -> Answer[ImageHit]:  # noqa: ARG002 - a provider's signature
+        _, seconds = await asyncio.to_thread(timed, lambda: time.sleep(SECONDS))
+        return Answer((), seconds)
 
 
 def sampled(store: Path, latency: float) -> Sampled:
@@ -61,16 +63,17 @@ def test_equal_answers_are_equal_however_long_they_took(tmp_path: Path) -> None:
 def test_searches_that_wait_for_a_thread_do_not_count_it(tool: str, tmp_path: Path) -> None:
     from PIL import Image
 
-    blobs = BlobStore(tmp_path)
+    blobs, search = BlobStore(tmp_path), Search(SlowSearch(), SlowSearch())
     images = [put_image(blobs, encode_png(Image.new("RGB", (40, 30), (shade, 0, 0)))) for shade in range(6)]
 
     async def together(cache: CallCache) -> Sequence[float]:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         if tool == "text":
-            texts = (text_search(cache, SlowSearch(), f"query {number}") for number in range(6))
+            texts = (text_search(cache, search, question("?"), f"query {number}") for number in range(6))
             return [found.seconds for found in await asyncio.gather(*texts)]
-        pictures = (image_search(cache, SlowSearch(), blobs, image) for image in images)
-        return [found.seconds for found in await asyncio.gather(*pictures)]
+        asked = (question("?").model_copy(update={"images": (image,)}) for image in images)
+        pictures = (image_search(cache, search, blobs, one) for one in asked)
+        return [found.seconds for found in await asyncio.gather(*pictures) if found is not None]
 
     began = time.monotonic()
     with CallCache(tmp_path / "calls.sqlite") as cache:

@@ -17,7 +17,7 @@ from pipeline.demo.vocabulary import GREY
 from pipeline.errors import UsageError
 from pipeline.images import encode_png
 from pipeline.store.blobs import BlobStore
-from pipeline.tools.search.hits import SearchProvider
+from pipeline.tools.search.hits import ImageProvider, TextProvider
 from pipeline.tools.search.local import LocalSearch
 
 
@@ -48,15 +48,17 @@ def small(tmp_path: Path) -> Path:
 
 
 def test_it_is_a_search_provider(search: LocalSearch) -> None:
-    provider: SearchProvider = search
-    assert len(provider.revision) == 64
+    text: TextProvider = search
+    image: ImageProvider = search
+    assert len(text.revision) == 64
+    assert not image.needs_url
 
 
 def test_a_country_and_a_fact_find_the_page_and_mostly_the_value(search: LocalSearch) -> None:
     asked = [(known.country.name, *fact) for known in known_countries()[::9] for fact in known.facts.items()]
     shown = 0
     for name, wording, fact in asked:
-        own = [hit for hit in search.text(f"{name} {wording}", 5) if hit.title == name]
+        own = [hit for hit in search.find_pages(f"{name} {wording}", 5) if hit.title == name]
         assert own, (name, wording)
         shown += fact.answers[0] in own[0].snippet
     # A snippet may end before the value (one in eight does); a model then has to ask again.
@@ -64,21 +66,21 @@ def test_a_country_and_a_fact_find_the_page_and_mostly_the_value(search: LocalSe
 
 
 def test_results_are_limited_and_equal_each_time(search: LocalSearch) -> None:
-    first = search.text("airport elevation", 5)
+    first = search.find_pages("airport elevation", 5)
     assert len(first) == 5
-    assert search.text("airport elevation", 5) == first
-    assert search.text("airport elevation", 2) == first[:2]
+    assert search.find_pages("airport elevation", 5) == first
+    assert search.find_pages("airport elevation", 2) == first[:2]
 
 
 def test_dates_are_given_where_there_are_any(search: LocalSearch) -> None:
-    assert str(search.text("earthquake of magnitude", 1)[0].date).startswith("2024-")
-    assert search.text("Denmark", 1)[0].date is None
+    assert str(search.find_pages("earthquake of magnitude", 1)[0].date).startswith("2024-")
+    assert search.find_pages("Denmark", 1)[0].date is None
 
 
 def test_words_are_found_by_their_stem(small: Path, tmp_path: Path) -> None:
     search = LocalSearch(small, BlobStore(tmp_path / "blobs"), tmp_path / "indexes")
-    assert [hit.url for hit in search.text("mills run", 5)] == ["local://a"]
-    assert search.text("zebra", 5) == ()
+    assert [hit.url for hit in search.find_pages("mills run", 5)] == ["local://a"]
+    assert search.find_pages("zebra", 5) == ()
 
 
 @pytest.mark.parametrize(
@@ -102,13 +104,13 @@ def test_words_are_found_by_their_stem(small: Path, tmp_path: Path) -> None:
     ],
 )
 def test_no_query_is_syntax(search: LocalSearch, query: str) -> None:
-    assert len(search.text(query, 5)) <= 5
-    assert search.text("Denmark", 1)
+    assert len(search.find_pages(query, 5)) <= 5
+    assert search.find_pages("Denmark", 1)
 
 
 @given(query=st.text(max_size=80))
 def test_any_text_may_be_searched_for(search: LocalSearch, query: str) -> None:
-    assert len(search.text(query, 3)) <= 3
+    assert len(search.find_pages(query, 3)) <= 3
 
 
 def test_an_outline_is_found_by_its_render(search: LocalSearch) -> None:
@@ -116,7 +118,7 @@ def test_an_outline_is_found_by_its_render(search: LocalSearch) -> None:
     places = []
     for known in asked:
         sheet = encode_png(draw_outline(known.country.shape, SIZE, PADDING, GREY, LINE))
-        urls = [hit.url for hit in search.image(sheet, 5)]
+        urls = [hit.url for hit in search.find_pictures(sheet, 5)]
         assert f"local://country/{known.country.alpha3}" in urls
         places.append(urls.index(f"local://country/{known.country.alpha3}"))
     # Of all 138 outlines the demo may ask for, all but two are found first, those two second.
@@ -127,11 +129,12 @@ def test_another_encoding_and_size_find_the_same_picture(search: LocalSearch) ->
     outline = draw_outline(known_countries()[30].country.shape, SIZE, PADDING, GREY, LINE)
     buffer = io.BytesIO()
     outline.resize((700, 525)).save(buffer, "JPEG", quality=30)
-    assert search.image(buffer.getvalue(), 1) == search.image(encode_png(outline), 1)
+    assert search.find_pictures(buffer.getvalue(), 1) == search.find_pictures(encode_png(outline), 1)
 
 
 def test_thumbnails_are_in_the_store(search: LocalSearch) -> None:
-    hit = search.image(encode_png(Image.new("RGB", (300, 200), "white")), 1)[0]
+    hit = search.find_pictures(encode_png(Image.new("RGB", (300, 200), "white")), 1)[0]
+    assert hit.thumbnail is not None
     assert hit.thumbnail.width == 320
     assert search._blobs.get(hit.thumbnail.sha256)
 
@@ -140,10 +143,10 @@ def test_threads_may_search_at_once(search: LocalSearch) -> None:
     image = Image.new("RGB", (200, 100), "white")
     ImageDraw.Draw(image).ellipse((20, 10, 150, 90), fill="black")
     content, queries = encode_png(image), [known.country.name for known in known_countries()[:40]]
-    alone = [search.text(query, 5) for query in queries], search.image(content, 5)
+    alone = [search.find_pages(query, 5) for query in queries], search.find_pictures(content, 5)
     with ThreadPoolExecutor(8) as pool:
-        images = [pool.submit(search.image, content, 5) for _ in range(8)]
-        texts = list(pool.map(lambda query: search.text(query, 5), queries))
+        images = [pool.submit(search.find_pictures, content, 5) for _ in range(8)]
+        texts = list(pool.map(lambda query: search.find_pages(query, 5), queries))
         assert (texts, images[0].result()) == alone
         assert len({future.result() for future in images}) == 1
 
