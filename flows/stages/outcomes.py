@@ -47,8 +47,10 @@ class Found:
     rows: defaultdict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, table: str, *rows: Record | None) -> None:
-        """Write rows down; None is none."""
-        self.rows[table] += [row for row in rows if row is not None]
+        """Write rows down; None is none, and of none there is no table."""
+        some = [row for row in rows if row is not None]
+        if some:
+            self.rows[table] += some
 
 
 def gathered(tables: Mapping[str, type[Record]], found: Iterable[tuple[Outcome, Found]]) -> UnitOutput:
