@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,6 +146,21 @@ class SearchServer:
         finally:
             self._closing.set()
             await runner.cleanup()
+
+    @contextmanager
+    def in_thread(self) -> Iterator[str]:
+        """Serve from a thread, for runs that have a loop of their own; yields the base URL."""
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+        serving = self.serving()
+        try:
+            yield asyncio.run_coroutine_threadsafe(serving.__aenter__(), loop).result()
+            asyncio.run_coroutine_threadsafe(serving.__aexit__(None, None, None), loop).result()
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
 
     async def _search(self, request: web.Request) -> web.StreamResponse:
         asked = dict(request.query)
