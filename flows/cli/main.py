@@ -22,6 +22,7 @@ from flows.cli.replay import replay
 from flows.cli.run import run
 from flows.cli.sandbox import app as sandbox
 from flows.cli.schema import schema
+from flows.cli.search_cache import search_cache
 from flows.cli.serve_model import serve_model
 from flows.cli.show import show
 from flows.cli.sources import app as sources
@@ -90,7 +91,21 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for command in (run, plan, status, stats, gates, show, export, verify, replay, doctor, schema, serve_model):
+    for command in (
+        run,
+        plan,
+        status,
+        stats,
+        gates,
+        show,
+        export,
+        search_cache,
+        verify,
+        replay,
+        doctor,
+        schema,
+        serve_model,
+    ):
         app.command()(command)
     app.add_typer(sources, name="sources")
     app.add_typer(benchmarks, name="benchmarks")

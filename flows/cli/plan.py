@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flows.recipe.inputs import Job
     from flows.recipe.recipe import SourceUse
     from flows.recipe.roles import HostedRole, Role, ServerRole
+    from flows.recipe.searching import ImageUse, TextUse
     from pipeline.prompts.sets import Prompts
     from pipeline.records import SourceRow
     from pipeline.sources import Source
@@ -120,8 +121,12 @@ def _checks(job: Job, found: dict[Source, int], *, offline: bool) -> Iterator[Ch
     yield checked("sources", lambda: _tell_sources(job))
     for number, use in enumerate(recipe.sources):
         yield checked(f"sources.{number} {use.source}", partial(_tell_source, job, use, found))
-    if recipe.search is not None:
+    if recipe.search is not None and recipe.search.uses_corpus:
         yield checked("search.corpus", lambda: _tell_search(job, found))
+    if recipe.search is not None:
+        for tool, provider in (("text", recipe.search.text), ("image", recipe.search.image)):
+            if provider is not None:
+                yield checked(f"search.{tool}", partial(_tell_provider, provider, recipe.search.mode))
     for name in recipe.benchmarks:
         yield checked(f"benchmarks {name}", partial(_tell_benchmark, job, name))
     unasked = "not asked (--offline)"
@@ -193,10 +198,38 @@ def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str | No
 
 
 def _tell_search(job: Job, found: Mapping[Source, int]) -> str:
+    from flows.plan.reach import reach
     from flows.recipe.inputs import find_corpus
+    from pipeline.store.blobs import BlobStore
+    from pipeline.tools.search.local import LocalSearch
 
     corpus = find_corpus(job, found)
-    return f"{corpus.key}: {corpus.directory}" if corpus else "none"
+    if corpus is None:
+        return "none"
+    where = f"{corpus.key}: {corpus.directory}"
+    if job.recipe.search is None or job.recipe.search.text is not None:
+        return where
+    reached = reach(found, LocalSearch(corpus.directory, BlobStore(job.store / "blobs"), job.store / "search"))
+    return f"{where}\n{reached}"
+
+
+def _tell_provider(use: TextUse | ImageUse, mode: str) -> str:
+    """Tell who is asked, and whether the key is there; nobody is asked, for that would cost.
+
+    Raises:
+        UsageError: the key is not set, and somebody may be asked.
+    """
+    import os
+
+    from pipeline.errors import UsageError
+
+    variable = use.key_variable
+    where = f"{use.provider} at {use.base_url or 'its own address'}"
+    if mode == "strict":
+        return f"{where}: not asked (search.mode is strict)"
+    if variable is not None and not os.environ.get(variable):
+        raise UsageError(f"${variable} is not set; put the key of {use.provider} into it")
+    return f"{where}, key {f'in ${variable}' if variable else 'none'}"
 
 
 def _tell_benchmark(job: Job, name: str) -> str:

@@ -74,6 +74,12 @@ SELECT made_by, verdict, count(*) AS trajectories, count(*) FILTER (cells > 0) A
 FROM replays GROUP BY ALL ORDER BY ALL
 """
 
+_DROPPED = """
+SELECT d.tool, d.reason, count(*) AS hits, count(DISTINCT d.url) AS pages, count(DISTINCT d.trajectory_id) AS rollouts,
+       count(DISTINCT d.question_id) AS questions, min(d.url) AS example
+FROM dropped_hits d GROUP BY ALL ORDER BY hits DESC, tool, reason
+"""
+
 _COST_TITLE = (
     "Cost over all invocations: calls paid for, and calls answered from the store. "
     "An invocation that was killed is not counted, though calls it paid for are in the store"
@@ -228,6 +234,7 @@ REPORTS = (
     Report("yield_by_teacher", "Yield by teacher and lane", "SELECT * FROM yield_by_teacher"),
     Report("mix", "What select kept for SFT: tool rows by category, other lanes by name", _MIX),
     Report("tool_mix", "Tool calls", "SELECT * FROM tool_mix"),
+    Report("dropped_hits", "Hits of searches that no rollout was shown", _DROPPED),
     Report("execution", "Rollouts with tools: those that executed at least one cell", "SELECT * FROM execution"),
     Report("replays", "Trajectories executed again, and those of them with at least one cell", _REPLAYS),
     Report("cost", _COST_TITLE, _COST),

@@ -44,7 +44,7 @@ class Journal:
         path = job.out / "run.json"
         known = parse_json(path.read_text()) if path.exists() else {"invocations": []}
         before, meter = known["invocations"], resources.meter
-        revisions = resources.revisions
+        revisions, search = resources.revisions, resources.tools.search
         meter.spent = Spent(**known.get("spent", {}))
         meter.versions.update(known.get("models", {}))
         _require_no_smaller_run(job, before)
@@ -61,6 +61,7 @@ class Journal:
                 "stronger": revisions.models.get("stronger"),
                 "judge": revisions.models.get("judge"),
                 "search": revisions.search,
+                "image_search": "" if search is None else search.image.revision,
                 "prices": _prices(resources.models),
             },
             "sources": {source.key: str(source.directory.resolve()) for source in inputs.sources},

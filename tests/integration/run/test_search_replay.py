@@ -1,4 +1,4 @@
-"""A run with searches is made again from what was recorded, with the network off, or it stops and says what is missing."""
+"""A run with searches is made again from what was recorded, with the network off, or it stops at what is missing."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_what_is_dropped_is_evidence_and_never_shown(recorded: Mapping[str, Fini
     assert {(hit.trajectory_id, hit.turn) for hit in dropped} <= searched
 
 
-def test_a_search_that_is_not_recorded_stops_a_strict_run_before_anybody_is_asked(place: Path, tmp_path: Path) -> None:
+def test_a_search_that_is_not_recorded_stops_a_strict_run_before_anybody_is_asked(tmp_path: Path) -> None:
     server = SearchServer("serper", found)
     with server.in_thread() as base, pytest.raises(NotRecordedError, match="text_search 'cellar"):
         curated(write_corpus(tmp_path / "place", texts=0), recipe(base, mode="strict"), "strict")
@@ -138,7 +138,7 @@ def test_a_search_that_is_not_recorded_stops_a_strict_run_before_anybody_is_aske
 def test_a_recording_is_begun_once_and_then_read(place: Path, recorded: Mapping[str, Finished]) -> None:
     server = SearchServer("serper", found)
     with server.in_thread() as base:
-        with pytest.raises(UsageError, match="search.recording: the store holds no recording 'second'"):
+        with pytest.raises(UsageError, match=r"search\.recording: the store holds no recording 'second'"):
             curated(place, recipe(base, recording="second"), "unbegun")
         curated(place, recipe(base, mode="record", recording="second"), "anew")
         asked = len(server.requests)

@@ -1,0 +1,118 @@
+"""`coldforge search-cache`: recorded image searches of RL questions, as the environment of DeepEyesV2 loads them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
+
+import typer
+
+from flows.cli.console import print_line, require_ledger
+from flows.cli.run import StoreDir
+from flows.cli.status import RunDir
+
+if TYPE_CHECKING:
+    from flows.recipe.searching import SearchUse
+    from pipeline.records import Question
+    from pipeline.store import Store
+    from pipeline.tools.search.asked import Search
+
+FILE = "fvqa_train_image_search_results_cache.json"
+"""By what name the environment has it, and how its `search_utils.py` reads it: under `extra_info.index` of a row the
+titles, and as many paths of pictures, relative to the file (`cache_convert.py` puts a directory before them)."""
+PICTURES = "cached_images"
+
+
+def search_cache(
+    run: RunDir,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write; made if it is not there.")],
+    store: StoreDir = None,
+) -> None:
+    """Write recorded image searches of RUN's RL questions as the cache of DeepEyesV2's environment. Nobody is asked.
+
+    A question whose picture nobody searched for has none. What was found on the web is not ours to pass on.
+    """
+    from flows.recipe.file import load_recipe
+    from pipeline.errors import UsageError
+    from pipeline.store import Store
+
+    require_ledger(run)
+    recipe = load_recipe(run / "recipe.yaml")
+    provider = _image_provider(run)
+    if recipe.search is None or not provider:
+        raise UsageError(f"{run}: its recipe has no search, so that nothing is recorded")
+    questions = [question for question in _rl_questions(run) if question.images]
+    with Store(store if store is not None else run.parent / ".store") as opened:
+        cache = asyncio.run(_cache(opened, _recorded(recipe.search, provider), questions, out))
+    out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(cache, ensure_ascii=False, indent=1, sort_keys=True)
+    (out / FILE).write_text(text + "\n", encoding="utf-8")
+    print_line(
+        f"{out / FILE}: {len(cache):,} of {len(questions):,} RL questions with pictures have a recorded image search"
+    )
+
+
+class _Unasked(NamedTuple):
+    """Who was asked, and is not any more."""
+
+    revision: str
+    needs_url: bool = False
+
+    async def text(self, query: str, results: int) -> NoReturn:
+        raise AssertionError(query, results)
+
+    async def image(self, picture: object, results: int) -> NoReturn:
+        raise AssertionError(picture, results)
+
+
+def _recorded(use: SearchUse, provider: str) -> Search:
+    from flows.asking.leaks import HitRules
+    from flows.recipe.searching import leak_rules
+    from pipeline.tools.search.asked import Search
+
+    rules = HitRules(leak_rules(use.leaks), use.as_of)
+    unasked = _Unasked(provider)
+    return Search(unasked, unasked, "strict", use.recording, rules.decide)
+
+
+def _image_provider(run: Path) -> str:
+    """Return the revision of whom the run asked for pictures, as its journal has it."""
+    from pipeline.identity import parse_json
+
+    content: Mapping[str, Any] = parse_json((run / "run.json").read_text("utf-8"))
+    return str(content["environment"].get("image_search", ""))
+
+
+def _rl_questions(run: Path) -> Iterable[Question]:
+    from flows.report.lookup import finished_stages
+    from flows.report.tables import query_table
+    from pipeline.records import Question
+
+    # Those that select left out as well: a larger cache does no harm.
+    sql = "SELECT record_id FROM outcomes WHERE stage = 'gate2' AND outcome = 'kept' AND route = 'rl'"
+    chosen = frozenset(str(row[0]) for row in query_table(run, sql).rows)
+    return (one for one in finished_stages(run)["screen"].records("questions", Question) if one.id in chosen)
+
+
+async def _cache(store: Store, search: Search, questions: Iterable[Question], out: Path) -> dict[str, Any]:
+    from pipeline.export.shipped import export_image
+    from pipeline.tools.search.asked import recorded_images
+
+    cache: dict[str, Any] = {}
+    (out / PICTURES).mkdir(parents=True, exist_ok=True)
+    for question in questions:
+        found = await recorded_images(store.calls, search, question)
+        if found is None:
+            continue
+        shown = [(hit.title, hit.thumbnail) for hit in found.hits if hit.thumbnail is not None]
+        pictures = [export_image(image, store.blobs) for _, image in shown]
+        for picture in pictures:
+            (out / PICTURES / picture.name).write_bytes(picture.content)
+        cache[question.id] = {
+            "tool_returned_web_title": [title for title, _ in shown],
+            "cached_images_path": [f"{PICTURES}/{picture.name}" for picture in pictures],
+        }
+    return cache

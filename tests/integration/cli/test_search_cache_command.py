@@ -1,0 +1,101 @@
+"""`coldforge search-cache`: the cache of DeepEyesV2's environment, from what was recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from flows.cli.main import make_app
+from flows.report.lookup import finished_stages
+from pipeline.images import decode, encode_png, put_image
+from pipeline.records import ImageRef, Outcome, Question
+from pipeline.store import Store
+from pipeline.store.blobs import BlobStore
+from pipeline.tools.search.asked import Search, image_search
+from pipeline.tools.search.hits import Answer, ImageHit, Picture
+from tests.support.asking import NoSearch
+from tests.support.runs import PIXELS, small_run
+
+RECIPE = """
+name: tiny
+sources: [{source: own.yaml}]
+search: {corpus: own, recording: spring, mode: replay}
+student: {family: qwen2_5_vl, revision: r1, max_pixels: 262144}
+models:
+  base: {backend: reader, policy: naive}
+  teachers: [{backend: reader, policy: careful}]
+"""
+
+
+class Found(NoSearch):
+    """Three pictures, of which one is a leak and one is gone."""
+
+    revision = "found/1"
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._shown = put_image(blobs, encode_png(Image.new("RGB", (32, 24), "red")))
+
+    async def image(self, picture: Picture, results: int) -> Answer[ImageHit]:
+        assert picture.content == PIXELS.getvalue()
+        assert results == 10
+        hits = (("gone", "https://a.example", None), ("A mill", "https://a.example", self._shown))
+        leak = ("leak", "https://quizlet.com/1", self._shown)
+        return Answer(tuple(ImageHit(title=t, url=u, thumbnail=i) for t, u, i in (*hits, leak)), 0.1)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    run = small_run(tmp_path / "runs" / "small")
+    (run / "recipe.yaml").write_text(RECIPE)
+    (run / "run.json").write_text(json.dumps({"environment": {"image_search": "found/1"}}))
+    return run
+
+
+def call(*words: object, code: int = 0) -> str:
+    result = CliRunner().invoke(make_app(), [str(word) for word in words])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def rl_questions(run: Path) -> list[Question]:
+    stages = finished_stages(run)
+    routed = {one.record_id for one in stages["gate2"].records("outcomes", Outcome) if one.route == "rl"}
+    return [one for one in stages["screen"].records("questions", Question) if one.id in routed]
+
+
+def record(run: Path, question: Question) -> ImageRef:
+    with Store(run.parent / ".store") as store:
+        store.blobs.put(PIXELS.getvalue())
+        provider = Found(store.blobs)
+        search = Search(NoSearch(), provider, recording="spring")
+        assert asyncio.run(image_search(store.calls, search, store.blobs, question)) is not None
+        return provider._shown
+
+
+def test_recorded_searches_of_rl_rows_are_written_as_the_environment_reads_them(run: Path, tmp_path: Path) -> None:
+    first = next(question for question in rl_questions(run) if question.images)
+    shown = record(run, first)
+    said = call("search-cache", run, "--out", tmp_path / "cache")
+    cache = json.loads((tmp_path / "cache" / "fvqa_train_image_search_results_cache.json").read_text())
+    path = f"cached_images/{shown.sha256}.png"
+    expected = {"tool_returned_web_title": ["A mill"], "cached_images_path": [path]}
+    same = {question.id for question in rl_questions(run) if question.images == first.images}
+    assert cache == dict.fromkeys(same, expected)
+    assert f"{len(same)} of " in said
+    assert decode((tmp_path / "cache" / path).read_bytes()).size == (32, 24)
+
+
+def test_nobody_is_asked_for_what_is_not_recorded(run: Path, tmp_path: Path) -> None:
+    said = call("search-cache", run, "--out", tmp_path / "cache")
+    assert "0 of " in said
+    assert json.loads((tmp_path / "cache" / "fvqa_train_image_search_results_cache.json").read_text()) == {}
+
+
+def test_a_run_without_a_search_has_no_cache(run: Path, tmp_path: Path) -> None:
+    (run / "recipe.yaml").write_text(RECIPE.replace("search: {corpus: own, recording: spring, mode: replay}", ""))
+    assert "no search" in call("search-cache", run, "--out", tmp_path / "cache", code=2)
