@@ -64,7 +64,12 @@ class Thumbnails:
 
         if self._session is None:
             limit = aiohttp.ClientTimeout(total=SECONDS)
-            self._session = aiohttp.ClientSession(trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), timeout=limit)
+            self._session = aiohttp.ClientSession(
+                trust_env=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept-Encoding": "identity"},
+                timeout=limit,
+            )
         try:
             async with self._session.get(url, allow_redirects=False) as reply:
                 if reply.status >= 500 or reply.status in {408, 429}:  # noqa: PLR2004 - HTTP
