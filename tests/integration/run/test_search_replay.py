@@ -128,6 +128,13 @@ def test_what_is_dropped_is_evidence_and_never_shown(recorded: Mapping[str, Fini
     assert {(hit.trajectory_id, hit.turn) for hit in dropped} <= searched
 
 
+def test_the_card_tells_whose_pictures_a_search_may_have_brought(place: Path, recorded: Mapping[str, Finished]) -> None:
+    assert recorded
+    card = (place / "recorded" / "export" / "sft" / "huggingface" / "README.md").read_text()
+    assert "library and serper (pictures found)" in card
+    assert "found by serper: each hit under the terms of its own page; not to be passed on" in card
+
+
 def test_a_search_that_is_not_recorded_stops_a_strict_run_before_anybody_is_asked(tmp_path: Path) -> None:
     server = SearchServer("serper", found)
     with server.in_thread() as base, pytest.raises(NotRecordedError, match="text_search 'cellar"):

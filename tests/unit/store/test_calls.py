@@ -370,3 +370,15 @@ def test_what_was_too_long_is_known_under_no_larger_context(cache: CallCache) ->
         return [await cache.too_long("other", None), *[await kept(*pair) for pair in pairs]]
 
     assert asyncio.run(main()) == [None, "too long", "too long", "too long", None, None, None]
+
+
+def test_what_is_stored_is_read_without_a_call_and_what_is_not_leaves_no_lease(cache: CallCache) -> None:
+    async def read() -> tuple[Entry | None, Entry | None, int]:
+        before = await cache.stored("search", "key")
+        await cache.once("search", "key", maker(["found"]))
+        after = await cache.stored("search", "key")
+        leases = await cache._submit(lambda db: db.execute("SELECT count(*) FROM leases").fetchone())
+        return before, after, int(leases[0])
+
+    assert asyncio.run(read()) == (None, Entry("found", 0.0), 0)
+    assert (cache.counts.paid["search"], cache.counts.cached["search"]) == (1, 1)
