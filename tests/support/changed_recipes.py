@@ -13,6 +13,8 @@ from tests.support.recipe_leaves import Leaf, at, leaves, other_values, replaced
 SHARES = {"perception": 0.2, "reasoning": 0.2, "search": 0.2, "no_call": 0.1, "plain_cot": 0.2, "long_cot": 0.1}
 OTHER_SHARES = {"perception": 0.25, **dict.fromkeys(("reasoning", "search", "no_call", "plain_cot", "long_cot"), 0.15)}
 BESIDE: Mapping[str, Mapping[str, Any]] = {
+    # Nobody began a recording by another name, and nobody searches.
+    "gate2": {"search": {"corpus": "library.yaml", "mode": "live"}},
     # Calls as structure need a dialect that has them.
     "synthesize": {"dialect": "tool_call"},
     "select": {"select": {"saturated": "keep", "mix": SHARES}},

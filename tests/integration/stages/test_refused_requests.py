@@ -159,7 +159,7 @@ def test_a_question_without_a_finished_attempt_is_rejected_and_says_how_they_end
 def test_a_question_that_every_teacher_refuses_is_quarantined(pool: Pool, tmp_path: Path) -> None:
     output = synthesized(pool, tmp_path, too_long, too_long)
     assert [(item.outcome, item.reason) for item in output.outcomes] == [("quarantined", "context_too_long")]
-    assert output.tables == {"trajectories": (), "unfinished": (), "votes": (), "suspicions": ()}
+    assert output.tables == {"trajectories": (), "unfinished": (), "votes": (), "suspicions": (), "dropped_hits": ()}
 
 
 def rejects_pictures_after(turns: int, text: str) -> Script:
