@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.console import JsonFlag, console, print_json
-from flows.cli.run import Changes, Limit, OutDir, RecipeFile, StoreDir
+from flows.cli.run import Changes, Limit, OutDir, RecipeFile, StoreDir, unguarded_line
 
 if TYPE_CHECKING:
     from flows.cli.checks import Check, Note
@@ -124,6 +124,7 @@ def _checks(job: Job, found: dict[Source, int], *, offline: bool) -> Iterator[Ch
         yield checked("search.corpus", lambda: _tell_search(job, found))
     for name in recipe.benchmarks:
         yield checked(f"benchmarks {name}", partial(_tell_benchmark, job, name))
+    yield Check("guard list", "note", unguarded_line(job).removeprefix("guard list: "))
     unasked = "not asked (--offline)"
     for name, role in recipe.models.roles().items():
         asked = role.backend == "reader" or not offline

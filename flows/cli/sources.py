@@ -24,6 +24,19 @@ RecipeOption = Annotated[
     Path | None,
     typer.Option("--recipe", metavar="RECIPE", help="Whose student the pictures are for; default: that of the demo."),
 ]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="PATH", help="Where its data lie, if not where the manifest says: a file or folder."
+    ),
+]
+Write = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Where to write the manifest with its revision and --data; default, if it lacks them: <key>.yaml.",
+    ),
+]
 Store = Annotated[Path, typer.Option(help="Where pictures are put that stand in tables: the store of the recipe.")]
 Count = Annotated[int, typer.Argument(metavar="N", help="How many.", min=1)]
 
@@ -49,22 +62,50 @@ def init(data: Data, out: Out = None, key: Key = None) -> None:
 
 
 @app.command()
-def check(
-    manifest: Manifest, recipe: RecipeOption = None, store: Store = Path("store"), as_json: JsonFlag = False
+def check(  # noqa: PLR0917 - typer calls it by name
+    manifest: Manifest,
+    data: DataOption = None,
+    write: Write = None,
+    recipe: RecipeOption = None,
+    store: Store = Path("store"),
+    as_json: JsonFlag = False,
 ) -> None:
-    """Read every row and decode every picture of a source; print what would be lost before any model, and why."""
+    """Read every row and decode every picture of a source; print what would be lost before any model, and why.
+
+    What a manifest leaves open, its revision and where its data are, is written into a copy of it first.
+    """
     from flows.plan.source_check import look_through
     from pipeline.errors import CheckError
     from pipeline.sources import open_source
 
-    source = open_source(manifest, store)
+    written = _filled(manifest, data, write)
+    source = open_source(str(written or manifest), store)
     looked = look_through(source, _student(recipe), store)
     if as_json:
         print_json(_as_json(source, looked))
     else:
         _print(source, looked)
+    if written is not None and not as_json:
+        print_line(f"{written}: written, with the revision of this data; in a recipe: sources: [{{source: {written}}}]")
     if not looked.kept:
         raise CheckError(f"source {source.key}: no row can be used")
+
+
+def _filled(name: str, data: Path | None, write: Path | None) -> Path | None:
+    """Write a manifest with what it leaves open, and return its file; None where it leaves nothing open."""
+    from pipeline.errors import UsageError
+    from pipeline.sources.filling import filled
+    from pipeline.sources.manifest import load_manifest
+
+    manifest, file = load_manifest(name)
+    if not manifest.unknown and data is None and write is None:
+        return None
+    target = write if write is not None else Path(f"{manifest.key}.yaml")
+    if target.exists() and not target.samefile(file):
+        raise UsageError(f"{target} is there already; check that one, name another file with --write, or remove it")
+    text = filled(manifest, file, target, data)
+    target.write_text(text, "utf-8")
+    return target
 
 
 @app.command()

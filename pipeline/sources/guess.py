@@ -5,7 +5,6 @@ Each guess has its reason beside it, as a comment of the manifest; what cannot b
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from pipeline.sources.columns import Record, column_of
 from pipeline.sources.conversations import TURNS
 from pipeline.sources.lines import object_entries
 from pipeline.sources.manifest import SourceKind
+from pipeline.sources.revisions import content_revision
 from pipeline.sources.rows import entries
 from pipeline.sources.source import ROWS, HubData, Source
 
@@ -74,7 +74,7 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
         f"key: {key}",
         f"kind: {kind}",
         "# Of the data, part of every record's identity: a hash of the files, if you have no commit or version.",
-        f"revision: {_hash(files)}",
+        f"revision: {content_revision(files)}",
         f"path: {_text(os.path.relpath(path.resolve(), manifest.parent.resolve()))}",
         "# Terms of the annotations and of the pictures. The files do not tell; every export repeats what stands here.",
         "licence: unknown",
@@ -211,14 +211,6 @@ def key_for(path: Path) -> str:
     """Return the key of a source, from the name of its file or folder."""
     name = path.resolve().name if path.is_dir() else path.stem
     return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "source"
-
-
-def _hash(files: Sequence[Path]) -> str:
-    whole = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as content:
-            whole.update(hashlib.file_digest(content, "sha256").digest())
-    return f"sha256-{whole.hexdigest()[:16]}"
 
 
 def _text(value: str) -> str:

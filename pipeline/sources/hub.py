@@ -46,8 +46,9 @@ def _opened(data: HubData) -> Dataset | IterableDataset:
             return datasets.Dataset.load_from_disk(directory)
         if directory is not None and (directory / "dataset_dict.json").is_file():
             return datasets.DatasetDict.load_from_disk(directory)[data.split]
+        files = {data.split: list(data.files)} if data.files else None
         return datasets.load_dataset(
-            data.name, data.config, split=data.split, revision=data.revision or None, streaming=True
+            data.name, data.config, data_files=files, split=data.split, revision=data.revision or None, streaming=True
         )
     except (DatasetNotFoundError, KeyError, ValueError, FileNotFoundError) as error:
         raise UsageError(f"{asked} cannot be read with `datasets`: {error}") from error

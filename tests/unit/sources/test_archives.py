@@ -153,7 +153,7 @@ def test_a_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
     [
         ("hub: a/b\nrevision: main\n", "no commit"),
         ("hub: a/b\npath: data\nrevision: v1\n", "in place of `path`"),
-        ("revision: v1\n", "needs path"),
+        ("revision: v1\n", "states no path"),
         ("hub: https://x\nrevision: v1\n", "hub"),
     ],
 )
