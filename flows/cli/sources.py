@@ -141,8 +141,12 @@ def list_() -> None:
     from pipeline.sources.manifest import load_manifest
 
     found = [load_manifest(path.stem)[0] for path in sorted((manifests_dir() / "sources").glob("*.yaml"))]
-    rows = tuple((said.key, said.kind, said.revision, said.licence, said.source_url) for said in found)
-    print_table(Table("sources", "sources that ship", ("source", "kind", "revision", "licence", "url"), rows))
+    rows = tuple(
+        (said.key, said.kind, ", ".join(said.unknown) or "nothing", said.schema_, said.licence, said.source_url)
+        for said in found
+    )
+    columns = ("source", "kind", "left open", "schema", "licence", "url")
+    print_table(Table("sources", "sources that ship", columns, rows))
 
 
 def _student(recipe: Path | None) -> Student:
@@ -153,21 +157,25 @@ def _student(recipe: Path | None) -> Student:
 
 
 def _print(source: Source, looked: Looked) -> None:
+    from flows.plan.source_check import SHRUNK
     from flows.report.tables import Table
 
     print_line(f"source {source.key}, revision {source.revision}: {looked.rows:,} rows, {looked.kept:,} can be asked")
-    shrunk = f", of which the student sees {looked.shrunk:,} smaller than they are" if looked.shrunk else ""
-    print_line(f"{looked.pictures:,} pictures{shrunk}; {source.terms}\n")
-    losses = tuple((loss.stage, loss.reason, loss.rows, loss.row, loss.detail) for loss in looked.losses)
+    shared = f", {looked.shared:,} of them by more than one question" if looked.shared else ""
+    print_line(f"{looked.pictures:,} pictures{shared}; {source.terms}\n")
+    losses = tuple((loss.stage, loss.reason, loss.rows, loss.where, loss.row, loss.detail) for loss in looked.losses)
     if losses:
-        named = ("stage", "reason", "rows", "first row", "what it says")
+        named = ("stage", "reason", "rows", "first at", "its key", "what it says")
         print_table(Table("losses", "lost before any model is asked", named, losses))
     kinds = tuple((category, kind, n) for (category, kind), n in sorted(looked.kinds.items()))
     print_table(
         Table("kinds", "questions by category and type of answer", ("category", "answer type", "questions"), kinds)
     )
-    if len(looked.licences) > 1:
-        print_table(Table("licences", "licences", ("licence", "questions"), tuple(sorted(looked.licences.items()))))
+    print_table(Table("licences", "licences", ("licence", "questions"), tuple(sorted(looked.licences.items()))))
+    sizes = tuple((said, looked.sizes[said]) for _, said in SHRUNK if said in looked.sizes)
+    if sizes:
+        title = "pictures by how many pixels are one of what the student sees"
+        print_table(Table("sizes", title, ("pixels", "pictures"), sizes))
 
 
 def _as_json(source: Source, looked: Looked) -> dict[str, object]:
@@ -176,6 +184,7 @@ def _as_json(source: Source, looked: Looked) -> dict[str, object]:
         "source": source.key,
         "revision": source.revision,
         "kept": looked.kept,
+        "shrunk": looked.shrunk,
         "kinds": kinds,
         "losses": [loss._asdict() for loss in looked.losses],
     }

@@ -213,7 +213,7 @@ def _value(record: Record, column: Column, choices: object) -> Any:
     ]
     value = values[0] if len(values) == 1 else _joined(values)
     if value is None and column.otherwise is not None:
-        return _value(record, column.otherwise, choices)
+        value = _value(record, column.otherwise, choices)
     return column.default if value is None else value
 
 

@@ -28,8 +28,9 @@ def hub_entries(data: HubData, columns: Columns | None) -> Iterator[Entry]:
     """
     rows = _opened(data)
     label = data.name if data.revision else Path(data.name).name
-    for feature in _pictures(rows):
-        rows = rows.cast_column(feature, _undecoded())
+    for name, feature in (rows.features or {}).items():
+        if (undecoded := _undecoded(feature)) != feature:
+            rows = rows.cast_column(name, undecoded)
     check_columns(Path(label), [*(rows.column_names or ())], columns)
     for number, row in enumerate(rows, 1):
         yield Entry(number, f"{label}, {data.split}, row {number}", plain(row))
@@ -56,13 +57,16 @@ def _opened(data: HubData) -> Dataset | IterableDataset:
         raise InfrastructureError(f"{asked}: the Hub does not answer ({error})") from error
 
 
-def _pictures(rows: Any) -> list[str]:
-    from datasets import Image
+def _undecoded(feature: Any) -> Any:
+    """Return a feature with its pictures as bytes, in lists and structs, too."""
+    from datasets import Image, LargeList, List
 
-    return [name for name, feature in (rows.features or {}).items() if isinstance(feature, Image)]
-
-
-def _undecoded() -> Any:
-    from datasets import Image
-
-    return Image(decode=False)
+    match feature:
+        case Image():
+            return Image(decode=False)
+        case List() | LargeList():
+            return type(feature)(_undecoded(feature.feature))
+        case dict():
+            return {name: _undecoded(inner) for name, inner in feature.items()}
+        case _:
+            return feature
