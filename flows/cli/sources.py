@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Sources of questions: write a manifest for data, and look through it.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="A file with rows, or the folder that holds such files.")]
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A file with rows, the folder that holds such files, or owner/name of a data set of the Hub.",
+    ),
+]
+Config = Annotated[str | None, typer.Option(help="Of a data set of the Hub: its configuration; default: the only one.")]
+Split = Annotated[str, typer.Option(help="Of a data set of the Hub.")]
 Manifest = Annotated[str, typer.Argument(metavar="MANIFEST", help="File of a manifest, or the name of one that ships.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; default: <key>.yaml.")]
 Key = Annotated[str | None, typer.Option(help="Name of the source; default: that of the data.")]
@@ -47,16 +56,23 @@ def sources() -> None:
 
 
 @app.command()
-def init(data: Data, out: Out = None, key: Key = None) -> None:
+def init(data: Data, out: Out = None, key: Key = None, config: Config = None, split: Split = "train") -> None:
     """Look at DATA and write a manifest for it: which column is which field, with a comment on each."""
     from pipeline.errors import UsageError
-    from pipeline.sources.guess import key_for, manifest_for
+    from pipeline.sources.guess import hub_manifest, key_for, manifest_for
+    from pipeline.sources.revisions import hub_commit
+    from pipeline.sources.source import HubData
 
-    name = key or key_for(data)
+    place = Path(data)
+    name = key or key_for(place)
     path = out if out is not None else Path(f"{name}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already; name another file with --out, or remove it")
-    path.write_text(manifest_for(data, path, name), "utf-8")
+    if not place.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", data) and not place.suffix:
+        text = hub_manifest(HubData(data, hub_commit(data), config, split), path, name)
+    else:
+        text = manifest_for(place, path, name)
+    path.write_text(text, "utf-8")
     print_line(f"{path}: written; read its comments, and state the licence")
     print_line(f"next: coldforge sources check {path}")
 

@@ -19,7 +19,7 @@ def content_revision(files: Iterable[Path]) -> str:
 
 
 def hub_commit(name: str) -> str:
-    """Return the commit that the default branch of a data set of the Hub stands at now.
+    """Return the commit at which a data set of the Hub stands now.
 
     Raises:
         UsageError: there is no such data set, or it is not open to whoever asks.
@@ -30,7 +30,7 @@ def hub_commit(name: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 
     try:
-        commit = HfApi().dataset_info(name).sha
+        commit = HfApi().dataset_info(name, revision="main").sha
     except RepositoryNotFoundError as error:
         raise UsageError(
             f"{name} is no data set of the Hub, or not open to you (HF_TOKEN, terms to accept on its page); get its "
