@@ -51,7 +51,7 @@ def _opened(data: HubData) -> Dataset | IterableDataset:
         return datasets.load_dataset(
             data.name, data.config, data_files=files, split=data.split, revision=data.revision or None, streaming=True
         )
-    except (DatasetNotFoundError, KeyError, ValueError, FileNotFoundError) as error:
+    except (DatasetNotFoundError, KeyError, ValueError, FileNotFoundError, RuntimeError) as error:  # the last: a script
         raise UsageError(f"{asked} cannot be read with `datasets`: {error}") from error
     except (OSError, TimeoutError) as error:
         raise InfrastructureError(f"{asked}: the Hub does not answer ({error})") from error
