@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +15,10 @@ from flows.stages import ingest, screen
 from flows.stages.ingest import IngestSettings, SourceRead
 from flows.stages.screen import ScreenSettings
 from pipeline.engine.units import UnitInput
+from pipeline.fetch.recorded import Fetch
 from pipeline.records import Question, SourceRow
 from pipeline.sources import Source, read_source
+from pipeline.sources.questions import image_names, is_url
 from pipeline.store import Store
 from pipeline.students.family import FAMILIES, Size, Student
 
@@ -51,16 +55,34 @@ class Looked(NamedTuple):
         return sum(self.kinds.values())
 
 
-def look_through(source: Source, student: Student, store: Path) -> Looked:
+class Fetching(NamedTuple):
+    """How the pictures of a source are fetched."""
+
+    fetch: Fetch
+    again: bool
+    """Whether those that did not come before are asked for anew."""
+    tell: Callable[[str], None]
+
+    async def pictures(self, rows: tuple[SourceRow, ...], store: Store) -> None:
+        """Fetch those of some rows."""
+        from pipeline.fetch.pictures import fetch_pictures
+
+        urls = [name for row in rows for name in image_names(row) if is_url(name)]
+        await fetch_pictures(urls, self.fetch, store, tell=self.tell, again=self.again)
+
+
+def look_through(source: Source, student: Student, store: Path, fetching: Fetching | None = None) -> Looked:
     """Read every row and decode every picture of a source, as ingest and screen do.
 
     Args:
         source: opened.
         student: whose view and length the screen goes by.
         store: a directory where pictures are put; it may be thrown away.
+        fetching: how pictures are fetched which rows name by URL; None: they are not.
 
     Raises:
         UsageError: a file of the source cannot be read.
+        InfrastructureError: pictures cannot be fetched for want of a network or a server.
     """
     family = FAMILIES[student.family]
     bounds = ImageSettings().bounds(family.patch, family.max_aspect)
@@ -70,12 +92,18 @@ def look_through(source: Source, student: Student, store: Path) -> Looked:
     )  # fmt: skip
     rows, lost, kinds, licences = 0, dict[tuple[str, str], Loss](), Counter[tuple[str, str]](), Counter[str]()
     pictures: dict[str, bool] = {}
-    read = SourceRead(key=source.key, revision=source.revision, directory=source.directory, others=source.others)
-    with Store(store) as opened:
+    read = SourceRead(
+        key=source.key, revision=source.revision, directory=source.directory, others=source.others,
+        fetch=None if fetching is None else fetching.fetch,
+    )  # fmt: skip
+    reading = IngestSettings(sources=(read,), store=store)
+    with Store(store) as opened, asyncio.Runner() as loop:
         left = read_source(source)
         while batch := tuple(islice(left, ROWS_AT_ONCE)):
             rows += len(batch)
-            losses, questions = _decided(batch, IngestSettings(sources=(read,)), settings, opened)
+            if fetching is not None:
+                loop.run(fetching.pictures(batch, opened))
+            losses, questions = _decided(batch, reading, settings, opened)
             for loss in losses:
                 before = lost.get((loss.stage, loss.reason))
                 lost[loss.stage, loss.reason] = loss if before is None else before._replace(rows=before.rows + 1)
@@ -92,7 +120,7 @@ def _decided(
     rows: tuple[SourceRow, ...], reading: IngestSettings, screening: ScreenSettings, store: Store
 ) -> tuple[list[Loss], list[Question]]:
     """Return what is lost of some rows, and the questions as they would be asked."""
-    made = ingest.run(UnitInput(rows), reading, store)
+    made = ingest.run(UnitInput(rows, ingest.fetched_of(rows, reading.by_key, store)), reading, store)
     questions = tuple(record for record in made.tables["questions"] if isinstance(record, Question))
     passed = screen.run(UnitInput(questions), screening, store)
     named = {row.id: row.source_row for row in rows} | {question.id: question.source_row for question in questions}
