@@ -47,7 +47,7 @@ def _generated(manifest: SourceManifest, directory: Path) -> Source:
 def _given(manifest: SourceManifest, file: Path, blobs: Path) -> Source:
     # The manifest's validator has checked that such a source has both path and revision.
     if manifest.hub is not None:
-        hub = HubData(manifest.hub, str(manifest.revision), manifest.config, manifest.split)
+        hub = HubData(manifest.hub, str(manifest.revision), manifest.config, manifest.split, blobs.parent / "hub")
         return _of_hub(manifest, hub, blobs)
     directory, files = _files(file, file.parent / str(manifest.path), manifest)
     fix = "get the source again, or state the new sha256 and revision"

@@ -1,0 +1,137 @@
+"""The files of a split on the Hugging Face Hub: which they are at a commit, and where they are on this machine.
+
+`datasets` says which files a split has, as the card or the folders of the data set tell; `huggingface_hub` downloads
+each once into its cache, goes on where it broke off, and sends the token of the environment. What a commit holds does
+not change, so the list is kept, and a second reading asks nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.errors import InfrastructureError, UsageError
+from pipeline.identity import canonical_json, digest, parse_json
+from pipeline.sources.source import HubData
+from pipeline.store.blobs import write_atomic
+
+_AT_ONCE = 4
+"""Files that are downloaded at once, each of some hundred megabytes."""
+_CARDS = ("README.md", ".huggingface.yaml")
+"""Which files are what, for readers that are not ours."""
+
+
+class _Listing(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reader: str
+    """What `datasets` reads them with, such as `parquet`."""
+    files: tuple[str, ...]
+    """With rows, in their order."""
+    cards: tuple[str, ...] = ()
+
+
+class HubFiles(NamedTuple):
+    """What a split consists of, on this machine."""
+
+    reader: str
+    directory: Path
+    """As the data set has it, though with no more files than these."""
+    files: tuple[Path, ...]
+
+
+def hub_files(data: HubData) -> HubFiles:
+    """Return the files of a split; what is not there is downloaded.
+
+    Raises:
+        UsageError: there is no such data set, commit, configuration or split, or it is not for whoever asks; or the Hub
+            is not to be asked (HF_HUB_OFFLINE) and was not asked before.
+        InfrastructureError: the Hub does not answer; it may be asked again.
+    """
+    with _told(data):
+        listing = _listing(data)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            paths = list(pool.map(lambda name: _downloaded(data, name), (*listing.files, *listing.cards)))
+    # Every path ends as its name does: the snapshot of a commit has the folders of the data set.
+    directory = paths[0].parents[len(Path(listing.files[0]).parts) - 1]
+    return HubFiles(listing.reader, directory, tuple(paths[: len(listing.files)]))
+
+
+def _downloaded(data: HubData, name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(data.name, name, repo_type="dataset", revision=data.revision))
+
+
+def _listing(data: HubData) -> _Listing:
+    asked = {"name": data.name, "revision": data.revision, "config": data.config, "split": data.split}
+    path = data.listings / f"{digest(asked)}.json"
+    if path.is_file():
+        return _Listing.model_validate(parse_json(path.read_text("utf-8")))
+    listing = _listed(data)
+    write_atomic(path, canonical_json(listing.model_dump(mode="json")).encode())
+    return listing
+
+
+def _listed(data: HubData) -> _Listing:
+    import datasets
+    from huggingface_hub import HfApi
+    from huggingface_hub.constants import is_offline_mode
+
+    if is_offline_mode():
+        raise UsageError(
+            f"{data}: HF_HUB_OFFLINE is set, and it was not downloaded before; unset it once, or get the files and "
+            "name their `path`"
+        )
+    hub = HfApi()
+    hub.auth_check(data.name, repo_type="dataset")
+    about = hub.dataset_info(data.name, revision=data.revision)
+    if about.sha != data.revision:
+        raise UsageError(f"{data}: the Hub knows it as {about.sha}; write that as `revision`")
+    # With its scheme: a folder of this name beside the process would be taken for it.
+    builder = datasets.load_dataset_builder(f"hf://datasets/{data.name}", data.config, revision=data.revision)
+    splits = builder.config.data_files or {}
+    if data.split not in splits:
+        raise UsageError(f"{data}: no such split; `split` is one of {', '.join(map(str, splits)) or 'none'}")
+    place = f"hf://datasets/{data.name}@{data.revision}/"
+    files = tuple(str(file).removeprefix(place) for file in splits[data.split])
+    there = {sibling.rfilename for sibling in about.siblings or ()}
+    if outside := [file for file in files if file not in there]:
+        raise UsageError(f"{data}: {outside[0]} is no file of the data set; only what lies in it is read")
+    return _Listing(reader=str(builder.name), files=files, cards=tuple(card for card in _CARDS if card in there))
+
+
+@contextmanager
+def _told(data: HubData) -> Iterator[None]:
+    """Say what a failure means; none of these messages holds what was sent, and so no token."""
+    import httpx
+    from datasets.exceptions import DatasetsError
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except GatedRepoError as error:
+        fix = "ask for it on its page, and put a token of yours into $HF_TOKEN"
+        raise UsageError(f"{data}: its owner gives it to those who ask; {fix}") from error
+    except RepositoryNotFoundError as error:
+        fix = "correct `hub`, or put a token of yours into $HF_TOKEN"
+        raise UsageError(f"{data}: no such data set, or a private one; {fix}") from error
+    except RevisionNotFoundError as error:
+        raise UsageError(f"{data}: no such commit; correct `revision`") from error
+    except EntryNotFoundError as error:
+        raise InfrastructureError(f"{data}: a file is not on this machine, and does not come ({error})") from error
+    except (HfHubHTTPError, httpx.HTTPError, ConnectionError, TimeoutError) as error:
+        raise InfrastructureError(f"{data}: the Hub does not answer ({error}); run again later") from error
+    except (DatasetsError, ValueError, KeyError) as error:
+        raise UsageError(f"{data} cannot be read with `datasets`: {error}") from error
