@@ -28,6 +28,8 @@ SILENT = 5
 """Pictures in a row that a host does not give, and it never gave one: it is not asked for the others."""
 LOST = 20
 """Pictures in a row that a host does not give which gave some, or hosts in a row that give none: no fault of links."""
+PROBES = 3
+"""Hosts that answered, which are asked again where others are silent: one of them may be down meanwhile."""
 _BATCH = 4096
 """Pictures that have a task at a time."""
 _TELL_SECONDS = 30.0
@@ -65,7 +67,8 @@ async def fetch_pictures(
         return
     async with (downloader or Downloader)(fetch.ports) as opened:
         work = _Work(opened, fetch, store, tell, len(missing))
-        work.reached = next(iter(_checked((url for url, found in known.items() if found.sha256), fetch)), None)
+        for url in _checked((url for url, found in known.items() if found.sha256), fetch):
+            work.came_of(url)
         forgotten = [key_of(url) for url in _checked(stale, fetch)]
         await asyncio.to_thread(forget_calls, store.calls.path, forgotten)
         checked = _checked(missing, fetch)
@@ -107,14 +110,21 @@ class _Work:
     failed: int = 0
     quiet: set[str] = field(default_factory=set)
     """Hosts that did not give a picture since any did."""
-    reached: URL | None = None
-    """What was last answered."""
+    reached: dict[str, URL] = field(default_factory=dict)
+    """What some hosts gave, each the last: it shows whether the network is there."""
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.fetch.in_flight)
         self._hosts: dict[str, _Host] = {}
         self._probing = asyncio.Lock()
         self._told = time.monotonic()
+
+    def came_of(self, url: URL) -> None:
+        """Remember that a host answered, and of those that did the last few."""
+        self.reached.pop(_host_of(url), None)
+        self.reached[_host_of(url)] = url
+        if len(self.reached) > PROBES:
+            del self.reached[next(iter(self.reached))]
 
     async def all_of(self, urls: Iterable[URL]) -> None:
         """Fetch some pictures.
@@ -148,8 +158,9 @@ class _Work:
             await self._doubt(url, host, error)
         else:
             self._say()
-            host.answered, host.strikes, self.reached = True, 0, url
+            host.answered, host.strikes = True, 0
             self.quiet.clear()
+            self.came_of(url)
             await self._settle(host)
 
     async def _made(self, url: URL, host: _Host) -> Made:
@@ -205,15 +216,14 @@ class _Work:
         Raises:
             InfrastructureError: it is not, or nothing ever was.
         """
-        try:
-            if self.reached is not None:
-                await self.downloader.picture(self.reached)
-                self.quiet.clear()
-                return
-        except FailedError as error:
-            if error.sure:
-                self.quiet.clear()
-                return
+        for reached in self.reached.values():
+            try:
+                await self.downloader.picture(reached)
+            except FailedError as error:
+                if not error.sure:
+                    continue
+            self.quiet.clear()
+            return
         url, said = next((url, said) for host in self._hosts.values() for url, said in host.doubted.items())
         raise InfrastructureError(
             f"pictures by URL: none came of the {len(self.quiet)} hosts asked last, such as {url}: {said}. See whether "

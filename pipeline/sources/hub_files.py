@@ -7,7 +7,7 @@ not change, so the list is kept, and a second reading asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +79,6 @@ def _listing(data: HubData) -> _Listing:
 
 
 def _listed(data: HubData) -> _Listing:
-    import datasets
     from huggingface_hub import HfApi
     from huggingface_hub.constants import is_offline_mode
 
@@ -93,9 +92,7 @@ def _listed(data: HubData) -> _Listing:
     about = hub.dataset_info(data.name, revision=data.revision)
     if about.sha != data.revision:
         raise UsageError(f"{data}: the Hub knows it as {about.sha}; write that as `revision`")
-    # With its scheme: a folder of this name beside the process would be taken for it.
-    builder = datasets.load_dataset_builder(f"hf://datasets/{data.name}", data.config, revision=data.revision)
-    splits = builder.config.data_files or {}
+    reader, splits = _splits(data)
     if data.split not in splits:
         raise UsageError(f"{data}: no such split; `split` is one of {', '.join(map(str, splits)) or 'none'}")
     place = f"hf://datasets/{data.name}@{data.revision}/"
@@ -103,14 +100,30 @@ def _listed(data: HubData) -> _Listing:
     there = {sibling.rfilename for sibling in about.siblings or ()}
     if outside := [file for file in files if file not in there]:
         raise UsageError(f"{data}: {outside[0]} is no file of the data set; only what lies in it is read")
-    return _Listing(reader=str(builder.name), files=files, cards=tuple(card for card in _CARDS if card in there))
+    return _Listing(reader=reader, files=files, cards=tuple(card for card in _CARDS if card in there))
+
+
+def _splits(data: HubData) -> tuple[str, Mapping[str, Iterable[object]]]:
+    """Return what `datasets` reads a configuration with, and the files of each split."""
+    import datasets
+    from datasets.exceptions import DatasetsError
+
+    try:
+        # With its scheme: a folder of this name beside the process would be taken for it.
+        builder = datasets.load_dataset_builder(f"hf://datasets/{data.name}", data.config, revision=data.revision)
+    except (DatasetsError, ValueError, KeyError) as error:
+        raise UsageError(f"{data} cannot be read with `datasets`: {_line(error)}") from error
+    return str(builder.name), builder.config.data_files or {}
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 @contextmanager
 def _told(data: HubData) -> Iterator[None]:
     """Say what a failure means; none of these messages holds what was sent, and so no token."""
     import httpx
-    from datasets.exceptions import DatasetsError
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
@@ -130,8 +143,8 @@ def _told(data: HubData) -> Iterator[None]:
     except RevisionNotFoundError as error:
         raise UsageError(f"{data}: no such commit; correct `revision`") from error
     except EntryNotFoundError as error:
-        raise InfrastructureError(f"{data}: a file is not on this machine, and does not come ({error})") from error
+        raise InfrastructureError(
+            f"{data}: a file is not on this machine, and does not come ({_line(error)})"
+        ) from error
     except (HfHubHTTPError, httpx.HTTPError, ConnectionError, TimeoutError) as error:
-        raise InfrastructureError(f"{data}: the Hub does not answer ({error}); run again later") from error
-    except (DatasetsError, ValueError, KeyError) as error:
-        raise UsageError(f"{data} cannot be read with `datasets`: {error}") from error
+        raise InfrastructureError(f"{data}: the Hub does not answer ({_line(error)}); run again later") from error

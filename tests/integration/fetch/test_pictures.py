@@ -92,6 +92,18 @@ def test_busy_and_failing_servers_are_asked_again_and_few_at_a_time(tmp_path: Pa
     served(tmp_path, act)
 
 
+def test_a_host_that_says_when_to_come_back_is_left_alone_until_then(tmp_path: Path) -> None:
+    async def act(server: PictureServer, store: Store) -> None:
+        urls = [server.url(f"/busy/{number}") for number in range(6)]
+        fetch = Fetch(ports=(server.port,), per_host=1)
+        await fetch_pictures(urls, fetch, store, downloader=server.downloader)
+        assert set(fetched(store, fetch, urls).values()) == {CAME}
+        first, *others = server.times
+        assert min(others) - first >= 1.0
+
+    served(tmp_path, act)
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [("/status/500", "the server answered 500"), ("/cut", "broken off"), ("/drip", "timed out"), ("/later", "429")],
@@ -121,6 +133,18 @@ def test_of_hosts_that_are_gone_all_is_recorded_and_few_is_asked(tmp_path: Path,
         assert all("no such host" in found[url].failure or "its host gave none" in found[url].failure for url in gone)
         asked = [name for name in server.names.asked if name != "pictures.test"]
         assert len(asked) <= 3 * (SILENT + Fetch().per_host)
+
+    served(tmp_path, act)
+
+
+def test_what_came_before_may_be_gone_of_one_host_and_still_show_that_the_network_is_there(tmp_path: Path) -> None:
+    async def act(server: PictureServer, store: Store) -> None:
+        server.names.answers |= {f"{name}.test": [[HERE]] for name in ("one", "two")}
+        await led_to(server, store, [server.url("/a.png", "one.test"), server.url("/a.png", "two.test")])
+        del server.names.answers["one.test"]
+        left = server.url("/a.png", "gone.test")
+        known = [server.url("/a.png", "one.test"), server.url("/a.png", "two.test")]
+        assert "no such host" in (await led_to(server, store, [*known, left]))[left].failure
 
     served(tmp_path, act)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -54,6 +55,8 @@ class PictureServer:
     names: Names = field(default_factory=lambda: Names({"pictures.test": [[HERE]]}))
     asked: Counter[str] = field(default_factory=Counter)
     """Requests by path with query."""
+    times: list[float] = field(default_factory=list)
+    """When each request came, on the clock of `time.monotonic`."""
     headers: list[Mapping[str, str]] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
@@ -71,6 +74,7 @@ class PictureServer:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path_qs
         self.asked[path] += 1
+        self.times.append(time.monotonic())
         self.headers.append(dict(request.headers))
         self.broken = self.broken or self.asked.total() == self.breaks_after
         self.at_once += 1
@@ -89,6 +93,8 @@ class PictureServer:
             return web.Response(status=302, headers={"Location": "/picture.png" if rest == "0" else there})
         if kind == "third" and self.asked[path] < 3:  # busy, broken, then the picture
             return web.Response(status=(429, 500)[self.asked[path] - 1], headers={"Retry-After": "0"})
+        if kind == "busy" and self.asked.total() == 1:
+            return web.Response(status=429, headers={"Retry-After": "1"})
         return _at_once(kind, rest)
 
     async def _slowly(self, request: web.Request, *, forever: bool) -> web.StreamResponse:
