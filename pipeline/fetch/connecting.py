@@ -27,13 +27,7 @@ Raises:
 
 def connector(resolve: Resolve, allowed: Allowed) -> aiohttp.TCPConnector:
     """Return a connector that reaches what `allowed` lets it."""
-    return aiohttp.TCPConnector(
-        limit=0,
-        resolver=Resolver(resolve, allowed),
-        # Else a name would be looked at once, and connected to later.
-        use_dns_cache=False,
-        socket_factory=only_to(allowed),
-    )
+    return aiohttp.TCPConnector(limit=0, resolver=Resolver(resolve, allowed), socket_factory=only_to(allowed))
 
 
 class Resolver(AbstractResolver):

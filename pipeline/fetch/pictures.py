@@ -178,14 +178,15 @@ class _Work:
 
     async def _tried(self, url: URL, host: _Host) -> tuple[bytes, str]:
         bounds = self.downloader.bounds
-        for attempt in range(bounds.tries):
-            async with host.slots:
-                if not host.answered and host.strikes >= SILENT:
-                    raise FailedError(f"its host gave none of {host.strikes} others", sure=False)
+        # Through all tries: else every other picture is tried once before one is given up, and a missing network is
+        # noticed after hours.
+        async with host.slots, self._slots:
+            if not host.answered and host.strikes >= SILENT:
+                raise FailedError(f"its host gave none of {host.strikes} others", sure=False)
+            for attempt in range(bounds.tries):
                 await asyncio.sleep(max(0.0, host.not_before - time.monotonic()))
                 try:
-                    async with self._slots:
-                        return await self.downloader.picture(url)
+                    return await self.downloader.picture(url)
                 except FailedError as error:
                     patient = error.after_seconds <= bounds.longest_wait_seconds
                     if patient:
@@ -196,7 +197,7 @@ class _Work:
                             host.strikes += 1
                             self.quiet.add(_host_of(url))
                         raise
-            await asyncio.sleep(jittered_pause(attempt, bounds.first_pause_seconds))
+                await asyncio.sleep(jittered_pause(attempt, bounds.first_pause_seconds))
         raise AssertionError("unreachable")
 
     async def _doubt(self, url: URL, host: _Host, error: FailedError) -> None:
