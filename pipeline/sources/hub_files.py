@@ -123,11 +123,11 @@ def _line(error: Exception) -> str:
 @contextmanager
 def _told(data: HubData) -> Iterator[None]:
     """Say what a failure means; none of these messages holds what was sent, and so no token."""
-    import httpx
-    from huggingface_hub.errors import (
+    # Of whichever HTTP library this version of the client has.
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is imported there, and not listed
         EntryNotFoundError,
         GatedRepoError,
-        HfHubHTTPError,
+        HTTPError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
@@ -146,5 +146,5 @@ def _told(data: HubData) -> Iterator[None]:
         raise InfrastructureError(
             f"{data}: a file is not on this machine, and does not come ({_line(error)})"
         ) from error
-    except (HfHubHTTPError, httpx.HTTPError, ConnectionError, TimeoutError) as error:
+    except (HTTPError, ConnectionError, TimeoutError) as error:
         raise InfrastructureError(f"{data}: the Hub does not answer ({_line(error)}); run again later") from error

@@ -232,6 +232,8 @@ def test_a_download_that_breaks_off_goes_on_and_a_hub_that_fails_is_no_mistake_o
     served.fails = True
     told = read(served, tmp_path, "second", "first")
     served.fails = False
-    assert told.found["second"]["error"] == "InfrastructureError"
-    assert "run again later" in told.found["second"]["says"]
     assert len(told.found["first"]["rows"]) == 3
+    nowhere = read(served, tmp_path, "second", HF_ENDPOINT="http://127.0.0.1:1")
+    for refused in (told.found["second"], nowhere.found["second"]):
+        assert refused["error"] == "InfrastructureError"
+        assert "run again later" in refused["says"]
