@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
 from pipeline.sources.columns import Columns
 from pipeline.sources.entries import Entry
-from pipeline.sources.hub_files import hub_files
+from pipeline.sources.hub_files import downloaded, listed
 from pipeline.sources.source import HubData
 from pipeline.sources.tables import check_columns, parquet_entries, plain
 
@@ -32,16 +33,18 @@ def hub_entries(data: HubData, columns: Columns | None) -> Iterator[Entry]:
     if not data.revision:
         yield from _entries(Path(data.name).name, data, _opened(data), columns)
         return
-    held = hub_files(data)
-    if held.reader == "parquet":
-        # Ours reads columns of any size, and one row of Parquet is the same from wherever it comes.
-        for number, entry in enumerate(parquet_entries(held.files, columns), 1):
+    listing = listed(data)
+    if listing.reader == "parquet":
+        # Ours reads columns of any size, and whoever looks at a few rows needs no more than the first file.
+        found = chain.from_iterable(parquet_entries(downloaded(data, (name,)), columns) for name in listing.files)
+        for number, entry in enumerate(found, 1):
             yield entry._replace(number=number, where=f"{data.name}, {entry.where}")
         return
-    names = [file.relative_to(held.directory).as_posix() for file in held.files]
-    local = data._replace(name=str(held.directory), revision="")
-    for entry in _entries(data.name, data, _opened(local, {data.split: names}), columns):
-        yield entry._replace(found=_with_files(entry.found, held.directory))
+    paths = downloaded(data, (*listing.files, *listing.cards))
+    directory = paths[0].parents[len(Path(listing.files[0]).parts) - 1]
+    local = data._replace(name=str(directory), revision="")
+    for entry in _entries(data.name, data, _opened(local, {data.split: list(listing.files)}), columns):
+        yield entry._replace(found=_with_files(entry.found, directory))
 
 
 def _entries(label: str, data: HubData, rows: Dataset | IterableDataset, columns: Columns | None) -> Iterator[Entry]:

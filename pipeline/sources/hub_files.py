@@ -7,11 +7,10 @@ not change, so the list is kept, and a second reading asks nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,62 +22,58 @@ from pipeline.store.blobs import write_atomic
 _AT_ONCE = 4
 """Files that are downloaded at once, each of some hundred megabytes."""
 _CARDS = ("README.md", ".huggingface.yaml")
-"""Which files are what, for readers that are not ours."""
 
 
-class _Listing(BaseModel):
+class Listing(BaseModel):
+    """What a split consists of at a commit."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reader: str
-    """What `datasets` reads them with, such as `parquet`."""
+    """What `datasets` reads the files with, such as `parquet`."""
     files: tuple[str, ...]
     """With rows, in their order."""
     cards: tuple[str, ...] = ()
+    """That tell readers which files are what."""
 
 
-class HubFiles(NamedTuple):
-    """What a split consists of, on this machine."""
-
-    reader: str
-    directory: Path
-    """As the data set has it, though with no more files than these."""
-    files: tuple[Path, ...]
-
-
-def hub_files(data: HubData) -> HubFiles:
-    """Return the files of a split; what is not there is downloaded.
+def listed(data: HubData) -> Listing:
+    """Return which files a split has.
 
     Raises:
         UsageError: there is no such data set, commit, configuration or split, or it is not for whoever asks; or the Hub
             is not to be asked (HF_HUB_OFFLINE) and was not asked before.
         InfrastructureError: the Hub does not answer; it may be asked again.
     """
-    with _told(data):
-        listing = _listing(data)
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            paths = list(pool.map(lambda name: _downloaded(data, name), (*listing.files, *listing.cards)))
-    # Every path ends as its name does: the snapshot of a commit has the folders of the data set.
-    directory = paths[0].parents[len(Path(listing.files[0]).parts) - 1]
-    return HubFiles(listing.reader, directory, tuple(paths[: len(listing.files)]))
-
-
-def _downloaded(data: HubData, name: str) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    return Path(hf_hub_download(data.name, name, repo_type="dataset", revision=data.revision))
-
-
-def _listing(data: HubData) -> _Listing:
     asked = {"name": data.name, "revision": data.revision, "config": data.config, "split": data.split}
-    path = data.listings / f"{digest(asked)}.json"
-    if path.is_file():
-        return _Listing.model_validate(parse_json(path.read_text("utf-8")))
-    listing = _listed(data)
-    write_atomic(path, canonical_json(listing.model_dump(mode="json")).encode())
+    path = None if data.listings is None else data.listings / f"{digest(asked)}.json"
+    if path is not None and path.is_file():
+        return Listing.model_validate(parse_json(path.read_text("utf-8")))
+    with _told(data):
+        listing = _listed(data)
+    if path is not None:
+        write_atomic(path, canonical_json(listing.model_dump(mode="json")).encode())
     return listing
 
 
-def _listed(data: HubData) -> _Listing:
+def downloaded(data: HubData, names: Sequence[str]) -> list[Path]:
+    """Return where files of a data set are on this machine; one that is not there yet is downloaded.
+
+    The path of each ends as its name: those of a commit have the folders of the data set.
+
+    Raises:
+        UsageError, InfrastructureError: as `listed`.
+    """
+    from huggingface_hub import hf_hub_download
+
+    def one(name: str) -> Path:
+        return Path(hf_hub_download(data.name, name, repo_type="dataset", revision=data.revision))
+
+    with _told(data), ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(one, names))
+
+
+def _listed(data: HubData) -> Listing:
     from huggingface_hub import HfApi
     from huggingface_hub.constants import is_offline_mode
 
@@ -98,9 +93,9 @@ def _listed(data: HubData) -> _Listing:
     place = f"hf://datasets/{data.name}@{data.revision}/"
     files = tuple(str(file).removeprefix(place) for file in splits[data.split])
     there = {sibling.rfilename for sibling in about.siblings or ()}
-    if outside := [file for file in files if file not in there]:
+    if outside := [file for file in files if file not in there or ".." in file.split("/")]:
         raise UsageError(f"{data}: {outside[0]} is no file of the data set; only what lies in it is read")
-    return _Listing(reader=reader, files=files, cards=tuple(card for card in _CARDS if card in there))
+    return Listing(reader=reader, files=files, cards=tuple(card for card in _CARDS if card in there))
 
 
 def _splits(data: HubData) -> tuple[str, Mapping[str, Iterable[object]]]:

@@ -28,8 +28,8 @@ class HubData(NamedTuple):
     """Commit on the Hub; empty for a directory."""
     config: str | None
     split: str
-    listings: Path = Path()
-    """Where is kept which files a split on the Hub has."""
+    listings: Path | None = None
+    """Where is kept which files a split on the Hub has; None: nowhere."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.config or 'default'}, {self.split})"
