@@ -179,7 +179,7 @@ def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str | No
     looked_at = [row for _, row in sorted(chosen, key=lambda placed: placed[0])]  # as the file has them
     first, reasons, total = "", Counter[str](), found[source]
     for row in looked_at:
-        if error := check_row(row, source.directory, source.others):
+        if error := check_row(row, source.directory, source.others, use.fetch is not None):
             first = first or f'row "{row.source_row}": {error}'
             reasons[error.reason] += 1
     where = f"{total:,} rows in {source.directory}"

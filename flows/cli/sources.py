@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_line, print_table
+from flows.cli.console import JsonFlag, console, print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from flows.plan.source_check import Looked
+    from flows.plan.source_check import Fetching, Looked
     from pipeline.sources import Source
     from pipeline.students.family import Student
 
@@ -31,7 +32,11 @@ Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write i
 Key = Annotated[str | None, typer.Option(help="Name of the source; default: that of the data.")]
 RecipeOption = Annotated[
     Path | None,
-    typer.Option("--recipe", metavar="RECIPE", help="Whose student the pictures are for; default: that of the demo."),
+    typer.Option(
+        "--recipe",
+        metavar="RECIPE",
+        help="Whose student the pictures are for, and how they are fetched.",
+    ),
 ]
 DataOption = Annotated[
     Path | None,
@@ -47,6 +52,8 @@ Write = Annotated[
     ),
 ]
 Store = Annotated[Path, typer.Option(help="Where pictures are put that stand in tables: the store of the recipe.")]
+FetchFlag = Annotated[bool, typer.Option("--fetch", help="Fetch pictures that rows name by URL, into the store.")]
+AgainFlag = Annotated[bool, typer.Option("--again", help="As --fetch; ask anew for those that did not come before.")]
 Count = Annotated[int, typer.Argument(metavar="N", help="How many.", min=1)]
 
 
@@ -78,12 +85,15 @@ def init(data: Data, out: Out = None, key: Key = None, config: Config = None, sp
 
 
 @app.command()
-def check(  # noqa: PLR0917 - typer calls it by name
+def check(
     manifest: Manifest,
     data: DataOption = None,
     write: Write = None,
     recipe: RecipeOption = None,
     store: Store = Path("store"),
+    *,
+    fetch: FetchFlag = False,
+    again: AgainFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Read every row and decode every picture of a source; print what would be lost before any model, and why.
@@ -96,7 +106,8 @@ def check(  # noqa: PLR0917 - typer calls it by name
 
     written = _filled(manifest, data, write)
     source = open_source(str(written or manifest), store)
-    looked = look_through(source, _student(recipe), store)
+    fetching = _fetching(str(written or manifest), recipe, again=again) if fetch or again else None
+    looked = look_through(source, _student(recipe), store, fetching)
     if as_json:
         print_json(_as_json(source, looked))
     else:
@@ -170,6 +181,20 @@ def _student(recipe: Path | None) -> Student:
     from pipeline.manifests import manifests_dir
 
     return load_recipe(recipe or manifests_dir() / "recipes" / "demo.yaml").student
+
+
+def _fetching(manifest: str, recipe: Path | None, *, again: bool) -> Fetching:
+    """Return how the recipe fetches the pictures of this source, or how they are by default."""
+    from flows.plan.source_check import Fetching
+    from flows.recipe.file import load_recipe
+    from pipeline.fetch.recorded import Fetch
+    from pipeline.sources.manifest import load_manifest
+
+    uses = () if recipe is None else load_recipe(recipe).sources
+    key = load_manifest(manifest)[0].key
+    base = None if recipe is None else recipe.parent
+    own = (use.fetch for use in uses if use.fetch is not None and load_manifest(use.source, base)[0].key == key)
+    return Fetching(next(own, Fetch()), again, partial(console(stderr=True).print, markup=False))
 
 
 def _print(source: Source, looked: Looked) -> None:

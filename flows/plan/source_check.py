@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +18,11 @@ from flows.stages.fetching import key_of
 from flows.stages.ingest import IngestSettings, SourceRead
 from flows.stages.screen import ScreenSettings
 from pipeline.engine.units import UnitInput
+from pipeline.fetch.recorded import Fetch
 from pipeline.records import ImageFacts, Outcome, Question, QuestionKey, SourceRow
 from pipeline.sources import Source
 from pipeline.sources.entries import Entry
+from pipeline.sources.questions import image_names, is_url
 from pipeline.sources.rows import placed_rows
 from pipeline.store import Store
 from pipeline.students.family import FAMILIES, Size, Student
@@ -70,29 +73,53 @@ class Looked(NamedTuple):
         return self.pictures - self.sizes.get(SHRUNK[0][1], 0)
 
 
-def look_through(source: Source, student: Student, store: Path) -> Looked:
+class Fetching(NamedTuple):
+    """How the pictures of a source are fetched."""
+
+    fetch: Fetch
+    again: bool
+    """Whether those that did not come before are asked for anew."""
+    tell: Callable[[str], None]
+
+    async def pictures(self, rows: tuple[SourceRow, ...], store: Store) -> None:
+        """Fetch those of some rows."""
+        from pipeline.fetch.pictures import fetch_pictures
+
+        urls = [name for row in rows for name in image_names(row) if is_url(name)]
+        await fetch_pictures(urls, self.fetch, store, tell=self.tell, again=self.again)
+
+
+def look_through(source: Source, student: Student, store: Path, fetching: Fetching | None = None) -> Looked:
     """Read every row and decode every picture of a source, as ingest, screen and dedup do.
 
     Args:
         source: opened.
         student: whose view and length the screen goes by.
         store: a directory where pictures are put; it may be thrown away.
+        fetching: how pictures are fetched which rows name by URL; None: they are not.
 
     Raises:
         UsageError: a file of the source cannot be read.
+        InfrastructureError: pictures cannot be fetched for want of a network or a server.
     """
     family = FAMILIES[student.family]
     screening = ScreenSettings(
         images=ImageSettings().bounds(family.patch, family.max_aspect), questions=QuestionSettings(),
         views=student.view_rules, cutoff_len=student.cutoff_len, tokenizer=student.tokenizer,
     )  # fmt: skip
-    read = SourceRead(key=source.key, revision=source.revision, directory=source.directory, others=source.others)
+    read = SourceRead(
+        key=source.key, revision=source.revision, directory=source.directory, others=source.others,
+        fetch=None if fetching is None else fetching.fetch,
+    )  # fmt: skip
+    reading = IngestSettings(sources=(read,), store=store)
     rows, lost, asked, facts = 0, dict[tuple[str, str], Loss](), dict[str, _Asked](), list[ImageFacts]()
-    with Store(store) as opened:
+    with Store(store) as opened, asyncio.Runner() as loop:
         left = placed_rows(source)
         while batch := tuple(islice(left, ROWS_AT_ONCE)):
             rows += len(batch)
-            found = _screened(batch, IngestSettings(sources=(read,)), screening, opened)
+            if fetching is not None:
+                loop.run(fetching.pictures(tuple(row for _, row in batch), opened))
+            found = _screened(batch, reading, screening, opened)
             _add(lost, found.lost)
             asked |= {one.key.id: one for one in found.asked}
             facts += found.facts
@@ -134,7 +161,8 @@ def _screened(
     batch: Sequence[tuple[Entry, SourceRow]], reading: IngestSettings, screening: ScreenSettings, store: Store
 ) -> _Screened:
     """Return what is lost of some rows, and what is kept as it would be asked."""
-    made = ingest.run(UnitInput(tuple(row for _, row in batch)), reading, store)
+    read = tuple(row for _, row in batch)
+    made = ingest.run(UnitInput(read, ingest.fetched_of(read, reading.by_key, store)), reading, store)
     questions = {record.id: record for record in made.tables["questions"] if isinstance(record, Question)}
     passed = screen.run(UnitInput(tuple(questions.values())), screening, store)
     place = {row.id: (entry.where, row.source_row) for entry, row in batch}

@@ -49,7 +49,9 @@ def _generated(manifest: SourceManifest, directory: Path) -> Source:
 def _given(manifest: SourceManifest, file: Path, blobs: Path) -> Source:
     _require_known(manifest, file)
     if manifest.hub is not None:
-        hub = HubData(manifest.hub, str(manifest.revision), manifest.config, manifest.split, manifest.files)
+        hub = HubData(
+            manifest.hub, str(manifest.revision), manifest.config, manifest.split, manifest.files, blobs.parent / "hub"
+        )
         return _of_hub(manifest, hub, blobs)
     path = file.parent / str(manifest.path)
     # Of these the files are found while they are read: there may be a million pictures.

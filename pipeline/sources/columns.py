@@ -95,6 +95,8 @@ class Columns(BaseModel):
     """Default: the hash of what the row holds."""
     text: Mapped | None = None
     images: Mapped | None = None
+    image_sha256: Mapped | None = None
+    """Of the bytes of each picture, as the data set states it."""
     choices: Mapped | None = None
     answers: Mapped | None = None
     category: Mapped | None = None

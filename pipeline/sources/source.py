@@ -30,6 +30,11 @@ class HubData(NamedTuple):
     split: str
     files: tuple[str, ...] = ()
     """Patterns of the files to read; empty: those that the data set's own list gives to the split."""
+    listings: Path | None = None
+    """Where is kept which files a split on the Hub has; None: nowhere."""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join((self.config or 'default', self.split, *self.files))})"
 
 
 class Source(NamedTuple):

@@ -370,6 +370,13 @@ def test_a_plan_counts_rows_that_cannot_be_used_by_reason(recipe: Path) -> None:
     assert example.startswith('such as row "2": image_missing')
 
 
+def test_a_plan_takes_pictures_by_url_for_usable_where_they_are_to_be_fetched(recipe: Path) -> None:
+    write_rows(recipe, {"images": ["https://example.org/a.png"]}, {"images": ["../own.yaml"]})
+    assert "2 of 2 rows cannot be used" in planned_source(recipe, code=2).detail
+    recipe.write_text(recipe.read_text().replace("source: own.yaml", "source: own.yaml, fetch: {}"))
+    assert "1 of 2 rows cannot be used (image_path 1)" in planned_source(recipe, code=0).detail
+
+
 def test_of_a_large_source_a_sample_tells_how_many_rows_cannot_be_used(
     recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
