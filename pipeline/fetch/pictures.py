@@ -228,8 +228,8 @@ class _Work:
         url, said = next((url, said) for host in self._hosts.values() for url, said in host.doubted.items())
         raise InfrastructureError(
             f"pictures by URL: none came of the hosts asked last ({len(self.quiet)}), such as {url}: {said}. See "
-            "whether this machine reaches the network and its name server, then run again, or take these rows out; what "
-            "was fetched stays, and nothing is recorded of these"
+            "whether this machine reaches the network and its name server, then run again, or take these rows out; "
+            "what was fetched stays, and nothing is recorded of these"
         )
 
     async def _settle(self, host: _Host) -> None:
