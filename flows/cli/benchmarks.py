@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import print_line
+from flows.cli.console import print_line, print_table
 
 app = typer.Typer(help="Manifests of benchmarks, against which questions are checked.", no_args_is_help=True)
 
@@ -29,6 +29,8 @@ ImageRoot = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where paths of pictures start; default: at the file that names them."),
 ]
+
+SetKey = Annotated[str | None, typer.Argument(metavar="KEY", help="One set: how its manifest is made.")]
 
 
 @app.callback()
@@ -58,3 +60,25 @@ def build(  # noqa: PLR0917 - typer calls it by name
     pictures = len({(entry.phash, entry.dhash) for entry in benchmark.entries} - {(None, None)})
     print_line(f"{path}: {texts:,} questions, {pictures:,} pictures")
     print_line(f"in a recipe: benchmarks: [{path}]   (paths start at the recipe)")
+
+
+@app.command("list")
+def list_(key: SetKey = None) -> None:
+    """List the guard list: evaluation sets that no recipe may train on, and how the hashes of each are made."""
+    from flows.report.tables import Table
+    from pipeline.errors import UsageError
+    from pipeline.sources.guard import guard_list
+
+    sets = guard_list()
+    if key is None:
+        rows = tuple((s.key, s.title, ", ".join(s.splits) or "all", s.build.hub if s.build else s.note) for s in sets)
+        title = "evaluation sets that no recipe may train on"
+        print_table(Table("guarded", title, ("key", "set", "splits", "from"), rows))
+        return
+    found = next((guarded for guarded in sets if guarded.key == key), None)
+    if found is None:
+        raise UsageError(f"{key} is not on the guard list: {', '.join(guarded.key for guarded in sets)}")
+    print_line(f"{found.title}{': ' + found.note if found.note else ''}")
+    for command in found.commands:
+        print_line(f"  {command}")
+    print_line(f"in a recipe: benchmarks: [{found.key}.yaml]   (paths start at the recipe)")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.console import JsonFlag, console, print_json
-from flows.cli.run import Changes, Limit, OutDir, RecipeFile, StoreDir
+from flows.cli.run import Changes, Limit, OutDir, RecipeFile, StoreDir, unguarded_line
 
 if TYPE_CHECKING:
     from flows.cli.checks import Check, Note
@@ -129,6 +129,7 @@ def _checks(job: Job, found: dict[Source, int], *, offline: bool) -> Iterator[Ch
                 yield checked(f"search.{tool}", partial(_tell_provider, provider, recipe.search.mode))
     for name in recipe.benchmarks:
         yield checked(f"benchmarks {name}", partial(_tell_benchmark, job, name))
+    yield Check("guard list", "note", unguarded_line(job).removeprefix("guard list: "))
     unasked = "not asked (--offline)"
     for name, role in recipe.models.roles().items():
         asked = role.backend == "reader" or not offline
@@ -183,7 +184,7 @@ def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str | No
     looked_at = [row for _, row in sorted(chosen, key=lambda placed: placed[0])]  # as the file has them
     first, reasons, total = "", Counter[str](), found[source]
     for row in looked_at:
-        if error := check_row(row, source.directory, source.others):
+        if error := check_row(row, source.directory, source.others, use.fetch is not None):
             first = first or f'row "{row.source_row}": {error}'
             reasons[error.reason] += 1
     where = f"{total:,} rows in {source.directory}"

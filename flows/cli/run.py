@@ -49,10 +49,26 @@ def run(
     from flows.recipe.inputs import make_job
 
     job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or (), runner=runner)
+    print_line(unguarded_line(job))
     with shown_progress(console(stderr=True)) as progress:
         summary = _curate(job, progress)
     print_summary(summary)
     summary.require_rows()
+
+
+def unguarded_line(job: Job) -> str:
+    """Return which sets of the guard list no benchmark of the recipe keeps out of its sources."""
+    from flows.recipe.benchmarks import missing_benchmarks
+
+    missing = missing_benchmarks(job.recipe.benchmarks, job.recipe_path)
+    if not missing:
+        return "guard list: all of it is among the benchmarks of the recipe"
+    named = f"{', '.join(missing[:_NAMED])}{f' and {len(missing) - _NAMED} more' if len(missing) > _NAMED else ''}"
+    return f"guard list: not among the benchmarks of the recipe: {named} (coldforge benchmarks list)"
+
+
+_NAMED = 6
+"""Sets that are named in one line."""
 
 
 def _curate(job: Job, progress: Progress) -> RunSummary:

@@ -2,29 +2,58 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_line, print_table
+from flows.cli.console import JsonFlag, console, print_json, print_line, print_table
 
 if TYPE_CHECKING:
-    from flows.plan.source_check import Looked
+    from flows.plan.source_check import Fetching, Looked
     from pipeline.sources import Source
     from pipeline.students.family import Student
 
 app = typer.Typer(help="Sources of questions: write a manifest for data, and look through it.", no_args_is_help=True)
 
-Data = Annotated[Path, typer.Argument(metavar="DATA", help="A file with rows, or the folder that holds such files.")]
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A file with rows, the folder that holds such files, or owner/name of a data set of the Hub.",
+    ),
+]
+Config = Annotated[str | None, typer.Option(help="Of a data set of the Hub: its configuration; default: the only one.")]
+Split = Annotated[str, typer.Option(help="Of a data set of the Hub.")]
 Manifest = Annotated[str, typer.Argument(metavar="MANIFEST", help="File of a manifest, or the name of one that ships.")]
 Out = Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; default: <key>.yaml.")]
 Key = Annotated[str | None, typer.Option(help="Name of the source; default: that of the data.")]
 RecipeOption = Annotated[
     Path | None,
-    typer.Option("--recipe", metavar="RECIPE", help="Whose student the pictures are for; default: that of the demo."),
+    typer.Option(
+        "--recipe",
+        metavar="RECIPE",
+        help="Whose student the pictures are for, and how they are fetched.",
+    ),
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="PATH", help="Where its data lie, if not where the manifest says: a file or folder."
+    ),
+]
+Write = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Where to write the manifest with its revision and --data; default, if it lacks them: <key>.yaml.",
+    ),
 ]
 Store = Annotated[Path, typer.Option(help="Where pictures are put that stand in tables: the store of the recipe.")]
+FetchFlag = Annotated[bool, typer.Option("--fetch", help="Fetch pictures that rows name by URL, into the store.")]
+AgainFlag = Annotated[bool, typer.Option("--again", help="As --fetch; ask anew for those that did not come before.")]
 Count = Annotated[int, typer.Argument(metavar="N", help="How many.", min=1)]
 
 
@@ -34,37 +63,76 @@ def sources() -> None:
 
 
 @app.command()
-def init(data: Data, out: Out = None, key: Key = None) -> None:
+def init(data: Data, out: Out = None, key: Key = None, config: Config = None, split: Split = "train") -> None:
     """Look at DATA and write a manifest for it: which column is which field, with a comment on each."""
     from pipeline.errors import UsageError
-    from pipeline.sources.guess import key_for, manifest_for
+    from pipeline.sources.guess import hub_manifest, key_for, manifest_for
+    from pipeline.sources.revisions import hub_commit
+    from pipeline.sources.source import HubData
 
-    name = key or key_for(data)
+    place = Path(data)
+    name = key or key_for(place)
     path = out if out is not None else Path(f"{name}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already; name another file with --out, or remove it")
-    path.write_text(manifest_for(data, path, name), "utf-8")
+    if not place.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", data) and not place.suffix:
+        text = hub_manifest(HubData(data, hub_commit(data), config, split), path, name)
+    else:
+        text = manifest_for(place, path, name)
+    path.write_text(text, "utf-8")
     print_line(f"{path}: written; read its comments, and state the licence")
     print_line(f"next: coldforge sources check {path}")
 
 
 @app.command()
 def check(
-    manifest: Manifest, recipe: RecipeOption = None, store: Store = Path("store"), as_json: JsonFlag = False
+    manifest: Manifest,
+    data: DataOption = None,
+    write: Write = None,
+    recipe: RecipeOption = None,
+    store: Store = Path("store"),
+    *,
+    fetch: FetchFlag = False,
+    again: AgainFlag = False,
+    as_json: JsonFlag = False,
 ) -> None:
-    """Read every row and decode every picture of a source; print what would be lost before any model, and why."""
+    """Read every row and decode every picture of a source; print what would be lost before any model, and why.
+
+    What a manifest leaves open, its revision and where its data are, is written into a copy of it first.
+    """
     from flows.plan.source_check import look_through
     from pipeline.errors import CheckError
     from pipeline.sources import open_source
 
-    source = open_source(manifest, store)
-    looked = look_through(source, _student(recipe), store)
+    written = _filled(manifest, data, write)
+    source = open_source(str(written or manifest), store)
+    fetching = _fetching(str(written or manifest), recipe, again=again) if fetch or again else None
+    looked = look_through(source, _student(recipe), store, fetching)
     if as_json:
         print_json(_as_json(source, looked))
     else:
         _print(source, looked)
+    if written is not None and not as_json:
+        print_line(f"{written}: written, with the revision of this data; in a recipe: sources: [{{source: {written}}}]")
     if not looked.kept:
         raise CheckError(f"source {source.key}: no row can be used")
+
+
+def _filled(name: str, data: Path | None, write: Path | None) -> Path | None:
+    """Write a manifest with what it leaves open, and return its file; None where it leaves nothing open."""
+    from pipeline.errors import UsageError
+    from pipeline.sources.filling import filled
+    from pipeline.sources.manifest import load_manifest
+
+    manifest, file = load_manifest(name)
+    if not manifest.unknown and data is None and write is None:
+        return None
+    target = write if write is not None else Path(f"{manifest.key}.yaml")
+    if target.exists() and not target.samefile(file):
+        raise UsageError(f"{target} is there already; check that one, name another file with --write, or remove it")
+    text = filled(manifest, file, target, data)
+    target.write_text(text, "utf-8")
+    return target
 
 
 @app.command()
@@ -100,8 +168,12 @@ def list_() -> None:
     from pipeline.sources.manifest import load_manifest
 
     found = [load_manifest(path.stem)[0] for path in sorted((manifests_dir() / "sources").glob("*.yaml"))]
-    rows = tuple((said.key, said.kind, said.revision, said.licence, said.source_url) for said in found)
-    print_table(Table("sources", "sources that ship", ("source", "kind", "revision", "licence", "url"), rows))
+    rows = tuple(
+        (said.key, said.kind, ", ".join(said.unknown) or "nothing", said.schema_, said.licence, said.source_url)
+        for said in found
+    )
+    columns = ("source", "kind", "left open", "schema", "licence", "url")
+    print_table(Table("sources", "sources that ship", columns, rows))
 
 
 def _student(recipe: Path | None) -> Student:
@@ -111,22 +183,40 @@ def _student(recipe: Path | None) -> Student:
     return load_recipe(recipe or manifests_dir() / "recipes" / "demo.yaml").student
 
 
+def _fetching(manifest: str, recipe: Path | None, *, again: bool) -> Fetching:
+    """Return how the recipe fetches the pictures of this source, or how they are by default."""
+    from flows.plan.source_check import Fetching
+    from flows.recipe.file import load_recipe
+    from pipeline.fetch.recorded import Fetch
+    from pipeline.sources.manifest import load_manifest
+
+    uses = () if recipe is None else load_recipe(recipe).sources
+    key = load_manifest(manifest)[0].key
+    base = None if recipe is None else recipe.parent
+    own = (use.fetch for use in uses if use.fetch is not None and load_manifest(use.source, base)[0].key == key)
+    return Fetching(next(own, Fetch()), again, partial(console(stderr=True).print, markup=False))
+
+
 def _print(source: Source, looked: Looked) -> None:
+    from flows.plan.source_check import SHRUNK
     from flows.report.tables import Table
 
     print_line(f"source {source.key}, revision {source.revision}: {looked.rows:,} rows, {looked.kept:,} can be asked")
-    shrunk = f", of which the student sees {looked.shrunk:,} smaller than they are" if looked.shrunk else ""
-    print_line(f"{looked.pictures:,} pictures{shrunk}; {source.terms}\n")
-    losses = tuple((loss.stage, loss.reason, loss.rows, loss.row, loss.detail) for loss in looked.losses)
+    shared = f", {looked.shared:,} of them by more than one question" if looked.shared else ""
+    print_line(f"{looked.pictures:,} pictures{shared}; {source.terms}\n")
+    losses = tuple((loss.stage, loss.reason, loss.rows, loss.where, loss.row, loss.detail) for loss in looked.losses)
     if losses:
-        named = ("stage", "reason", "rows", "first row", "what it says")
+        named = ("stage", "reason", "rows", "first at", "its key", "what it says")
         print_table(Table("losses", "lost before any model is asked", named, losses))
     kinds = tuple((category, kind, n) for (category, kind), n in sorted(looked.kinds.items()))
     print_table(
         Table("kinds", "questions by category and type of answer", ("category", "answer type", "questions"), kinds)
     )
-    if len(looked.licences) > 1:
-        print_table(Table("licences", "licences", ("licence", "questions"), tuple(sorted(looked.licences.items()))))
+    print_table(Table("licences", "licences", ("licence", "questions"), tuple(sorted(looked.licences.items()))))
+    sizes = tuple((said, looked.sizes[said]) for _, said in SHRUNK if said in looked.sizes)
+    if sizes:
+        title = "pictures by how many pixels are one of what the student sees"
+        print_table(Table("sizes", title, ("pixels", "pictures"), sizes))
 
 
 def _as_json(source: Source, looked: Looked) -> dict[str, object]:
@@ -135,6 +225,7 @@ def _as_json(source: Source, looked: Looked) -> dict[str, object]:
         "source": source.key,
         "revision": source.revision,
         "kept": looked.kept,
+        "shrunk": looked.shrunk,
         "kinds": kinds,
         "losses": [loss._asdict() for loss in looked.losses],
     }

@@ -1,25 +1,36 @@
-"""What becomes of every row of a source before any model is asked: ingest and screen, without a run."""
+"""What becomes of every row of a source before any model is asked: ingest, screen and dedup, without a run."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from filters.dedup.clusters import DedupSettings
 from filters.screen.images import ImageSettings
 from filters.screen.questions import QuestionSettings
-from flows.stages import ingest, screen
+from flows.stages import dedup, ingest, screen
+from flows.stages.dedup import DedupStageSettings
+from flows.stages.fetching import key_of
 from flows.stages.ingest import IngestSettings, SourceRead
 from flows.stages.screen import ScreenSettings
 from pipeline.engine.units import UnitInput
-from pipeline.records import Question, SourceRow
-from pipeline.sources import Source, read_source
+from pipeline.fetch.recorded import Fetch
+from pipeline.records import ImageFacts, Outcome, Question, QuestionKey, SourceRow
+from pipeline.sources import Source
+from pipeline.sources.entries import Entry
+from pipeline.sources.questions import image_names, is_url
+from pipeline.sources.rows import placed_rows
 from pipeline.store import Store
 from pipeline.students.family import FAMILIES, Size, Student
 
 ROWS_AT_ONCE = 256
 """As many rows, with the facts of their pictures, are held at a time."""
+SHRUNK = ((1, "as it is"), (2, "up to 2 times"), (10, "2 to 10 times"), (float("inf"), "more than 10 times"))
+"""Steps of how many pixels of a picture are one of what the student sees."""
 
 
 class Loss(NamedTuple):
@@ -28,8 +39,12 @@ class Loss(NamedTuple):
     stage: str
     reason: str
     rows: int
+    where: str
+    """File and row."""
     row: str
+    """Its key."""
     detail: str
+    """What the stage says of it, or where it says no more than the reason, what is asked."""
 
 
 class Looked(NamedTuple):
@@ -41,64 +56,155 @@ class Looked(NamedTuple):
     """(category, answer type) → questions that are kept."""
     licences: dict[str, int]
     pictures: int
-    """Different ones, of the questions that are kept."""
-    shrunk: int
-    """Of these, how many the student sees smaller than they are."""
+    """Different ones, of the questions that are kept or repeat one of these."""
+    shared: int
+    """Of these, how many more than one question shows."""
+    sizes: dict[str, int]
+    """How many pixels are one of what the student sees → pictures."""
 
     @property
     def kept(self) -> int:
         """Return how many questions a run would go on with."""
         return sum(self.kinds.values())
 
+    @property
+    def shrunk(self) -> int:
+        """Return how many pictures the student sees smaller than they are."""
+        return self.pictures - self.sizes.get(SHRUNK[0][1], 0)
 
-def look_through(source: Source, student: Student, store: Path) -> Looked:
-    """Read every row and decode every picture of a source, as ingest and screen do.
+
+class Fetching(NamedTuple):
+    """How the pictures of a source are fetched."""
+
+    fetch: Fetch
+    again: bool
+    """Whether those that did not come before are asked for anew."""
+    tell: Callable[[str], None]
+
+    async def pictures(self, rows: tuple[SourceRow, ...], store: Store) -> None:
+        """Fetch those of some rows."""
+        from pipeline.fetch.pictures import fetch_pictures
+
+        urls = [name for row in rows for name in image_names(row) if is_url(name)]
+        await fetch_pictures(urls, self.fetch, store, tell=self.tell, again=self.again)
+
+
+def look_through(source: Source, student: Student, store: Path, fetching: Fetching | None = None) -> Looked:
+    """Read every row and decode every picture of a source, as ingest, screen and dedup do.
 
     Args:
         source: opened.
         student: whose view and length the screen goes by.
         store: a directory where pictures are put; it may be thrown away.
+        fetching: how pictures are fetched which rows name by URL; None: they are not.
 
     Raises:
         UsageError: a file of the source cannot be read.
+        InfrastructureError: pictures cannot be fetched for want of a network or a server.
     """
     family = FAMILIES[student.family]
-    bounds = ImageSettings().bounds(family.patch, family.max_aspect)
-    settings = ScreenSettings(
-        images=bounds, questions=QuestionSettings(), views=student.view_rules, cutoff_len=student.cutoff_len,
-        tokenizer=student.tokenizer,
+    screening = ScreenSettings(
+        images=ImageSettings().bounds(family.patch, family.max_aspect), questions=QuestionSettings(),
+        views=student.view_rules, cutoff_len=student.cutoff_len, tokenizer=student.tokenizer,
     )  # fmt: skip
-    rows, lost, kinds, licences = 0, dict[tuple[str, str], Loss](), Counter[tuple[str, str]](), Counter[str]()
-    pictures: dict[str, bool] = {}
-    read = SourceRead(key=source.key, revision=source.revision, directory=source.directory, others=source.others)
-    with Store(store) as opened:
-        left = read_source(source)
+    read = SourceRead(
+        key=source.key, revision=source.revision, directory=source.directory, others=source.others,
+        fetch=None if fetching is None else fetching.fetch,
+    )  # fmt: skip
+    reading = IngestSettings(sources=(read,), store=store)
+    rows, lost, asked, facts = 0, dict[tuple[str, str], Loss](), dict[str, _Asked](), list[ImageFacts]()
+    with Store(store) as opened, asyncio.Runner() as loop:
+        left = placed_rows(source)
         while batch := tuple(islice(left, ROWS_AT_ONCE)):
             rows += len(batch)
-            losses, questions = _decided(batch, IngestSettings(sources=(read,)), settings, opened)
-            for loss in losses:
-                before = lost.get((loss.stage, loss.reason))
-                lost[loss.stage, loss.reason] = loss if before is None else before._replace(rows=before.rows + 1)
-            kinds.update((question.category, question.answer_type) for question in questions)
-            licences.update(question.licence for question in questions)
-            for image in (image for question in questions for image in question.images):
-                seen = student.view_rule.size(Size(image.width, image.height))
-                pictures[image.sha256] = seen.width * seen.height < image.width * image.height
-    ordered = sorted(lost.values(), key=lambda loss: (-loss.rows, loss.stage, loss.reason))
-    return Looked(rows, tuple(ordered), dict(kinds), dict(licences), len(pictures), sum(pictures.values()))
+            if fetching is not None:
+                loop.run(fetching.pictures(tuple(row for _, row in batch), opened))
+            found = _screened(batch, reading, screening, opened)
+            _add(lost, found.lost)
+            asked |= {one.key.id: one for one in found.asked}
+            facts += found.facts
+        keys = tuple(one.key for one in asked.values())
+        made = dedup.run(UnitInput(keys, tuple(facts)), DedupStageSettings(dedup=DedupSettings()), opened)
+    repeated = [outcome for outcome in made.outcomes if outcome.outcome != "kept"]
+    _add(lost, (_loss(outcome, asked[outcome.record_id]) for outcome in repeated))
+    again = {outcome.record_id for outcome in repeated}
+    kept = [one for name, one in asked.items() if name not in again]
+    shown = Counter(image for key in keys for image in dict.fromkeys(key.images))
+    pictures = {fact.sha256: _times(student, Size(fact.width, fact.height)) for fact in facts if fact.sha256 in shown}
+    return Looked(
+        rows=rows,
+        losses=tuple(sorted(lost.values(), key=lambda loss: (-loss.rows, loss.stage, loss.reason))),
+        kinds=dict(Counter((str(one.key.category), str(one.key.answer_type)) for one in kept)),
+        licences=dict(Counter(one.licence for one in kept)),
+        pictures=len(pictures),
+        shared=sum(n > 1 for n in shown.values()),
+        sizes=dict(Counter(pictures.values())),
+    )
 
 
-def _decided(
-    rows: tuple[SourceRow, ...], reading: IngestSettings, screening: ScreenSettings, store: Store
-) -> tuple[list[Loss], list[Question]]:
-    """Return what is lost of some rows, and the questions as they would be asked."""
-    made = ingest.run(UnitInput(rows), reading, store)
-    questions = tuple(record for record in made.tables["questions"] if isinstance(record, Question))
-    passed = screen.run(UnitInput(questions), screening, store)
-    named = {row.id: row.source_row for row in rows} | {question.id: question.source_row for question in questions}
-    lost = [
-        Loss(outcome.stage, outcome.reason, 1, named[outcome.record_id], outcome.detail)
-        for outcome in (*made.outcomes, *passed.outcomes)
-        if outcome.outcome != "kept"
-    ]
-    return lost, [record for record in passed.tables["questions"] if isinstance(record, Question)]
+class _Asked(NamedTuple):
+    """A question that the screen keeps."""
+
+    key: QuestionKey
+    licence: str
+    where: str
+    row: str
+
+
+class _Screened(NamedTuple):
+    lost: list[Loss]
+    asked: list[_Asked]
+    facts: list[ImageFacts]
+
+
+def _screened(
+    batch: Sequence[tuple[Entry, SourceRow]], reading: IngestSettings, screening: ScreenSettings, store: Store
+) -> _Screened:
+    """Return what is lost of some rows, and what is kept as it would be asked."""
+    read = tuple(row for _, row in batch)
+    made = ingest.run(UnitInput(read, ingest.fetched_of(read, reading.by_key, store)), reading, store)
+    questions = {record.id: record for record in made.tables["questions"] if isinstance(record, Question)}
+    passed = screen.run(UnitInput(tuple(questions.values())), screening, store)
+    place = {row.id: (entry.where, row.source_row) for entry, row in batch}
+    place |= {question.id: place[question.root_id] for question in questions.values()}
+    lost = []
+    for outcome in (*made.outcomes, *passed.outcomes):
+        if outcome.outcome != "kept":
+            where, row = place[outcome.record_id]
+            asked = questions.get(outcome.record_id)
+            detail = outcome.detail if asked is None else _shown(asked)
+            lost.append(Loss(outcome.stage, outcome.reason, 1, where, row, detail))
+    kept = [record for record in passed.tables["questions"] if isinstance(record, Question)]
+    return _Screened(
+        lost,
+        [_Asked(key_of(question.to_row()), question.licence, *place[question.root_id]) for question in kept],
+        [record for record in passed.tables["facts"] if isinstance(record, ImageFacts)],
+    )
+
+
+def _shown(question: Question) -> str:
+    """Return a question as a table quotes it: the screen's reasons name a rule, and this what it was held to."""
+    pictures = ", ".join(f"{image.width} x {image.height}" for image in question.images) or "none"
+    told = f"{question.text} = {' | '.join(question.answers)}"
+    return f"{told if len(told) <= _SHOWN else f'{told[:_SHOWN]}…'}; pictures: {pictures}"
+
+
+_SHOWN = 120
+"""Characters of a question in a table."""
+
+
+def _loss(outcome: Outcome, asked: _Asked) -> Loss:
+    return Loss(outcome.stage, outcome.reason, 1, asked.where, asked.row, asked.key.text[:_SHOWN])
+
+
+def _add(lost: dict[tuple[str, str], Loss], losses: Sequence[Loss] | Iterator[Loss]) -> None:
+    for loss in losses:
+        before = lost.get((loss.stage, loss.reason))
+        lost[loss.stage, loss.reason] = loss if before is None else before._replace(rows=before.rows + 1)
+
+
+def _times(student: Student, size: Size) -> str:
+    """Return how many pixels of a picture are one of what the student sees, as a step of `SHRUNK`."""
+    seen = student.view_rule.size(size)
+    times = size.width * size.height / (seen.width * seen.height)
+    return next(said for most, said in SHRUNK if times <= most)

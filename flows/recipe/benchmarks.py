@@ -14,6 +14,7 @@ from pipeline.errors import RowError, UsageError
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
 from pipeline.manifests import explain, manifests_dir
 from pipeline.sources.benchmark_files import BenchmarkRow
+from pipeline.sources.guard import GUARD_LIST, guard_list, unguarded
 from pipeline.store.blobs import write_atomic
 
 _HEAD = "# Hashes of the questions and pictures of a benchmark, by `coldforge benchmarks build`: no text, no picture.\n"
@@ -50,13 +51,11 @@ def load_benchmark(name: str, recipe_path: Path) -> Benchmark:
     Raises:
         UsageError: it is missing or malformed, or its images or texts are not hashed as those of a run are.
     """
-    named = manifests_dir() / "benchmarks" / f"{name}.yaml"
-    path = named if named.exists() else recipe_path.parent / name
+    path = _file(name, recipe_path)
     try:
         benchmark = Benchmark.model_validate(yaml.load(path.read_text("utf-8"), Loader=_LOADER))  # noqa: S506 - a safe one
     except OSError as error:
-        known = ", ".join(sorted(p.stem for p in named.parent.glob("*.yaml")))
-        raise UsageError(f"benchmarks: {name} is neither a path nor one of: {known}") from error
+        raise UsageError(f"benchmarks: {name}: no such file; {_how_to_have(name)}") from error
     except ValidationError as error:
         raise UsageError(f"benchmark {path}:\n{explain(error)}") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
@@ -71,6 +70,36 @@ def load_benchmark(name: str, recipe_path: Path) -> Benchmark:
                 "make the manifest again with `coldforge benchmarks build`"
             )
     return benchmark
+
+
+def _file(name: str, recipe_path: Path) -> Path:
+    named = manifests_dir() / "benchmarks" / f"{name}.yaml"
+    return named if named.exists() else recipe_path.parent / name
+
+
+def _how_to_have(name: str) -> str:
+    """Return what to do for the manifest of a benchmark that does not ship, as those of the guard list do not."""
+    guarded = next((guarded for guarded in guard_list() if guarded.key == name), None)
+    if guarded is None:
+        known = {path.stem for path in (manifests_dir() / "benchmarks").glob("*.yaml")} - {GUARD_LIST}
+        return f"give a path from the recipe, or one of: {', '.join(sorted(known))}"
+    return f"hashes of {guarded.title} do not ship: `coldforge benchmarks list {name}` tells how they are made"
+
+
+def missing_benchmarks(names: Iterable[str], recipe_path: Path) -> tuple[str, ...]:
+    """Return which sets of the guard list a recipe with these benchmarks does not keep out of its sources, by key.
+
+    Of a manifest no more than its key is read; one that is none is told by whoever loads it.
+    """
+    return unguarded(filter(None, (_key(_file(name, recipe_path)) for name in names)))
+
+
+def _key(path: Path) -> str | None:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return next((line.partition(":")[2].strip() for line in lines if line.startswith("key:")), None)
+    except OSError:
+        return None
 
 
 def _hashes(content: bytes, where: str) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.prompts.sets import Prompts, load_prompts
 from pipeline.records import SourceRow
 from pipeline.sources import Source, open_source, read_source
+from pipeline.sources.guard import refuse_eval_only
 from pipeline.sources.manifest import load_manifest
 from pipeline.students.tokens import TokenCounter
 from pipeline.tools.search.index import GALLERY, PAGES
@@ -130,14 +131,15 @@ def _require_texts(recipe: Recipe, sources: Iterable[Source]) -> None:
 
 
 def manifest_files(job: Job) -> dict[str, Path]:
-    """Return the manifest of each source to curate, by key; nothing but the manifests is read.
+    """Return the manifest of each source to curate, by key; nothing but the manifests and names of files is read.
 
     Raises:
-        UsageError: a manifest cannot be read, or two sources have one key.
+        UsageError: a manifest cannot be read, two sources have one key, or one is an evaluation set.
     """
     files: dict[str, Path] = {}
     for number, use in enumerate(job.recipe.sources):
         manifest, file = load_manifest(use.source, job.recipe_path.parent)
+        refuse_eval_only(manifest, file)
         if manifest.key in files:
             raise UsageError(
                 f"sources.{number}: {file} has the key {manifest.key}, as has {files[manifest.key]}; "
@@ -151,13 +153,13 @@ def open_use(job: Job, use: SourceUse) -> Source:
     """Open one source of the recipe.
 
     Raises:
-        UsageError: as `open_source`; or a source that is as large as it is was given a size.
+        UsageError: as `open_source`; it is an evaluation set; or a source as large as it is was given a size.
     """
     base = job.recipe_path.parent
-    if use.demo is not None:
-        manifest, file = load_manifest(use.source, base)
-        if manifest.kind != "demo":
-            raise UsageError(f"source {manifest.key} ({file}) has the size it has; remove `demo` from its use")
+    manifest, file = load_manifest(use.source, base)
+    refuse_eval_only(manifest, file)
+    if use.demo is not None and manifest.kind != "demo":
+        raise UsageError(f"source {manifest.key} ({file}) has the size it has; remove `demo` from its use")
     return open_source(use.source, job.store, base=base, generate=partial(_generate, use.demo or DemoSize()))
 
 

@@ -26,6 +26,7 @@ from filters.validate.rules import ValidatorSettings
 from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_at_once, calls_by_api
 from flows.recipe.searching import SearchUse
 from pipeline.dialects import Dialect, DialectName, by_name
+from pipeline.fetch.recorded import Fetch
 from pipeline.identity import Identity, Place, digest
 from pipeline.rollout.loop import Limits
 from pipeline.students.family import FAMILIES, Student
@@ -61,6 +62,8 @@ class SourceUse(Identity):
     """A name in `manifests/sources`, or the path of such a file."""
     demo: DemoSize | None = None
     """For the source `demo` only."""
+    fetch: Fetch | None = None
+    """That pictures are fetched which its rows name by URL, as in `fetch: {}`; default: such a row is refused."""
 
 
 class Models(Identity):

@@ -146,6 +146,7 @@ def _found(run: Run, name: str) -> Finished:
 def _run(run: Run, name: str) -> Finished:
     declared, done = run.declared[name], run.done
     run.executor.wait(run.resources.stop_unasked(declared.stage.asks))
+    run.executor.wait(declared.stage.prepare(done, declared.settings, run.resources.store, run.progress.note))
     reader = declared.stage.read(done, declared.settings)
     begin_again(declared)
     began, before, units = monotonic(), _Used.until_now(run), list[UnitResult]()

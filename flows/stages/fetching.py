@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from filters.answers.choices import answer_texts, option_texts
 from filters.screen.open_ended import offered_choices
@@ -32,11 +33,17 @@ def question_keys(done: Done, ids: frozenset[str] | None = None) -> Iterator[Que
     for batch in read_columns(done.paths("screen", "questions"), Question, columns).to_batches():
         for row in batch.to_pylist():
             if ids is None or row["id"] in ids:
-                images = tuple(image["sha256"] for image in row["images"])
-                choices = tuple(row["choices"])
-                said = {
-                    "answers": answer_texts(row["answers"], choices),
-                    "choices": option_texts(choices),
-                    "offered": option_texts(offered_choices(row.pop("meta"))),
-                }
-                yield QuestionKey.model_validate({**row, "images": images, **said})
+                yield key_of(row)
+
+
+def key_of(row: Mapping[str, Any]) -> QuestionKey:
+    """Return what global stages read of a screened question, given as a row of its table."""
+    columns = {name: row[name] for name in ("id", "source", "category", "text", "answer_type", "tolerance")}
+    choices = tuple(row["choices"])
+    said = {
+        "images": tuple(image["sha256"] for image in row["images"]),
+        "answers": answer_texts(row["answers"], choices),
+        "choices": option_texts(choices),
+        "offered": option_texts(offered_choices(row["meta"])),
+    }
+    return QuestionKey.model_validate({**columns, **said})

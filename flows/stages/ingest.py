@@ -5,7 +5,9 @@ A row that stands in its source before, key and content alike, is rejected: noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -16,11 +18,12 @@ from flows.stages.outcomes import Found, gathered, row_outcome
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
-from pipeline.errors import RowError
+from pipeline.errors import InfrastructureError, RowError
+from pipeline.fetch.recorded import Fetch, fetched
 from pipeline.identity import Identity, Place, Revision
 from pipeline.images import PIXEL_RECIPE, reads_heic
 from pipeline.records import Outcome, Question, SourceImage, SourceRow
-from pipeline.sources.questions import image_names, source_image, to_question
+from pipeline.sources.questions import image_names, is_url, source_image, to_question
 from pipeline.store import Store
 
 
@@ -33,6 +36,8 @@ class SourceRead(Identity):
     """Where it keeps its images."""
     others: Place[tuple[Path, ...]] = ()
     """Where else they may lie."""
+    fetch: Fetch | None = None
+    """Whether those that are named by URL are fetched."""
 
 
 class IngestSettings(StageSettings):
@@ -42,15 +47,18 @@ class IngestSettings(StageSettings):
     pixels: Revision[str] = PIXEL_RECIPE
     heic: Revision[bool] = Field(default_factory=reads_heic)
     """Whether the extra for HEIC is installed: once it is, rows that were refused are read."""
+    store: Place[Path] = Path()
+    """Which records what URLs led to."""
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> IngestSettings:
         """Return the settings of a run."""
-        del job, revisions
+        del revisions
         sources = (
-            SourceRead(key=s.key, revision=s.revision, directory=s.directory, others=s.others) for s in inputs.sources
+            SourceRead(key=s.key, revision=s.revision, directory=s.directory, others=s.others, fetch=use.fetch)
+            for s, use in zip(inputs.sources, job.recipe.sources, strict=True)
         )
-        return cls(sources=tuple(sources))
+        return cls(sources=tuple(sources), store=job.store.resolve())
 
     @property
     def by_key(self) -> Mapping[str, SourceRead]:
@@ -58,31 +66,78 @@ class IngestSettings(StageSettings):
         return {source.key: source for source in self.sources}
 
 
+async def prepare(done: Done, settings: IngestSettings, store: Store, tell: Callable[[str], None]) -> None:
+    """Fetch the pictures that rows name by URL, of the sources that are to be fetched."""
+    for source in settings.sources:
+        if source.fetch is not None:
+            from pipeline.fetch.pictures import fetch_pictures
+
+            spans = (Range(number, done.units) for number in range(done.units))
+            images = {name for span in spans for key, name in named(done.rows(span)) if key == source.key}
+            urls = filter(is_url, images)
+            await fetch_pictures(urls, source.fetch, store, tell=tell)
+
+
 def read(done: Done, settings: IngestSettings) -> Reader:
-    """Hand over each range of the rows, with the image files that they name."""
-    sources = settings.by_key
+    """Hand over each range of the rows, with the images that they name."""
+    sources, store = settings.by_key, Store(settings.store)
 
     def unit(span: Range) -> UnitInput:
         rows = done.rows(span)
-        return UnitInput(rows, images_of(rows, sources))
+        return UnitInput(rows, (*images_of(rows, sources), *fetched_of(rows, sources, store)))
 
     return Reader(done.row_count, unit)
 
 
+def named(rows: Iterable[SourceRow]) -> set[tuple[str, str]]:
+    """Return the images that the rows name, each with the key of its source."""
+    return {(row.source, name) for row in rows for name in image_names(row)}
+
+
 def images_of(rows: Iterable[SourceRow], sources: Mapping[str, SourceRead]) -> tuple[SourceImage, ...]:
     """Return each image file that the rows name, once: a file that changes or appears is new input."""
-    named = {(row.source, name) for row in rows for name in image_names(row)}
-    return tuple(source_image(key, name, sources[key].directory, sources[key].others) for key, name in sorted(named))
+    return tuple(
+        source_image(key, name, sources[key].directory, sources[key].others)
+        for key, name in sorted(named(rows))
+        if sources[key].fetch is None or not is_url(name)
+    )
+
+
+def fetched_of(rows: Iterable[SourceRow], sources: Mapping[str, SourceRead], store: Store) -> tuple[SourceImage, ...]:
+    """Return what each URL of the rows led to, where it was to be fetched: another picture, or failure, is new input.
+
+    Raises:
+        InfrastructureError: one is not recorded.
+    """
+    urls = defaultdict[str, list[str]](list)
+    for key, name in sorted(named(rows)):
+        if sources[key].fetch is not None and is_url(name):
+            urls[key].append(name)
+    found = list[SourceImage]()
+    for key, names in urls.items():
+        known = fetched(store, sources[key].fetch or Fetch(), names)
+        for name in names:
+            if name not in known:
+                raise InfrastructureError(f"source {key}: {name} was not fetched; run again")
+            sha256, failure = known[name]
+            found.append(SourceImage(source=key, path=name, sha256=sha256 or None, failure=failure))
+    return tuple(found)
+
+
+def _led_to(images: Mapping[tuple[str, str], SourceImage], source: str, url: str) -> SourceImage:
+    return images[source, url]
 
 
 def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
     """Turn rows into questions."""
     sources = settings.by_key
+    images = {(image.source, image.path): image for image in unit.context if isinstance(image, SourceImage)}
 
     def ingested(row: SourceRow) -> tuple[Outcome, Found]:
         found, source = Found(), sources[row.source]
+        led_to = None if source.fetch is None else partial(_led_to, images, row.source)
         try:
-            found.add("questions", to_question(row, source.directory, store.blobs, source.others))
+            found.add("questions", to_question(row, source.directory, store.blobs, source.others, led_to))
         except RowError as error:
             return row_outcome("ingest", row, error), found
         return row_outcome("ingest", row, None), found
@@ -92,7 +147,7 @@ def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
 
 INGEST: Stage[IngestSettings, Store] = Stage(
     name="ingest",
-    version=3,
+    version=4,
     kind="map",
     resource="cpu",
     settings=IngestSettings,
@@ -100,4 +155,5 @@ INGEST: Stage[IngestSettings, Store] = Stage(
     run=run,
     tables={"questions": Question},
     outside=True,
+    prepare=prepare,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from pipeline.engine.done import Done
 from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput
 from pipeline.identity import Identity, digest
 from pipeline.records import Outcome, Record
+from pipeline.store import Store
 
 Kind = Literal["map", "global"]
 """A unit of a map stage is a range of the hash of root ids; a global stage has one unit."""
@@ -34,6 +35,10 @@ R = TypeVar("R")
 
 def _always(directory: Path, part: Part, settings: Any) -> bool:  # noqa: ARG001 - as every `stands` is called
     return True
+
+
+async def _nothing(done: Done, settings: Any, store: Store, tell: Callable[[str], None]) -> None:
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,9 @@ class Stage(Generic[S, R]):
     again: frozenset[str] = frozenset()
     """Reasons of outcomes that say nothing of their record: until the stage has finished, a unit with one is no unit
     that is done."""
+    prepare: Callable[[Done, S, Store, Callable[[str], None]], Coroutine[Any, Any, None]] = _nothing
+    """What is done once, before any unit is read, on the loop of the process that drives the run: with the opened
+    store, and whom to tell how far it is."""
 
 
 @dataclass(frozen=True)

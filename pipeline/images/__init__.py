@@ -12,11 +12,21 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from pipeline.images.files import FORMATS, MAX_PIXELS, MIME, READ, Picture, open_picture, orientation, reads_heic
+from pipeline.images.files import (
+    FORMATS,
+    MAX_PIXELS,
+    MIME,
+    READ,
+    Picture,
+    is_picture,
+    open_picture,
+    orientation,
+    reads_heic,
+)
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 
-__all__ = ["FORMATS", "MAX_PIXELS", "READ", "Picture", "open_picture", "orientation", "reads_heic"]
+__all__ = ["FORMATS", "MAX_PIXELS", "READ", "Picture", "is_picture", "open_picture", "orientation", "reads_heic"]
 
 HASH_RECIPE = "phash64+dhash64/pillow-L-lanczos/v1"
 """The exact recipe of `imagehash` on a full decode; hashes of other recipes are never compared with it."""

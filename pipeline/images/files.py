@@ -76,9 +76,14 @@ def open_picture(content: bytes) -> Picture:
         raise _refused(content, error) from error
 
 
+def is_picture(content: bytes) -> bool:
+    """Return whether bytes begin as a file of a format that is read; whether they can be, decoding tells."""
+    return found(content).upper() in {*READ, "HEIC"}
+
+
 def _refused(content: bytes, error: Exception) -> RowError:
     what = found(content)
-    if what.upper() not in {*READ, "HEIC"}:
+    if not is_picture(content):
         known = ", ".join([*READ, "HEIC"])
         return RowError("image_format", f"{what}; images are {known}")
     if isinstance(error, UnidentifiedImageError):

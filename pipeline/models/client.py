@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from pipeline.errors import GivenUpError, InfrastructureError, UsageError
-from pipeline.models.limits import Limiter, jittered_pause, retry_after_seconds
+from pipeline.models.limits import Limiter
 from pipeline.models.patience import Call, Patience
 from pipeline.models.refusals import QUOTED, Complaint
 from pipeline.models.replicas import BusyError, Replicas
+from pipeline.pauses import jittered_pause, retry_after_seconds
 
 if TYPE_CHECKING:
     import aiohttp

@@ -1,17 +1,13 @@
-"""How often a server may be asked: requests and tokens per minute, pauses it asks for, pauses of our own."""
+"""How often a server may be asked: requests and tokens per minute."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
-from email.utils import parsedate_to_datetime
 
 BURST_SECONDS = 1.0
 """What an idle limiter saves up: services count a minute's limit in slices of about a second."""
-LONGEST_PAUSE_SECONDS = 30.0
-"""Of our own pauses: a server that is back is noticed within it."""
 
 
 class Bucket:
@@ -72,23 +68,3 @@ class Limiter:
         """Account for what a request really used."""
         if self._tokens is not None:
             self._tokens.take(used - estimated)
-
-
-def jittered_pause(attempt: int, first_seconds: float) -> float:
-    """Return the pause before try `attempt` + 2, drawn from the whole of a range that doubles each time.
-
-    Clients that failed together come back spread out (full jitter).
-    """
-    return random.uniform(0, min(LONGEST_PAUSE_SECONDS, first_seconds * 2.0 ** min(attempt, 16)))  # noqa: S311
-
-
-def retry_after_seconds(header: str | None) -> float | None:
-    """Read `Retry-After` (RFC 9110, 10.2.3): seconds, or a date; None where it says neither."""
-    if header is None:
-        return None
-    if header.strip().replace(".", "", 1).isdecimal():
-        return float(header)
-    try:
-        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None

@@ -157,10 +157,14 @@ class QuestionKey(Record):
 
 
 class SourceImage(Record):
-    """An image file that a source row names, as it was found: the row says only where it is."""
+    """An image that a source row names, as it was found: the row says only where it is."""
 
     source: str
     path: str
     """As the row writes it."""
     sha256: str | None
-    """None where there is no such file inside the source."""
+    """None where there is no such file inside the source, or its URL led to none."""
+    failure: str = ""
+    """What the URL led to instead, for people; empty for a file."""
+
+    SCHEMA: ClassVar[int] = 2

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.manifests import manifests_dir
 from pipeline.sources.conversations import COLUMNS
-from pipeline.sources.manifest import SourceKind, SourceManifest, load_manifest
+from pipeline.sources.files import CONVERSATIONS, row_files
+from pipeline.sources.manifest import SourceManifest, load_manifest
 from pipeline.sources.rows import read_source
 from pipeline.sources.source import DESCRIPTION, HubData, Source, check_files, read_description
 
@@ -45,20 +47,45 @@ def _generated(manifest: SourceManifest, directory: Path) -> Source:
 
 
 def _given(manifest: SourceManifest, file: Path, blobs: Path) -> Source:
-    # The manifest's validator has checked that such a source has both path and revision.
+    _require_known(manifest, file)
     if manifest.hub is not None:
-        hub = HubData(manifest.hub, str(manifest.revision), manifest.config, manifest.split)
+        hub = HubData(
+            manifest.hub, str(manifest.revision), manifest.config, manifest.split, manifest.files, blobs.parent / "hub"
+        )
         return _of_hub(manifest, hub, blobs)
-    directory, files = _files(file, file.parent / str(manifest.path), manifest)
+    path = file.parent / str(manifest.path)
+    # Of these the files are found while they are read: there may be a million pictures.
+    listed = not (manifest.kind in {"folder", "hf"} and path.is_dir())
+    directory, files = row_files(manifest, file, path) if listed else (path, ())
     fix = "get the source again, or state the new sha256 and revision"
     check_files(directory, manifest.sha256, file, fix)
     if (directory / DESCRIPTION).exists():
         check_files(directory, read_description(directory).files, directory / DESCRIPTION, fix)
     source = _source(manifest, str(manifest.revision), directory, _image_root(manifest, file))
-    columns = manifest.columns or (COLUMNS if manifest.kind in _CONVERSATIONS else None)
-    local = HubData(str(directory), "", manifest.config, manifest.split) if manifest.kind == "hf" else None
+    columns = manifest.columns or (COLUMNS if manifest.kind in CONVERSATIONS else None)
+    local = (
+        HubData(str(directory), "", manifest.config, manifest.split, manifest.files) if manifest.kind == "hf" else None
+    )
     return source._replace(
         kind=manifest.kind, files=files, columns=columns, turns=manifest.turns, hub=local, blobs=blobs
+    )
+
+
+def _require_known(manifest: SourceManifest, file: Path) -> None:
+    """Refuse a manifest that does not say which data it is about.
+
+    Raises:
+        UsageError: as said.
+    """
+    if not manifest.unknown:
+        return
+    name = manifest.key if file.parent == manifests_dir() / "sources" else file
+    where = " --data FOLDER" if "path" in manifest.unknown else ""
+    get = f"get the data ({manifest.get}), then run" if where and manifest.get else "run"
+    raise UsageError(
+        f"source {manifest.key} ({file}) states no {' and no '.join(manifest.unknown)}, so nobody knows which data it "
+        f"is; {get} `coldforge sources check {name}{where} --write {manifest.key}.yaml`, which fills them in, and name "
+        "that file in the recipe"
     )
 
 
@@ -66,41 +93,6 @@ def _of_hub(manifest: SourceManifest, hub: HubData, blobs: Path) -> Source:
     # It has no files of its own here: its pictures stand in its rows.
     source = _source(manifest, hub.revision, blobs)
     return source._replace(kind="hf", columns=manifest.columns, hub=hub, blobs=blobs)
-
-
-_CONVERSATIONS: tuple[SourceKind, ...] = ("llava", "sharegpt", "messages")
-_SUFFIXES: dict[SourceKind, tuple[str, ...]] = {
-    "parquet": (".parquet",),
-    "json": (".json",),
-    "csv": (".csv",),
-    "tsv": (".tsv", ".tab"),
-    "webdataset": (".tar", ".tgz", ".gz", ".zst"),
-    **dict.fromkeys(_CONVERSATIONS, (".json", ".jsonl")),
-}
-
-
-def _files(manifest: Path, path: Path, said: SourceManifest) -> tuple[Path, tuple[Path, ...]]:
-    """Return the directory at which paths of rows begin, and the files with rows; none for `rows.jsonl` in it.
-
-    Raises:
-        UsageError: there is no such file or directory.
-    """
-    if path.is_file():
-        return path.parent, (path,)
-    if path.is_dir():
-        if said.kind in {"jsonl", "folder", "hf"}:
-            return path, ()
-        suffixes = _SUFFIXES[said.kind]
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
-        if not found:
-            raise UsageError(
-                f"source manifest {manifest}: {path} holds no {' or '.join(suffixes)}; state where the rows are"
-            )
-        return path, tuple(found)
-    found = sorted(path.parent.glob(path.name)) if path.parent.is_dir() else []
-    if not found:
-        raise UsageError(f"source manifest {manifest}: nothing at {path}; state where the source is")
-    return path.parent, tuple(found)
 
 
 def _image_root(manifest: SourceManifest, file: Path) -> Path | None:
@@ -124,6 +116,7 @@ def _source(manifest: SourceManifest, revision: str, directory: Path, image_root
         licence_images=manifest.licence_images,
         source_url=manifest.source_url,
         redistributable=manifest.redistributable,
+        teacher_terms=manifest.teacher_terms,
         metric=manifest.metric,
         lane=manifest.lane,
         image_root=image_root,

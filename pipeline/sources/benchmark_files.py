@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import RowError, UsageError
 from pipeline.sources.archives import PICTURES
+from pipeline.sources.chats import ASKS, said
 from pipeline.sources.columns import Record
 from pipeline.sources.entries import Entry
 from pipeline.sources.lines import line_entries, object_entries
@@ -78,7 +79,7 @@ def _entries(path: Path) -> Iterator[Entry]:
 
 
 def _read(row: Record, where: str, path: Path, fields: Fields) -> BenchmarkRow:
-    text = _field(row, fields.text, TEXT_FIELDS, where)
+    text = _asked(_field(row, fields.text, TEXT_FIELDS, where))
     pictures = _field(row, fields.images, IMAGE_FIELDS, where)
     listed = pictures if isinstance(pictures, list | tuple) else [pictures]
     root = path.parent if fields.image_root is None else fields.image_root
@@ -90,6 +91,12 @@ def _read(row: Record, where: str, path: Path, fields: Fields) -> BenchmarkRow:
             "name them with --text and --images"
         )
     return BenchmarkRow(where, said, images)
+
+
+def _asked(value: Any) -> Any:
+    """Return the question of a chat, where a field holds one."""
+    turns = [said(turn) for turn in value] if isinstance(value, list) else []
+    return next((text for speaker, text in filter(None, turns) if speaker in ASKS), value)
 
 
 def _field(row: Record, name: str | None, usual: Sequence[str], where: str) -> Any:

@@ -6,26 +6,18 @@ meaning. A record is one row of a table, or one object of a file, under the name
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from pipeline.errors import RowError
-from pipeline.sources.coercion import lettered, quoted, scalar_text
-from pipeline.sources.image_marks import unmarked
+from pipeline.sources.coercion import scalar_text
+from pipeline.sources.transforms import Transform, Words, transformed, without_void
 
 Record = Mapping[str, Any]
 """A row under the names of its data set: JSON values, and bytes where a picture is embedded."""
-
-Transform = Literal["json", "split", "unwrap_list", "strip_marks", "letter_to_option", "base64"]
-"""`json`: a text is the JSON of a value. `split`: a text is a list with a separator. `unwrap_list`: a list of one is
-what it holds. `strip_marks`: image marks are taken out of a text. `letter_to_option`: a letter, with or without the
-option behind it, is the option it stands for. `base64`: a text is the bytes of a picture."""
 
 
 def _names(value: object) -> object:
@@ -40,24 +32,49 @@ class Column(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    from_: Names = Field(default=(), alias="from")
-    """Columns; `a.b` is the field b of the struct a where no column has that name. Of several, all values in order."""
+    from_: Annotated[tuple[str | Column, ...], BeforeValidator(_names)] = Field(default=(), alias="from")
+    """Columns; `a.b` is the field b of the struct a where no column has that name. Of several, all values in order;
+    one that needs a transform of its own is written like a field."""
     value: JsonValue = None
     """A constant, the same for every row."""
     transforms: Annotated[tuple[Transform, ...], BeforeValidator(_names)] = Field(default=(), alias="as")
     """Applied in order."""
     separator: str = Field(default=";", min_length=1)
     """Of `split`."""
+    after: str | None = None
+    """Of `cut`; a text that lacks it does not fit."""
+    before: str | None = None
+    """Of `cut`; a text that lacks it is taken to its end."""
+    lines: Names = ()
+    """Of `drop_lines`."""
+    void: Names = ()
+    """Values that say there is no answer, such as `unanswerable`. Where they are half of a row's values the row is
+    none (`row_void`), else they are left out."""
+    format: str | None = Field(default=None, pattern=r"^[^{}]*\{\}[^{}]*$")
+    """A text around the value, which stands for its `{}`: a question about a label, the file of a number."""
     map: dict[str, JsonValue] = Field(default_factory=dict)
     """Value of the column → value of the field, after the transforms. A value that it lacks is `default`."""
     default: JsonValue = None
     """Where the column is null, or `map` lacks its value; None: then the field is absent."""
+    otherwise: Mapped | None = None
+    """Where the field comes from instead in rows in which this column is absent."""
 
     @model_validator(mode="after")
     def _one_origin(self) -> Column:
         if bool(self.from_) == (self.value is not None):
             raise ValueError("state either `from`, the column, or `value`, a constant")
+        for transform, told in (("cut", self.after or self.before), ("drop_lines", self.lines)):
+            if bool(told) != (transform in self.transforms):
+                raise ValueError(f"`as: {transform}` needs {_TOLD[transform]}, and nothing else does")
         return self
+
+    @property
+    def names(self) -> Iterator[str]:
+        """Yield the columns that it reads."""
+        for part in self.from_:
+            yield from (part,) if isinstance(part, str) else part.names
+        if self.otherwise is not None:
+            yield from self.otherwise.names
 
 
 def _column(value: object) -> object:
@@ -65,6 +82,8 @@ def _column(value: object) -> object:
 
 
 Mapped = Annotated[Column, BeforeValidator(_column)]
+_TOLD = {"cut": "`after` or `before`", "drop_lines": "`lines`"}
+Column.model_rebuild()
 
 
 class Columns(BaseModel):
@@ -76,6 +95,8 @@ class Columns(BaseModel):
     """Default: the hash of what the row holds."""
     text: Mapped | None = None
     images: Mapped | None = None
+    image_sha256: Mapped | None = None
+    """Of the bytes of each picture, as the data set states it."""
     choices: Mapped | None = None
     answers: Mapped | None = None
     category: Mapped | None = None
@@ -90,6 +111,14 @@ class Columns(BaseModel):
     meta: Names | None = None
     """Columns that are carried along; default: all that no field comes from and whose name is none of ours."""
 
+    @field_validator("meta")
+    @classmethod
+    def _meta_is_no_field(cls, meta: Names | None) -> Names | None:
+        taken = sorted(set(meta or ()) & Columns.model_fields.keys())
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: a field of a row, which a column of that name would hide")
+        return meta
+
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 
@@ -101,20 +130,23 @@ class Columns(BaseModel):
     @property
     def used(self) -> frozenset[str]:
         """Return the columns that must be there."""
-        return frozenset((*(name for column in self.fields().values() for name in column.from_), *(self.meta or ())))
+        return frozenset((*(name for column in self.fields().values() for name in column.names), *(self.meta or ())))
 
 
 def mapped(record: Record, columns: Columns) -> dict[str, Any]:
     """Return a record under our names, without what is absent; pictures as they stand in it.
 
     Raises:
-        RowError: `row_column`, where a transform does not fit the value.
+        RowError: `row_column`, where a transform does not fit the value; `row_void`, where it says there is none.
     """
     fields = columns.fields()
     # Letters are told by the options, which are therefore first.
     row: dict[str, Any] = {}
     for name in sorted(fields, key=lambda name: name != "choices"):
-        value = _value(name, record, fields[name], row.get("choices"))
+        try:
+            value = _value(record, fields[name], row.get("choices"))
+        except RowError as error:
+            raise RowError(error.reason, f"columns.{name}, {error.detail}") from error
         if value is not None:
             row[name] = value
     carried = columns.meta if columns.meta is not None else _unmapped(record, columns)
@@ -174,94 +206,35 @@ def typed(answers: object, choices: object) -> str:
     return "boolean" if said and all(item.rstrip(".").lower() in _YES_NO for item in said) else "text"
 
 
-def _value(name: str, record: Record, column: Column, choices: object) -> Any:
+def _value(record: Record, column: Column, choices: object) -> Any:
     if column.value is not None:
         return column.value
-    values = [_transformed(name, column_of(record, part), column, choices) for part in column.from_]
-    if len(values) == 1:
-        return values[0]
-    # Several columns are one list: all spellings of an answer, the options a, b, c.
+    values = [
+        _one(column_of(record, part), column, choices) if isinstance(part, str) else _value(record, part, choices)
+        for part in column.from_
+    ]
+    value = values[0] if len(values) == 1 else _joined(values)
+    if value is None and column.otherwise is not None:
+        value = _value(record, column.otherwise, choices)
+    return column.default if value is None else value
+
+
+def _joined(values: list[Any]) -> list[Any] | None:
+    """Return several columns as one list: all spellings of an answer, the options a, b, c."""
     parts = (part for value in values for part in (value if isinstance(value, list | tuple) else (value,)))
     return [part for part in parts if part is not None] or None
 
 
-def _transformed(name: str, value: Any, column: Column, choices: object) -> Any:
+def _one(value: Any, column: Column, choices: object) -> Any:
+    words = Words(column.separator, column.after, column.before, column.lines, choices)
     for transform in column.transforms:
         if value is None:
-            break
-        value = _TRANSFORMS[transform](name, value, column, choices)
+            return None
+        value = transformed(transform, value, words)
+    if column.void and value is not None:
+        value = without_void(value, column.void)
+    if column.format is not None and value is not None:
+        value = column.format.replace("{}", str(scalar_text(value)))
     if column.map and value is not None:
         value = column.map.get(str(scalar_text(value)), None)
-    return column.default if value is None else value
-
-
-def _json(name: str, value: Any, _column: Column, _choices: object) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise _unfit(name, "json", value, f"no JSON ({error})") from error
-
-
-def _split(name: str, value: Any, column: Column, _choices: object) -> Any:
-    if not isinstance(value, str):
-        raise _unfit(name, "split", value, "no text")
-    return [part for part in map(str.strip, value.split(column.separator)) if part]
-
-
-def _unwrap(name: str, value: Any, _column: Column, _choices: object) -> Any:
-    if isinstance(value, list | tuple):
-        if len(value) > 1:
-            raise _unfit(name, "unwrap_list", value, f"a list of {len(value)}")
-        return value[0] if value else None
     return value
-
-
-def _strip_marks(name: str, value: Any, _column: Column, _choices: object) -> Any:
-    if not isinstance(value, str):
-        raise _unfit(name, "strip_marks", value, "no text")
-    return unmarked(value)
-
-
-_LETTER = re.compile(r"\s*[(\[]?(?P<letter>[A-Za-z])(?P<mark>[)\].:]|)\s*(?P<rest>(?<![A-Za-z]).*)?", re.DOTALL)
-
-
-def _option(name: str, value: Any, column: Column, choices: object) -> Any:
-    if isinstance(value, list | tuple):
-        return [_option(name, item, column, choices) for item in value]
-    options = lettered(choices)
-    count = len(options) if isinstance(options, list | tuple) else 0
-    match = _LETTER.fullmatch(value) if isinstance(value, str) else None
-    place = -1 if match is None else ord(match["letter"].upper()) - ord("A")
-    if match is None or not isinstance(options, list | tuple) or not 0 <= place < count:
-        raise _unfit(name, "letter_to_option", value, f"no letter of the {count} options")
-    # Without a mark behind its letter "A cat" may be the option itself.
-    if match["rest"] and not match["mark"] and match["rest"].strip() != str(options[place]).strip():
-        raise _unfit(name, "letter_to_option", value, "a letter and a text that is not its option")
-    return options[place]
-
-
-def _base64(name: str, value: Any, _column: Column, _choices: object) -> Any:
-    if isinstance(value, list | tuple):
-        return [_base64(name, item, _column, _choices) for item in value]
-    if not isinstance(value, str):
-        raise _unfit(name, "base64", value, "no text")
-    try:
-        return base64.b64decode(re.sub(r"\Adata:[^,]{0,100},|\s", "", value), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _unfit(name, "base64", value, f"not base64 ({error})") from error
-
-
-_TRANSFORMS: dict[Transform, Callable[[str, Any, Column, object], Any]] = {
-    "json": _json,
-    "split": _split,
-    "unwrap_list": _unwrap,
-    "strip_marks": _strip_marks,
-    "letter_to_option": _option,
-    "base64": _base64,
-}
-
-
-def _unfit(name: str, transform: str, value: object, found: str) -> RowError:
-    return RowError("row_column", f"columns.{name}, {transform}: {quoted(value)} is {found}")

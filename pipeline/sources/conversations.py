@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RowError
+from pipeline.sources.chats import ANSWERS, ASKS, said
 from pipeline.sources.columns import Column, Columns
 from pipeline.sources.entries import Entry
 from pipeline.sources.lines import object_entries
@@ -23,9 +24,6 @@ COLUMNS = Columns(
 """The map of a conversation where a manifest has none: `question` and `answer` are those of its turns."""
 
 TURNS = ("conversations", "messages", "conversation")
-_ASKS = frozenset({"human", "user"})
-_ANSWERS = frozenset({"gpt", "assistant", "bot", "model", "chatgpt"})
-_IMAGE_MARK = "<image>"
 
 
 def conversation_entries(files: Sequence[Path], turns: Turns) -> Iterator[Entry]:
@@ -63,15 +61,15 @@ def _rounds(where: str, row: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     Raises:
         RowError: `row_turns`.
     """
-    said = next((row[name] for name in TURNS if name in row), None)
-    if not isinstance(said, list) or not said:
+    turns = next((row[name] for name in TURNS if name in row), None)
+    if not isinstance(turns, list) or not turns:
         raise RowError("row_turns", f"{where}: no turns; a row needs a list `conversations` or `messages`")
     rounds: list[tuple[str, str | None]] = []
-    for number, turn in enumerate(said, 1):
+    for number, turn in enumerate(turns, 1):
         speaker, text = _turn(f"{where}, turn {number}", turn)
-        if speaker in _ASKS and (not rounds or rounds[-1][1] is not None):
+        if speaker in ASKS and (not rounds or rounds[-1][1] is not None):
             rounds.append((text, None))
-        elif speaker in _ANSWERS and rounds and rounds[-1][1] is None:
+        elif speaker in ANSWERS and rounds and rounds[-1][1] is None:
             rounds[-1] = (rounds[-1][0], text)
         elif speaker != "system" or rounds:
             raise RowError("row_turns", f"{where}, turn {number}: {speaker!r} speaks; question and answer take turns")
@@ -81,24 +79,7 @@ def _rounds(where: str, row: Mapping[str, Any]) -> list[tuple[str, str | None]]:
 
 
 def _turn(where: str, turn: Any) -> tuple[str, str]:
-    if isinstance(turn, dict):
-        speaker = turn.get("from", turn.get("role"))
-        text = _text(turn.get("value", turn.get("content")))
-        if isinstance(speaker, str) and text is not None:
-            return speaker.lower(), text
-    raise RowError("row_turns", f"{where}: a turn needs `from` and `value`, or `role` and `content`")
-
-
-def _text(content: Any) -> str | None:
-    """Return the text of a turn; a part that is a picture is an image mark."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return None
-    parts = [_IMAGE_MARK if _is_image(part) else part.get("text") for part in content if isinstance(part, dict)]
-    texts = [part for part in parts if isinstance(part, str)]
-    return "\n".join(texts) if len(texts) == len(content) else None
-
-
-def _is_image(part: Mapping[str, Any]) -> bool:
-    return str(part.get("type", "")).startswith("image")
+    told = said(turn)
+    if told is None:
+        raise RowError("row_turns", f"{where}: a turn needs `from` and `value`, or `role` and `content`")
+    return told

@@ -5,7 +5,6 @@ Each guess has its reason beside it, as a comment of the manifest; what cannot b
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from pipeline.sources.columns import Record, column_of
 from pipeline.sources.conversations import TURNS
 from pipeline.sources.lines import object_entries
 from pipeline.sources.manifest import SourceKind
+from pipeline.sources.revisions import content_revision
 from pipeline.sources.rows import entries
 from pipeline.sources.source import ROWS, HubData, Source
 
@@ -69,23 +69,58 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
     """
     kind, files = _files(path)
     said = [
-        f"# Written by `coldforge sources init` after a look at up to {LOOKED_AT} rows. Correct its guesses, then:",
-        f"#   coldforge sources check {manifest}",
-        f"key: {key}",
-        f"kind: {kind}",
+        *_begun(manifest, key, kind),
         "# Of the data, part of every record's identity: a hash of the files, if you have no commit or version.",
-        f"revision: {_hash(files)}",
+        f"revision: {content_revision(files)}",
         f"path: {_text(os.path.relpath(path.resolve(), manifest.parent.resolve()))}",
-        "# Terms of the annotations and of the pictures. The files do not tell; every export repeats what stands here.",
-        "licence: unknown",
-        'licence_images: ""',
-        "redistributable: false",
+        *_TERMS,
     ]
     if kind in {"llava", "sharegpt", "messages"}:
         said += ["# Each question of a conversation becomes a row; `first`: only the first one.", "turns: each"]
     elif not (kind == "jsonl" and files[0].name == ROWS):
-        said += _columns(kind, files, path)
+        hub = HubData(str(path), "", None, "train") if kind == "hf" else None
+        directory = path if path.is_dir() else path.parent
+        said += _columns(str(files[0]), Source("look", "", directory, "", kind=kind, files=tuple(files), hub=hub))
     return "\n".join(said) + "\n"
+
+
+def hub_manifest(data: HubData, manifest: Path, key: str) -> str:
+    """Look at a split of a data set of the Hub and return the text of a manifest for it, to be written at `manifest`.
+
+    Raises:
+        UsageError: there is no such data set, configuration or split, or no column looks like the question or answer.
+        InfrastructureError: the Hub does not answer.
+    """
+    source = Source("look", data.revision, manifest.parent, "", kind="hf", hub=data)
+    said = [
+        *_begun(manifest, key, "hf"),
+        f"hub: {data.name}",
+        "# The commit at which it stands now, part of every record's identity.",
+        f"revision: {data.revision}",
+        *([f"config: {_text(data.config)}"] if data.config is not None else []),
+        f"split: {_text(data.split)}",
+        *_TERMS,
+        f"source_url: https://huggingface.co/datasets/{data.name}",
+        *_columns(data.name, source),
+    ]
+    return "\n".join(said) + "\n"
+
+
+def _begun(manifest: Path, key: str, kind: SourceKind) -> tuple[str, ...]:
+    return (
+        f"# Written by `coldforge sources init` after a look at up to {LOOKED_AT} rows. Correct its guesses, then:",
+        f"#   coldforge sources check {manifest}",
+        f"key: {key}",
+        f"kind: {kind}",
+    )
+
+
+_TERMS = (
+    "# Terms of the annotations and of the pictures. The files do not tell; every export repeats what stands here.",
+    "licence: unknown",
+    'licence_images: ""',
+    "redistributable: false",
+)
 
 
 def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
@@ -119,18 +154,16 @@ def _has_beside(picture: Path) -> bool:
     return any(picture.with_suffix(suffix).is_file() for suffix in (".json", ".txt"))
 
 
-def _columns(kind: SourceKind, files: Sequence[Path], path: Path) -> Iterator[str]:
-    hub = HubData(str(path), "", None, "train") if kind == "hf" else None
-    source = Source("look", "", path if path.is_dir() else path.parent, "", kind=kind, files=tuple(files), hub=hub)
+def _columns(label: str, source: Source) -> Iterator[str]:
     found = [entry.found for entry in islice(entries(source), LOOKED_AT)]
     rows = [row for row in found if not isinstance(row, RowError)]
     if not rows:
-        raise UsageError(f"{files[0]}: no row can be read")
+        raise UsageError(f"{label}: no row can be read")
     named = {field: _named(field, names, rows) for field, names in _NAMES.items()}
     for field in ("text", "answers"):
         if named[field] is None:
             raise UsageError(
-                f"{files[0]}: no column looks like `{field}` (columns: {', '.join(rows[0])}); "
+                f"{label}: no column looks like `{field}` (columns: {', '.join(rows[0])}); "
                 f"write the manifest by hand, as docs/sources.md tells"
             )
     yield "# Which column is which field. What is not named is carried along in `meta`."
@@ -211,14 +244,6 @@ def key_for(path: Path) -> str:
     """Return the key of a source, from the name of its file or folder."""
     name = path.resolve().name if path.is_dir() else path.stem
     return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "source"
-
-
-def _hash(files: Sequence[Path]) -> str:
-    whole = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as content:
-            whole.update(hashlib.file_digest(content, "sha256").digest())
-    return f"sha256-{whole.hexdigest()[:16]}"
 
 
 def _text(value: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import UsageError
 from pipeline.manifests import explain, manifests_dir
@@ -24,26 +24,33 @@ Turns = Literal["each", "first"]
 """Which questions of a conversation become rows."""
 SourceLane = Literal["long_cot"]
 """A lane of synthesis that a source fills by itself."""
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
 class SourceManifest(BaseModel):
     """One file of `manifests/sources`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     key: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     """Name in records, the ledger and exports."""
     kind: SourceKind
+    role: Literal["train", "eval_only"] = "train"
+    """`eval_only`: it may be looked at, and no recipe may curate it."""
     revision: str | None = None
-    """Of the data set, such as a commit; required. Generated data have the digest of their content."""
+    """Of the data set, such as a commit. None: nobody has looked at it; `coldforge sources check` writes the one that
+    it finds into a copy, and a run refuses it before. Generated data have the digest of their content."""
     path: Path | None = None
-    """A file, a pattern of files, or a directory with all of that kind; required. A relative path starts here."""
+    """A file, a pattern of files, or a directory with all of that kind. A relative path starts here. None: whoever uses
+    the manifest says where the data are, with `coldforge sources check --data`."""
     hub: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
     """Of kind `hf`: a data set of the Hugging Face Hub, in place of `path`; `revision` is then its commit."""
     config: str | None = None
     """Of kind `hf`: the configuration; default: the only one, or the default."""
     split: str = "train"
     """Of kind `hf`."""
+    files: Names = ()
+    """Of kind `hf`: patterns of the files to read, where the data set's own list of splits is wrong or missing."""
     columns: Columns | None = None
     """Which columns are the fields of a row; required for tables. Default for conversations: question and answer are
     those of the turns, `image` or `images` the pictures, `id` the key."""
@@ -60,25 +67,40 @@ class SourceManifest(BaseModel):
     """`long_cot`: every row brings its own reasoning as `solution`, over text alone; it is curated as it is, and no
     model is asked. Default: rows are questions, and a row with a `solution` is refused."""
     licence: str
-    """Of the annotations; a row may name another."""
+    """Of the annotations; a row may name another. An SPDX identifier, or `unknown`."""
     licence_images: str = ""
+    teacher_terms: str = ""
+    """Whose model made questions or answers, where its terms may restrict what is trained on them."""
     source_url: str = ""
+    get: str = ""
+    """What to do to have the data at `path`, in words or commands."""
+    schema_: Literal["verified", "unverified"] | None = Field(default=None, alias="schema")
+    """Of manifests that ship: whether their author has seen the data's columns described (`seen_at`), or guesses."""
+    seen_at: Names = ()
     redistributable: bool = False
     """Whether images may be passed on. An export holds them either way, and says so in its card and manifest."""
 
     @model_validator(mode="after")
     def _complete(self) -> SourceManifest:
-        needed = ("revision", "path" if self.hub is None else "hub", *(("columns",) if self.kind in _MAPPED else ()))
-        missing = [name for name in needed if self.kind != "demo" and getattr(self, name) is None]
-        if missing:
-            raise ValueError(f"a source of kind {self.kind} needs {' and '.join(missing)}")
+        if self.kind in _MAPPED and self.columns is None:
+            raise ValueError(f"a source of kind {self.kind} needs columns")
         if self.hub is not None and (self.kind != "hf" or self.path is not None):
             raise ValueError("`hub` names a data set of kind hf, in place of `path`")
-        if self.hub is not None and not re.fullmatch("[0-9a-f]{40}", self.revision or ""):
+        if self.files and self.kind != "hf":
+            raise ValueError("`files` are patterns of kind hf; for others write one as `path`")
+        if self.hub is not None and self.revision is not None and not re.fullmatch("[0-9a-f]{40}", self.revision):
             raise ValueError(
                 f"revision {self.revision!r} of {self.hub} is no commit; write its 40 hex digits, for a branch changes"
             )
+        if (self.schema_ == "verified") != bool(self.seen_at):
+            raise ValueError("`schema: verified` needs `seen_at`, where its columns are described; nothing else does")
         return self
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Return what a source must state to be read, and this one does not."""
+        needed = () if self.kind == "demo" else ("revision", "path" if self.hub is None else "hub")
+        return tuple(name for name in needed if getattr(self, name) is None)
 
 
 _MAPPED = frozenset({"json", "parquet", "csv", "tsv", "folder", "webdataset", "hf"})
@@ -102,7 +124,7 @@ def load_manifest(name_or_path: str, base: Path | None = None) -> tuple[SourceMa
     try:
         return SourceManifest.model_validate(content), file
     except ValidationError as error:
-        known = ", ".join(SourceManifest.model_fields)
+        known = ", ".join(field.alias or name for name, field in SourceManifest.model_fields.items())
         raise UsageError(f"source manifest {file}:\n{explain(error)}\n  known fields: {known}") from error
 
 

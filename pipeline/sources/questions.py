@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from unicodedata import normalize
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictFloat, StrictStr, ValidationError
 
-from pipeline.errors import RowError
+from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
 from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
@@ -45,6 +45,8 @@ class _Payload(BaseModel):
     category: Category
     text: StrictStr = Field(pattern=r"\S")
     images: Texts = ()
+    image_sha256: Texts = ()
+    """What the data set says the bytes of each picture are; none: it does not say."""
     choices: Choices = ()
     answers: Texts = Field(min_length=1)
     answer_type: AnswerType
@@ -74,17 +76,25 @@ _MEANT = {
 silence: a question would be asked without its picture."""
 
 
-def to_question(row: SourceRow, directory: Path, blobs: BlobStore, others: Sequence[Path] = ()) -> Question:
+LedTo = Callable[[str], SourceImage]
+"""What a URL of a row led to."""
+
+
+def to_question(
+    row: SourceRow, directory: Path, blobs: BlobStore, others: Sequence[Path] = (), led_to: LedTo | None = None
+) -> Question:
     """Check a row, put its images into the store and return the question.
 
-    Images lie in `directory`, or in one of the `others` (`Source.others`).
+    Images lie in `directory`, or in one of the `others` (`Source.others`); where they were fetched by URL, `led_to`
+    tells of each what came.
 
     Scalars are read where one reading exists (`pipeline.sources.coercion`), columns that are no fields of ours go into
     `meta`, and image marks out of the text (`pipeline.sources.image_marks`).
 
     Raises:
         RowError: `row_field` (a field is missing, misnamed or of the wrong type), `image_marks`, `image_path`,
-            `image_missing`, as `pipeline.images.decode`, what `read_source` found of the line, or what does not fit the
+            `image_missing`, `image_fetch` (its URL led to none, or to another), `image_hash` (the file is another), as
+            `pipeline.images.decode`, what `read_source` found of the line, or what does not fit the
             source's lane: `solution_without_lane`, `solution_missing`, `solution_too_long`, `long_cot_images`,
             `long_cot_choices`.
     """
@@ -95,7 +105,7 @@ def to_question(row: SourceRow, directory: Path, blobs: BlobStore, others: Seque
         source_row=row.source_row,
         category=payload.category,
         text=text,
-        images=tuple(_put(name, blobs, (directory, *others)) for name in payload.images),
+        images=tuple(_images(payload, blobs, (directory, *others), led_to)),
         choices=payload.choices,
         answers=payload.answers,
         answer_type=payload.answer_type,
@@ -114,14 +124,15 @@ def _meta(payload: _Payload) -> dict[str, JsonValue]:
     return payload.columns | {name: value for name, value in told.items() if value}
 
 
-def check_row(row: SourceRow, directory: Path, others: Sequence[Path] = ()) -> RowError | None:
+def check_row(row: SourceRow, directory: Path, others: Sequence[Path] = (), fetching: bool = False) -> RowError | None:
     """Return why no question can be made of a row, as far as its fields and the paths of its images tell.
 
-    No image is read: one that is there may still turn out damaged.
+    No image is read: one that is there may still turn out damaged, and one that is to be fetched may not come.
     """
     try:
         for name in _parse(row)[0].images:
-            _inside(name, (directory, *others))
+            if not (fetching and is_url(name)):
+                _inside(name, (directory, *others))
     except RowError as error:
         return error
     return None
@@ -135,11 +146,15 @@ def image_names(row: SourceRow) -> tuple[str, ...]:
     return tuple(name for name in images if isinstance(name, str)) if isinstance(images, tuple) else ()
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def source_image(source: str, name: str, directory: Path, others: Sequence[Path] = ()) -> SourceImage:
     """Return what is at `name` in the directory of a source; nothing outside of it and of `others` is opened."""
     try:
-        with _inside(name, (directory, *others)).open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = _sha256(_inside(name, (directory, *others)))
     except (OSError, RowError):
         # Whoever makes a question of the row says why; here it only counts that there are no bytes.
         sha256 = None
@@ -232,15 +247,50 @@ def _check_lane(row: _Payload) -> None:
         )
 
 
-def _put(name: str, blobs: BlobStore, places: Sequence[Path]) -> ImageRef:
-    path = _inside(name, places)
+def _images(payload: _Payload, blobs: BlobStore, places: Sequence[Path], led_to: LedTo | None) -> Iterator[ImageRef]:
+    stated = payload.image_sha256 or (None,) * len(payload.images)
+    if len(stated) != len(payload.images):
+        raise RowError(
+            "row_field", f"image_sha256: {len(stated)} for {len(payload.images)} images; state each, or none"
+        )
+    for name, sha256 in zip(payload.images, stated, strict=True):
+        if led_to is not None and is_url(name):
+            yield _put(_fetched(led_to(name), blobs), name, blobs, sha256, "image_fetch")
+        else:
+            yield _put(_inside(name, places), name, blobs, sha256, "image_hash")
+
+
+def _fetched(image: SourceImage, blobs: BlobStore) -> Path:
+    """Return where the bytes are that a URL led to.
+
+    Raises:
+        RowError: it led to none.
+        InfrastructureError: they are gone from the store.
+    """
+    if image.sha256 is None:
+        raise RowError("image_fetch", f"{quoted(image.path)}: {image.failure}")
+    if image.sha256 not in blobs:
+        raise InfrastructureError(f"{image.path} was fetched, and is gone from {blobs.root}; run again")
+    return blobs.path(image.sha256)
+
+
+def _put(path: Path, name: str, blobs: BlobStore, stated: str | None, reason: str) -> ImageRef:
+    """Store an image. `stated` is its sha256, if the data set says it, and `reason` what it is if that is another."""
     try:
+        if stated is not None:
+            _require_same(path, stated, reason)
         facts = path.stat()
         return _put_once(path, facts.st_mtime_ns, facts.st_size, blobs)
     except OSError as error:
         raise RowError("image_missing", f"{quoted(name)} cannot be read: {error.strerror}") from error
     except RowError as error:
         raise RowError(error.reason, f"{quoted(name)}: {error.detail}") from error
+
+
+def _require_same(path: Path, stated: str, reason: str) -> None:
+    found = _sha256(path)
+    if found != stated.strip().lower():
+        raise RowError(reason, f"another picture than the data set had: sha256 {found}, not {stated}")
 
 
 _STAY_INSIDE = (
@@ -250,6 +300,11 @@ _STAY_INSIDE = (
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
+def is_url(name: str) -> bool:
+    """Return whether a row names an image by URL, of whatever scheme, and not by path."""
+    return _URL.match(name) is not None
+
+
 def _inside(name: str, places: Sequence[Path]) -> Path:
     """Return the file at `name`, which a row may have from a stranger: it must not lead out of the source.
 
@@ -257,9 +312,11 @@ def _inside(name: str, places: Sequence[Path]) -> Path:
     link is followed. Where there is none, back-slashes are those of Windows, and letters with marks are one character
     or two, as file systems keep them.
     """
-    if _URL.match(name):
+    if is_url(name):
         raise RowError(
-            "image_path", f"{quoted(name)} is a URL, and nothing is downloaded; get the file, and name its path"
+            "image_path",
+            f"{quoted(name)} is a URL, and nothing is fetched; write `fetch: {{}}` beside the source in the recipe, or "
+            "get the file and name its path",
         )
     roots = [root.resolve() for root in places]
     outside = False

@@ -38,12 +38,21 @@ def read_source(source: Source) -> Iterator[SourceRow]:
     Raises:
         UsageError: a file cannot be read, or lacks a column that the manifest names.
     """
+    return (row for _, row in placed_rows(source))
+
+
+def placed_rows(source: Source) -> Iterator[tuple[Entry, SourceRow]]:
+    """Yield the rows of a source as `read_source`, each with what its file has.
+
+    Raises:
+        UsageError: as `read_source`.
+    """
     seen: dict[str, tuple[str, bytes]] = {}
     for entry in entries(source):
         try:
-            yield _row(source, entry, seen)
+            yield entry, _row(source, entry, seen)
         except RowError as error:
-            yield _no_row(source, entry, error)
+            yield entry, _no_row(source, entry, error)
 
 
 def entries(source: Source) -> Iterator[Entry]:

@@ -28,6 +28,13 @@ class HubData(NamedTuple):
     """Commit on the Hub; empty for a directory."""
     config: str | None
     split: str
+    files: tuple[str, ...] = ()
+    """Patterns of the files to read; empty: those that the data set's own list gives to the split."""
+    listings: Path | None = None
+    """Where is kept which files a split on the Hub has; None: nowhere."""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join((self.config or 'default', self.split, *self.files))})"
 
 
 class Source(NamedTuple):
@@ -42,6 +49,8 @@ class Source(NamedTuple):
     source_url: str = ""
     redistributable: bool = False
     """Whether images may be passed on."""
+    teacher_terms: str = ""
+    """Whose model made questions or answers."""
     metric: Metric | None = None
     """The benchmark's own way to grade its answers."""
     lane: SourceLane | None = None
@@ -69,6 +78,7 @@ class Source(NamedTuple):
         """Return a sentence for the card of an export: from where, under which terms."""
         parts = [self.source_url, f"licence {self.licence}"]
         parts.append(f"images: {self.licence_images}" if self.licence_images else "")
+        parts.append(f"made with a model: {self.teacher_terms}" if self.teacher_terms else "")
         # The lane is text alone.
         unfree = not self.redistributable and self.lane != "long_cot"
         parts.append(f"images of source {self.key} may not be redistributed" if unfree else "")

@@ -1,6 +1,6 @@
 """The permanent call cache: what was paid for once is never paid for again.
 
-One SQLite file (WAL) holds model samples, search results and sandbox cells, keyed by content. All
+One SQLite file (WAL) holds model samples, search results, sandbox cells and what URLs led to, keyed by content. All
 access goes through one thread, so that a commit covers many calls and no lock is ever contended
 inside a process. Within a process equal keys in flight share one call; between processes a lease
 does the same. What is stored is what everyone uses: the first answer wins, and is read back.
@@ -27,7 +27,7 @@ from pipeline.errors import InfrastructureError
 
 T = TypeVar("T")
 
-CallKind = Literal["model", "search", "cell"]
+CallKind = Literal["model", "search", "cell", "fetch"]
 
 LEASE_SECONDS = 180.0
 """An owner renews its leases three times as often, however long its calls take, so that a missed
@@ -100,7 +100,7 @@ class CallCache:
     """The cache of one store. Use as a context manager, from one event loop."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._owner = f"{_place()}:{os.getpid()}:{_start_time(os.getpid())}"
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._flying: dict[str, asyncio.Future[Entry]] = {}
@@ -109,11 +109,11 @@ class CallCache:
         self._thread = threading.Thread(target=self._serve, name="call-cache", daemon=True)
 
     def __enter__(self) -> Self:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = _open(self._path)
+            self._db = _open(self.path)
         except sqlite3.Error as error:
-            raise InfrastructureError(f"call cache {self._path} cannot be opened: {error}") from error
+            raise InfrastructureError(f"call cache {self.path} cannot be opened: {error}") from error
         self._thread.start()
         return self
 
@@ -221,7 +221,7 @@ class CallCache:
     async def _submit(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Have a job done, and return when it is: also where the caller is cancelled, for it may hold a slot for it."""
         if self._closed:
-            raise InfrastructureError(f"call cache {self._path} is closed")
+            raise InfrastructureError(f"call cache {self.path} is closed")
         future: Future[T] = Future()
         self._jobs.put(_Job(job, future))
         done, cancelled = asyncio.wrap_future(future), False
@@ -234,7 +234,7 @@ class CallCache:
         if cancelled:
             raise asyncio.CancelledError
         if isinstance(error, sqlite3.Error):
-            raise InfrastructureError(f"call cache {self._path}: {error}; check the disk, then run again") from error
+            raise InfrastructureError(f"call cache {self.path}: {error}; check the disk, then run again") from error
         return done.result()
 
     def _serve(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipeline.errors import InfrastructureError, RowError
-from pipeline.models.limits import jittered_pause
+from pipeline.pauses import jittered_pause
 
 if TYPE_CHECKING:
     import aiohttp

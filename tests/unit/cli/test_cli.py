@@ -321,7 +321,7 @@ def test_a_plan_names_every_reference_that_is_wrong(recipe: Path, tmp_path: Path
 def test_a_plan_counts_the_rows_and_what_they_cost(recipe: Path, tmp_path: Path) -> None:
     words = ["plan", recipe, "--out", tmp_path / "out", "--set", "gate.k=5", "--limit", 2, "--json"]
     told = document(*words)
-    assert [check["what"] for check in told["checks"] if check["finding"] != "ok"] == []
+    assert [check["what"] for check in told["checks"] if check["finding"] != "ok"] == ["guard list"]
     assert told["rows"] == 2
     assert any("3 rows" in check["detail"] for check in told["checks"])
     gate1, gate2, synthesize = told["stages"]
@@ -368,6 +368,13 @@ def test_a_plan_counts_rows_that_cannot_be_used_by_reason(recipe: Path) -> None:
     first, example = check.detail.splitlines()
     assert first.endswith("4 of 6 rows cannot be used (image_missing 2, row_field 1, image_path 1)")
     assert example.startswith('such as row "2": image_missing')
+
+
+def test_a_plan_takes_pictures_by_url_for_usable_where_they_are_to_be_fetched(recipe: Path) -> None:
+    write_rows(recipe, {"images": ["https://example.org/a.png"]}, {"images": ["../own.yaml"]})
+    assert "2 of 2 rows cannot be used" in planned_source(recipe, code=2).detail
+    recipe.write_text(recipe.read_text().replace("source: own.yaml", "source: own.yaml, fetch: {}"))
+    assert "1 of 2 rows cannot be used (image_path 1)" in planned_source(recipe, code=0).detail
 
 
 def test_of_a_large_source_a_sample_tells_how_many_rows_cannot_be_used(

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.models.limits import LONGEST_PAUSE_SECONDS, Limiter, jittered_pause, retry_after_seconds
+from pipeline.models.limits import Limiter
+from pipeline.pauses import LONGEST_PAUSE_SECONDS, jittered_pause, retry_after_seconds
 
 
 class Clock:

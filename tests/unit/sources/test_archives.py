@@ -148,12 +148,20 @@ def test_a_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "hf", "{row: id, text: question, answers: answer}", more="split: validation\n")
 
 
+def test_a_data_set_that_is_a_script_is_refused_and_the_script_not_run(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "data.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(UsageError, match="scripts"):
+        read(tmp_path, "hf", "{row: id, text: question, answers: answer}")
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
         ("hub: a/b\nrevision: main\n", "no commit"),
         ("hub: a/b\npath: data\nrevision: v1\n", "in place of `path`"),
-        ("revision: v1\n", "needs path"),
+        ("revision: v1\n", "states no path"),
         ("hub: https://x\nrevision: v1\n", "hub"),
     ],
 )

@@ -14,6 +14,15 @@ from pipeline.sources.columns import Columns, mapped, typed
 PLAIN = {"id": 7, "question": "How many?", "answer": "3", "image": "a.png", "source": "web"}
 
 
+CHAT = [
+    {"role": "system", "content": "You may zoom."},
+    {"role": "user", "content": "How many?"},
+    {"role": "assistant", "content": "I look again."},
+    {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "the crop"}]},
+    {"from": "gpt", "value": "<answer>three</answer> I hope"},
+]
+
+
 def row(columns: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     return mapped(record, Columns.model_validate(columns))
 
@@ -64,6 +73,33 @@ def test_a_column_with_the_name_of_another_field_is_not_carried() -> None:
         ({"from": "a", "as": "unwrap_list"}, {"a": []}, None),
         ({"from": "a", "as": ["json", "unwrap_list"]}, {"a": '["x"]'}, "x"),
         ({"from": "a", "as": "strip_marks"}, {"a": "<image>\nHow many?"}, "How many?"),
+        ({"from": "a", "as": "first"}, {"a": ["x", "y"]}, "x"),
+        ({"from": "a", "as": "first"}, {"a": []}, None),
+        ({"from": "a", "as": "user_text"}, {"a": CHAT}, "How many?"),
+        ({"from": "a", "as": "assistant_text"}, {"a": CHAT}, "<answer>three</answer> I hope"),
+        (
+            {"from": "a", "as": ["assistant_text", "cut"], "after": "<answer>", "before": "</answer>"},
+            {"a": CHAT},
+            "three",
+        ),
+        ({"from": "a", "as": "cut", "before": "### Path"}, {"a": "How many? ### Path: /home/me"}, "How many?"),
+        ({"from": "a", "as": "cut", "before": "### Path"}, {"a": " How many? "}, "How many?"),
+        (
+            {"from": "a", "as": "cut", "after": "file:///"},
+            {"a": ["file:///a.png", "file:///b.png"]},
+            ["a.png", "b.png"],
+        ),
+        ({"from": "a", "as": "drop_lines", "lines": ["Note:"]}, {"a": "x\n  Note: y\nz"}, "x\nz"),
+        ({"from": "a", "format": "oven/{}.jpg"}, {"a": 7}, "oven/7.jpg"),
+        ({"from": "a", "format": "oven/{}.jpg"}, {"a": None}, None),
+        ({"from": "a", "void": ["none"]}, {"a": ["x", " None ", "x"]}, ["x", "x"]),
+        ({"from": "a", "otherwise": "b"}, {"a": None, "b": "y"}, "y"),
+        ({"from": "a", "otherwise": {"from": "b", "as": "first"}}, {"b": ["y"]}, "y"),
+        ({"from": "a", "otherwise": "b", "default": "d"}, {}, "d"),
+        (["a", {"from": "b", "as": "json"}], {"a": "x", "b": '["y", "z"]'}, ["x", "y", "z"]),
+        ({"from": "a", "as": "spelt_out"}, {"a": ["ES", "🇪🇸", "Spain", "USA"]}, ["Spain", "USA"]),
+        ({"from": "a", "as": "spelt_out"}, {"a": ["ES", "🇪🇸"]}, ["ES", "🇪🇸"]),
+        ({"from": "a", "as": "spelt_out"}, {"a": "ES"}, "ES"),
         ({"from": "a", "as": "base64"}, {"a": base64.b64encode(b"PNG").decode()}, b"PNG"),
         ({"from": "a", "as": "base64"}, {"a": ["data:image/png;base64," + base64.b64encode(b"P").decode()]}, [b"P"]),
     ],
@@ -90,8 +126,45 @@ def test_a_letter_is_the_option_it_stands_for(answer: object, option: object, ch
 
 
 @pytest.mark.parametrize(
+    ("options", "clean"),
+    [
+        (["A. red", "B) blue", "(C) green"], ["red", "blue", "green"]),
+        (["A) red", "-", "### Figure 2", "", "B) blue"], ["red", "blue"]),
+        (["red", "B. blue"], ["red", "blue"]),
+        (["E. coli", "A. thaliana"], ["E. coli", "A. thaliana"]),  # words that begin as letters do
+        (["+", "-1", "-", "#1"], ["+", "-1", "#1"]),  # signs and numbers are options
+        ({"A": "red", "B": "blue"}, ["red", "blue"]),
+        ([1, 2], [1, 2]),
+    ],
+)
+def test_options_are_freed_of_rules_headings_and_their_own_letters(options: object, clean: object) -> None:
+    assert row({"choices": {"from": "o", "as": "clean_options"}}, {"o": options})["choices"] == clean
+
+
+def test_a_label_is_the_option_that_it_counts_after_cleaning() -> None:
+    columns = {"choices": {"from": "o", "as": "clean_options"}, "answers": {"from": "l", "as": "letter_to_option"}}
+    assert row(columns, {"o": ["### Panel a", "A) red", "-", "B) blue"], "l": "[B] blue"})["answers"] == "blue"
+
+
+@pytest.mark.parametrize(
+    ("value", "void"),
+    [
+        ("unanswerable", ["unanswerable"]),
+        (["x", "Unanswerable"], ["unanswerable"]),
+        (["no text"] * 3 + ["unanswerable"] * 2 + ["x"] * 5, ["unanswerable", "no text"]),
+    ],
+)
+def test_a_row_of_which_half_say_that_there_is_no_answer_is_none(value: object, void: list[str]) -> None:
+    with pytest.raises(RowError, match=r"columns\.answers, .* say there is none") as error:
+        row({"answers": {"from": "label", "void": void}}, {"label": value})
+    assert error.value.reason == "row_void"
+
+
+@pytest.mark.parametrize(
     ("transform", "value"),
     [
+        ("user_text", "How many?"), ("user_text", [{"content": "x"}]), ("assistant_text", []), ("clean_options", "x"),
+        ("clean_options", ["B) blue", "A) red"]),
         ("json", "[x"), ("json", "[" * 100_000), ("split", 3), ("unwrap_list", ["x", "y"]), ("strip_marks", 3),
         ("letter_to_option", "Z"), ("letter_to_option", "a cat"), ("letter_to_option", 3),
         ("letter_to_option", "blue"), ("base64", "§"), ("base64", "x"), ("base64", 3),
@@ -126,6 +199,11 @@ def test_answers_that_nobody_typed_get_the_type_that_all_of_them_have(
         {"text": {}},
         {"text": {"from": "a", "value": "b"}},
         {"text": {"from": "a", "as": "eval"}},
+        {"text": {"from": "a", "as": "cut"}},
+        {"text": {"from": "a", "after": "x"}},
+        {"text": {"from": "a", "as": "drop_lines"}},
+        {"text": {"from": "a", "format": "no place"}},
+        {"text": "a", "meta": ["category"]},
         {"text": 3},
     ],
 )

@@ -266,7 +266,7 @@ def test_an_object_of_letters_is_a_list_of_options(place: Path, choices: Any, re
 
 @pytest.mark.parametrize("name", ["https://example.org/a.png", "file:///etc/hostname", "data:image/png;base64,AAAA"])
 def test_a_url_is_refused_as_such(place: Path, name: str) -> None:
-    assert "is a URL, and nothing is downloaded" in refused(place, images=[name]).detail
+    assert "is a URL, and nothing is fetched" in refused(place, images=[name]).detail
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "none.png", "deep", "."])

@@ -50,7 +50,7 @@ ROLES: Mapping[str, dict[str, Any]] = {
 
 RECIPE: dict[str, Any] = {
     "name": "whole",
-    "sources": [{"source": "demo", "demo": {"questions": 20}}, {"source": "demo_cot"}],
+    "sources": [{"source": "demo", "demo": {"questions": 20}, "fetch": {}}, {"source": "demo_cot"}],
     "benchmarks": ["demo"],
     "search": {"corpus": "demo"},
     "student": {"family": "qwen2_5_vl", "revision": "r1", "max_pixels": 262_144, "deploy_pixels": 1_048_576},

@@ -1,0 +1,32 @@
+"""Turns of a conversation as LLaVA, ShareGPT and chat templates write them: who speaks, and what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+ASKS = frozenset({"human", "user"})
+ANSWERS = frozenset({"gpt", "assistant", "bot", "model", "chatgpt"})
+_IMAGE_MARK = "<image>"
+
+
+def said(turn: object) -> tuple[str, str] | None:
+    """Return speaker and text of a turn; None where it has not both. A part that is a picture is an image mark."""
+    if not isinstance(turn, Mapping):
+        return None
+    speaker, text = turn.get("from", turn.get("role")), _text(turn.get("value", turn.get("content")))
+    return (speaker.lower(), text) if isinstance(speaker, str) and text is not None else None
+
+
+def _text(content: Any) -> str | None:
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    parts = [_IMAGE_MARK if _is_image(part) else part.get("text") for part in content if isinstance(part, dict)]
+    texts = [part for part in parts if isinstance(part, str)]
+    return "\n".join(texts) if len(texts) == len(content) else None
+
+
+def _is_image(part: Mapping[str, Any]) -> bool:
+    return str(part.get("type", "")).startswith("image")

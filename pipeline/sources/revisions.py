@@ -1,0 +1,45 @@
+"""What names the state of a data set: the commit of one on the Hub, a hash of files that lie here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.errors import InfrastructureError, UsageError
+
+
+def content_revision(files: Iterable[Path]) -> str:
+    """Return a revision of files in their order: a hash of what they hold, whatever they are called."""
+    whole = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            whole.update(hashlib.file_digest(content, "sha256").digest())
+    return f"sha256-{whole.hexdigest()[:16]}"
+
+
+def hub_commit(name: str) -> str:
+    """Return the commit at which a data set of the Hub stands now.
+
+    Raises:
+        UsageError: there is no such data set, or it is not open to whoever asks.
+        InfrastructureError: the Hub does not answer; it may be asked again.
+    """
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        commit = HfApi().dataset_info(name, revision="main").sha
+    except RepositoryNotFoundError as error:
+        raise UsageError(
+            f"{name} is no data set of the Hub, or not open to you (HF_TOKEN, terms to accept on its page); get its "
+            "files in another way, and name them with --data"
+        ) from error
+    except (HfHubHTTPError, OfflineModeIsEnabled, httpx.TransportError, OSError) as error:
+        raise InfrastructureError(
+            f"{name}: the Hub does not answer ({error}); try again, or name files that you have with --data"
+        ) from error
+    if commit is None:
+        raise InfrastructureError(f"{name}: the Hub names no commit; try again, or write one into the manifest")
+    return commit

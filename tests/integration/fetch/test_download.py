@@ -1,0 +1,236 @@
+"""One picture from a real server that behaves as servers of strangers do."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from pipeline.fetch.addresses import RefusedError, checked_url, is_public
+from pipeline.fetch.connecting import Resolver, only_to
+from pipeline.fetch.download import AGENT, Bounds, FailedError
+from tests.support.servers.picture_server import HERE, PNG, QUICK, Names, PictureServer, only_here, picture_server
+
+
+def served(act: Callable[[PictureServer], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with picture_server() as server:
+            await act(server)
+
+    asyncio.run(main())
+
+
+async def downloaded(server: PictureServer, path: str, host: str = "pictures.test") -> bytes:
+    async with server.downloader() as downloader:
+        return (await downloader.picture(URL(server.url(path, host)))).content
+
+
+async def failure(server: PictureServer, path: str, host: str = "pictures.test") -> FailedError:
+    with pytest.raises(FailedError) as caught:
+        await downloaded(server, path, host)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "path", ["/picture.png", "/redirect/2", "/packed", "/to?url=picture.png", "/to?url=//pictures.test:{port}/a"]
+)
+def test_a_picture_comes_whatever_its_headers_say_of_it(path: str) -> None:
+    async def act(server: PictureServer) -> None:
+        assert await downloaded(server, path.format(port=server.port)) == PNG
+
+    served(act)
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "sure", "again"),
+    [
+        ("/status/404", "the server answered 404", True, False),
+        ("/status/410", "the server answered 410", True, False),
+        ("/status/403", "the server answered 403", True, False),
+        ("/status/206", "the server answered 206", True, False),
+        ("/status/304", "the server answered 304", True, False),
+        ("/status/500", "the server answered 500", False, True),
+        ("/status/503", "the server answered 503", False, True),
+        ("/status/429", "the server answered 429", False, True),
+        ("/html", "no picture: HTML page", True, False),
+        ("/large", "too large: more than 100,000 bytes", True, False),
+        ("/bomb", "too large: more than 100,000 bytes", True, False),
+        ("/brotli", "packed as 'br'", True, False),
+        ("/packed/60", "broken off: the packed bytes end too early", False, True),
+        ("/drip", "timed out: not whole within 1.5 s", False, True),
+        ("/cut", "broken off", False, True),
+        ("/redirect/4", "more than 3 redirects", True, False),
+        ("/to?url=/to?url=/to?url=/to", "refused: a redirect that does not say where", True, False),
+        ("/to", "refused: a redirect that does not say where", True, False),
+        ("/to?url=http://127.0.0.2:{port}/", "refused: address 127.0.0.2", True, False),
+        ("/to?url=http://2130706433:{port}/", "refused: host '2130706433'", True, False),
+        ("/to?url=http://[::ffff:127.0.0.1]:{port}/", "refused: address ::ffff:7f00:1", True, False),
+        ("/to?url=http://169.254.169.254/latest", "refused: port 80", True, False),
+        ("/to?url=http://inside.test:{port}/", "refused: address 10.0.0.7", True, False),
+        ("/to?url=http://key@pictures.test:{port}/", "refused: a URL with a user", True, False),
+        ("/to?url=file:///etc/passwd", "refused: scheme 'file'", True, False),
+        ("/to?url=http://pictures.test:1/", "refused: port 1;", True, False),
+    ],
+)
+def test_what_comes_instead_of_a_picture_is_told(path: str, said: str, sure: bool, again: bool) -> None:
+    async def act(server: PictureServer) -> None:
+        server.names.answers["inside.test"] = [["10.0.0.7"]]
+        error = await failure(server, path.format(port=server.port))
+        assert said in str(error)
+        assert (error.sure, error.again) == (sure, again)
+
+    served(act)
+
+
+@pytest.mark.parametrize(
+    "answers", [["127.0.0.2"], ["8.8.8.8", "192.168.0.1"], ["::1"], ["::ffff:127.0.0.1"], [HERE, "fe80::1%lo"]]
+)
+def test_a_name_with_any_address_that_is_not_public_is_not_connected_to(answers: list[str]) -> None:
+    async def act(server: PictureServer) -> None:
+        server.names.answers["two.test"] = [answers]
+        assert "which is not public" in str(await failure(server, "/picture.png", "two.test"))
+        assert not server.asked
+
+    served(act)
+
+
+def test_the_connection_is_made_to_the_address_that_was_looked_at() -> None:
+    async def act(server: PictureServer) -> None:
+        # A name server of the attacker's: a good address for the look, another for whoever asks again.
+        server.names.answers["turns.test"] = [[HERE], ["127.0.0.2"]]
+        assert await downloaded(server, "/picture.png", "turns.test") == PNG
+        assert server.names.asked == ["turns.test"]
+        assert "not public" in str(await failure(server, "/picture.png", "turns.test"))
+        assert server.headers[0]["Host"] == f"turns.test:{server.port}"
+
+    served(act)
+
+
+def test_a_redirect_is_looked_at_anew_though_its_name_was_seen() -> None:
+    async def act(server: PictureServer) -> None:
+        server.names.answers["other.test"] = [["127.0.0.2"]]
+        error = await failure(server, f"/to?url=http://other.test:{server.port}/picture.png")
+        assert "refused: address 127.0.0.2" in str(error)
+
+    served(act)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "2130706433", "0x7f.1", "127.1", "[::ffff:127.0.0.1]", "[::1]", "0"])
+def test_a_url_that_nobody_checked_opens_no_socket(host: str) -> None:
+    """The connector itself reads numbers as addresses, and asks no resolver for them: its sockets are looked at."""
+
+    async def act(server: PictureServer) -> None:
+        downloader = type(server.downloader())({server.port}, QUICK, resolve=server.names)  # without the seam
+        async with downloader:
+            with pytest.raises(FailedError):
+                await downloader.picture(URL(f"http://{host}:{server.port}/picture.png"))
+        assert not server.asked
+
+    served(act)
+
+
+def test_nothing_of_this_machine_goes_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".netrc").write_text("machine pictures.test login me password secret\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    async def act(server: PictureServer) -> None:
+        async with server.downloader() as downloader:
+            for path in ("/picture.png", "/redirect/1"):
+                assert (await downloader.picture(URL(server.url(path)))).content == PNG
+        kept = {"Host": f"pictures.test:{server.port}", "User-Agent": AGENT, "Accept": "image/*"}
+        assert all(sent == {**kept, "Accept-Encoding": "identity"} for sent in server.headers)
+
+    served(act)
+
+
+def test_a_host_that_says_nothing_is_given_up_within_the_time_for_a_connection() -> None:
+    async def main() -> None:
+        async def hanging(host: str) -> list[str]:
+            await asyncio.sleep(60)
+            return [host]
+
+        # A server that takes connections and says nothing, and a name server that does.
+        silent = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), HERE, 0)
+        port = silent.sockets[0].getsockname()[1]
+        server = PictureServer(port, Names({"silent.test": [[HERE]]}))
+        began = time.monotonic()
+        error = await failure(server, "/a.png", "silent.test")
+        assert "timed out: not whole within 1.5 s" in str(error)
+        server.names = hanging  # type: ignore[assignment]
+        assert "timed out" in str(await failure(server, "/a.png", "silent.test"))
+        assert time.monotonic() - began < 10
+        silent.close()
+
+    asyncio.run(main())
+
+
+def test_names_that_are_not_there_and_ports_that_nobody_serves_may_be_this_machines_fault() -> None:
+    async def act(server: PictureServer) -> None:
+        error = await failure(server, "/a.png", "gone.test")
+        assert (str(error), error.sure, error.again) == ("no such host: Name or service not known", False, False)
+        server.names.down = True
+        error = await failure(server, "/a.png")
+        assert (error.sure, error.again) == (False, True)
+        server.names.down = False
+        port, server.port = server.port, 1
+        error = await failure(server, "/a.png")
+        assert (error.sure, error.again) == (False, True)
+        server.port = port
+
+    served(act)
+
+
+def test_a_server_is_believed_only_with_a_certificate_of_its_name(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=pictures.test", "-addext", "subjectAltName=DNS:pictures.test",
+         "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    asked_for = list[str | None]()
+
+    async def picture(_request: web.Request) -> web.Response:
+        return web.Response(body=PNG)
+
+    async def main() -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        context.sni_callback = lambda _socket, name, _context: asked_for.append(name)
+        app = web.Application()
+        app.router.add_get("/a.png", picture)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, HERE, 0, ssl_context=context).start()
+        server = PictureServer(runner.addresses[0][1])
+        async with server.downloader() as downloader:
+            with pytest.raises(FailedError, match="its certificate") as caught:
+                await downloader.picture(URL(f"https://pictures.test:{server.port}/a.png"))
+        assert not caught.value.sure
+        await runner.cleanup()
+
+    asyncio.run(main())
+    assert asked_for == ["pictures.test"]  # by name, though the connection is to an address
+
+
+def test_the_usual_bounds_are_those_that_the_documentation_names() -> None:
+    assert Bounds() == Bounds(5.0, 20.0, 20_000_000, 3, 3, 1.0, 60.0)
+
+
+def test_the_seam_of_these_tests_lets_one_address_through_and_nothing_else_does() -> None:
+    assert str(checked_url(f"http://{HERE}/", (80,), only_here)) == f"http://{HERE}/"
+    with pytest.raises(RefusedError):
+        checked_url("http://127.0.0.2/", (80,), only_here)
+    with pytest.raises(RefusedError):
+        only_to(is_public)((2, 1, 6, "", (HERE, 80)))
+    with pytest.raises(RefusedError):
+        asyncio.run(Resolver(Names({"pictures.test": [[HERE]]}), is_public).resolve("pictures.test", 80))
