@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image
+from yarl import URL
 
 from pipeline.images import encode_png, put_image
 from pipeline.models.client import Retry
@@ -102,7 +103,8 @@ def _usual(provider: str) -> Callable[[str], Body]:
 async def _opened(
     provider: str, mode: Mode, place: Place, *, locale: Locale, store: Store, retry: Retry
 ) -> AsyncIterator[Search]:
-    name, thumbnails = "again" if mode == "record" else "", Thumbnails(("http",), ("127.0.0.1",))
+    name, port = "again" if mode == "record" else "", URL(place.base_url or "").port or 80
+    thumbnails = Thumbnails(("http",), ("127.0.0.1",), (port,), allowed=lambda _: True)
     if provider == "lens":
         image = open_lens(locale, place, store.blobs, thumbnails)
         image = replace(image, client=replace(image.client, retry=retry))

@@ -3,88 +3,78 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+
+from yarl import URL
 
 from pipeline.errors import InfrastructureError, RowError
+from pipeline.fetch.addresses import Allowed, RefusedError, checked_url, is_public
+from pipeline.fetch.download import Bounds, Downloader, FailedError
 from pipeline.pauses import jittered_pause
-
-if TYPE_CHECKING:
-    import aiohttp
 
 HOSTS = ("gstatic.com", "googleusercontent.com", "serpapi.com")
 """Of Google and SerpApi, with all below them: an address of any other host is one that a page has put there."""
-MOST_BYTES = 2_000_000
-"""Of a picture of a few hundred pixels a side."""
-SECONDS = 20.0
-TRIES = 3
+BOUNDS = Bounds(most_bytes=2_000_000, redirects=0)
+"""A thumbnail has a few hundred pixels a side, and stands where Google says."""
 
 
 class Thumbnails:
-    """Fetches thumbnails. Nothing of this machine goes along: no proxy, no cookie, no key. Use from one event loop."""
+    """Fetches thumbnails. Use from one event loop.
 
-    def __init__(self, schemes: tuple[str, ...] = ("https",), hosts: tuple[str, ...] = HOSTS) -> None:
-        self._schemes, self._hosts = schemes, hosts
-        self._session: aiohttp.ClientSession | None = None
+    Args:
+        schemes: that are asked.
+        hosts: with all below them.
+        ports: of these hosts.
+        allowed: which addresses; tests alone give others than the defaults.
+    """
+
+    def __init__(
+        self,
+        schemes: Collection[str] = ("https",),
+        hosts: Collection[str] = HOSTS,
+        ports: Collection[int] = (443,),
+        allowed: Allowed = is_public,
+    ) -> None:
+        self._schemes, self._hosts, self._ports, self._allowed = schemes, hosts, ports, allowed
+        self._open = AsyncExitStack()
+        self._downloader: Downloader | None = None
 
     async def __call__(self, url: str) -> bytes:
-        """Return what an address holds.
+        """Return the picture at an address.
 
         Raises:
             RowError: `thumbnail`: it may not be opened, or there is none.
             InfrastructureError: its host failed, several times.
         """
-        self._require_known(url)
-        for attempt in range(TRIES):
+        checked = self._checked(url)
+        if self._downloader is None:
+            downloader = Downloader(self._ports, BOUNDS, allowed=self._allowed)
+            self._downloader = await self._open.enter_async_context(downloader)
+        for attempt in range(BOUNDS.tries):
             try:
-                return await self._fetched(url)
-            except InfrastructureError:
-                if attempt + 1 == TRIES:
-                    raise
-                await asyncio.sleep(jittered_pause(attempt, 0.5))
+                return (await self._downloader.picture(checked)).content
+            except FailedError as error:
+                if error.sure:
+                    raise RowError("thumbnail", f"{url}: {error}") from error
+                if not error.again or attempt + 1 == BOUNDS.tries:
+                    raise InfrastructureError(f"thumbnail {url}: {error}; run again later") from error
+                asked = min(error.after_seconds, BOUNDS.longest_wait_seconds)
+            await asyncio.sleep(max(asked, jittered_pause(attempt, BOUNDS.first_pause_seconds)))
         raise AssertionError("unreachable")
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._open.aclose()
 
-    def _require_known(self, url: str) -> None:
+    def _checked(self, url: str) -> URL:
         try:
-            parts = urlsplit(url)
-            host = parts.hostname or ""
-        except ValueError as error:
-            raise RowError("thumbnail", f"{url[:200]!r} is no address: {error}") from error
-        known = any(host == one or host.endswith(f".{one}") for one in self._hosts)
-        if parts.scheme not in self._schemes or not known or "@" in parts.netloc:
+            checked = checked_url(url, self._ports, self._allowed)
+        except RefusedError as error:
+            raise RowError("thumbnail", f"{url[:200]!r}: {error}") from error
+        host = checked.raw_host or ""
+        if checked.scheme not in self._schemes or not any(
+            host == one or host.endswith(f".{one}") for one in self._hosts
+        ):
             raise RowError("thumbnail", f"{url[:200]!r} is not where thumbnails are")
-
-    async def _fetched(self, url: str) -> bytes:
-        import aiohttp
-
-        if self._session is None:
-            limit = aiohttp.ClientTimeout(total=SECONDS)
-            self._session = aiohttp.ClientSession(
-                trust_env=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"Accept-Encoding": "identity"},
-                timeout=limit,
-            )
-        try:
-            async with self._session.get(url, allow_redirects=False) as reply:
-                if reply.status >= 500 or reply.status in {408, 429}:  # noqa: PLR2004 - HTTP
-                    raise InfrastructureError(f"thumbnail {url}: answered {reply.status}; run again later")
-                if reply.status != 200:  # noqa: PLR2004 - HTTP OK
-                    raise RowError("thumbnail", f"{url}: answered {reply.status}")
-                return await _bounded(reply, url)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise InfrastructureError(f"thumbnail {url}: {error or type(error).__name__}; run again later") from error
-
-
-async def _bounded(reply: aiohttp.ClientResponse, url: str) -> bytes:
-    content = bytearray()
-    async for chunk in reply.content.iter_chunked(1 << 16):
-        content += chunk
-        if len(content) > MOST_BYTES:
-            raise RowError("thumbnail", f"{url}: more than {MOST_BYTES:,} bytes")
-    return bytes(content)
+        return checked

@@ -7,10 +7,14 @@ from collections.abc import Callable
 
 import pytest
 from aiohttp import web
+from PIL import Image
 
 from pipeline.errors import InfrastructureError, RowError
+from pipeline.images import encode_png
 from pipeline.tools.search import thumbnails
-from pipeline.tools.search.thumbnails import MOST_BYTES, TRIES, Thumbnails
+from pipeline.tools.search.thumbnails import BOUNDS, Thumbnails
+
+PICTURE = encode_png(Image.new("RGB", (8, 8), "red"))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +40,7 @@ def test_an_address_of_any_other_host_is_not_opened(url: str) -> None:
     fetch = Thumbnails()
     with pytest.raises(RowError, match="thumbnail"):
         asyncio.run(fetch(url))
-    assert fetch._session is None
+    assert fetch._downloader is None
 
 
 def fetched(answer: Callable[[web.Request], web.StreamResponse]) -> tuple[object, list[web.Request]]:
@@ -52,9 +56,10 @@ def fetched(answer: Callable[[web.Request], web.StreamResponse]) -> tuple[object
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        fetch = Thumbnails(("http",), ("127.0.0.1",))
+        host, port = runner.addresses[0][:2]
+        fetch = Thumbnails(("http",), (host,), (port,), allowed=lambda _: True)
         try:
-            found: object = await fetch("http://{}:{}/x.png".format(*runner.addresses[0][:2]))
+            found: object = await fetch(f"http://{host}:{port}/x.png")
         except (RowError, InfrastructureError) as error:
             found = error
         finally:
@@ -67,8 +72,8 @@ def fetched(answer: Callable[[web.Request], web.StreamResponse]) -> tuple[object
 
 def test_what_a_host_serves_is_taken_and_it_is_told_nothing_of_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    found, (request,) = fetched(lambda _: web.Response(body=b"picture"))
-    assert found == b"picture"
+    found, (request,) = fetched(lambda _: web.Response(body=PICTURE))
+    assert found == PICTURE
     assert not {"Cookie", "Authorization", "Referer"} & set(request.headers)
 
 
@@ -84,9 +89,9 @@ def test_a_host_that_fails_is_asked_again_and_then_a_failure(status: int, monkey
     monkeypatch.setattr(thumbnails, "jittered_pause", lambda *_: 0.0)
     found, asked = fetched(lambda _: web.Response(status=status))
     assert isinstance(found, InfrastructureError)
-    assert len(asked) == TRIES
+    assert len(asked) == BOUNDS.tries
 
 
 def test_a_body_has_an_end() -> None:
-    found, _ = fetched(lambda _: web.Response(body=b"x" * (MOST_BYTES + 1)))
+    found, _ = fetched(lambda _: web.Response(body=b"x" * (BOUNDS.most_bytes + 1)))
     assert isinstance(found, RowError)
