@@ -15,7 +15,7 @@ from pipeline.errors import InfrastructureError
 from pipeline.fetch.pictures import LOST, SILENT, fetch_pictures
 from pipeline.fetch.recorded import Fetch, Fetched, fetched
 from pipeline.store import Store
-from tests.support.servers.picture_server import HERE, PNG, QUICK, PictureServer, picture_server
+from tests.support.servers.picture_server import HERE, PNG, QUICK, SHORT, PictureServer, picture_server
 
 SHA256 = hashlib.sha256(PNG).hexdigest()
 CAME = Fetched(SHA256, "")
@@ -111,6 +111,7 @@ def test_a_host_that_says_when_to_come_back_is_left_alone_until_then(tmp_path: P
 )
 def test_what_fails_while_its_host_gives_others_is_the_links_fault(tmp_path: Path, path: str, said: str) -> None:
     async def act(server: PictureServer, store: Store) -> None:
+        server.bounds = SHORT if path == "/drip" else QUICK
         bad, good = server.url(path), server.url("/a.png")
         found = await led_to(server, store, [bad, good])
         assert found[good] == CAME

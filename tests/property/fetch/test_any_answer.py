@@ -10,7 +10,7 @@ from yarl import URL
 
 from pipeline.fetch.download import Downloader, FailedError
 from pipeline.images import is_picture
-from tests.support.servers.picture_server import HERE, PNG, QUICK, Names, only_here
+from tests.support.servers.picture_server import HERE, PNG, SHORT, Names, only_here
 
 BODIES = st.sampled_from([PNG, PNG[:40], b"<html>", b"", bytes(200_000)]) | st.binary(max_size=300)
 HEADERS = st.lists(
@@ -52,7 +52,7 @@ def test_any_answer_is_a_picture_or_a_failure(status: bytes, headers: list[bytes
         port = server.sockets[0].getsockname()[1]
         names = Names({"any.test": [[HERE]]})
         try:
-            async with Downloader({port}, QUICK, allowed=only_here, resolve=names) as downloader:
+            async with Downloader({port}, SHORT, allowed=only_here, resolve=names) as downloader:
                 return (await downloader.picture(URL(f"http://any.test:{port}/a.png"))).content
         except FailedError as error:
             return error
@@ -62,6 +62,6 @@ def test_any_answer_is_a_picture_or_a_failure(status: bytes, headers: list[bytes
     came = asyncio.run(main())
     if isinstance(came, bytes):
         assert is_picture(came)
-        assert len(came) <= QUICK.most_bytes
+        assert len(came) <= SHORT.most_bytes
     else:
         assert str(came)

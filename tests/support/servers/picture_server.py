@@ -21,7 +21,9 @@ from pipeline.images import encode_png
 
 PNG = encode_png(Image.linear_gradient("L").resize((60, 40)).convert("RGB"))
 HERE = "127.0.0.1"
-QUICK = Bounds(connect_seconds=1.0, total_seconds=1.5, most_bytes=100_000, first_pause_seconds=0.01)
+QUICK = Bounds(total_seconds=20.0, most_bytes=100_000, first_pause_seconds=0.01)
+SHORT = QUICK._replace(total_seconds=1.0)
+"""For what never ends."""
 
 
 def only_here(address: Address) -> bool:
@@ -60,6 +62,7 @@ class PictureServer:
     headers: list[Mapping[str, str]] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
+    bounds: Bounds = QUICK
     broken: bool = False
     """It answers 503 to everything."""
     breaks_after: int | None = None
@@ -68,8 +71,8 @@ class PictureServer:
     def url(self, path: str, host: str = "pictures.test") -> str:
         return f"http://{host}:{self.port}{path}"
 
-    def downloader(self, ports: Collection[int] = (), bounds: Bounds = QUICK) -> Downloader:
-        return Downloader(ports or {self.port}, bounds, allowed=only_here, resolve=self.names)
+    def downloader(self, ports: Collection[int] = ()) -> Downloader:
+        return Downloader(ports or {self.port}, self.bounds, allowed=only_here, resolve=self.names)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path_qs
@@ -118,7 +121,7 @@ def _at_once(kind: str, rest: str) -> web.Response:
         case "large":
             return web.Response(body=PNG + bytes(QUICK.most_bytes))
         case "bomb":
-            return web.Response(body=gzip.compress(bytes(50_000_000)), headers={"Content-Encoding": "gzip"})
+            return web.Response(body=gzip.compress(bytes(5_000_000)), headers={"Content-Encoding": "gzip"})
         case "packed":
             return web.Response(body=gzip.compress(PNG)[: int(rest or 10**6)], headers={"Content-Encoding": "gzip"})
         case "brotli":
