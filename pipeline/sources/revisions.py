@@ -25,9 +25,13 @@ def hub_commit(name: str) -> str:
         UsageError: there is no such data set, or it is not open to whoever asks.
         InfrastructureError: the Hub does not answer; it may be asked again.
     """
-    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    # Of whichever HTTP library this version of the client has.
+    from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is imported there, and not listed
+        HTTPError,
+        RepositoryNotFoundError,
+    )
 
     try:
         commit = HfApi().dataset_info(name, revision="main").sha
@@ -36,7 +40,7 @@ def hub_commit(name: str) -> str:
             f"{name} is no data set of the Hub, or not open to you (HF_TOKEN, terms to accept on its page); get its "
             "files in another way, and name them with --data"
         ) from error
-    except (HfHubHTTPError, OfflineModeIsEnabled, httpx.TransportError, OSError) as error:
+    except (HTTPError, OSError) as error:
         raise InfrastructureError(
             f"{name}: the Hub does not answer ({error}); try again, or name files that you have with --data"
         ) from error

@@ -115,7 +115,7 @@ def read(served: Hub, place: Path, *names: str, **environment: str) -> Told:
     own = {"HF_ENDPOINT": served.url, "HF_HOME": str(place / "hf"), "HF_HUB_OFFLINE": "0", "PYTHONPATH": str(ROOT)}
     kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     done = subprocess.run(
-        [sys.executable, str(JOB), *(str(place / f"{name}.yaml") for name in names)],
+        [sys.executable, str(JOB), *(str(place / (name if "/" in name else f"{name}.yaml")) for name in names)],
         env={**kept, **own, **environment}, capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     found = {name: told for line in done.stdout.splitlines() for name, told in json.loads(line).items()}
@@ -263,7 +263,7 @@ def test_a_download_that_breaks_off_goes_on_and_a_hub_that_fails_is_no_mistake_o
     told = read(served, tmp_path, "second", "first")
     served.fails = False
     assert len(told.found["first"]["rows"]) == 3
-    nowhere = read(served, tmp_path, "second", HF_ENDPOINT="http://127.0.0.1:1")
-    for refused in (told.found["second"], nowhere.found["second"]):
+    nowhere = read(served, tmp_path, "second", "some/open", HF_ENDPOINT="http://127.0.0.1:1")
+    for refused in (told.found["second"], nowhere.found["second"], nowhere.found["open"]):
         assert refused["error"] == "InfrastructureError"
-        assert "run again later" in refused["says"]
+        assert "the Hub does not answer" in refused["says"]

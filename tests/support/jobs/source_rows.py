@@ -10,12 +10,15 @@ from pathlib import Path
 from pipeline.errors import ColdforgeError
 from pipeline.sources import open_source, read_source
 from pipeline.sources.questions import to_question
+from pipeline.sources.revisions import hub_commit
 from pipeline.store.blobs import BlobStore
 
 
 def read(manifest: Path) -> dict[str, object]:
     store = manifest.parent / "store"
     try:
+        if not manifest.exists():  # the name of a data set instead: at which commit does it stand?
+            return {"commit": hub_commit("/".join(manifest.parts[-2:]))}
         source = open_source(str(manifest), store)
         rows = list(read_source(source))
         blobs = BlobStore(store / "blobs")
