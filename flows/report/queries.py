@@ -199,6 +199,19 @@ SELECT q.source, count(*) AS answers, count(*) FILTER (t.verdict = 'unjudged') A
 FROM trajectories t JOIN questions q USING (question_id) WHERE t.finish = 'answer'
 GROUP BY q.source HAVING count(*) FILTER (t.verdict = 'unjudged') > 0 ORDER BY share DESC, q.source
 """
+_RIGHTS = """
+SELECT stage, reason, category, count(*) AS records, min(record_id) AS example
+FROM outcomes JOIN stages USING (stage)
+WHERE reason IN ('person_identity', 'personal_data', 'tombstone', 'picture_withheld')
+GROUP BY stage, position, reason, category ORDER BY position, reason, category
+"""
+RIGHTS = Report("rights", "Left out for the rights of others (docs/rights.md)", _RIGHTS)
+
+_PERSONAL_DATA = """
+SELECT kind, field, count(*) AS records, sum(n)::BIGINT AS times, min(record_id) AS example
+FROM personal_data GROUP BY kind, field ORDER BY kind, field
+"""
+
 UNJUDGED = Report(
     "unjudged",
     "Answers that no rule decides, and nobody is named to judge: counted as not right (models.judge)",
@@ -229,6 +242,8 @@ GATE_REPORTS = (
 REPORTS = (
     FUNNEL,
     Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
+    RIGHTS,
+    Report("personal_data", "Personal data in questions and trajectories, by pattern and checksum", _PERSONAL_DATA),
     *GATE_REPORTS,
     ENDINGS,
     Report("yield_by_teacher", "Yield by teacher and lane", "SELECT * FROM yield_by_teacher"),

@@ -26,8 +26,8 @@ _SEEN = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB",
 """Chunks of PNG that are pixels, or numbers that tell how to show them. A profile (iCCP) is none: it names the device
 that it was made for, sometimes by its owner, and no reader of ours applies it (010)."""
 _HEADS = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
-"""Marker → how the segment of an application begins that says which colours there are, and how many bytes of it are used
-(ITU-T T.871; T.872, 6.5.3): behind them stands anything."""
+"""Marker → how the segment of an application begins that says which colours there are, and how many of its bytes are
+used (ITU-T T.871; T.872, 6.5.3): behind them stands anything."""
 _THUMBNAIL = 2
 """Bytes at the end of JFIF's: the size of a thumbnail that follows."""
 _SCAN, _END, _ADOBE = 0xDA, 0xD9, 0xEE

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any
 from unicodedata import normalize
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictFloat, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    StrictFloat,
+    StrictStr,
+    ValidationError,
+)
 
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import parse_json
@@ -53,6 +63,7 @@ class _Payload(BaseModel):
     tolerance: Number = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     metric: Metric | None = None
     licence: StrictStr
+    redistributable: StrictBool | None = None
     derivation: dict[str, JsonValue] = Field(default_factory=dict)
     solution: StrictStr | None = None
     lane: SourceLane | None = None
@@ -121,7 +132,11 @@ def _meta(payload: _Payload) -> dict[str, JsonValue]:
         "metric": payload.metric,
         "solution": payload.solution,
     }
-    return payload.columns | {name: value for name, value in told.items() if value}
+    return (
+        payload.columns
+        | {name: value for name, value in told.items() if value}
+        | ({} if payload.redistributable is None else {"redistributable": payload.redistributable})
+    )
 
 
 def check_row(row: SourceRow, directory: Path, others: Sequence[Path] = (), fetching: bool = False) -> RowError | None:
