@@ -54,12 +54,14 @@ FORMS: Mapping[Language, Forms] = {
         r"|pictured|depicted|seen)(?= ?(?:$|[?.!,])| here| above)|the (?:man|woman|person|people|boy|girl"
         r"|guy|lady|gentleman|individual)(?= ?(?:$|[?.!])))|what(?:'s| is| are) (?:his|her"
         r"|their)(?: (?:full|first|last|real))? names?|(?:was|were|did) (?:he|she|they) (?:born|die|marry"
-        r"|grow up)",
+        r"|grow up)|(?:know|say|tell me|identify|guess) who (?:this|that|he|she|they|it) (?:is|are|was)"
+        r"|which (?:\w+ )?PERSON (?:is|are|was) (?:this|that|he|she|shown|pictured|depicted|here)"
+        r"|what (?:is|are) (?:this|the) PERSON (?:in the \w+ )?called",
         asking=rf"{_START}(?:who|whom)|(?:tell me|know|say|and|determine) who|(?:full |real |first "
         r"|last )?names? of|\w+'s (?:full |real |first |last )?name|name (?:the|this|that|these|those)"
-        r"|named|called|identify|identity|recogni[sz]e|born|birthday|birthplace|(?:date|place) of birth"
-        r"|birth date|nationality|spouse|wife|husband|married|real name|net worth|died|hometown"
-        r"|which (?:\w+ )?PERSON (?:is|are|was)",
+        r"|named|identify|identity|recogni[sz]e|born|birthday|birthplace|(?:date|place) of birth"
+        r"|birth date|nationality|spouse|wife|husband|married|real name|net worth|died|hometown|alma mater"
+        r"|college|university|which (?:\w+ )?PERSON (?:is|are|was)",
         person=r"persons?|people|individuals?|m[ae]n|wom[ae]n|boys?|girls?|guys?|lad(?:y|ies)|gentlem[ae]n"
         r"|child(?:ren)?|kids?|bab(?:y|ies)|actors?|actress(?:es)?|players?|athletes?|singers?|musicians?"
         r"|politicians?|celebrit(?:y|ies)|footballers?|(?:man|woman|person|actor|actress|player|singer"
@@ -84,7 +86,7 @@ FORMS: Mapping[Language, Forms] = {
         r"|hier) )|er|sie|(?:hier )?(?:auf|in) (?:dem|diesem) (?:bild|foto)|(?:links|rechts|hier)"
         r"|(?:der mann|die frau|die person|der junge|das mädchen)(?= ?(?:$|[?.!])))|wie (?:heißt|heisst"
         r"|heißen) (?:er|sie)(?= ?(?:$|[?.!,]))|(?:wurde|ist) (?:er|sie) (?:geboren|gestorben)|(?:sein"
-        r"|ihr) name",
+        r"|ihr) name|welche[rsn]? PERSON (?:ist|sind|war) (?:das|dies|hier)|um welche person",
         asking=r"wer|wen|wem|heißt|heißen|heisst|namen?|nenne|benenne|identifizier\w*|erkenn\w*|geboren"
         r"|geburts\w+|staatsangehörigkeit|nationalität|ehefrau|ehemann|verheiratet|gestorben",
         person=r"person(?:en)?|m[aä]nn(?:er)?|mannes|frau(?:en)?|jungen?|mädchen|kind(?:er)?|leute|dame|herr"
@@ -105,7 +107,8 @@ FORMS: Mapping[Language, Forms] = {
         pointed=r"(?:qui est|qui sont|qui était)(?:-ce)?(?: (?:sur|dans) (?:la|cette|l')\s?(?:photo"
         r"|image))?(?= ?(?:$|[?.!,]))|qui est-(?:il|elle)|(?:c'est|est) qui|qui (?:voit-on"
         r"|est représentée?|apparaît|figure)|comment (?:s'appelle-t-(?:il|elle)|(?:il|elle) s'appelle)"
-        r"|quel est son (?:nom|prénom)|(?:est|sont)-(?:il|elle)s? née?s?|(?:il|elle) est née?",
+        r"|quel est son (?:nom|prénom)|(?:est|sont)-(?:il|elle)s? née?s?|(?:il|elle) est née?"
+        r"|quel(?:le)?s? PERSON (?:est-ce|voit-on|apparaît|est (?:représentée?|montrée?))",
         asking=rf"{_START}qui|noms?|prénom|nomme[rz]?|s'appellent?|appelle|identifi\w+|reconna\w+|née?s?|naissance"
         r"|nationalité|épouse|mari|mariée?|mort|quel(?:le)? (?:est )?(?:cet|cette|ce)",
         person=r"personnes?|hommes?|femmes?|garçons?|filles?|enfants?|gens|dame|monsieur|acteurs?|actrices?"
@@ -124,7 +127,7 @@ FORMS: Mapping[Language, Forms] = {
         pointed=r"quién(?:es)? (?:es|son|era|eran)(?: (?:él|ella|est[eao]s?))?(?= ?(?:$|[?.!,])| (?:en|de) (?:la"
         r"|esta) (?:foto|imagen))|quién(?:es)? (?:aparecen?|sale|está) en (?:la|esta) (?:foto|imagen"
         r"|fotografía)|cómo se llaman?(?= ?(?:$|[?.!,]))|cuál es su (?:nombre|apellido)|(?:dónde"
-        r"|cuándo) nació(?= ?(?:$|[?.!,]))",
+        r"|cuándo) nació(?= ?(?:$|[?.!,]))|qué PERSON (?:es|aparece|sale)",
         asking=r"quién(?:es)?|nombres?|nombra|llaman?|identifi\w+|reconoce\w*|nació|nacimiento|nacionalidad"
         r"|esposa|esposo|marido|casad[oa]|murió|qué (?=PERSON)",
         person=r"personas?|hombres?|mujer(?:es)?|chic[oa]s?|niñ[oa]s?|gente|señora?|actor(?:es)?|actriz|actrices"

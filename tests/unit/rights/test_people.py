@@ -28,6 +28,9 @@ ASKED = {
         "Who is the wife of the man in the image?",
         "Answer the question using a single word or phrase. Who is the player standing in the middle?",
         "Can you tell me who the lady with the hat is?",
+        "Which celebrity is this?",
+        "Do you know who this is?",
+        "Where did the person in the image go to college?",
     ),
     "de": (
         "Wer ist das?",
@@ -38,6 +41,8 @@ ASKED = {
         "Wie ist der Name dieses Schauspielers?",
         "Wann wurde die abgebildete Person geboren?",
         "Wie heißt sie?",
+        "Welcher Schauspieler ist hier zu sehen?",
+        "Um welche Person handelt es sich auf diesem Foto?",
     ),
     "fr": (
         "Qui est-ce ?",
@@ -47,6 +52,7 @@ ASKED = {
         "Comment s'appelle la femme à gauche ?",
         "Où est née la personne sur l'image ?",
         "Qui est-elle ?",
+        "Quelle actrice voit-on sur cette image ?",
     ),
     "es": (
         "¿Quién es?",
@@ -56,6 +62,7 @@ ASKED = {
         "¿Cuál es el nombre de este actor?",
         "¿Quién aparece en la imagen?",
         "¿Dónde nació la persona de la imagen?",
+        "¿Qué actor aparece en la foto?",
     ),
     "pt": (
         "Quem é este?",
@@ -131,6 +138,10 @@ OTHER = {
         "What is the name of the dog breed in this photo?",
         "Which city is named after this person's statue?",
         "Who took this photo?",
+        "What is the man wearing on his head called?",
+        "What team does the player in this image play for?",
+        "How old is the actor in the picture?",
+        "What is the occupation of the person in this image?",
     ),
     "de": (
         "Welches Wahrzeichen ist das?",
