@@ -57,7 +57,7 @@ def _plain(text: str) -> str:
     """Return a text with wide forms and the digits of all scripts as those of ASCII."""
     if text.isascii():
         return text
-    return re.sub(r"[^\W\D]", lambda digit: str(int(digit[0])), normalize("NFKC", text))
+    return re.sub(r"\d", lambda digit: str(int(digit[0])), normalize("NFKC", text))
 
 
 def _digits(text: str) -> str:

@@ -31,8 +31,9 @@ used (ITU-T T.871; T.872, 6.5.3): behind them stands anything."""
 _THUMBNAIL = 2
 """Bytes at the end of JFIF's: the size of a thumbnail that follows."""
 _SCAN, _END, _ADOBE = 0xDA, 0xD9, 0xEE
-# In a scan 0xFF is data before 0 and before the marks between its intervals; doubled it is filling.
-_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+# In a scan 0xFF is data before 0 and before the marks between its intervals; doubled it is filling. 0x01 and 0xD8 have
+# no length, and no place here.
+_NEXT_MARKER = re.compile(rb"\xff+[^\x00\x01\xff\xd0-\xd8]", re.DOTALL)
 _BITSTREAMS = {b"VP8 ", b"VP8L"}
 
 
