@@ -111,7 +111,9 @@ def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
         if asked is not None:
             decisions += [verifiable(asked, settings.questions), not_guessable(asked, settings.questions)]
         outcome, found = decided("screen", question, decisions), Found()
-        found.add("personal", *personal)
+        known_as = asked if outcome.outcome == "kept" and asked is not None else question
+        named = {"record_id": known_as.id, "question_id": known_as.id}
+        found.add("personal", *(fact.model_copy(update=named) for fact in personal))
         if outcome.outcome == "kept":
             if asked is None:
                 raise InfrastructureError(f"screen kept question {question.id} without a form to ask it in")
