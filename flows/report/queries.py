@@ -202,7 +202,7 @@ GROUP BY q.source HAVING count(*) FILTER (t.verdict = 'unjudged') > 0 ORDER BY s
 _RIGHTS = """
 SELECT stage, reason, category, count(*) AS records, min(record_id) AS example
 FROM outcomes JOIN stages USING (stage)
-WHERE reason IN ('person_identity', 'personal_data', 'tombstone', 'picture_withheld')
+WHERE reason IN ('person_identity', 'personal_data', 'tombstone', 'image_withheld')
 GROUP BY stage, position, reason, category ORDER BY position, reason, category
 """
 RIGHTS = Report("rights", "Left out for the rights of others (docs/rights.md)", _RIGHTS)

@@ -43,7 +43,7 @@ class Rights:
         """Refuse a row that was taken down, or whose pictures may not be passed on.
 
         Raises:
-            RowError: `tombstone` or `picture_withheld`; the detail says by what, and no text of the row.
+            RowError: `tombstone` or `image_withheld`; the detail says by what, and no text of the row.
         """
         images = (*question.images, *(image for turn in turns for image in turn.images))
         names = {name for image in images for name in self._names(image, blobs)}
@@ -71,11 +71,11 @@ def _require_passed_on(
     said = own if own is not None else _said(question.source, terms)
     if question.images and said is False:
         who = "the row" if own is not None else f"source {question.source}"
-        raise RowError("picture_withheld", f"{who} says that its pictures may not be passed on; {_FIX}")
+        raise RowError("image_withheld", f"{who} says that its pictures may not be passed on; {_FIX}")
     if any(turn.images and turn.action == "image_search" for turn in turns) and _said(corpus, terms) is False:
-        raise RowError("picture_withheld", f"pictures of {corpus}, which a search found, may not be passed on; {_FIX}")
+        raise RowError("image_withheld", f"pictures of {corpus}, which a search found, may not be passed on; {_FIX}")
     if any(WITHHELD in turn.labels for turn in turns):
-        raise RowError("picture_withheld", f"a search found what may not be passed on; {_FIX}")
+        raise RowError("image_withheld", f"a search found what may not be passed on; {_FIX}")
 
 
 def _said(source: str | None, terms: Mapping[str, Terms]) -> bool | None:

@@ -182,10 +182,10 @@ def test_a_row_whose_pictures_may_not_be_passed_on_is_left_out_by_name(
     told = replace(context(base), sources=dict(zip(("drawn", "library"), terms, strict=True)), corpus="library")
     root = publish(tmp_path / "drop", told, sft)
     assert shipped(root) == {sft[number].question.id for number in kept}
-    assert {reason for reason, _ in refused(root).values()} == ({"picture_withheld"} if len(kept) < 6 else set())
+    assert {reason for reason, _ in refused(root).values()} == ({"image_withheld"} if len(kept) < 6 else set())
     assert verify_exports(root).ok
     card = (root / "sft" / "llamafactory" / "README.md").read_text()
-    assert (f"| picture_withheld | {6 - len(kept)} |" in card) == (len(kept) < 6)
+    assert (f"| image_withheld | {6 - len(kept)} |" in card) == (len(kept) < 6)
     keeping = replace(told, rights=Rights(withheld_images="keep"))
     assert len(shipped(publish(tmp_path / "keep", keeping, sft))) == 6
 

@@ -175,7 +175,7 @@ def test_pictures_that_may_not_be_passed_on_stay_behind(place: Path) -> None:
     manifest.write_text(before + "redistributable: false\n")
     try:
         run = ran(place, "withheld")
-        assert set(outcomes(run, "publish").values()) == {"", "picture_withheld"}
+        assert set(outcomes(run, "publish").values()) == {"", "image_withheld"}
         data = [row for path in (run / "export").rglob("*.parquet") for row in pq.read_table(path).to_pylist()]
         assert data
         assert not any(row["images"] for row in data)
