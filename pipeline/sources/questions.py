@@ -26,7 +26,7 @@ from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
 from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
-from pipeline.sources.coercion import lettered, number, quoted, scalar_text, texts
+from pipeline.sources.coercion import flag, lettered, number, quoted, scalar_text, texts
 from pipeline.sources.image_marks import without_marks
 from pipeline.sources.manifest import SourceLane
 from pipeline.store.blobs import BlobStore
@@ -43,6 +43,7 @@ RESERVED = frozenset({"shuffled_from", "kept_from", "converted_from", "source_me
 Key = Annotated[StrictStr, BeforeValidator(scalar_text)]
 Texts = Annotated[tuple[StrictStr, ...], BeforeValidator(texts)]
 Choices = Annotated[Texts, BeforeValidator(lettered)]
+Flag = Annotated[StrictBool | None, BeforeValidator(flag)]
 Number = Annotated[StrictFloat | None, BeforeValidator(number)]
 
 
@@ -63,7 +64,7 @@ class _Payload(BaseModel):
     tolerance: Number = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     metric: Metric | None = None
     licence: StrictStr
-    redistributable: StrictBool | None = None
+    redistributable: Flag = None
     derivation: dict[str, JsonValue] = Field(default_factory=dict)
     solution: StrictStr | None = None
     lane: SourceLane | None = None
