@@ -149,10 +149,15 @@ FROM judged GROUP BY line, counted ORDER BY line
 """Gate 2's comparison of counts, on the same questions."""
 
 _BENEFIT = """
-SELECT count(*) AS questions, round(avg(benefit), 4) AS net_benefit,
-       round(greatest(-1, avg(benefit) - student95(count(*) - 1) * stddev_samp(benefit) / sqrt(count(*))), 4) AS low,
-       round(least(1, avg(benefit) + student95(count(*) - 1) * stddev_samp(benefit) / sqrt(count(*))), 4) AS high
-FROM labels WHERE benefit IS NOT NULL HAVING count(*) > 0
+WITH counted AS (
+  SELECT count(*) AS questions, avg(benefit) AS mean,
+         student95(nullif(count(*) - 1, 0)) * stddev_samp(benefit) / sqrt(count(*)) AS half
+  FROM labels WHERE benefit IS NOT NULL HAVING count(*) > 0
+)
+SELECT questions, round(mean, 4) AS net_benefit,
+       CASE WHEN half IS NOT NULL THEN round(greatest(-1, mean - half), 4) END AS low,
+       CASE WHEN half IS NOT NULL THEN round(least(1, mean + half), 4) END AS high
+FROM counted
 """
 """`filters.gates.benefit.net_benefit`; a single question has no interval."""
 
