@@ -39,7 +39,7 @@ class HitRules:
         return leak(question.id, question.text, _seen(hit), self.settings, _own_day(question) or self.as_of)
 
 
-def public_url(question: Question, redistributable: Mapping[str, bool]) -> str | None:
+def public_url(question: Question, redistributable: Mapping[str, bool | None]) -> str | None:
     """Return where all may see the first picture of a question: its row's `image_url`, if it may be passed on.
 
     The row's own `redistributable` goes before that of its source. An address of a network that is not public is none.

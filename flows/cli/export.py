@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,11 +40,15 @@ def export(
     ] = None,
     store: StoreDir = None,
 ) -> None:
-    """Write the exports of RUN again; no model is asked. With --prompt-variants rows differ in what they are told."""
+    """Write the exports of RUN again, without what was taken down since; no model is asked.
+
+    With --prompt-variants rows differ in what they are told.
+    """
     from flows.recipe.file import load_recipe
     from flows.stages.labels import Measured
-    from flows.stages.publish import Formats, write_exports
+    from flows.stages.publish import Formats, rights_of, write_exports
     from pipeline.errors import UsageError
+    from pipeline.export.tombstones import load_tombstones
     from pipeline.store.blobs import BlobStore
 
     require_ledger(run)
@@ -55,9 +61,13 @@ def export(
         out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")
     unit = _selected(run)
     measured = Measured.of(unit.context, recipe.student.deploy_pixels)
-    formats = Formats(sft=recipe.export.sft, rl=recipe.rl_formats)
+    formats = Formats.of(recipe)
+    rights = rights_of(unit.context, load_tombstones(recipe.rights.tombstones), formats.withheld_images)
+    context = replace(context, rights=rights, split_by_licence=formats.split_by_licence)
     for shard in write_exports(out, unit, formats, measured, context):
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
+        for reason, rows in sorted(Counter(row.reason for row in shard.refused).items()):
+            print_line(f"    left out: {rows:,} {reason}, named in its manifest.json")
     prompts = "1 prompt set" if len(context.told) == 1 else f"{len(context.told)} prompt sets"
     print_line(f"{prompts}; next: coldforge verify {out}")
 

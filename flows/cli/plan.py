@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flows.cli.plan_report import Planned
     from flows.cost.estimate import Rows
     from flows.recipe.inputs import Job
-    from flows.recipe.recipe import SourceUse
+    from flows.recipe.recipe import Recipe, SourceUse
     from flows.recipe.roles import HostedRole, Role, ServerRole
     from flows.recipe.searching import ImageUse, TextUse
     from pipeline.prompts.sets import Prompts
@@ -127,6 +127,7 @@ def _checks(job: Job, found: dict[Source, int], *, offline: bool) -> Iterator[Ch
         for tool, provider in (("text", recipe.search.text), ("image", recipe.search.image)):
             if provider is not None:
                 yield checked(f"search.{tool}", partial(_tell_provider, provider, recipe.search.mode))
+    yield checked("rights", lambda: _tell_rights(recipe, found))
     for name in recipe.benchmarks:
         yield checked(f"benchmarks {name}", partial(_tell_benchmark, job, name))
     yield Check("guard list", "note", unguarded_line(job).removeprefix("guard list: "))
@@ -156,6 +157,25 @@ def _tell_sources(job: Job) -> str:
     from flows.recipe.inputs import manifest_files
 
     return ", ".join(manifest_files(job))
+
+
+def _tell_rights(recipe: Recipe, sources: Iterable[Source]) -> str | Note:
+    """Tell how much was taken down, and of which sources no picture will ship, before anything is paid for them.
+
+    Raises:
+        UsageError: a list of tombstones is wrong.
+    """
+    from flows.cli.checks import Note
+    from pipeline.export.tombstones import load_tombstones
+
+    told = f"{len(load_tombstones(recipe.rights.tombstones))} tombstones"
+    withheld = sorted(source.key for source in sources if source.redistributable is False)
+    if not withheld or recipe.export.withheld_images == "keep":
+        return told
+    return Note(
+        f"{told}; pictures of {', '.join(withheld)} may not be passed on, so no export will hold rows with them; to "
+        "train on them yourself, set export.withheld_images: keep"
+    )
 
 
 def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str | Note:

@@ -97,6 +97,7 @@ def print_summary(summary: RunSummary) -> None:
 
     print_table(funnel_table(summary.run))
     _print_quarantined(summary.run)
+    _print_rights(summary.run)
     _print_unjudged(summary.run)
     _print_without_answer(summary.run)
     _print_saved(summary.run)
@@ -113,6 +114,15 @@ def print_summary(summary: RunSummary) -> None:
     if paid["model"]:
         _print_compared(summary.run)
     print_line(f"{summary.run} finished in {summary.seconds:.1f} s; next: coldforge stats {summary.run}")
+
+
+def _print_rights(run: Path) -> None:
+    """Tell what was left out for the rights of others, by category."""
+    from flows.report.tables import rights_table
+
+    left_out = rights_table(run)
+    if left_out.rows:
+        print_table(left_out)
 
 
 def _print_unjudged(run: Path) -> None:

@@ -21,20 +21,33 @@ def verify(
         Path | None,
         typer.Option(metavar="DIR", help="Holds the student's tokenizer.json: counts loss tokens again with it."),
     ] = None,
+    tombstones: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What no export may hold, beside manifests/tombstones.yaml."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Check every file, row and image of exports, and that SFT and RL share no question. Exit 3 if one is wrong."""
+    """Check every file, row and image of exports, and that SFT and RL share no question. Exit 3 if one is wrong.
+
+    A row that was taken down (tombstones) is wrong.
+    """
+    from flows.recipe.file import load_recipe
     from pipeline.errors import CheckError, UsageError
+    from pipeline.export.tombstones import load_tombstones
     from pipeline.export.verify.exports import verify_exports
     from pipeline.students.tokens import TokenCounter
 
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory; give an export, such as runs/demo/export")
     if is_run(directory):
-        directory /= "export"
+        run, directory = directory, directory / "export"
         if not directory.is_dir():
             raise UsageError(f"{directory} does not exist: the run has not published yet; `coldforge run` goes on")
-    report = verify_exports(directory, TokenCounter.open(tokenizer, "--tokenizer") if tokenizer is not None else None)
+        recipe = run / "recipe.yaml"
+        if tombstones is None and recipe.exists():
+            tombstones = load_recipe(recipe).rights.tombstones
+    counter = TokenCounter.open(tokenizer, "--tokenizer") if tokenizer is not None else None
+    report = verify_exports(directory, counter, load_tombstones(tombstones))
     if as_json:
         exports, problems = [[item._asdict() for item in items] for items in (report.exports, report.problems)]
         pictures = report.pictures and report.pictures._asdict()

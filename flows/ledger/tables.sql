@@ -85,6 +85,10 @@ CREATE TABLE templates AS
 SELECT question_id, template, questions AS n_questions, majority, share, is_majority FROM part.templates;
 COMMENT ON TABLE templates IS 'How predictable the answer of every question is from its wording alone.';
 
+CREATE TABLE personal_data AS SELECT record_id, question_id, field, kind, n FROM part.personal;
+COMMENT ON TABLE personal_data IS 'How often each kind of personal data stands in a field of a question (question, answers, '
+    'meta) or of a trajectory (the others); person_identity = the question asks who its picture shows. Never what was found.';
+
 CREATE TABLE keys AS
 SELECT id AS trajectory_id, question_id, source, category, sample, lane, skeleton, loss_tokens, row_tokens FROM part.keys;
 COMMENT ON TABLE keys IS 'Valid trajectories as select sees them: what they teach, and the tokens that a trainer learns, '

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from filters.dedup.clusters import DedupSettings
+from filters.rights.rules import RightsSettings
 from filters.screen.images import ImageSettings
 from filters.screen.questions import QuestionSettings
 from flows.stages import dedup, ingest, screen
@@ -105,7 +106,7 @@ def look_through(source: Source, student: Student, store: Path, fetching: Fetchi
     family = FAMILIES[student.family]
     screening = ScreenSettings(
         images=ImageSettings().bounds(family.patch, family.max_aspect), questions=QuestionSettings(),
-        views=student.view_rules, cutoff_len=student.cutoff_len, tokenizer=student.tokenizer,
+        rights=RightsSettings(), views=student.view_rules, cutoff_len=student.cutoff_len, tokenizer=student.tokenizer,
     )  # fmt: skip
     read = SourceRead(
         key=source.key, revision=source.revision, directory=source.directory, others=source.others,

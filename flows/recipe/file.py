@@ -54,6 +54,10 @@ def _with_paths_from(recipe: Recipe, directory: Path) -> Recipe:
     if tokenizer is not None:
         student = recipe.student.model_copy(update={"tokenizer": directory / tokenizer})
         recipe = recipe.model_copy(update={"student": student})
+    if recipe.rights.tombstones is not None:
+        # Whole, for a run's own copy of the recipe lies elsewhere, and its exports are written anew by it.
+        rights = recipe.rights.model_copy(update={"tombstones": (directory / recipe.rights.tombstones).resolve()})
+        recipe = recipe.model_copy(update={"rights": rights})
     return recipe
 
 

@@ -14,8 +14,9 @@ from flows.recipe.benchmarks import load_benchmark
 from flows.recipe.file import load_recipe
 from flows.recipe.recipe import DemoSize, Recipe, SourceUse
 from pipeline.errors import UsageError
+from pipeline.export.tombstones import Tombstone, load_tombstones
 from pipeline.prompts.sets import Prompts, load_prompts
-from pipeline.records import SourceRow
+from pipeline.records import SourceRow, Terms
 from pipeline.sources import Source, open_source, read_source
 from pipeline.sources.guard import refuse_eval_only
 from pipeline.sources.manifest import load_manifest
@@ -74,6 +75,8 @@ class Inputs:
     benchmarks: tuple[Benchmark, ...]
     tokens: TokenCounter
     """Counts what the student learns of a row."""
+    tombstones: tuple[Tombstone, ...] = ()
+    """What no export may hold."""
 
     @property
     def solved(self) -> int:
@@ -82,7 +85,7 @@ class Inputs:
         return sum(lanes[row.source] is not None for row in self.rows)
 
     @property
-    def terms(self) -> dict[str, str]:
+    def terms(self) -> dict[str, Terms]:
         """Return from where each source is and under which terms, by key, and so of what is searched."""
         sources = {source.key: source.terms for source in (*self.sources, *((self.search,) if self.search else ()))}
         return {**sources, self.searched: _terms(self.search, self.web)} if self.web and self.searched else sources
@@ -93,9 +96,11 @@ class Inputs:
         return " and ".join((*((self.search.key,) if self.search else ()), *self.web)) or None
 
 
-def _terms(corpus: Source | None, web: Sequence[str]) -> str:
-    found = f"found by {', '.join(web)}: each hit under the terms of its own page; not to be passed on"
-    return found if corpus is None else f"{corpus.terms}; {found}"
+def _terms(corpus: Source | None, web: Sequence[str]) -> Terms:
+    """Return the terms of what providers find: nobody has a licence to it, so that it may not be passed on."""
+    found = f"found by {', '.join(web)}: each hit under the terms of its own page"
+    told = found if corpus is None else f"{corpus.terms}; {found}"
+    return Terms(licence="of each page", source_url=told, redistributable=False)
 
 
 def find_inputs(job: Job) -> Inputs:
@@ -113,7 +118,8 @@ def find_inputs(job: Job) -> Inputs:
     search = find_corpus(job, sources)
     rows = limit_rows((row for source in sources for row in read_source(source)), job.limit)
     web = recipe.search.web if recipe.search is not None else ()
-    return Inputs(prompts, sources, rows, search, web, benchmarks, TokenCounter.open(recipe.student.tokenizer))
+    tokens, tombstones = TokenCounter.open(recipe.student.tokenizer), load_tombstones(recipe.rights.tombstones)
+    return Inputs(prompts, sources, rows, search, web, benchmarks, tokens, tombstones)
 
 
 def _require_texts(recipe: Recipe, sources: Iterable[Source]) -> None:

@@ -18,6 +18,7 @@ from filters.dedup.contamination import ContaminationSettings
 from filters.gates.gold import GoldSettings
 from filters.gates.lanes import LaneSettings
 from filters.gates.rules import GateSettings
+from filters.rights.rules import RightsSettings
 from filters.screen.images import ImageBounds, ImageSettings
 from filters.screen.questions import QuestionSettings
 from filters.selection.choose import SelectionSettings
@@ -26,6 +27,7 @@ from filters.validate.rules import ValidatorSettings
 from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_at_once, calls_by_api
 from flows.recipe.searching import SearchUse
 from pipeline.dialects import Dialect, DialectName, by_name
+from pipeline.export.rights import WithheldImages
 from pipeline.fetch.recorded import Fetch
 from pipeline.identity import Identity, Place, digest
 from pipeline.rollout.loop import Limits
@@ -129,12 +131,30 @@ class SynthesisUse(Identity):
     """One per teacher, under `policy: weighted`; empty: all equal."""
 
 
+class RightsUse(RightsSettings):
+    """What may not be asked or taught of people, and what was taken down."""
+
+    tombstones: Place[Path | None] = None
+    """A list beside `manifests/tombstones.yaml`, written as that one: what no export may hold. A relative path starts
+    at the recipe."""
+
+    @property
+    def rules(self) -> RightsSettings:
+        """Return what stages before publishing go by."""
+        return RightsSettings(people=self.people, personal_data=self.personal_data)
+
+
 class ExportUse(Identity):
     """Which formats are written for each shard."""
 
     sft: tuple[Literal["llamafactory", "huggingface"], ...] = ("llamafactory", "huggingface")
     rl: tuple[RlFormat, ...] | None = None
     """None: every format that can be trained on in the dialect; the environment `deepeyesv2` acts in its own only."""
+    withheld_images: WithheldImages = "drop_row"
+    """What becomes of a row with a picture, or a result of a search, that may not be passed on (`redistributable:
+    false`): it is left out of every export, or kept for those who may train on it and pass nothing on."""
+    split_by_licence: bool = False
+    """Whether data sets of Hugging Face have files and a configuration for each licence, so that some can be left."""
 
 
 class SandboxUse(Identity):
@@ -192,6 +212,7 @@ class Recipe(Identity):
     rollout: Limits = Limits()
     images: ImageSettings = ImageSettings()
     questions: QuestionSettings = QuestionSettings()
+    rights: RightsUse = RightsUse()
     dedup: DedupSettings = DedupSettings()
     decontaminate: ContaminationSettings = ContaminationSettings()
     gate: GateSettings = GateSettings()

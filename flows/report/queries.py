@@ -149,10 +149,15 @@ FROM judged GROUP BY line, counted ORDER BY line
 """Gate 2's comparison of counts, on the same questions."""
 
 _BENEFIT = """
-SELECT count(*) AS questions, round(avg(benefit), 4) AS net_benefit,
-       round(greatest(-1, avg(benefit) - student95(count(*) - 1) * stddev_samp(benefit) / sqrt(count(*))), 4) AS low,
-       round(least(1, avg(benefit) + student95(count(*) - 1) * stddev_samp(benefit) / sqrt(count(*))), 4) AS high
-FROM labels WHERE benefit IS NOT NULL HAVING count(*) > 0
+WITH counted AS (
+  SELECT count(*) AS questions, avg(benefit) AS mean,
+         student95(nullif(count(*) - 1, 0)) * stddev_samp(benefit) / sqrt(count(*)) AS half
+  FROM labels WHERE benefit IS NOT NULL HAVING count(*) > 0
+)
+SELECT questions, round(mean, 4) AS net_benefit,
+       CASE WHEN half IS NOT NULL THEN round(greatest(-1, mean - half), 4) END AS low,
+       CASE WHEN half IS NOT NULL THEN round(least(1, mean + half), 4) END AS high
+FROM counted
 """
 """`filters.gates.benefit.net_benefit`; a single question has no interval."""
 
@@ -199,6 +204,19 @@ SELECT q.source, count(*) AS answers, count(*) FILTER (t.verdict = 'unjudged') A
 FROM trajectories t JOIN questions q USING (question_id) WHERE t.finish = 'answer'
 GROUP BY q.source HAVING count(*) FILTER (t.verdict = 'unjudged') > 0 ORDER BY share DESC, q.source
 """
+_RIGHTS = """
+SELECT stage, reason, category, count(*) AS records, min(record_id) AS example
+FROM outcomes JOIN stages USING (stage)
+WHERE reason IN ('person_identity', 'personal_data', 'tombstone', 'image_withheld')
+GROUP BY stage, position, reason, category ORDER BY position, reason, category
+"""
+RIGHTS = Report("rights", "Left out for the rights of others (docs/rights.md)", _RIGHTS)
+
+_PERSONAL_DATA = """
+SELECT kind, field, count(*) AS records, sum(n)::BIGINT AS times, min(record_id) AS example
+FROM personal_data GROUP BY kind, field ORDER BY kind, field
+"""
+
 UNJUDGED = Report(
     "unjudged",
     "Answers that no rule decides, and nobody is named to judge: counted as not right (models.judge)",
@@ -229,6 +247,8 @@ GATE_REPORTS = (
 REPORTS = (
     FUNNEL,
     Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
+    RIGHTS,
+    Report("personal_data", "Personal data in questions and trajectories, by pattern and checksum", _PERSONAL_DATA),
     *GATE_REPORTS,
     ENDINGS,
     Report("yield_by_teacher", "Yield by teacher and lane", "SELECT * FROM yield_by_teacher"),

@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from flows.report.queries import COST_PER_ROW, FUNNEL, REPORTS, UNJUDGED, Report
+from flows.report.queries import COST_PER_ROW, FUNNEL, REPORTS, RIGHTS, UNJUDGED, Report
 from pipeline.errors import UsageError
 from pipeline.identity import Json
 
@@ -61,6 +61,15 @@ def funnel_table(run: Path) -> Table:
         UsageError: `run` has no ledger.
     """
     return _table(run, FUNNEL)
+
+
+def rights_table(run: Path) -> Table:
+    """Return what was left out for the rights of others, by stage, reason and category; no rows where nothing was.
+
+    Raises:
+        UsageError: `run` has no ledger.
+    """
+    return _table(run, RIGHTS)
 
 
 def unjudged_table(run: Path) -> Table:

@@ -22,7 +22,7 @@ from pipeline.errors import InfrastructureError, RowError
 from pipeline.fetch.recorded import Fetch, fetched
 from pipeline.identity import Identity, Place, Revision
 from pipeline.images import PIXEL_RECIPE, reads_heic
-from pipeline.records import Outcome, Question, SourceImage, SourceRow
+from pipeline.records import ImageOrigin, Outcome, Question, SourceImage, SourceRow
 from pipeline.sources.questions import image_names, is_url, source_image, to_question
 from pipeline.store import Store
 
@@ -137,12 +137,26 @@ def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
         found, source = Found(), sources[row.source]
         led_to = None if source.fetch is None else partial(_led_to, images, row.source)
         try:
-            found.add("questions", to_question(row, source.directory, store.blobs, source.others, led_to))
+            question = to_question(row, source.directory, store.blobs, source.others, led_to)
         except RowError as error:
             return row_outcome("ingest", row, error), found
+        found.add("questions", question)
+        found.add("origins", *_origins(row, question, images))
         return row_outcome("ingest", row, None), found
 
     return gathered(INGEST.tables, (ingested(row) for row in unit.records if isinstance(row, SourceRow)))
+
+
+def _origins(
+    row: SourceRow, question: Question, files: Mapping[tuple[str, str], SourceImage]
+) -> tuple[ImageOrigin, ...]:
+    """Return which files the pictures of a question were made of, where those are not stored as they are."""
+    named = zip(image_names(row), question.images, strict=False)
+    pairs = {(image.sha256, files[row.source, name].sha256) for name, image in named if (row.source, name) in files}
+    return tuple(
+        ImageOrigin(question_id=question.id, sha256=kept, file=file)
+        for kept, file in sorted((kept, file) for kept, file in pairs if file not in {None, kept})
+    )
 
 
 INGEST: Stage[IngestSettings, Store] = Stage(
@@ -153,7 +167,7 @@ INGEST: Stage[IngestSettings, Store] = Stage(
     settings=IngestSettings,
     read=read,
     run=run,
-    tables={"questions": Question},
+    tables={"questions": Question, "origins": ImageOrigin},
     outside=True,
     prepare=prepare,
 )

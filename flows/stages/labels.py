@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from pipeline.export.rows import Labels
-from pipeline.records import Arm, ArmCount, GateCount, Record, TemplateFacts
+from pipeline.records import Arm, ArmCount, GateCount, PersonalData, PersonalKind, Record, TemplateFacts
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,17 @@ class Measured:
     arms: Mapping[str, Sequence[ArmCount]]
     """By question: the arms beside the main one."""
     templates: Mapping[str, TemplateFacts]
+    personal: Mapping[str, Counter[PersonalKind]]
+    """By question or trajectory."""
     deploy_pixels: int | None
 
     @classmethod
     def of(cls, records: Iterable[Record], deploy_pixels: int | None) -> Self:
-        """Sort records by question; all but counts, arms and template facts are left aside."""
+        """Sort records by question; all but counts, arms, template facts and personal data are left aside."""
         counts: dict[str, GateCount] = {}
         arms: defaultdict[str, list[ArmCount]] = defaultdict(list)
         templates: dict[str, TemplateFacts] = {}
+        personal: defaultdict[str, Counter[PersonalKind]] = defaultdict(Counter)
         for record in records:
             match record:
                 case GateCount():
@@ -36,9 +39,16 @@ class Measured:
                     arms[record.question_id].append(record)
                 case TemplateFacts():
                     templates[record.question_id] = record
+                case PersonalData():
+                    personal[record.record_id][record.kind] += record.n
                 case _:
                     pass
-        return cls(counts, arms, templates, deploy_pixels)
+        return cls(counts, arms, templates, personal, deploy_pixels)
+
+    def personal_data(self, *records: str) -> Mapping[PersonalKind, int]:
+        """Return how often each kind of personal data was found in a row of these records, by kind."""
+        found = sum((self.personal.get(record, Counter()) for record in records), Counter[PersonalKind]())
+        return dict(sorted(found.items()))
 
     def labels(self, question_id: str) -> Labels:
         """Return the labels of a question, None in each that was not measured."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
-from flows.recipe.recipe import RlFormat
+from flows.recipe.recipe import Recipe, RlFormat
 from flows.stages.labels import Measured
 from flows.stages.outcomes import kept, trajectory_outcome
 from pipeline.dialects import DialectName, by_name
@@ -19,8 +20,10 @@ from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput
 from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST, Manifest, Published, Shard, file_hash
+from pipeline.export.rights import Rights, WithheldImages
 from pipeline.export.rows import ExportContext, RlRow, SftRow, shared_pictures
 from pipeline.export.told import ExportPrompt, Told, told_by
+from pipeline.export.tombstones import Tombstone, Tombstones
 from pipeline.export.verify.file_checks import check_files, read_manifest
 from pipeline.export.write import publish_rl, publish_sft
 from pipeline.identity import Identity, Place
@@ -29,10 +32,14 @@ from pipeline.records import (
     Cluster,
     ExportWritten,
     GateCount,
+    ImageFacts,
+    ImageOrigin,
     Outcome,
+    PersonalData,
     Question,
     Record,
     TemplateFacts,
+    Terms,
     Trajectory,
 )
 from pipeline.store import Store
@@ -44,10 +51,23 @@ GATES = ("gate1", "gate2")
 
 
 class Formats(Identity):
-    """Which formats are written for each shard."""
+    """Which formats are written for each shard, and of what."""
 
     sft: tuple[Literal["llamafactory", "huggingface"], ...]
     rl: tuple[RlFormat, ...]
+    withheld_images: WithheldImages
+    split_by_licence: bool
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Formats:
+        """Return what a recipe asks for."""
+        use = recipe.export
+        return cls(
+            sft=use.sft,
+            rl=recipe.rl_formats,
+            withheld_images=use.withheld_images,
+            split_by_licence=use.split_by_licence,
+        )
 
 
 class PublishSettings(StageSettings):
@@ -64,11 +84,13 @@ class PublishSettings(StageSettings):
     """What the student is told: with tools, and without."""
     prompts: Mapping[str, str]
     """Role → sha256 of every prompt text of the run."""
-    sources: Mapping[str, str]
+    sources: Mapping[str, Terms]
     """From where each source is and under which terms, by key."""
     corpus: str | None
     tokens: str
     """What counts tokens."""
+    tombstones: tuple[Tombstone, ...]
+    """What no export may hold."""
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> PublishSettings:
@@ -78,7 +100,7 @@ class PublishSettings(StageSettings):
         return cls(
             name=recipe.name,
             exports=job.out / "export",
-            export=Formats(sft=recipe.export.sft, rl=recipe.rl_formats),
+            export=Formats.of(recipe),
             student=recipe.student,
             dialect=recipe.dialect,
             told=tuple(told_by(inputs.prompts)),
@@ -86,6 +108,7 @@ class PublishSettings(StageSettings):
             sources=inputs.terms,
             corpus=inputs.searched,
             tokens=inputs.tokens.name,
+            tombstones=inputs.tombstones,
         )
 
 
@@ -111,6 +134,12 @@ def selected_records(done: Done, selected: frozenset[str]) -> UnitInput:
     }
     context += counts.values()
     context += [arm for gate in GATES for arm in done.records(gate, "arms", ArmCount) if arm.question_id in needed]
+    shown = {image.sha256 for question in questions for image in question.images}
+    # One question's facts tell of a picture what another's would.
+    context += {f.sha256: f for f in done.records("screen", "facts", ImageFacts) if f.sha256 in shown}.values()
+    context += [made for made in done.records("ingest", "origins", ImageOrigin) if made.sha256 in shown]
+    personal = (found for stage in ("screen", "validate") for found in done.records(stage, "personal", PersonalData))
+    context += [found for found in personal if found.record_id in needed | selected]
     return UnitInput(tuple(records), tuple(context))
 
 
@@ -121,7 +150,9 @@ def run(unit: UnitInput, settings: PublishSettings, store: Store) -> UnitOutput:
         InfrastructureError: an image is missing from the store or damaged.
     """
     measured = Measured.of(unit.context, settings.student.deploy_pixels)
-    published = write_exports(settings.exports, unit, settings.export, measured, context_of(settings, store))
+    rights = rights_of(unit.context, settings.tombstones, settings.export.withheld_images)
+    context = replace(context_of(settings, store), rights=rights, split_by_licence=settings.export.split_by_licence)
+    published = write_exports(settings.exports, unit, settings.export, measured, context)
     written = (
         ExportWritten(shard=p.shard, format=p.format, manifest=file_hash(p.directory / MANIFEST)) for p in published
     )
@@ -158,6 +189,22 @@ def context_of(settings: PublishSettings, store: Store) -> ExportContext:
     )
 
 
+def rights_of(records: Iterable[Record], tombstones: Iterable[Tombstone], withheld_images: WithheldImages) -> Rights:
+    """Return what exports go by, with the other names of pictures that ingest and the screen have found."""
+    pixels: dict[str, str] = {}
+    files: defaultdict[str, set[str]] = defaultdict(set)
+    for record in records:
+        match record:
+            case ImageFacts(pixels=str()):
+                pixels[record.sha256] = str(record.pixels)
+            case ImageOrigin():
+                files[record.sha256].add(record.file)
+            case _:
+                pass
+    names = {kept: frozenset(made_of) for kept, made_of in files.items()}
+    return Rights(Tombstones.of(tombstones), withheld_images, pixels, names)
+
+
 def write_exports(
     exports: Path, unit: UnitInput, formats: Formats, measured: Measured, context: ExportContext
 ) -> tuple[Published, ...]:
@@ -174,6 +221,7 @@ def write_exports(
             question=questions[record.question_id],
             cluster_id=clusters[record.question_id],
             labels=measured.labels(record.question_id),
+            personal_data=measured.personal_data(record.question_id, record.id),
         )
         for record in unit.records
         if isinstance(record, Trajectory)
@@ -184,6 +232,7 @@ def write_exports(
             cluster_id=clusters[record.id],
             labels=measured.labels(record.id),
             saturated=measured.counts[record.id].saturated,
+            personal_data=measured.personal_data(record.id),
         )
         for record in unit.records
         if isinstance(record, Question)

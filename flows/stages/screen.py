@@ -1,4 +1,4 @@
-"""Screen: does a row make sense, are its images intact, is its answer verifiable and no guess, does it need options?
+"""Screen: has a row sense, does it ask who somebody is, are images intact, is its answer to check, needs it options?
 
 Nothing here is paid for: what nobody could answer or learn is stopped before any model is asked.
 """
@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from filters.answers import chance
 from filters.answers import grader as answers
+from filters.rights.rules import RightsSettings, found_in_question, of_no_person, without_personal_data
 from filters.screen.images import ImageBounds, image_intact
 from filters.screen.listed_options import with_choices
 from filters.screen.open_ended import to_open_ended
@@ -34,7 +35,7 @@ from pipeline.images import (
     perceptual_hashes,
     pixel_hash,
 )
-from pipeline.records import ImageFacts, ImageRef, Outcome, Question
+from pipeline.records import ImageFacts, ImageRef, Outcome, PersonalData, Question
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import Size, ViewRule
@@ -46,6 +47,7 @@ class ScreenSettings(StageSettings):
 
     images: ImageBounds
     questions: QuestionSettings
+    rights: RightsSettings
     views: tuple[ViewRule, ...] = ()
     """How the student is shown an image; each must be possible."""
     cutoff_len: int
@@ -67,6 +69,7 @@ class ScreenSettings(StageSettings):
         return cls(
             images=recipe.image_bounds,
             questions=recipe.questions,
+            rights=recipe.rights.rules,
             views=recipe.student.view_rules,
             cutoff_len=recipe.student.cutoff_len,
             tokenizer=recipe.student.tokenizer,
@@ -98,10 +101,19 @@ def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
             return decided("screen", question, [sense]), Found()
         measured = [image_facts(question, image, shown, store.blobs, settings.views) for image in question.images]
         asked, decision = to_open_ended(question, settings.questions)
-        decisions = [*(image_intact(fact, settings.images) for fact in measured), decision]
+        personal = found_in_question(question if asked is None else asked)
+        decisions = [
+            of_no_person(question, personal, settings.rights),
+            without_personal_data(question.id, personal, settings.rights.personal_data),
+            *(image_intact(fact, settings.images) for fact in measured),
+            decision,
+        ]
         if asked is not None:
             decisions += [verifiable(asked, settings.questions), not_guessable(asked, settings.questions)]
         outcome, found = decided("screen", question, decisions), Found()
+        known_as = asked if outcome.outcome == "kept" and asked is not None else question
+        named = {"record_id": known_as.id, "question_id": known_as.id}
+        found.add("personal", *(fact.model_copy(update=named) for fact in personal))
         if outcome.outcome == "kept":
             if asked is None:
                 raise InfrastructureError(f"screen kept question {question.id} without a form to ask it in")
@@ -181,5 +193,5 @@ SCREEN: Stage[ScreenSettings, Store] = Stage(
     settings=ScreenSettings,
     read=read,
     run=run,
-    tables={"questions": Question, "facts": ImageFacts},
+    tables={"questions": Question, "facts": ImageFacts, "personal": PersonalData},
 )

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 
 from filters.gates.lanes import lane_of
+from filters.rights.rules import VERSION as RIGHTS
+from filters.rights.rules import DataUse, found_in_trajectory, without_personal_data
 from filters.turns import argument
 from filters.validate.long_cot import LongCotSettings, Retagged, long_cot
 from filters.validate.rules import ValidatorSettings, accept, replayed
@@ -23,7 +25,16 @@ from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.identity import Revision, digest
-from pipeline.records import Decision, ObservationFacts, Outcome, Question, ReplayResult, Trajectory, TrajectoryKey
+from pipeline.records import (
+    Decision,
+    ObservationFacts,
+    Outcome,
+    PersonalData,
+    Question,
+    ReplayResult,
+    Trajectory,
+    TrajectoryKey,
+)
 from pipeline.store.shards import read_columns
 from pipeline.students.tokens import TokenCounter, loss_tokens
 
@@ -38,6 +49,8 @@ class ValidateSettings(StageSettings):
     seed: int
     """Of sandbox sessions."""
     sandbox: Revision[str]
+    personal_data: DataUse
+    rights: Revision[int] = RIGHTS
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> ValidateSettings:
@@ -49,6 +62,7 @@ class ValidateSettings(StageSettings):
             row=RowRule.of(recipe, inputs.prompts, inputs.tokens.name),
             seed=recipe.seed,
             sandbox=revisions.sandbox,
+            personal_data=recipe.rights.personal_data,
         )
 
     @property
@@ -91,11 +105,12 @@ def validated(
 ) -> tuple[Outcome, Found]:
     """Decide on an attempt. Replay costs the most, so only what passes all else is executed again."""
     blobs, found = resources.store.blobs, Found()
-    facts = observation_facts(trajectory, blobs)
+    facts, personal = observation_facts(trajectory, blobs), found_in_trajectory(trajectory)
     row = settings.row.decision(trajectory, question, lane_of(trajectory), resources.tokens)
     decisions = [
         *accept(trajectory, question, facts, settings.validate_),
         row,
+        without_personal_data(trajectory.id, personal, settings.personal_data),
         *_of_text(settings, resources.tokens, trajectory),
     ]
     if all(decision.outcome == "keep" for decision in decisions):
@@ -104,6 +119,7 @@ def validated(
         found.add("replays", again)
     found.add("decisions", *decisions)
     found.add("facts", *facts)
+    found.add("personal", *personal)
     against = next((decision for decision in decisions if decision.outcome != "keep"), None)
     if against is None:
         found.add("keys", trajectory_key(trajectory, question, int(row.score or 0), resources.tokens))
@@ -146,5 +162,11 @@ VALIDATE: Stage[ValidateSettings, Resources] = Stage(
     settings=ValidateSettings,
     read=read,
     run=run,
-    tables={"decisions": Decision, "facts": ObservationFacts, "replays": ReplayResult, "keys": TrajectoryKey},
+    tables={
+        "decisions": Decision,
+        "facts": ObservationFacts,
+        "personal": PersonalData,
+        "replays": ReplayResult,
+        "keys": TrajectoryKey,
+    },
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import yaml
 
-from pipeline.export.layout import Facts, Format, MixPart
+from pipeline.export.layout import Facts, Format, MixPart, licence_folder
 from pipeline.export.rows import ExportContext, RlRow, Sample, SftRow, SharedPictures
 from pipeline.prompts.sets import for_search
-from pipeline.records import Lane
+from pipeline.records import Lane, Terms
 
 _DATA_FILES: dict[Format, str] = {
     "llamafactory": "sft-*.json",
@@ -88,6 +89,18 @@ _LABELS_AT: dict[Format, str] = {
     "verl": "field `question_labels` of `extra_info`",
 }
 
+_PERSONAL = """\
+Found by patterns and checksums in questions, answers, thoughts, code and observations: e-mail addresses, phone numbers,
+IBAN, payment cards, national ids, precise coordinates, IP addresses; `person_identity` is a question that asks who its
+picture shows. Names, street addresses and faces are not looked for, and no text was changed. Per row, as kinds and how
+often: """
+
+_PERSONAL_AT: dict[Format, str] = {
+    **dict.fromkeys(_LABELS_AT, "field `personal_data` of `extra_info`"),
+    "llamafactory": "field `personal_data` of `rows.jsonl`",
+    "huggingface": "column `personal_data`",
+}
+
 # Bounds of the hub's own size classes.
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
@@ -105,7 +118,8 @@ def render_card(
         cutoff_len=facts.student.cutoff_len,
         verl_calls=_VERL_CALLS[facts.dialect],
     )
-    use = for_search(use, search=facts.corpus is not None)
+    folders = _folders(facts, samples, context)
+    use = for_search(use, search=facts.corpus is not None) + (_SPLIT if folders else "")
     sections = [
         f"# {facts.name}: {facts.shard}, {facts.format}",
         _what(facts, len(samples), mix),
@@ -114,21 +128,51 @@ def render_card(
         "## Rows\n\n" + _counts(samples),
         *(["## Mix\n\n" + _mix(facts, mix)] if mix else []),
         f"## Labels\n\nIn {_LABELS_AT[facts.format]}.\n\n{_LABELS}",
+        f"## Personal data\n\n{_PERSONAL}{_PERSONAL_AT[facts.format]}.\n\n{_personal(samples)}",
         "## Sources\n\n" + _sources(facts, samples, context),
         "## Student\n\n" + _table(("field", "value"), [(k, str(v)) for k, v in facts.student.identity().items()]),
         "## Prompts\n\n" + _table(("role", "sha256"), sorted(facts.prompts.items())),
     ]
     if facts.refused:
-        refused = [(r.record_id, r.reason, r.detail) for r in facts.refused]
-        sections.append("## Left out\n\n" + _table(("record", "reason", "detail"), refused))
-    return f"---\n{_front_matter(facts, samples, content)}---\n\n" + "\n\n".join(sections) + "\n"
+        refused, details = Counter(row.reason for row in facts.refused), {r.reason: r.detail for r in facts.refused}
+        lines = [(reason, str(rows), details[reason]) for reason, rows in sorted(refused.items())]
+        sections.append(f"## Left out\n\n{_LEFT_OUT}\n\n" + _table(("reason", "rows", "such as"), lines))
+    front_matter = _front_matter(facts, samples, _configs(facts, content, folders))
+    return f"---\n{front_matter}---\n\n" + "\n\n".join(sections) + "\n"
 
+
+_LEFT_OUT = "`manifest.json` names each of these rows."
+
+_SPLIT = """
+The configurations named by a licence hold the rows whose annotations are under it: load those that you may use."""
 
 _EMPTY = """\
 This export holds no row. `datasets` (as of 5.2) cannot load zero rows except with `streaming=True`."""
 
 
-def _front_matter(facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], content: str) -> str:
+def _folders(
+    facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], context: ExportContext
+) -> Sequence[str]:
+    """Return the folders of an export that is split by licence; none of any other."""
+    split = context.split_by_licence and facts.format == "huggingface"
+    return sorted({licence_folder(sample.question.licence) for sample in samples}) if split else ()
+
+
+def _configs(facts: Facts, content: str, folders: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the configurations, named by content: `datasets` keeps one cache for equal folders and names."""
+    paths: dict[str, str] = {facts.shard: "data/*/*.parquet" if folders else _DATA_FILES[facts.format]}
+    paths |= {f"{facts.shard}-{folder.rpartition('/')[2]}": f"{folder}/*.parquet" for folder in folders}
+    configs: list[dict[str, Any]] = [
+        {"config_name": f"{name}-{content[:16]}", "data_files": [{"split": "train", "path": path}]}
+        for name, path in paths.items()
+    ]
+    # Of several the whole is what is loaded without a name.
+    return configs if not folders else [{**configs[0], "default": True}, *configs[1:]]
+
+
+def _front_matter(
+    facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], configs: list[dict[str, Any]]
+) -> str:
     licences = sorted({sample.question.licence for sample in samples})
     header = {
         "pretty_name": f"{facts.name} {facts.shard}",
@@ -136,13 +180,7 @@ def _front_matter(facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sam
         "task_categories": ["image-text-to-text"],
         "tags": ["tool-use", "visual-question-answering", "coldforge"],
         "size_categories": [next((name for bound, name in _SIZES if len(samples) < bound), "n>1M")],
-        # Named by content: `datasets` keeps one cache for equal folder and configuration names.
-        "configs": [
-            {
-                "config_name": f"{facts.shard}-{content[:16]}",
-                "data_files": [{"split": "train", "path": _DATA_FILES[facts.format]}],
-            }
-        ],
+        "configs": configs,
     }
     return yaml.safe_dump(header, sort_keys=False, allow_unicode=True)
 
@@ -195,13 +233,26 @@ def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else ""
 
 
+def _personal(samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]]) -> str:
+    rows = Counter(kind for sample in samples for kind in sample.row.personal_data)
+    return _table(("kind", "rows"), [(kind, str(n)) for kind, n in sorted(rows.items())]) if rows else "None was found."
+
+
 def _sources(facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], context: ExportContext) -> str:
     used = sorted({(s.question.source, s.question.source_revision, s.question.licence) for s in samples})
-    rows = [(name, revision, licence, context.sources.get(name, "")) for name, revision, licence in used]
+    rows = [(name, revision, licence, *_terms(context.sources.get(name))) for name, revision, licence in used]
     if facts.shard == "sft" and context.corpus is not None:
         # What image searches showed is among the images of a trajectory, under the terms of where it was found.
-        rows.append((f"{context.corpus} (pictures found)", "", "", context.sources.get(context.corpus, "")))
-    return _table(("source", "revision", "licence", "terms"), rows)
+        rows.append((f"{context.corpus} (pictures found)", "", "", *_terms(context.sources.get(context.corpus))))
+    header = ("source", "revision", "licence", "licence of pictures", "pictures may be passed on", "from", "by")
+    return _table(header, rows)
+
+
+def _terms(said: Terms | None) -> tuple[str, str, str, str]:
+    if said is None:
+        return ("", "", "", "")
+    passed_on = {True: "yes", False: "no", None: "nobody has said"}[said.redistributable]
+    return (said.licence_images, passed_on, said.source_url, said.attribution)
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,16 +24,17 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
+from pipeline.export.parquet import DATA
 from pipeline.export.rows import Labels, Refused
 from pipeline.export.told import ExportPrompt
 from pipeline.identity import canonical_json, digest
-from pipeline.records import Category, Lane
+from pipeline.records import Category, Lane, PersonalKind, Terms
 from pipeline.students.family import Student
 
 MANIFEST = "manifest.json"
 ROWS = "rows.jsonl"
 CARD = "README.md"
-SCHEMA = 2
+SCHEMA = 3
 """Version of manifest and row index."""
 
 Shard = Literal["sft", "rl"]
@@ -93,7 +95,7 @@ class Manifest(BaseModel):
     def _without_places(self, student: Student) -> dict[str, Any]:
         return student.identity()
 
-    sources: dict[str, str]
+    sources: dict[str, Terms]
     """Source → from where, under which terms; of each that a row or a picture may come from."""
     corpus: str | None = None
     """Source whose pictures searches found."""
@@ -111,11 +113,17 @@ class RowKey(BaseModel):
     record_id: str
     question_id: str
     cluster_id: str
+    source: str
+    source_row: str
+    files: tuple[str, ...]
+    """sha256 of the source's files that its pictures were made of, where those are other bytes than what ships."""
     category: Category
     lane: Lane | None
     """None for a question to train on by reinforcement."""
     loss_tokens: int
     labels: Labels
+    personal_data: dict[PersonalKind, int]
+    """How often each kind was found in the texts of the row."""
     sha256: str
     """Of the canonical row (`row_hash`)."""
 
@@ -131,7 +139,7 @@ class Facts(NamedTuple):
     told: tuple[ExportPrompt, ...]
     tokens: str
     student: Student
-    sources: Mapping[str, str]
+    sources: Mapping[str, Terms]
     corpus: str | None
     refused: tuple[Refused, ...]
 
@@ -250,6 +258,16 @@ def _manifest(directory: Path, facts: Facts, keys: list[RowKey], content: str) -
         refused=facts.refused,
         files=tuple(files),
     )
+
+
+def licence_folder(licence: str) -> str:
+    """Return the folder of the rows under a licence, named like it in letters that every file system takes."""
+    name = re.sub(r"[^a-z0-9.+-]+", "-", licence.lower()).strip("-.") or "unnamed"
+    whole = len(name) <= _LONGEST_NAME
+    return f"{DATA}/{name if whole else f'{name[:_LONGEST_NAME]}-{digest(licence)[:8]}'}"
+
+
+_LONGEST_NAME = 60
 
 
 def is_data_file(kind: Format, path: str) -> bool:

@@ -22,6 +22,9 @@ GROUP_BYTES = 128 * 2**20
 FILE_BYTES = 500 * 10**6
 """Per file: the shard size of `datasets`, which the viewer of its hub expects."""
 
+DATA = "data"
+"""Folder of an export that holds its data files, or a folder of them for each licence."""
+
 S = TypeVar("S")
 
 _MESSAGE = {"role": "string", "content": "string"}
@@ -65,15 +68,21 @@ def _arrow_type(feature: Feature) -> pa.DataType:
 
 
 def write_parquet(
-    directory: Path, schema: pa.Schema, samples: Iterable[S], encode: Callable[[S], dict[str, Any]]
+    directory: Path,
+    schema: pa.Schema,
+    samples: Iterable[S],
+    encode: Callable[[S], dict[str, Any]],
+    folder: str = DATA,
 ) -> Iterator[tuple[int, S, dict[str, Any]]]:
-    """Write `data/train-…parquet` and yield (number of the file, sample, row) in order; one row group is in memory.
+    """Write `train-…parquet` into a folder of the export and yield (number of the file, sample, row) in order.
+
+    One row group is in memory.
 
     Groups and files are cut by the bytes of the rows that are written: what a record says of its images is how they
     lie in the store, and one that had to be made anew for readers is many times as large. No row still makes one file.
     """
-    data = directory / "data"
-    data.mkdir()
+    data = directory / folder
+    data.mkdir(parents=True)
     number, filled, writer = -1, 0, None
     try:
         for group in _groups((sample, encode(sample)) for sample in samples):
@@ -96,12 +105,12 @@ def write_parquet(
         if writer is not None:
             writer.close()
     for made in range(number + 1):
-        (data / _name(made)).rename(directory / file_name(made, number + 1))
+        (data / _name(made)).rename(directory / file_name(made, number + 1, folder))
 
 
-def file_name(number: int, files: int) -> str:
-    """Return the path of a data file within its export, of so many."""
-    return f"data/train-{number:05d}-of-{files:05d}.parquet"
+def file_name(number: int, files: int, folder: str = DATA) -> str:
+    """Return the path of a data file within its export, of so many in its folder."""
+    return f"{folder}/train-{number:05d}-of-{files:05d}.parquet"
 
 
 def _name(number: int) -> str:

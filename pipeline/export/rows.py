@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -18,9 +18,10 @@ from pipeline.dialects import Dialect
 from pipeline.dialects.messages import question_text, user_text
 from pipeline.errors import RowError, UsageError
 from pipeline.export.length import require_fits
+from pipeline.export.rights import Rights
 from pipeline.export.told import ExportPrompt, Told
 from pipeline.identity import uniform
-from pipeline.records import IMAGE_MARK, ImageRef, Lane, Mode, Question, Trajectory, Turn
+from pipeline.records import IMAGE_MARK, ImageRef, Lane, Mode, PersonalKind, Question, Terms, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import Student
 from pipeline.students.tokens import TokenCounter
@@ -37,6 +38,8 @@ class SftRow:
     question: Question
     cluster_id: str
     labels: Labels
+    personal_data: Mapping[PersonalKind, int] = field(default_factory=dict)
+    """How often each kind was found in its texts."""
 
     @property
     def lane(self) -> Lane:
@@ -61,6 +64,8 @@ class RlRow:
     """With its gate counts."""
     saturated: bool
     """Every valid rollout with tools was right: no gradient for a group-relative method."""
+    personal_data: Mapping[PersonalKind, int] = field(default_factory=dict)
+    """As in `SftRow`."""
 
 
 class SharedPictures(NamedTuple):
@@ -101,10 +106,13 @@ class ExportContext:
     """Role → sha256 of every other prompt text of the run."""
     student: Student
     counter: TokenCounter
-    sources: Mapping[str, str]
-    """Source → one sentence for card and manifest: from where, under which terms."""
+    sources: Mapping[str, Terms]
+    """Source → from where, under which terms."""
     corpus: str | None = None
     """Source whose pictures searches found; None where there was no search."""
+    rights: Rights = field(default_factory=Rights)
+    split_by_licence: bool = False
+    """Whether data sets of Hugging Face have files and a configuration for each licence."""
     shared: SharedPictures | None = None
     """Between the shards that are written together; None where one of them is written by itself."""
 
@@ -116,6 +124,10 @@ class ExportContext:
     def prompt(self, question_id: str, mode: Mode) -> ExportPrompt:
         """Return what the student is told of a question: drawn by its id, so that all its rows are told the same."""
         return self.told[int(uniform("export prompt", question_id) * len(self.told))].of(mode)
+
+    def require_allowed(self, question: Question, turns: Sequence[Turn]) -> None:
+        """Refuse a row that no export may hold, as `Rights.require_allowed`."""
+        self.rights.require_allowed(question, turns, self.sources, self.corpus, self.blobs)
 
 
 class Message(NamedTuple):
@@ -160,10 +172,11 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
     """Render a trajectory: system, user, then assistant and observation in turn, an answer last.
 
     Raises:
-        RowError: `no_answer`, `unlearnable_turn`, `invalid_turn`, `no_observation`, `image_marks`, `role_order`,
-            `too_long` or `image_aspect`.
+        RowError: as `Rights.require_allowed`; `no_answer`, `unlearnable_turn`, `invalid_turn`, `no_observation`,
+            `image_marks`, `role_order`, `too_long` or `image_aspect`.
     """
     trajectory, question = row.trajectory, row.question
+    context.require_allowed(question, trajectory.turns)
     if trajectory.dialect != context.dialect.name:
         raise AssertionError(f"observations of {trajectory.id} are written in {trajectory.dialect}")
     prompt = context.prompt(question.id, MODE[row.lane])
@@ -214,9 +227,10 @@ def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
     """Render a question as a prompt with tools: system, user.
 
     Raises:
-        RowError: `no_gold` or `image_marks`.
+        RowError: as `Rights.require_allowed`; `no_gold` or `image_marks`.
     """
     question = row.question
+    context.require_allowed(question, ())
     if not question.answers:
         raise RowError("no_gold", "no answer to score against")
     messages = tuple(_opening(question, context.prompt(question.id, "tools")))

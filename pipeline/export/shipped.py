@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from pipeline.images import FORMATS, decode, encode_png, orientation
+from pipeline.images import FORMATS, decode, encode_png, only_pixels, orientation
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 
@@ -28,18 +28,20 @@ class ExportImage(NamedTuple):
 def export_image(ref: ImageRef, blobs: BlobStore) -> ExportImage:
     """Return the bytes to ship: the stored ones.
 
-    `put_image` stores what every reader opens alike. A cached search may lead to a picture that was stored before it
-    did so; where a plain `Image.open` would show something else, a PNG of what the rollouts saw is shipped.
+    `put_image` stores what every reader opens alike, without metadata. A cached search may lead to a picture that was
+    stored before it did so: its metadata stays behind, and where a plain `Image.open` would show something else, a PNG
+    of what the rollouts saw is shipped.
 
     Raises:
         InfrastructureError: the blob is missing or damaged.
         RowError: the stored image does not decode.
     """
     content = blobs.get(ref.sha256)
-    if _shows_itself(content):
+    kept = only_pixels(content) if _shows_itself(content) else None
+    if kept == content:
         return ExportImage(f"{ref.sha256}.{EXTENSIONS[ref.mime]}", content)
-    upright = encode_png(decode(content))
-    return ExportImage(f"{hashlib.sha256(upright).hexdigest()}.png", upright)
+    shipped, extension = (encode_png(decode(content)), "png") if kept is None else (kept, EXTENSIONS[ref.mime])
+    return ExportImage(f"{hashlib.sha256(shipped).hexdigest()}.{extension}", shipped)
 
 
 def _shows_itself(content: bytes) -> bool:

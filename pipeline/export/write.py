@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -12,8 +14,8 @@ import pyarrow as pa
 from pipeline.errors import RowError
 from pipeline.export.card import render_card
 from pipeline.export.formats import deepeyesv2, huggingface, llamafactory, verl
-from pipeline.export.layout import Facts, Format, Published, RowKey, Shard, row_hash, write_export
-from pipeline.export.parquet import file_name, write_parquet
+from pipeline.export.layout import Facts, Format, Published, RowKey, Shard, licence_folder, row_hash, write_export
+from pipeline.export.parquet import DATA, file_name, write_parquet
 from pipeline.export.rows import (
     ExportContext,
     Refused,
@@ -69,7 +71,8 @@ def publish_rl(
     return tuple(published)
 
 
-WriteRows = Callable[[Path, Sequence[Sample[R]], ExportContext], Written[R]]
+WriteRows = Callable[[Path, Sequence[Sample[R]], ExportContext, str], Written[R]]
+"""(export, rows, context, folder of the data files) → what was written."""
 
 
 def _facts(shard: Shard, kind: Format, refused: Sequence[Refused], context: ExportContext) -> Facts:
@@ -95,23 +98,45 @@ def _publish(
     target: Path, facts: Facts, samples: Sequence[Sample[R]], context: ExportContext, write: WriteRows[R]
 ) -> Published:
     def write_data(directory: Path) -> Iterator[RowKey]:
-        written = [(file, sample, row_hash(row)) for file, sample, row in write(directory, samples, context)]
-        files = written[-1][0] + 1 if written else 1
-        for index, (file, sample, sha256) in enumerate(written):
-            yield RowKey(
-                index=index,
-                file=data_file(facts.format, file, files),
-                record_id=sample.record_id,
-                question_id=sample.question.id,
-                cluster_id=sample.cluster_id,
-                category=sample.question.category,
-                lane=sample.lane,
-                loss_tokens=sample.loss_tokens,
-                labels=sample.row.labels,
-                sha256=sha256,
-            )
+        numbers = count()
+        for folder, part in _folders(facts.format, samples, context):
+            written = [(file, sample, row_hash(row)) for file, sample, row in write(directory, part, context, folder)]
+            files = written[-1][0] + 1 if written else 1
+            for file, sample, sha256 in written:
+                yield _key(next(numbers), data_file(facts.format, file, files, folder), sample, sha256, context)
 
     return write_export(target, facts, write_data, partial(render_card, facts, samples, context))
+
+
+def _key(index: int, file: str, sample: Sample[R], sha256: str, context: ExportContext) -> RowKey:
+    return RowKey(
+        index=index,
+        file=file,
+        record_id=sample.record_id,
+        question_id=sample.question.id,
+        cluster_id=sample.cluster_id,
+        source=sample.question.source,
+        source_row=sample.question.source_row,
+        files=context.rights.files_of(sample.images),
+        category=sample.question.category,
+        lane=sample.lane,
+        loss_tokens=sample.loss_tokens,
+        labels=sample.row.labels,
+        personal_data=dict(sample.row.personal_data),
+        sha256=sha256,
+    )
+
+
+def _folders(
+    kind: Format, samples: Sequence[Sample[R]], context: ExportContext
+) -> Sequence[tuple[str, Sequence[Sample[R]]]]:
+    """Return the rows by the folder of their files, in the order of their paths, which is that of the rows."""
+    if kind != "huggingface" or not context.split_by_licence or not samples:
+        return [(DATA, samples)]
+    folders: defaultdict[str, list[Sample[R]]] = defaultdict(list)
+    for sample in samples:
+        folders[licence_folder(sample.question.licence)].append(sample)
+    return sorted(folders.items(), key=lambda folder: f"{folder[0]}/")
 
 
 def _sft_writer(kind: SftFormat) -> WriteRows[SftRow]:
@@ -132,25 +157,29 @@ def _rl_writer(kind: RlFormat) -> WriteRows[RlRow]:
             return _parquet_writer(verl.SCHEMA, verl.rl_row)
 
 
-def _write_llamafactory(target: Path, samples: Sequence[Sample[SftRow]], context: ExportContext) -> Written[SftRow]:
+def _write_llamafactory(
+    target: Path, samples: Sequence[Sample[SftRow]], context: ExportContext, folder: str
+) -> Written[SftRow]:
+    del folder  # all its files stand side by side
     return llamafactory.write_parts(target, samples, lambda sample: _images(sample, context), context.name)
 
 
 def _parquet_writer(schema: pa.Schema, encode: Callable[[Sample[R], list[bytes]], dict[str, Any]]) -> WriteRows[R]:
-    def write(target: Path, samples: Sequence[Sample[R]], context: ExportContext) -> Written[R]:
+    def write(target: Path, samples: Sequence[Sample[R]], context: ExportContext, folder: str) -> Written[R]:
         return write_parquet(
             target,
             schema,
             samples,
             lambda sample: encode(sample, [image.content for image in _images(sample, context)]),
+            folder,
         )
 
     return write
 
 
-def data_file(kind: Format, number: int, files: int) -> str:
-    """Return the path of a data file within an export of so many."""
-    return llamafactory.part_name(number) if kind == "llamafactory" else file_name(number, files)
+def data_file(kind: Format, number: int, files: int, folder: str = DATA) -> str:
+    """Return the path of a data file within an export, of so many in its folder."""
+    return llamafactory.part_name(number) if kind == "llamafactory" else file_name(number, files, folder)
 
 
 def _images(sample: Sample[SftRow] | Sample[RlRow], context: ExportContext) -> list[ExportImage]:

@@ -23,10 +23,21 @@ from pipeline.images.files import (
     orientation,
     reads_heic,
 )
+from pipeline.images.metadata import only_pixels
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 
-__all__ = ["FORMATS", "MAX_PIXELS", "READ", "Picture", "is_picture", "open_picture", "orientation", "reads_heic"]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "READ",
+    "Picture",
+    "is_picture",
+    "only_pixels",
+    "open_picture",
+    "orientation",
+    "reads_heic",
+]
 
 HASH_RECIPE = "phash64+dhash64/pillow-L-lanczos/v1"
 """The exact recipe of `imagehash` on a full decode; hashes of other recipes are never compared with it."""
@@ -46,23 +57,28 @@ def decode(content: bytes) -> Image.Image:
 def encode_png(image: Image.Image) -> bytes:
     """Encode with fixed parameters, so that equal pixels give equal bytes."""
     buffer = io.BytesIO()
-    # Level 1: a view is read back within the run; level 6 takes four times the CPU for about 15 % less.
-    image.save(buffer, "PNG", compress_level=1)
+    # Level 1: a view is read back within the run; level 6 takes four times the CPU for about 15 % less. Pillow would
+    # write the profile of the file that the image was read from.
+    image.save(buffer, "PNG", compress_level=1, icc_profile=None)
     return buffer.getvalue()
 
 
 def stored(content: bytes) -> tuple[bytes, Picture]:
-    """Return the bytes to keep of a file, which show every reader what `decode` shows, and its picture.
+    """Return the bytes to keep of a file, which show every reader what `decode` shows and no more, and its picture.
 
-    They are the file's own, if it is a PNG, JPEG or WebP of 8 bits that needs no turning and no background. Trainers
-    and model-written code convert to RGB in ways of their own: they clip 16 bits, put black behind transparency, look
-    past EXIF, stop at large or damaged metadata. What they would see otherwise is kept as a PNG of its picture.
+    They are the file's own without its metadata (`only_pixels`), if it is a PNG, JPEG or WebP of 8 bits that needs no
+    turning and no background. Trainers and model-written code convert to RGB in ways of their own: they clip 16 bits,
+    put black behind transparency, look past EXIF, stop at large or damaged metadata. What they would see otherwise is
+    kept as a PNG of its picture.
 
     Raises:
         RowError: as `decode`.
     """
     picture = open_picture(content)
-    return (content if picture.plain else encode_png(picture.image)), picture
+    kept = only_pixels(content) if picture.plain else None
+    if kept is None:
+        return encode_png(picture.image), picture._replace(plain=False)
+    return kept, picture
 
 
 def put_image(blobs: BlobStore, content: bytes) -> ImageRef:

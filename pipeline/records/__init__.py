@@ -19,6 +19,7 @@ from pipeline.records.evidence import (
     ImageFacts,
     JudgeVotes,
     ObservationFacts,
+    PersonalData,
     ReplayResult,
     SolutionKey,
     Suspicion,
@@ -27,6 +28,7 @@ from pipeline.records.evidence import (
 from pipeline.records.outcomes import Decision, ExportWritten, Outcome
 from pipeline.records.questions import (
     DUPLICATE_ROW,
+    ImageOrigin,
     ImageRef,
     Question,
     QuestionKey,
@@ -35,9 +37,11 @@ from pipeline.records.questions import (
     line_id,
     root_id,
 )
+from pipeline.records.terms import Terms
 from pipeline.records.trajectories import Tokens, Trajectory, TrajectoryKey, Turn
 from pipeline.records.words import (
     IMAGE_MARK,
+    WITHHELD,
     Action,
     AnswerType,
     Arm,
@@ -47,6 +51,8 @@ from pipeline.records.words import (
     Lane,
     Metric,
     Mode,
+    PersonalField,
+    PersonalKind,
     Purpose,
     Route,
     Scaling,
@@ -57,6 +63,7 @@ from pipeline.records.words import (
 __all__ = [
     "DUPLICATE_ROW",
     "IMAGE_MARK",
+    "WITHHELD",
     "Action",
     "AnswerConflict",
     "AnswerType",
@@ -73,6 +80,7 @@ __all__ = [
     "GateCount",
     "GradeResult",
     "ImageFacts",
+    "ImageOrigin",
     "ImageRef",
     "Int32",
     "JudgeVotes",
@@ -81,6 +89,9 @@ __all__ = [
     "Mode",
     "ObservationFacts",
     "Outcome",
+    "PersonalData",
+    "PersonalField",
+    "PersonalKind",
     "Purpose",
     "Question",
     "QuestionKey",
@@ -93,6 +104,7 @@ __all__ = [
     "SourceRow",
     "Suspicion",
     "TemplateFacts",
+    "Terms",
     "Tokens",
     "Trajectory",
     "TrajectoryKey",

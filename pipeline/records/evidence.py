@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pipeline.records.base import Int32, Record, UInt64
-from pipeline.records.words import Action, Arm, Mode, Scaling, Verdict
+from pipeline.records.words import Action, Arm, Mode, PersonalField, PersonalKind, Scaling, Verdict
 
 
 class GradeResult(Record):
@@ -307,3 +307,16 @@ class DroppedHit(Record):
     reason: str
     """Of `filters.dedup.leaks`."""
     score: float | None
+
+
+class PersonalData(Record):
+    """How often one kind of personal data stands in one field of a record; never what was found."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("record_id", "field", "kind")
+
+    record_id: str
+    """A question or a trajectory."""
+    question_id: str
+    field: PersonalField
+    kind: PersonalKind
+    n: Int32

@@ -168,3 +168,16 @@ class SourceImage(Record):
     """What the URL led to instead, for people; empty for a file."""
 
     SCHEMA: ClassVar[int] = 2
+
+
+class ImageOrigin(Record):
+    """Which file of a source a picture was made of, where what is stored are other bytes."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("question_id", "sha256", "file")
+
+    question_id: str
+    """As ingest made it."""
+    sha256: str
+    """Of the stored picture (`ImageRef`)."""
+    file: str
+    """sha256 of the source's file."""

@@ -27,9 +27,17 @@ Route = Literal["next", "rl", "sft", "no_call", "plain_cot", "long_cot"]
 """`sft` is the way to the teachers of the lane `tools`; other lanes have routes of their own name."""
 Finish = Literal["answer", "bad_call", "max_turns", "max_tokens", "max_time", "length", "refused", "nondeterministic"]
 
+PersonalKind = Literal["email", "phone", "iban", "card", "national_id", "coordinates", "ip_address", "person_identity"]
+"""Of personal data in texts; `person_identity` is a question that asks who a picture shows."""
+PersonalField = Literal["question", "answers", "meta", "think", "code", "query", "observation", "answer"]
+"""Where it stands: the first three of a question, the others of a turn."""
+
 Scaling = Literal["none", "by_65535", "by_4095", "by_1", "by_range"]
 """How the values of a picture became 8 bits: they were; integers over 65,535 or over 4,095; floats over 1; any other
 numbers over their own range."""
+
+WITHHELD = "withheld"
+"""Label of a turn that shows what may not be passed on: a result of a search, a picture or a text."""
 
 IMAGE_MARK = "<image>"
 """Stands in a text where an image does; trainers look for it, so that no other text may hold it."""

@@ -7,7 +7,7 @@ a rollout that is resumed ends where it ended before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from pipeline.models.samples import sample_once
 from pipeline.models.views import Views
 from pipeline.records import (
     IMAGE_MARK,
+    WITHHELD,
     Arm,
     DroppedHit,
     Finish,
@@ -284,7 +285,7 @@ class _Conversation:
         self.seconds += found.seconds
         self.dropped[len(self.turns)] = found.dropped
         results = [WebResult(hit.title, hit.url, hit.date, hit.snippet) for hit in found.hits]
-        return Shown(text_search_observation(query, results))
+        return Shown(text_search_observation(query, results), labels=_withheld(found.hits))
 
     async def _search_image(self, search: Search) -> Shown:
         if not self.question.images or any(turn.action == "image_search" for turn in self.turns):
@@ -295,9 +296,10 @@ class _Conversation:
         self.seconds += found.seconds
         self.dropped[len(self.turns)] = found.dropped
         # A picture that the student could not be shown is left out with its title, as one that did not load is.
-        thumbnails = [(hit.title, hit.thumbnail) for hit in found.hits]
-        shown = [(title, image) for title, image in thumbnails if image is not None and self.ask.view.takes(image)]
-        return Shown(image_search_observation([title for title, _ in shown]), tuple(image for _, image in shown))
+        hits = [hit for hit in found.hits if hit.thumbnail is not None and self.ask.view.takes(hit.thumbnail)]
+        observation = image_search_observation([hit.title for hit in hits])
+        images = tuple(hit.thumbnail for hit in hits if hit.thumbnail is not None)
+        return Shown(observation, images, labels=_withheld(hits))
 
     async def show(self, text: str, images: tuple[ImageRef, ...]) -> None:
         """Append a user message whose `<image>` marks become the views of `images`.
@@ -356,3 +358,8 @@ class _Conversation:
             sandbox=self.tools.python.pool.identity if ask.mode == "tools" else "",
             detail=self.detail,
         )
+
+
+def _withheld(hits: Sequence[TextHit | ImageHit]) -> tuple[str, ...]:
+    """Return the labels of a turn that shows these results of a search."""
+    return () if all(hit.redistributable for hit in hits) else (WITHHELD,)

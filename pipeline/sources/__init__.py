@@ -115,6 +115,7 @@ def _source(manifest: SourceManifest, revision: str, directory: Path, image_root
         licence=manifest.licence,
         licence_images=manifest.licence_images,
         source_url=manifest.source_url,
+        attribution=manifest.attribution,
         redistributable=manifest.redistributable,
         teacher_terms=manifest.teacher_terms,
         metric=manifest.metric,

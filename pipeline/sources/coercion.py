@@ -72,3 +72,8 @@ def quoted(value: object) -> str:
 
 
 _LONGEST_QUOTE = 120
+
+
+def flag(value: object) -> object:
+    """Return yes or no for the text that spells it in JSON, as tables hold it; anything else as it is."""
+    return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value

@@ -119,7 +119,7 @@ _TERMS = (
     "# Terms of the annotations and of the pictures. The files do not tell; every export repeats what stands here.",
     "licence: unknown",
     'licence_images: ""',
-    "redistributable: false",
+    "redistributable: null  # true or false, once you know whether the pictures may be passed on",
 )
 
 

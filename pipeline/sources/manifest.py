@@ -72,13 +72,16 @@ class SourceManifest(BaseModel):
     teacher_terms: str = ""
     """Whose model made questions or answers, where its terms may restrict what is trained on them."""
     source_url: str = ""
+    attribution: str = ""
+    """Whom the licences ask to name; exports quote it."""
     get: str = ""
     """What to do to have the data at `path`, in words or commands."""
     schema_: Literal["verified", "unverified"] | None = Field(default=None, alias="schema")
     """Of manifests that ship: whether their author has seen the data's columns described (`seen_at`), or guesses."""
     seen_at: Names = ()
-    redistributable: bool = False
-    """Whether images may be passed on. An export holds them either way, and says so in its card and manifest."""
+    redistributable: bool | None = None
+    """Whether images may be passed on; a row may say otherwise. `false`: an export leaves their rows out, unless its
+    recipe keeps them (`export.withheld_images`). Default: nobody has said, and cards say that."""
 
     @model_validator(mode="after")
     def _complete(self) -> SourceManifest:

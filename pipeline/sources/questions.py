@@ -10,13 +10,23 @@ from pathlib import Path
 from typing import Annotated, Any
 from unicodedata import normalize
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictFloat, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    StrictFloat,
+    StrictStr,
+    ValidationError,
+)
 
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
 from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
-from pipeline.sources.coercion import lettered, number, quoted, scalar_text, texts
+from pipeline.sources.coercion import flag, lettered, number, quoted, scalar_text, texts
 from pipeline.sources.image_marks import without_marks
 from pipeline.sources.manifest import SourceLane
 from pipeline.store.blobs import BlobStore
@@ -33,6 +43,7 @@ RESERVED = frozenset({"shuffled_from", "kept_from", "converted_from", "source_me
 Key = Annotated[StrictStr, BeforeValidator(scalar_text)]
 Texts = Annotated[tuple[StrictStr, ...], BeforeValidator(texts)]
 Choices = Annotated[Texts, BeforeValidator(lettered)]
+Flag = Annotated[StrictBool | None, BeforeValidator(flag)]
 Number = Annotated[StrictFloat | None, BeforeValidator(number)]
 
 
@@ -53,6 +64,7 @@ class _Payload(BaseModel):
     tolerance: Number = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     metric: Metric | None = None
     licence: StrictStr
+    redistributable: Flag = None
     derivation: dict[str, JsonValue] = Field(default_factory=dict)
     solution: StrictStr | None = None
     lane: SourceLane | None = None
@@ -121,7 +133,11 @@ def _meta(payload: _Payload) -> dict[str, JsonValue]:
         "metric": payload.metric,
         "solution": payload.solution,
     }
-    return payload.columns | {name: value for name, value in told.items() if value}
+    return (
+        payload.columns
+        | {name: value for name, value in told.items() if value}
+        | ({} if payload.redistributable is None else {"redistributable": payload.redistributable})
+    )
 
 
 def check_row(row: SourceRow, directory: Path, others: Sequence[Path] = (), fetching: bool = False) -> RowError | None:

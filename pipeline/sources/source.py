@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json
-from pipeline.records import Metric
+from pipeline.records import Metric, Terms
 from pipeline.sources.columns import Columns
 from pipeline.sources.manifest import SourceKind, SourceLane, Turns
 
@@ -47,8 +47,10 @@ class Source(NamedTuple):
     """For rows that name none."""
     licence_images: str = ""
     source_url: str = ""
-    redistributable: bool = False
-    """Whether images may be passed on."""
+    attribution: str = ""
+    """Whom the licences ask to name."""
+    redistributable: bool | None = None
+    """Whether images may be passed on; None: nobody has said."""
     teacher_terms: str = ""
     """Whose model made questions or answers."""
     metric: Metric | None = None
@@ -74,15 +76,9 @@ class Source(NamedTuple):
         return tuple(place for place in (self.image_root, self.blobs) if place is not None)
 
     @property
-    def terms(self) -> str:
-        """Return a sentence for the card of an export: from where, under which terms."""
-        parts = [self.source_url, f"licence {self.licence}"]
-        parts.append(f"images: {self.licence_images}" if self.licence_images else "")
-        parts.append(f"made with a model: {self.teacher_terms}" if self.teacher_terms else "")
-        # The lane is text alone.
-        unfree = not self.redistributable and self.lane != "long_cot"
-        parts.append(f"images of source {self.key} may not be redistributed" if unfree else "")
-        return "; ".join(part for part in parts if part)
+    def terms(self) -> Terms:
+        """Return from where it is, and under which terms."""
+        return Terms(**{name: getattr(self, name) for name in Terms.model_fields})
 
 
 class Description(BaseModel):

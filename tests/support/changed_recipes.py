@@ -31,6 +31,7 @@ OTHERS: Mapping[str, Any] = {
     "student.max_pixels": 25_600,
     "student.deploy_pixels": 40_000,
     "student.tokenizer": "tokenizer",
+    "rights.tombstones": "tombstones.yaml",
     "prompts.name": "other",
     "prompts.teacher_guidance": "guidance.md",
     "gate.sweep": [30_000],

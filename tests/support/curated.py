@@ -144,6 +144,7 @@ def write_corpus(place: Path, *, texts: int = 3) -> Path:
     shutil.copytree(prompts / "tool_call", prompts / "other")
     (prompts / "other" / "system.md").write_text("You see cellars.\n")
     (place / "guidance.md").write_text("Look twice.\n")
+    (place / "tombstones.yaml").write_text("- {source: cellars, row: taught-3}\n")
     _write_tokenizer(place / "tokenizer")
     return place
 

@@ -19,7 +19,7 @@ from pipeline.export.told import ExportPrompt, Told
 from pipeline.export.write import RlFormat, SftFormat, publish_rl, publish_sft
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
-from pipeline.records import Action, Category, ImageRef, Lane, Question, Tokens, Trajectory, Turn
+from pipeline.records import Action, Category, ImageRef, Lane, Question, Terms, Tokens, Trajectory, Turn
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import Student
 from pipeline.students.tokens import ESTIMATE
@@ -63,7 +63,7 @@ def context(root: Path) -> ExportContext:
         prompts={"teacher/tools": "b" * 64},
         student=STUDENT,
         counter=ESTIMATE,
-        sources={"drawn": "Rectangles | drawn for <tests>."},
+        sources={"drawn": Terms(licence="CC0-1.0", source_url="Rectangles | drawn for <tests>.")},
     )
 
 

@@ -127,6 +127,8 @@ TABLE: Mapping[str, str] = {
     **dict.fromkeys(
         ("questions.max_text", "questions.max_words", "questions.max_chance", "questions.instructions"), "screen"
     ),
+    **dict.fromkeys(("rights.people", "rights.personal_data"), "screen"),
+    "rights.tombstones": "publish",
     **dict.fromkeys(("dedup.radius", "dedup.max_dhash", "dedup.max_aspect_change"), "dedup"),
     **{
         f"decontaminate.{field}": "decontaminate"
@@ -164,6 +166,8 @@ TABLE: Mapping[str, str] = {
     },
     "export.sft": "publish",
     "export.rl": "publish",
+    "export.withheld_images": "publish",
+    "export.split_by_licence": "publish",
     **{
         f"runtime.{field}": NOTHING
         for field in (

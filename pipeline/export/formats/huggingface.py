@@ -22,6 +22,7 @@ SFT_SCHEMA = hf_schema(
         "licence": "string",
         "answer": "string",
         "question_labels": "string",
+        "personal_data": "string",
         "meta": "string",
     }
 )
@@ -46,6 +47,7 @@ RL_SCHEMA = hf_schema(
         "tools_valid": "int32",
         "saturated": "bool",
         "question_labels": "string",
+        "personal_data": "string",
         "meta": "string",
     }
 )
@@ -54,8 +56,9 @@ RL_SCHEMA = hf_schema(
 def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
     """Return one row of `SFT_SCHEMA`.
 
-    `question_labels` and `meta` are canonical JSON: what was measured of the question, and where the row comes from
-    and how it was made. A column of the name `labels` would be taken for token ids: TRL's collator for text does.
+    `question_labels`, `personal_data` and `meta` are canonical JSON: what was measured of the question, how often each
+    kind of personal data was found in the row, and where it comes from and how it was made. A column of the name
+    `labels` would be taken for token ids: TRL's collator for text does.
     """
     trajectory, question = sample.row.trajectory, sample.question
     meta = {
@@ -82,6 +85,7 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
         "licence": question.licence,
         "answer": trajectory.answer,
         "question_labels": canonical_json(sample.row.labels),
+        "personal_data": canonical_json(sample.row.personal_data),
         "meta": canonical_json(meta),
     }
 
@@ -112,6 +116,7 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
         "tools_valid": labels.tools_valid,
         "saturated": sample.row.saturated,
         "question_labels": canonical_json(labels),
+        "personal_data": canonical_json(sample.row.personal_data),
         "meta": canonical_json(origin(sample)),
     }
 

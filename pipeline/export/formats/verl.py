@@ -31,6 +31,7 @@ EXTRA_INFO: dict[str, Feature] = {
     "tools_valid": "string",
     "saturated": "string",
     "question_labels": "string",
+    "personal_data": "string",
 }
 """All strings: a data set that is concatenated with this one can then differ in no type."""
 
@@ -90,6 +91,7 @@ def extra_info(sample: Sample[RlRow]) -> dict[str, str]:
         "tools_valid": _number(labels.tools_valid),
         "saturated": str(sample.row.saturated).lower(),
         "question_labels": canonical_json(labels),
+        "personal_data": canonical_json(sample.row.personal_data),
     }
 
 

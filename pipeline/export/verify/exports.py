@@ -3,7 +3,7 @@
 Nothing in an export is believed: paths of a manifest are names inside its directory or a problem, links
 are not followed, and every hash is computed again. What is checked per export: the manifest and the
 files it lists (`check_files`), then every row against its recorded hash, against what trainers stop at,
-drop or learn wrongly from, and against the prompt of its lane (`check_rows`), and the stated mix
+drop or learn wrongly from, against the prompt of its lane and what was taken down (`check_rows`), and the stated mix
 (`check_mix`). What is checked over all exports found: each is where its manifest says and nothing lies
 beside them; SFT and RL share no id of a question, no cluster and no question under whatever prompt; the
 formats of one shard hold the same records and say the same of each. How many pictures SFT and RL share is counted.
@@ -15,7 +15,7 @@ their content is wrong; and Parquet is decompressed by Arrow as its metadata ask
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from typing import NamedTuple
 from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST, Manifest, RowKey, is_staging
 from pipeline.export.rows import SharedPictures
+from pipeline.export.tombstones import Tombstone, Tombstones
 from pipeline.export.verify.file_checks import check_files, read_manifest, read_row_index
 from pipeline.export.verify.format_checks import counter_for
 from pipeline.export.verify.row_checks import ImageChecks, OpenExport, check_rows
@@ -82,10 +83,13 @@ class _Checked(NamedTuple):
     pictures: frozenset[str]
 
 
-def verify_exports(directory: Path, tokenizer: TokenCounter | None = None) -> VerifyReport:
+def verify_exports(
+    directory: Path, tokenizer: TokenCounter | None = None, tombstones: Iterable[Tombstone] = ()
+) -> VerifyReport:
     """Check one export, or every export below `directory`.
 
-    `tokenizer` counts loss tokens again in the exports whose tokens it counted; an estimate needs none.
+    `tombstones` say what none may hold. `tokenizer` counts loss tokens again in the exports whose tokens it counted; an
+    estimate needs none.
 
     Raises:
         UsageError: there is no export.
@@ -94,9 +98,9 @@ def verify_exports(directory: Path, tokenizer: TokenCounter | None = None) -> Ve
     if not exports:
         raise UsageError(f"{directory} holds no export (no {MANIFEST} in it or below); give an export directory")
     checked: list[_Checked] = []
-    images = ImageChecks()
+    images, taken = ImageChecks(), Tombstones.of(tombstones)
     for path in exports:
-        manifest, found = _verify_one(path, path.relative_to(directory).as_posix(), images, tokenizer)
+        manifest, found = _verify_one(path, path.relative_to(directory).as_posix(), images, tokenizer, taken)
         problems += found
         if manifest is not None:
             checked.append(manifest)
@@ -154,13 +158,13 @@ def _misplaced(directory: Path, checked: Sequence[_Checked]) -> Iterator[Problem
 
 
 def _verify_one(
-    path: Path, name: str, images: ImageChecks, tokenizer: TokenCounter | None
+    path: Path, name: str, images: ImageChecks, tokenizer: TokenCounter | None, tombstones: Tombstones
 ) -> tuple[_Checked | None, list[Problem]]:
     manifest = read_manifest(path)
     if isinstance(manifest, str):
         return None, [Problem(name, MANIFEST, None, manifest)]
     keys, index_faults = read_row_index(path)
-    export = OpenExport(path, manifest, keys, images, counter_for(manifest, tokenizer))
+    export = OpenExport(path, manifest, keys, images, tombstones, counter_for(manifest, tokenizer))
     faults = [*check_files(path, manifest), *index_faults, *check_rows(export)]
     known = [_Row(key, export.contents.get(number)) for number, key in enumerate(keys) if key is not None]
     return _Checked(name, manifest, known, frozenset(export.pictures)), [

@@ -222,7 +222,7 @@ def lane_faults(manifest: Manifest, key: RowKey, said: Sequence[str], counter: T
 
 def label_faults(facts: dict[str, Any], manifest: Manifest, key: RowKey) -> Iterator[str]:
     """Yield labels, a lane or a category that a row holds otherwise than the index; `facts` holds its fields."""
-    told = {"question_labels": canonical_json(key.labels)}
+    told = {"question_labels": canonical_json(key.labels), "personal_data": canonical_json(key.personal_data)}
     if manifest.format == "huggingface":
         told["category"] = key.category
     if manifest.shard == "sft":

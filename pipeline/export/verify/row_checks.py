@@ -10,11 +10,12 @@ from typing import Any
 
 from pipeline.errors import RowError
 from pipeline.export.layout import ExportFile, Manifest, RowKey, row_hash
+from pipeline.export.tombstones import Tombstones
 from pipeline.export.verify.file_checks import Fault, check_content, plain_file
 from pipeline.export.verify.format_checks import check_mix, content_key, dataset_info_faults, row_faults, view_row
 from pipeline.export.verify.reading_rows import Damaged, FileDamaged, read_rows
 from pipeline.identity import IdentityError
-from pipeline.images import decode
+from pipeline.images import decode, pixel_hash
 from pipeline.students.tokens import TokenCounter
 
 
@@ -24,12 +25,14 @@ class ImageChecks:
 
     errors: dict[str, str | None] = field(default_factory=dict)
     """sha256 → why it does not decode, None if it does."""
+    pixels: dict[str, str] = field(default_factory=dict)
+    """sha256 → that of its pixels, of images that decode."""
 
     def error(self, content: bytes, sha256: str) -> str | None:
         """Return why an image does not decode; its sha256 is that of `content`."""
         if sha256 not in self.errors:
             try:
-                decode(content)
+                self.pixels[sha256] = pixel_hash(decode(content))
                 self.errors[sha256] = None
             except RowError as error:
                 self.errors[sha256] = str(error)
@@ -45,6 +48,7 @@ class OpenExport:
     keys: Sequence[RowKey | None]
     """Lines of `rows.jsonl`, None where one cannot be read."""
     images: ImageChecks
+    tombstones: Tombstones
     counter: TokenCounter | None
     """Counts the manifest's tokens; None where its tokenizer was not given."""
     contents: dict[int, str] = field(default_factory=dict)
@@ -102,10 +106,15 @@ def _check_row(export: OpenExport, row: dict[str, Any], index: int) -> Iterator[
     except (ValueError, IdentityError) as error:
         yield str(error)
         return
+    names = set(key.files)
     for number, content in enumerate(view.images):
         sha256 = hashlib.sha256(content).hexdigest()
         export.pictures.add(sha256)
         reason = export.images.error(content, sha256)
         if reason is not None:
             yield f"image {number} does not open: {reason}"
+        names |= {sha256, export.images.pixels.get(sha256, sha256)}
+    taken = export.tombstones.found(key.question_id, key.source, key.source_row, names)
+    if taken is not None:
+        yield f"was taken down by its {taken} (tombstones); `coldforge export` or `run` writes the exports without it"
     yield from row_faults(row, view, export.manifest, key, export.counter)

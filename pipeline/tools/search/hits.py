@@ -25,6 +25,8 @@ class TextHit(BaseModel):
     """As the provider wrote it: data of a stranger, defused where an observation is made of it."""
     published: str | None = None
     """`date` as YYYY-MM-DD, by the day on which the search was made; None where it does not tell a day."""
+    redistributable: bool = True
+    """Whether it may be passed on; of a turn that shows one that may not, exports leave the row out."""
 
 
 class ImageHit(BaseModel):
@@ -40,6 +42,8 @@ class ImageHit(BaseModel):
     phash_bits: int | None = None
     """Bits in which its hash differs from that of the picture searched for; None where it has none."""
     dhash_bits: int | None = None
+    redistributable: bool = True
+    """As of a page."""
 
 
 Hit = TypeVar("Hit", TextHit, ImageHit)

@@ -66,7 +66,7 @@ class Lens:
     async def _with_pictures(self, matches: Sequence[_Match]) -> tuple[ImageHit, ...]:
         thumbnails = await asyncio.gather(*(self._thumbnail(match.thumbnail) for match in matches))
         return tuple(
-            ImageHit(title=match.title, url=match.url, thumbnail=thumbnail)
+            ImageHit(title=match.title, url=match.url, thumbnail=thumbnail, redistributable=False)
             for match, thumbnail in zip(matches, thumbnails, strict=True)
         )
 

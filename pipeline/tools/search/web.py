@@ -178,6 +178,7 @@ def _hits(items: list[Mapping[str, Any]], *, link: str, snippet: str, date: str)
             url=link_of(item, link),
             date=text_of(item, date) or None,
             snippet=text_of(item, snippet),
+            redistributable=False,
         )
         for item in items
     )

@@ -26,6 +26,7 @@ from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.verify.exports import verify_exports
 from pipeline.export.write import publish_rl, publish_sft
 from pipeline.images import decode, encode_png, put_image
+from pipeline.records import Terms
 from tests.support.command import ROOT
 from tests.support.export_rows import (
     RL,
@@ -287,7 +288,8 @@ def test_a_text_only_row_is_refused_by_deepeyesv2_by_name_and_kept_elsewhere(rl:
     }
     (refused,) = next(p for p in published if p.format == "deepeyesv2").refused
     assert (refused.record_id, refused.reason) == (text_only.question.id, "text_only")
-    assert text_only.question.id in (base / "mixed/rl/deepeyesv2/README.md").read_text()
+    assert "| text_only | 1 |" in (base / "mixed/rl/deepeyesv2/README.md").read_text()
+    assert text_only.question.id in (base / "mixed/rl/deepeyesv2" / MANIFEST).read_text()
     assert verify_exports(base / "mixed").ok
 
 
@@ -349,15 +351,19 @@ def test_the_card_names_its_configuration_by_content_and_keeps_foreign_text_in_i
 def test_card_and_manifest_say_under_which_terms_each_source_may_be_passed_on(
     sft: list[SftRow], rl: list[RlRow], base: Path, tmp_path: Path
 ) -> None:
-    terms = {"drawn": "images of source drawn may not be redistributed", "library": "licence CC0-1.0"}
+    terms = {
+        "drawn": Terms(licence="CC0-1.0", licence_images="by their makers", attribution="The drawers"),
+        "library": Terms(licence="CC0-1.0", redistributable=True),
+    }
     told = dataclasses.replace(context(base), sources=terms, corpus="library")
     published = (*publish_sft(tmp_path / "sft", sft, SFT, told), *publish_rl(tmp_path / "rl", rl, RL, told))
     for one in published:
         card = (one.directory / "README.md").read_text()
-        assert "images of source drawn may not be redistributed" in card
+        assert "| CC0-1.0 | by their makers | nobody has said |  | The drawers |" in card
         # Questions show no picture that a search found; trajectories do.
         assert ("library (pictures found)" in card) == (one.shard == "sft")
-        assert json.loads((one.directory / MANIFEST).read_text())["sources"] == terms
+        said = json.loads((one.directory / MANIFEST).read_text())["sources"]
+        assert said == {name: term.model_dump() for name, term in terms.items()}
     assert verify_exports(tmp_path).ok
 
 

@@ -347,8 +347,25 @@ def write_rows(recipe: Path, *changes: dict[str, object]) -> None:
 
 
 def planned_source(recipe: Path, code: int) -> Check:
-    told = document("plan", recipe, "--out", recipe.parent / "out", "--json", code=code)
-    return next(Check(**check) for check in told["checks"] if check["what"].startswith("sources.0"))
+    return planned_check(recipe, "sources.0", code)
+
+
+def planned_check(recipe: Path, what: str, code: int = 0, *changes: str) -> Check:
+    words = [word for change in changes for word in ("--set", change)]
+    told = document("plan", recipe, "--out", recipe.parent / "out", "--json", *words, code=code)
+    return next(Check(**check) for check in told["checks"] if check["what"].startswith(what))
+
+
+def test_a_plan_tells_of_rows_that_no_export_will_hold_before_they_are_paid_for(recipe: Path) -> None:
+    write_rows(recipe, {}, {})
+    assert planned_check(recipe, "rights").finding == "ok"
+    manifest = recipe.parent / "own.yaml"
+    manifest.write_text(manifest.read_text().replace("}", ", redistributable: false}"))
+    check = planned_check(recipe, "rights")
+    assert check.finding == "note"
+    assert "pictures of own may not be passed on" in check.detail
+    assert planned_check(recipe, "rights", 0, "export.withheld_images=keep").finding == "ok"
+    assert "none.yaml cannot be read" in planned_check(recipe, "rights", 2, "rights.tombstones=none.yaml").detail
 
 
 def test_a_plan_refuses_a_source_without_one_row_that_can_be_used(recipe: Path) -> None:

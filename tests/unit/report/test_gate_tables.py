@@ -140,6 +140,16 @@ def test_right_rollouts_are_told_apart_by_what_calls_had_shown(gated: Tables) ->
     assert sum(row["share"] for row in told) == pytest.approx(1, abs=1e-3)
 
 
+def test_of_a_single_question_the_net_benefit_has_no_interval(tmp_path: Path) -> None:
+    benefits = [(one, question_benefit(one.counts, one.fresh)) for one in FRESH if one.fresh is not None]
+    single, benefit = next((one, found) for one, found in benefits if found is not None)
+    tables = {table.name: table for table in run_tables(gated_run(tmp_path / "one", [single], SETTINGS))}
+    assert benefit is not None
+    assert records(tables["benefit"]) == [
+        {"questions": 1, "net_benefit": pytest.approx(benefit.value, abs=1e-4), "low": None, "high": None}
+    ]
+
+
 def test_the_net_benefit_is_that_of_the_filters(gated: Tables) -> None:
     (told,) = records(gated["benefit"])
     found = [question_benefit(one.counts, one.fresh) for one in FRESH if one.fresh is not None]

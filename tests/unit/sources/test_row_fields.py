@@ -13,6 +13,7 @@ from PIL import Image
 from filters.screen.open_ended import CONVERTED, KEPT, SHUFFLED
 from flows.stages.ingest import SourceRead, images_of
 from pipeline.errors import RowError
+from pipeline.identity import parse_json
 from pipeline.images import encode_png
 from pipeline.records import Question
 from pipeline.sources import Source, read_source
@@ -110,6 +111,16 @@ def test_null_is_absent(place: Path, nothing: Any) -> None:
 @pytest.mark.parametrize(("written", "read"), [(0, 0.0), (0.02, 0.02), ("0.02", 0.02), (1, 1.0)])
 def test_a_tolerance_is_a_number(place: Path, written: object, read: float) -> None:
     assert imported(place, tolerance=written).tolerance == read
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(False, False), (True, True), ("false", False), ("True", True), (None, None), ("", None), (..., None)],
+)
+def test_a_row_may_say_whether_its_pictures_may_be_passed_on(place: Path, written: object, read: bool | None) -> None:
+    assert parse_json(imported(place, redistributable=written).meta).get("redistributable") is read
+    assert refused(place, redistributable="perhaps").reason == "row_field"
+    assert refused(place, redistributable=0).reason == "row_field"
 
 
 def test_other_columns_are_carried_along(place: Path) -> None:

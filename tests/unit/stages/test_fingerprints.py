@@ -85,6 +85,7 @@ OTHERS: Mapping[str, Any] = {
     "prompts.name": "other",
     "prompts.teacher_guidance": "guidance.md",
     "student.tokenizer": "tokenizer",
+    "rights.tombstones": "tombstones.yaml",
     "student.deploy_pixels": 2_097_152,
     "synthesize.policy": "cascade",
     "synthesize.weights": [2.0, 2.0],
@@ -117,6 +118,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("own", "library"):
         write_source(root, name)
     (root / "guidance.md").write_text("Look twice.\n")
+    (root / "tombstones.yaml").write_text("- {source: own, row: '1'}\n")
     write_tokenizer(root / "tokenizer")
     with pytest.MonkeyPatch.context() as patch:
         for module in ("pipeline.prompts.sets", "pipeline.sources.manifest", "flows.recipe.benchmarks"):
@@ -153,7 +155,7 @@ class Fingerprints:
 
     def _found(self, recipe: Recipe) -> Inputs:
         content = recipe.model_dump(mode="json", include={"sources", "benchmarks", "prompts", "dialect", "search"})
-        key = digest([content, str(recipe.student.tokenizer)])
+        key = digest([content, str(recipe.student.tokenizer), str(recipe.rights.tombstones)])
         if key not in self._inputs:
             self._inputs[key] = find_inputs(self._job(recipe))
         return self._inputs[key]
@@ -167,7 +169,7 @@ def fingerprints(place: Path) -> Iterator[Fingerprints]:
 
 def with_paths(place: Path, content: dict[str, Any]) -> dict[str, Any]:
     """Let the paths of a recipe start at its folder, as reading it from a file does."""
-    for part, field in (("prompts", "teacher_guidance"), ("student", "tokenizer")):
+    for part, field in (("prompts", "teacher_guidance"), ("student", "tokenizer"), ("rights", "tombstones")):
         if content[part][field] is not None:
             content = replaced(content, (part, field), str(place / content[part][field]))
     return content
