@@ -1,0 +1,58 @@
+"""Hash a directory with imagededup and search it with imagededup and faiss; run by `dedup.py` in their environment."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from imagededup.methods import PHash
+
+
+def timed(search: Callable[[], list[tuple[str, str]]]) -> dict[str, Any]:
+    """Return the pairs that a search finds, and its wall seconds."""
+    started = time.perf_counter()
+    pairs = search()
+    return {"seconds": time.perf_counter() - started, "pairs": pairs}
+
+
+def compare(directory: Path, radius: int) -> dict[str, Any]:
+    """Return the hashes of all files, and what each search finds among them."""
+    method = PHash(verbose=False)
+    started = time.perf_counter()
+    hashes = method.encode_images(str(directory), num_enc_workers=1)
+    hashing = time.perf_counter() - started
+    names = sorted(hashes)
+    bits = np.array([list(bytes.fromhex(hashes[name])) for name in names], dtype=np.uint8)
+
+    def imagededup(way: str) -> list[tuple[str, str]]:
+        found = method.find_duplicates(
+            encoding_map=hashes,
+            max_distance_threshold=radius,
+            search_method=way,
+            num_dist_workers=1,
+        )
+        return [(name, other) for name, others in found.items() for other in others]
+
+    def ranged() -> list[tuple[str, str]]:
+        index = faiss.IndexBinaryFlat(64)
+        index.add(bits)
+        # What it returns is nearer than its radius.
+        limits, _, others = index.range_search(bits, radius + 1)
+        ours = np.repeat(np.arange(len(names)), np.diff(limits.astype(np.int64)))
+        return [(names[i], names[j]) for i, j in zip(ours.tolist(), others.tolist(), strict=True) if i != j]
+
+    faiss.omp_set_num_threads(1)
+    ways = ("bktree", "brute_force_cython")
+    searches = {f"imagededup, {way}": timed(partial(imagededup, way)) for way in ways}
+    return {"hashing": hashing, "hashes": hashes, "searches": {**searches, "faiss, range of BinaryFlat": timed(ranged)}}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(compare(Path(sys.argv[1]), int(sys.argv[2]))))
