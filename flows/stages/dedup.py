@@ -19,7 +19,7 @@ from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Reader, UnitInput, UnitOutput
 from pipeline.identity import Revision
-from pipeline.records import AnswerConflict, Cluster, ImageFacts, QuestionKey, TemplateFacts
+from pipeline.records import AnswerConflict, Cluster, ImageFacts, NearText, QuestionKey, TemplateFacts
 from pipeline.store import Store
 
 
@@ -56,7 +56,12 @@ def run(unit: UnitInput, settings: DedupStageSettings, store: Store) -> UnitOutp
     found = deduplicate([_row(key) for key in keys.values()], hashes, settings.dedup)
     outcomes = (decided("dedup", keys[decision.record_id], [decision]) for decision in found.decisions)
     facts = template_facts([TemplateRow(key.id, key.text, key.answers, key.answer_type) for key in keys.values()])
-    tables = {"clusters": found.clusters, "conflicts": found.conflicts, "templates": facts}
+    tables = {
+        "clusters": found.clusters,
+        "conflicts": found.conflicts,
+        "near_texts": found.near_texts,
+        "templates": facts,
+    }
     return UnitOutput(tuple(outcomes), tables)
 
 
@@ -75,11 +80,16 @@ def _row(key: QuestionKey) -> QuestionRow:
 
 DEDUP: Stage[DedupStageSettings, Store] = Stage(
     name="dedup",
-    version=3,
+    version=4,
     kind="global",
     resource="cpu",
     settings=DedupStageSettings,
     read=read,
     run=run,
-    tables={"clusters": Cluster, "conflicts": AnswerConflict, "templates": TemplateFacts},
+    tables={
+        "clusters": Cluster,
+        "conflicts": AnswerConflict,
+        "near_texts": NearText,
+        "templates": TemplateFacts,
+    },
 )

@@ -115,6 +115,7 @@ def render_card(
         *(["## Mix\n\n" + _mix(facts, mix)] if mix else []),
         f"## Labels\n\nIn {_LABELS_AT[facts.format]}.\n\n{_LABELS}",
         "## Sources\n\n" + _sources(facts, samples, context),
+        "## Benchmarks\n\n" + _benchmarks(facts),
         "## Student\n\n" + _table(("field", "value"), [(k, str(v)) for k, v in facts.student.identity().items()]),
         "## Prompts\n\n" + _table(("role", "sha256"), sorted(facts.prompts.items())),
     ]
@@ -202,6 +203,14 @@ def _sources(facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[R
         # What image searches showed is among the images of a trajectory, under the terms of where it was found.
         rows.append((f"{context.corpus} (pictures found)", "", "", context.sources.get(context.corpus, "")))
     return _table(("source", "revision", "licence", "terms"), rows)
+
+
+def _benchmarks(facts: Facts) -> str:
+    if not facts.benchmarks:
+        return "None was checked: rows may be of any benchmark (`benchmarks` of the recipe)."
+    return "No row is of these, as far as could be found.\n\n" + _table(
+        ("benchmark", "checked"), sorted(facts.benchmarks.items())
+    )
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -105,6 +105,8 @@ class ExportContext:
     """Source → one sentence for card and manifest: from where, under which terms."""
     corpus: str | None = None
     """Source whose pictures searches found; None where there was no search."""
+    benchmarks: Mapping[str, str] = field(default_factory=dict)
+    """Benchmark that no row is of → how that was checked, in a sentence for card and manifest."""
     shared: SharedPictures | None = None
     """Between the shards that are written together; None where one of them is written by itself."""
 

@@ -206,7 +206,7 @@ def test_a_benchmark_image_is_found_within_the_radius_and_nowhere_else(
     limits = ContaminationSettings(radius=radius, text_radius=0)
     entry = benchmark_entry(theirs, phash, 5)
     benchmark = Benchmark(key="b", hash_recipe="test/v1", text_key=KEY_RECIPE, entries=(entry,))
-    index = index_benchmarks([benchmark], limits)
+    index = index_benchmarks([benchmark])
     image = ImageHashes(_flip(phash, bits), 5, 100, 100, "test/v1")
     decision = contaminated("q", ours, [image], index, limits)
     near = (image.phash ^ phash).bit_count() <= radius
