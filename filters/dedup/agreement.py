@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from filters.dedup.answers import answer_of, compare_answers, options_of
 from filters.dedup.clusters import (
@@ -33,6 +33,9 @@ from filters.dedup.near_text import near_texts
 from filters.rule import Rule
 from pipeline.records import AnswerConflict, Cluster, Decision, NearText
 
+if TYPE_CHECKING:
+    from filters.dedup.hamming import Spread
+
 Reason = Literal["duplicate", "contradicting_answers", "near_text"]
 
 _RULE: Rule[Reason] = Rule("dedup", VERSION)
@@ -46,23 +49,37 @@ class Deduplicated(NamedTuple):
     """What dedup finds out; each part is sorted by question id."""
 
     clusters: tuple[Cluster, ...]
-    decisions: tuple[Decision, ...]
+    rejected: Mapping[str, Decision]
+    """By question id; the others are kept."""
     conflicts: tuple[AnswerConflict, ...]
     """Pairs of equal questions over equal pictures whose answers do not agree, each from both sides."""
     near_texts: tuple[NearText, ...] = ()
     """Pairs of questions that are kept, or were up to this, and read nearly alike."""
 
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Return what becomes of every question."""
+        return tuple(self.decision(cluster.question_id) for cluster in self.clusters)
+
+    def decision(self, question_id: str) -> Decision:
+        """Return what becomes of a question."""
+        return self.rejected.get(question_id) or _RULE.keep(question_id)
+
 
 def deduplicate(
-    questions: Sequence[QuestionRow], facts: Mapping[str, ImageHashes], settings: DedupSettings
+    questions: Sequence[QuestionRow],
+    facts: Mapping[str, ImageHashes],
+    settings: DedupSettings,
+    *,
+    spread: Spread = map,
 ) -> Deduplicated:
-    """Return cluster and decision of every question; `facts` is keyed by image sha256.
+    """Return cluster and decision of every question; `facts` is keyed by image sha256, `spread` as in `near_pairs`.
 
     Raises:
         ValueError: an image has no facts, the facts mix hash recipes, or a question id occurs twice.
     """
     require_comparable(questions, facts)
-    near = near_images((image for question in questions for image in question.images), facts, settings)
+    near = near_images((image for question in questions for image in question.images), facts, settings, spread)
     pictures = picture_clusters(questions, near)
     clusters: list[Cluster] = []
     conflicts: list[AnswerConflict] = []
@@ -86,9 +103,13 @@ def deduplicate(
     ordered = tuple(sorted(clusters, key=lambda cluster: cluster.question_id))
     kept = {c.question_id for c in ordered if c.question_id == c.representative} - refused
     texts = near_texts([row for row in questions if row.question_id in kept], facts, near, pictures, settings)
-    left_out = {text.question_id for text in texts if text.dropped}
-    decisions = tuple(_decision(cluster, refused, left_out) for cluster in ordered)
-    return Deduplicated(ordered, decisions, tuple(sorted(conflicts, key=lambda c: (c.question_id, c.other))), texts)
+    reasons: dict[str, Reason] = {
+        **{c.question_id: "duplicate" for c in ordered if c.question_id != c.representative},
+        **{text.question_id: "near_text" for text in texts if text.dropped},
+        **dict.fromkeys(refused, "contradicting_answers"),
+    }
+    rejected = {name: _RULE.reject(name, reason) for name, reason in reasons.items()}
+    return Deduplicated(ordered, rejected, tuple(sorted(conflicts, key=lambda c: (c.question_id, c.other))), texts)
 
 
 def picture_clusters(questions: Iterable[QuestionRow], near: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
@@ -116,16 +137,6 @@ def picture_clusters(questions: Iterable[QuestionRow], near: Mapping[str, tuple[
         for image in row.images[1:]:
             tie(row.images[0], image)
     return {row.question_id: root(row.images[0]) if row.images else "" for row in rows}
-
-
-def _decision(cluster: Cluster, refused: set[str], left_out: set[str]) -> Decision:
-    if cluster.question_id in refused:
-        return _RULE.reject(cluster.question_id, "contradicting_answers")
-    if cluster.question_id == cluster.representative:
-        if cluster.question_id in left_out:
-            return _RULE.reject(cluster.question_id, "near_text")
-        return _RULE.keep(cluster.question_id)
-    return _RULE.reject(cluster.question_id, "duplicate")
 
 
 def _same_pictures(

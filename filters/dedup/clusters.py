@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import ClassVar, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -24,6 +24,9 @@ from filters.dedup.hamming import near_pairs
 from filters.dedup.key import question_key
 from pipeline.identity import Identity, digest
 from pipeline.records import AnswerType, ImageFacts
+
+if TYPE_CHECKING:
+    from filters.dedup.hamming import Spread
 
 VERSION = 4
 """Of all that dedup decides; `filters.dedup.key` and `filters.dedup.agreement` are part of it."""
@@ -175,15 +178,15 @@ def require_comparable(questions: Sequence[QuestionRow], facts: Mapping[str, Ima
 
 
 def near_images(
-    images: Iterable[str], facts: Mapping[str, ImageHashes], settings: DedupSettings
+    images: Iterable[str], facts: Mapping[str, ImageHashes], settings: DedupSettings, spread: Spread = map
 ) -> dict[str, tuple[str, ...]]:
-    """Return for each image those that count as the same, itself included."""
+    """Return for each image those that count as the same, itself included; `spread` as in `near_pairs`."""
     import numpy as np
 
     names = sorted(set(images))
     near: dict[str, list[str]] = {name: [name] for name in names}
     phashes = np.array([facts[name].phash for name in names], dtype=np.uint64)
-    first, second, _ = near_pairs(phashes, settings.radius)
+    first, second, _ = near_pairs(phashes, settings.radius, spread=spread)
     for i, j in zip(first.tolist(), second.tolist(), strict=True):
         a, b = names[i], names[j]
         if confirmed(facts[a], facts[b], max_dhash=settings.max_dhash, max_aspect_change=settings.max_aspect_change):

@@ -316,6 +316,7 @@ def _similar(
     tokens: Sequence[Token], near: Mapping[int, int], index: BenchmarkIndex, settings: ContaminationSettings
 ) -> dict[int, float]:
     """Return the entries over a near picture whose text is similar, with the Jaccard index of the n-grams."""
+    radius, least = settings.review_radius, settings.review_share
     if not tokens:
         return {}
     ours, name = set(_ngrams(tokens)), _text_hash(tokens)
@@ -324,7 +325,7 @@ def _similar(
         entry = index.entries[number]
         both = ours | set(entry.ngrams)
         share = 1.0 if entry.text == name else len(ours.intersection(entry.ngrams)) / len(both) if both else 0.0
-        if bits <= settings.review_radius and share >= settings.review_share:
+        if bits <= radius and share >= least:
             found[number] = share
     return found
 

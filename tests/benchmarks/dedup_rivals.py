@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock, patch
+from unittest.mock import MagicMock
 
 import faiss
 import numpy as np
@@ -24,9 +24,11 @@ def phash() -> Any:
     )
     import_module("sklearn.metrics")  # it looks for torch as well, and must not find what stands in for it
 
-    with patch.dict(sys.modules, {name: MagicMock(name=name) for name in parts}):
-        from imagededup.methods import PHash
+    sys.modules.update({name: MagicMock(name=name) for name in parts})
+    from imagededup.methods import PHash
 
+    for name in parts:
+        del sys.modules[name]
     return PHash(verbose=False)
 
 
