@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations
 
 from filters.dedup.answers import compare_answers
 from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow, are_near, priority
@@ -52,7 +51,7 @@ def near_texts(
     for block in blocks.values():
         gone: set[str] = set()
         texts = [question_key(row.text) for row in block]
-        for first, second in sorted(set(_candidates(texts)), key=lambda pair: pair[::-1]):
+        for first, second in _candidates(texts):
             stays, goes = block[first], block[second]
             share = _jaccard(texts[first], texts[second])
             if share < settings.near_share or not are_near(stays, goes, near):
@@ -69,9 +68,10 @@ def near_texts(
 
 
 def _candidates(texts: Sequence[str]) -> Iterable[tuple[int, int]]:
+    """Yield the pairs that are worth a look, the one that would go second, in its order."""
     if len(texts) <= _ALL_PAIRS:
-        return combinations(range(len(texts)), 2)
-    return _by_minhash(texts)
+        return ((first, second) for second in range(len(texts)) for first in range(second))
+    return sorted(set(_by_minhash(texts)), key=lambda pair: pair[::-1])
 
 
 def _by_minhash(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -93,9 +93,7 @@ def _ngrams(text: str) -> frozenset[str]:
     return frozenset(text[start : start + _NGRAM] for start in range(max(1, len(text) - _NGRAM + 1)))
 
 
-_cached = lru_cache(maxsize=4096)(_ngrams)
-
-
+@lru_cache(maxsize=1 << 14)  # of a source, the same questions are asked of many pictures
 def _jaccard(one: str, other: str) -> float:
-    ours, theirs = _cached(one), _cached(other)
+    ours, theirs = _ngrams(one), _ngrams(other)
     return len(ours & theirs) / len(ours | theirs)

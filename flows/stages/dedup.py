@@ -5,7 +5,6 @@ The whole input is read here, so this is also where answers are counted by the w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
@@ -24,6 +23,7 @@ from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Reader, UnitInput, UnitOutput
 from pipeline.identity import Revision
+from pipeline.processes import cores
 from pipeline.records import AnswerConflict, Cluster, ImageFacts, NearText, QuestionKey, Record, TemplateFacts
 from pipeline.store import Store
 
@@ -61,7 +61,7 @@ def run(unit: UnitInput, settings: DedupStageSettings, store: Store) -> UnitOutp
     hashes = hashes_of(fact for fact in unit.context if isinstance(fact, ImageFacts))
     rows = _rows(unit.records)
     # The one unit of a global stage works while no other does, so that every core is its own.
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(cores()) as threads:
         found = deduplicate(rows, hashes, settings.dedup, spread=threads.map)
     outcomes = (decided("dedup", key, [found.decision(key.id)]) for key in unit.records if isinstance(key, QuestionKey))
     facts = template_facts([TemplateRow(row.question_id, row.text, row.answers, row.answer_type) for row in rows])
