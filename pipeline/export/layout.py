@@ -32,7 +32,7 @@ from pipeline.students.family import Student
 MANIFEST = "manifest.json"
 ROWS = "rows.jsonl"
 CARD = "README.md"
-SCHEMA = 2
+SCHEMA = 3
 """Version of manifest and row index."""
 
 Shard = Literal["sft", "rl"]
