@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,11 +47,12 @@ def compare(directory: Path, radius: int) -> dict[str, Any]:
     names = sorted(hashes)
     bits = np.array([list(bytes.fromhex(hashes[name])) for name in names], dtype=np.uint8)
 
-    def imagededup(way: str) -> list[tuple[str, str]]:
+    def imagededup() -> list[tuple[str, str]]:
+        # Its default; its BK-tree, in Python, took 9 times as long for 400 files and did not end for 20,000.
         found = method.find_duplicates(
             encoding_map=hashes,
             max_distance_threshold=radius,
-            search_method=way,
+            search_method="brute_force_cython",
             num_dist_workers=0,
         )
         return [(name, other) for name, others in found.items() for other in others]
@@ -66,9 +66,8 @@ def compare(directory: Path, radius: int) -> dict[str, Any]:
         return [(names[i], names[j]) for i, j in zip(ours.tolist(), others.tolist(), strict=True) if i != j]
 
     faiss.omp_set_num_threads(1)
-    ways = ("bktree", "brute_force_cython")
-    searches = {f"imagededup, {way}": timed(partial(imagededup, way)) for way in ways}
-    return {"hashing": hashing, "hashes": hashes, "searches": {**searches, "faiss, range of BinaryFlat": timed(ranged)}}
+    searches = {"imagededup, brute_force_cython": timed(imagededup), "faiss, range of BinaryFlat": timed(ranged)}
+    return {"hashing": hashing, "hashes": hashes, "searches": searches}
 
 
 if __name__ == "__main__":
