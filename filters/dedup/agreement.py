@@ -14,27 +14,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from filters.answers import grade
-from filters.answers.text import clean, folded, tokens
+from filters.dedup.answers import answer_of, compare_answers, options_of
 from filters.dedup.clusters import (
     VERSION,
     DedupSettings,
     ImageHashes,
     PictureStar,
     QuestionRow,
+    are_near,
     near_images,
     picture_stars,
     require_comparable,
     star_clusters,
 )
-from filters.dedup.key import question_key
+from filters.dedup.near_text import near_texts
 from filters.rule import Rule
-from pipeline.records import AnswerConflict, AnswerType, Cluster, Decision
+from pipeline.records import AnswerConflict, Cluster, Decision, NearText
 
-Reason = Literal["duplicate", "contradicting_answers"]
-Verdict = Literal["agree", "contradict", "undecided"]
+if TYPE_CHECKING:
+    from filters.dedup.hamming import Spread
+
+Reason = Literal["duplicate", "contradicting_answers", "near_text"]
 
 _RULE: Rule[Reason] = Rule("dedup", VERSION)
 
@@ -47,21 +49,37 @@ class Deduplicated(NamedTuple):
     """What dedup finds out; each part is sorted by question id."""
 
     clusters: tuple[Cluster, ...]
-    decisions: tuple[Decision, ...]
+    rejected: Mapping[str, Decision]
+    """By question id; the others are kept."""
     conflicts: tuple[AnswerConflict, ...]
     """Pairs of equal questions over equal pictures whose answers do not agree, each from both sides."""
+    near_texts: tuple[NearText, ...] = ()
+    """Pairs of questions that are kept, or were up to this, and read nearly alike."""
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """Return what becomes of every question."""
+        return tuple(self.decision(cluster.question_id) for cluster in self.clusters)
+
+    def decision(self, question_id: str) -> Decision:
+        """Return what becomes of a question."""
+        return self.rejected.get(question_id) or _RULE.keep(question_id)
 
 
 def deduplicate(
-    questions: Sequence[QuestionRow], facts: Mapping[str, ImageHashes], settings: DedupSettings
+    questions: Sequence[QuestionRow],
+    facts: Mapping[str, ImageHashes],
+    settings: DedupSettings,
+    *,
+    spread: Spread = map,
 ) -> Deduplicated:
-    """Return cluster and decision of every question; `facts` is keyed by image sha256.
+    """Return cluster and decision of every question; `facts` is keyed by image sha256, `spread` as in `near_pairs`.
 
     Raises:
         ValueError: an image has no facts, the facts mix hash recipes, or a question id occurs twice.
     """
     require_comparable(questions, facts)
-    near = near_images((image for question in questions for image in question.images), facts, settings)
+    near = near_images((image for question in questions for image in question.images), facts, settings, spread)
     pictures = picture_clusters(questions, near)
     clusters: list[Cluster] = []
     conflicts: list[AnswerConflict] = []
@@ -83,21 +101,15 @@ def deduplicate(
         refused |= against
         conflicts += found
     ordered = tuple(sorted(clusters, key=lambda cluster: cluster.question_id))
-    decisions = tuple(_decision(cluster, refused) for cluster in ordered)
-    return Deduplicated(ordered, decisions, tuple(sorted(conflicts, key=lambda c: (c.question_id, c.other))))
-
-
-def compare_answers(ours: QuestionRow, theirs: QuestionRow) -> Verdict:
-    """Return whether two questions have one answer, as the grader of either reads that of the other.
-
-    Any answer of one that is right by the other agrees; they contradict if every one is wrong on both sides.
-    """
-    if _answer(ours) == _answer(theirs):
-        return "agree"
-    verdicts = [*_graded(ours, theirs), *_graded(theirs, ours)]
-    if "right" in verdicts:
-        return "agree"
-    return "contradict" if verdicts and set(verdicts) == {"wrong"} else "undecided"
+    kept = {c.question_id for c in ordered if c.question_id == c.representative} - refused
+    texts = near_texts([row for row in questions if row.question_id in kept], facts, near, pictures, settings)
+    reasons: dict[str, Reason] = {
+        **{c.question_id: "duplicate" for c in ordered if c.question_id != c.representative},
+        **{text.question_id: "near_text" for text in texts if text.dropped},
+        **dict.fromkeys(refused, "contradicting_answers"),
+    }
+    rejected = {name: _RULE.reject(name, reason) for name, reason in reasons.items()}
+    return Deduplicated(ordered, rejected, tuple(sorted(conflicts, key=lambda c: (c.question_id, c.other))), texts)
 
 
 def picture_clusters(questions: Iterable[QuestionRow], near: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
@@ -127,26 +139,6 @@ def picture_clusters(questions: Iterable[QuestionRow], near: Mapping[str, tuple[
     return {row.question_id: root(row.images[0]) if row.images else "" for row in rows}
 
 
-def _graded(said: QuestionRow, gold: QuestionRow) -> Iterator[str]:
-    choices = (gold.choices or gold.offered) if _options(said) == _options(gold) else ()
-    # Options became words (`QuestionRow.answers`). Of equal options one is not another; beside others, words are words.
-    kind: AnswerType = "choice" if choices else "text" if gold.answer_type == "choice" else gold.answer_type
-    for answer in said.answers:
-        yield grade(answer, gold.answers, kind, tolerance=gold.tolerance, choices=choices or None).verdict
-
-
-def _options(row: QuestionRow) -> frozenset[str]:
-    return frozenset(map(question_key, row.choices or row.offered))
-
-
-def _decision(cluster: Cluster, refused: set[str]) -> Decision:
-    if cluster.question_id in refused:
-        return _RULE.reject(cluster.question_id, "contradicting_answers")
-    if cluster.question_id == cluster.representative:
-        return _RULE.keep(cluster.question_id)
-    return _RULE.reject(cluster.question_id, "duplicate")
-
-
 def _same_pictures(
     members: Iterable[QuestionRow], facts: Mapping[str, ImageHashes]
 ) -> dict[tuple[object, ...], list[QuestionRow]]:
@@ -157,7 +149,7 @@ def _same_pictures(
     groups: dict[tuple[object, ...], list[QuestionRow]] = defaultdict(list)
     for row in members:
         pixels = (facts[image].pixels or image for image in row.images)
-        groups[_options(row) if row.choices else None, *pixels].append(row)
+        groups[options_of(row) if row.choices else None, *pixels].append(row)
     return groups
 
 
@@ -168,7 +160,7 @@ def _asked_both_ways(groups: Mapping[tuple[object, ...], list[QuestionRow]]) -> 
     """
     for (options, *pixels), asked in groups.items():
         if options is not None:
-            opened = [row for row in groups.get((None, *pixels), ()) if row.offered and _options(row) == options]
+            opened = [row for row in groups.get((None, *pixels), ()) if row.offered and options_of(row) == options]
             yield from ([[*opened, *asked]] if opened else [])
 
 
@@ -196,11 +188,11 @@ def _conflicts(group: Sequence[QuestionRow]) -> Iterator[AnswerConflict]:
             verdict = compare_answers(one, other)
             if verdict == "contradict":
                 against[answer] = (other, "contradicting")
-                against[_answer(other)] = (one, "contradicting")
+                against[answer_of(other)] = (one, "contradicting")
                 break
             if verdict == "undecided":
                 against.setdefault(answer, (other, "undecided"))
-                against.setdefault(_answer(other), (one, "undecided"))
+                against.setdefault(answer_of(other), (one, "undecided"))
     for answer, (other, said) in against.items():
         for row in by_answer[answer]:
             yield AnswerConflict(question_id=row.question_id, other=other.question_id, verdict=said)
@@ -222,36 +214,21 @@ def _repeats(
     agreeing: dict[tuple[object, ...], list[tuple[object, ...]]] = {answer: [answer] for answer in by_answer}
     for answer, (one, *_) in by_answer.items():
         for other in held_to:
-            if _answer(other) != answer and compare_answers(one, other) == "agree":
+            if answer_of(other) != answer and compare_answers(one, other) == "agree":
                 # Either way, also where only one of them was held to the other.
-                agreeing[answer].append(_answer(other))
-                agreeing[_answer(other)].append(answer)
+                agreeing[answer].append(answer_of(other))
+                agreeing[answer_of(other)].append(answer)
 
     def neighbours(row: QuestionRow) -> Iterator[QuestionRow]:
-        for answer in agreeing[_answer(row)]:
-            yield from (other for other in by_answer[answer] if _near(row, other, near))
+        for answer in agreeing[answer_of(row)]:
+            yield from (other for other in by_answer[answer] if are_near(row, other, near))
 
     stars = star_clusters(firsts, neighbours)
     return {row: stars.get(centre, centre) for row, centre in centres.items()}
 
 
-def _near(one: QuestionRow, other: QuestionRow, near: Mapping[str, tuple[str, ...]]) -> bool:
-    return all(theirs in near[ours] for ours, theirs in zip(one.images, other.images, strict=True))
-
-
-def _answer(row: QuestionRow) -> tuple[object, ...]:
-    """Return what is equal for answers that agree without a look: by tokens, as the grader compares text."""
-    if row.answer_type == "expression":
-        return (row.answer_type, row.tolerance, *sorted(row.answers))
-    return (
-        row.answer_type,
-        row.tolerance,
-        *sorted({" ".join(folded(tokens(clean(said)))) or said for said in row.answers}),
-    )
-
-
 def _by_answer(rows: Iterable[QuestionRow]) -> dict[tuple[object, ...], list[QuestionRow]]:
     groups: dict[tuple[object, ...], list[QuestionRow]] = defaultdict(list)
     for row in rows:
-        groups[_answer(row)].append(row)
+        groups[answer_of(row)].append(row)
     return groups

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -25,7 +25,10 @@ from filters.dedup.key import question_key
 from pipeline.identity import Identity, digest
 from pipeline.records import AnswerType, ImageFacts
 
-VERSION = 3
+if TYPE_CHECKING:
+    from filters.dedup.hamming import Spread
+
+VERSION = 4
 """Of all that dedup decides; `filters.dedup.key` and `filters.dedup.agreement` are part of it."""
 
 Node = TypeVar("Node", bound=Hashable)
@@ -43,6 +46,11 @@ class DedupSettings(Identity):
     the size move a sheet by at most 6 bits of phash and 8 of dhash; different sheets differ by 14 and 9 or more."""
     max_aspect_change: float = Field(default=0.02, ge=0)
     """Relative. Rounding of a thumbnail to whole pixels stays below it down to a short side of 50."""
+    near_text: Literal["report", "drop"] = "report"
+    """What becomes of a question that reads nearly as another over the same picture, or without any: it is reported, or
+    dropped if the answers agree as well."""
+    near_share: float = Field(default=0.6, gt=0, le=1)
+    """Jaccard index of their n-grams of four characters from which texts are near: one word of eight is another."""
 
 
 class ImageHashes(NamedTuple):
@@ -56,6 +64,8 @@ class ImageHashes(NamedTuple):
     """Hashes of different recipes must not be compared."""
     pixels: str = ""
     """sha256 of mode, size and pixels; empty where it was not measured."""
+    mirrored: tuple[int, int] | None = None
+    """phash and dhash of the mirror image; None where they were not measured."""
 
 
 class QuestionRow(NamedTuple):
@@ -87,7 +97,17 @@ class PictureStar(NamedTuple):
 def hashes_of(facts: Iterable[ImageFacts]) -> dict[str, ImageHashes]:
     """Return the hashes of images by sha256; what did not decode has none."""
     return {
-        fact.sha256: ImageHashes(fact.phash, fact.dhash, fact.width, fact.height, fact.hash_recipe, fact.pixels or "")
+        fact.sha256: ImageHashes(
+            fact.phash,
+            fact.dhash,
+            fact.width,
+            fact.height,
+            fact.hash_recipe,
+            fact.pixels or "",
+            None
+            if fact.mirrored_phash is None or fact.mirrored_dhash is None
+            else (fact.mirrored_phash, fact.mirrored_dhash),
+        )
         for fact in facts
         if fact.phash is not None and fact.dhash is not None
     }
@@ -137,7 +157,7 @@ def picture_stars(
             members[centre].append(member)
         for centre, some in members.items():
             name = digest({"text": text, "representative": centre.question_id})
-            stars.append(PictureStar(name, tuple(sorted(some, key=lambda row: (row != centre, _priority(row, facts))))))
+            stars.append(PictureStar(name, tuple(sorted(some, key=lambda row: (row != centre, priority(row, facts))))))
     return tuple(sorted(stars, key=lambda star: star.members[0].question_id))
 
 
@@ -158,15 +178,15 @@ def require_comparable(questions: Sequence[QuestionRow], facts: Mapping[str, Ima
 
 
 def near_images(
-    images: Iterable[str], facts: Mapping[str, ImageHashes], settings: DedupSettings
+    images: Iterable[str], facts: Mapping[str, ImageHashes], settings: DedupSettings, spread: Spread = map
 ) -> dict[str, tuple[str, ...]]:
-    """Return for each image those that count as the same, itself included."""
+    """Return for each image those that count as the same, itself included; `spread` as in `near_pairs`."""
     import numpy as np
 
     names = sorted(set(images))
     near: dict[str, list[str]] = {name: [name] for name in names}
     phashes = np.array([facts[name].phash for name in names], dtype=np.uint64)
-    first, second, _ = near_pairs(phashes, settings.radius)
+    first, second, _ = near_pairs(phashes, settings.radius, spread=spread)
     for i, j in zip(first.tolist(), second.tolist(), strict=True):
         a, b = names[i], names[j]
         if confirmed(facts[a], facts[b], max_dhash=settings.max_dhash, max_aspect_change=settings.max_aspect_change):
@@ -187,14 +207,16 @@ def _stars(
         if not question.images:
             return group
         candidates = chain.from_iterable(by_first.get(image, ()) for image in near[question.images[0]])
-        return (
-            other
-            for other in candidates
-            if all(theirs in near[ours] for ours, theirs in zip(question.images, other.images, strict=True))
-        )
+        return (other for other in candidates if are_near(question, other, near))
 
-    return star_clusters(sorted(group, key=lambda row: _priority(row, facts)), neighbours)
+    return star_clusters(sorted(group, key=lambda row: priority(row, facts)), neighbours)
 
 
-def _priority(question: QuestionRow, facts: Mapping[str, ImageHashes]) -> tuple[int, str]:
+def are_near(one: QuestionRow, other: QuestionRow, near: Mapping[str, tuple[str, ...]]) -> bool:
+    """Return whether the pictures of two questions with equally many are near one by one."""
+    return all(theirs in near[ours] for ours, theirs in zip(one.images, other.images, strict=True))
+
+
+def priority(question: QuestionRow, facts: Mapping[str, ImageHashes]) -> tuple[int, str]:
+    """Return what the best question has least of: the largest images (in pixels, summed) first, then the lowest id."""
     return -sum(facts[image].width * facts[image].height for image in question.images), question.question_id

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -26,13 +26,25 @@ from filters.dedup.clusters import ImageHashes
 from filters.dedup.key import KEY_RECIPE, Token, key_tokens, question_tokens
 from filters.rule import Rule
 from pipeline.identity import Identity
-from pipeline.records import Decision
+from pipeline.records import BenchmarkHit, Decision
 
-VERSION = 3
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+VERSION = 4
 
 Reason = Literal["benchmark_image", "benchmark_text", "benchmark_in_solution"]
 
 _RULE: Rule[Reason] = Rule("contamination", VERSION)
+
+HitBy = Literal["picture", "mirrored_picture", "text", "solution", "near_picture_and_text"]
+_REASONS: dict[str, Reason] = {
+    "picture": "benchmark_image",
+    "mirrored_picture": "benchmark_image",
+    "text": "benchmark_text",
+    "solution": "benchmark_in_solution",
+}
 
 NGRAM = 8
 """Tokens: words, signs, characters of scripts without spaces. Benchmarks of long texts use 10 to 13; short visual
@@ -55,6 +67,11 @@ class ContaminationSettings(Identity):
     """Bits of dhash, the second signal; as in `DedupSettings`, where it was measured."""
     text_radius: int = Field(default=10, ge=0, le=64)
     """Bits of phash within which an image is close enough for equal text to decide."""
+    review_radius: int = Field(default=14, ge=0, le=64)
+    """Bits of phash within which an image is close enough for a similar text to be shown to a person; 64 bits of two
+    unrelated pictures differ in so few once in 10^5."""
+    review_share: float = Field(default=0.5, gt=0, le=1)
+    """Jaccard index of the n-grams of two texts from which they are similar; short ones have to be equal."""
     ngram_share: float = Field(default=0.5, gt=0, le=1)
     """Share of a question's n-grams that an entry holds whose image is close."""
     specific_tokens: int = Field(default=13, ge=1)
@@ -120,11 +137,12 @@ class BenchmarkIndex:
 
     recipe: str | None
     entries: tuple[_Entry, ...]
-    by_band: Mapping[tuple[int, int], Sequence[int]]
+    pictured: Sequence[int]
+    """Entries with a picture, in order, and their hashes."""
+    phashes: NDArray[np.uint64] | None
     by_text: Mapping[str, Sequence[int]]
     by_ngram: Mapping[str, Sequence[tuple[int, int]]]
     """Entry and place in it."""
-    bands: int
 
 
 def benchmark_entry(text: str | None, phash: int | None, dhash: int | None) -> BenchmarkEntry:
@@ -141,7 +159,7 @@ def benchmark_entry(text: str | None, phash: int | None, dhash: int | None) -> B
     )
 
 
-def index_benchmarks(benchmarks: Sequence[Benchmark], settings: ContaminationSettings) -> BenchmarkIndex:
+def index_benchmarks(benchmarks: Sequence[Benchmark]) -> BenchmarkIndex:
     """Return the index of all entries.
 
     Raises:
@@ -155,26 +173,21 @@ def index_benchmarks(benchmarks: Sequence[Benchmark], settings: ContaminationSet
         raise ValueError(f"benchmarks are hashed by different recipes: {', '.join(sorted(recipes))}")
     ordered = sorted(benchmarks, key=lambda benchmark: benchmark.key)
     entries = tuple(_entry(benchmark.key, entry) for benchmark in ordered for entry in benchmark.entries)
-    # Two hashes within r bits agree in at least one of r + 1 bands.
-    bands = min(64, max(settings.radius, settings.text_radius) + 1)
-    by_band: dict[tuple[int, int], list[int]] = defaultdict(list)
     by_text: dict[str, list[int]] = defaultdict(list)
     by_ngram: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, entry in enumerate(entries):
-        if entry.phash is not None:
-            for band in _bands(entry.phash, bands):
-                by_band[band].append(number)
         if entry.text is not None:
             by_text[entry.text].append(number)
         for place, ngram in enumerate(entry.ngrams):
             by_ngram[ngram].append((number, place))
+    pictures = {number: entry.phash for number, entry in enumerate(entries) if entry.phash is not None}
     return BenchmarkIndex(
         recipe=min(recipes, default=None),
         entries=entries,
-        by_band=dict(by_band),
+        pictured=tuple(pictures),
+        phashes=_array(pictures.values()) if pictures else None,
         by_text=dict(by_text),
         by_ngram=dict(by_ngram),
-        bands=bands,
     )
 
 
@@ -189,68 +202,162 @@ def contaminated(
 ) -> Decision:
     """Reject a question of a benchmark. The score is the distance in bits for an image, the share for a text.
 
+    Arguments and errors are those of `benchmark_hit`.
+    """
+    return decision_on(question_id, benchmark_hit(question_id, text, images, index, settings, solution=solution))
+
+
+def decision_on(question_id: str, hit: BenchmarkHit | None) -> Decision:
+    """Return what follows from what was found."""
+    if hit is None or not hit.stopped:
+        return _RULE.keep(question_id)
+    reason = _REASONS[hit.by]
+    score = hit.bits if reason == "benchmark_image" else hit.share
+    return _RULE.reject(question_id, reason, None if score is None else float(score))
+
+
+def benchmark_hit(
+    question_id: str,
+    text: str,
+    images: Sequence[ImageHashes],
+    index: BenchmarkIndex,
+    settings: ContaminationSettings,
+    *,
+    solution: str = "",
+) -> BenchmarkHit | None:
+    """Return what of a benchmark a question is: by picture, else text, else solution; else what is only similar.
+
     `solution` is what the source brought along to be learnt, if anything; it may quote another question than its own.
 
     Raises:
         ValueError: the images were hashed by another recipe than the benchmarks.
     """
-    other = {image.recipe for image in images} - {index.recipe}
-    if other and index.entries:
-        raise ValueError(f"questions are hashed by {min(other)}, benchmarks by {index.recipe}; hash one of them again")
-    near = _near(images, index)
-    distance = _image_distance(images, near, index, settings)
-    if distance is not None:
-        return _RULE.reject(question_id, "benchmark_image", float(distance))
-    share = _text_share(text, images, near, index, settings)
-    if share is not None:
-        return _RULE.reject(question_id, "benchmark_text", share)
-    quoted = _quoted_share(solution, index, settings)
-    if quoted is not None:
-        return _RULE.reject(question_id, "benchmark_in_solution", quoted)
-    return _RULE.keep(question_id)
-
-
-def _image_distance(
-    images: Sequence[ImageHashes], near: set[int], index: BenchmarkIndex, settings: ContaminationSettings
-) -> int | None:
-    """Return the phash distance of the nearest benchmark image that dhash confirms."""
-    distances = [
-        _distance(image.phash, entry.phash)
-        for image in images
-        for entry in (index.entries[number] for number in near)
-        if _distance(image.dhash, entry.dhash) <= settings.max_dhash
-    ]
-    best = min(distances, default=64)
-    return best if best <= settings.radius else None
-
-
-def _text_share(
-    text: str, images: Sequence[ImageHashes], near: set[int], index: BenchmarkIndex, settings: ContaminationSettings
-) -> float | None:
-    """Return how much of the text an entry holds, or of the entry the text, if that is enough to decide."""
-    tokens = question_tokens(text)
-    if not tokens:
+    if not index.entries:
         return None
+    other = {image.recipe for image in images} - {index.recipe}
+    if other:
+        raise ValueError(f"questions are hashed by {min(other)}, benchmarks by {index.recipe}; hash one of them again")
+    seen = _seen(images, index, max(settings.radius, settings.text_radius, settings.review_radius))
+
+    def hit(
+        number: int, by: HitBy, *, bits: int | None = None, share: float | None = None, stopped: bool = True
+    ) -> BenchmarkHit:
+        benchmark = index.entries[number].benchmark
+        return BenchmarkHit(
+            question_id=question_id, benchmark=benchmark, by=by, bits=bits, share=share, stopped=stopped
+        )
+
+    if confirmed := _confirmed(seen, settings):
+        nearest = min(confirmed, key=lambda one: (one.bits, one.mirrored, one.number))
+        return hit(nearest.number, "mirrored_picture" if nearest.mirrored else "picture", bits=nearest.bits)
+    near = {one.number: one.bits for one in sorted(seen, key=lambda one: -one.bits)}
+    tokens = question_tokens(text)
+    if shares := _text_shares(tokens, bool(images), near, index, settings):
+        number = _most(shares)
+        return hit(number, "text", bits=near.get(number), share=shares[number])
+    if quoted := _contained(key_tokens(solution), index, settings, whole=False):
+        return hit(_most(quoted), "solution", share=quoted[_most(quoted)])
+    if similar := _similar(tokens, near, index, settings):
+        number = _most(similar)
+        return hit(number, "near_picture_and_text", bits=near[number], share=similar[number], stopped=False)
+    return None
+
+
+def kept_out(benchmark: Benchmark, settings: ContaminationSettings) -> str:
+    """Return how a benchmark is kept out, in a sentence for who uses the data."""
+    pictures = sum(entry.phash is not None for entry in benchmark.entries)
+    texts = sum(entry.text is not None for entry in benchmark.entries)
+    return (
+        f"{texts} questions and {pictures} pictures. Pictures, also mirrored: within {settings.radius} bits of phash "
+        f"and {settings.max_dhash} of dhash ({benchmark.hash_recipe}). Questions ({benchmark.text_key}): equal, or "
+        f"quoted from {settings.specific_tokens} tokens on; over pictures within {settings.text_radius} bits "
+        f"{settings.ngram_share:.0%} of the {NGRAM}-grams. Not looked for: crops, paraphrases, translations."
+    )
+
+
+class _Seen(NamedTuple):
+    """A benchmark's picture near one of a question's."""
+
+    number: int
+    bits: int
+    confirmed: int
+    """Bits of dhash."""
+    mirrored: bool
+
+
+def _seen(images: Sequence[ImageHashes], index: BenchmarkIndex, radius: int) -> list[_Seen]:
+    """Return the entries whose picture is within a radius of an image, or of its mirror image."""
+    if index.phashes is None:
+        return []
+    import numpy as np
+
+    found = []
+    for image in images:
+        for mirrored, pair in ((False, (image.phash, image.dhash)), (True, image.mirrored)):
+            if pair is None:
+                continue
+            bits = np.bitwise_count(index.phashes ^ np.uint64(pair[0]))
+            for place in np.flatnonzero(bits <= radius).tolist():
+                number = index.pictured[place]
+                dhash = _distance(pair[1], index.entries[number].dhash)
+                found.append(_Seen(number, int(bits[place]), dhash, mirrored))
+    return found
+
+
+def _confirmed(seen: Sequence[_Seen], settings: ContaminationSettings) -> list[_Seen]:
+    return [one for one in seen if one.bits <= settings.radius and one.confirmed <= settings.max_dhash]
+
+
+def _most(shares: Mapping[int, float]) -> int:
+    return max(shares, key=lambda number: (shares[number], -number))
+
+
+def _similar(
+    tokens: Sequence[Token], near: Mapping[int, int], index: BenchmarkIndex, settings: ContaminationSettings
+) -> dict[int, float]:
+    """Return the entries over a near picture whose text is similar, with the Jaccard index of the n-grams."""
+    radius, least = settings.review_radius, settings.review_share
+    if not tokens:
+        return {}
+    ours, name = set(_ngrams(tokens)), _text_hash(tokens)
+    found = {}
+    for number, bits in near.items():
+        entry = index.entries[number]
+        both = ours | set(entry.ngrams)
+        share = 1.0 if entry.text == name else len(ours.intersection(entry.ngrams)) / len(both) if both else 0.0
+        if bits <= radius and share >= least:
+            found[number] = share
+    return found
+
+
+def _text_shares(
+    tokens: Sequence[Token],
+    pictured: bool,
+    near: Mapping[int, int],
+    index: BenchmarkIndex,
+    settings: ContaminationSettings,
+) -> dict[int, float]:
+    """Return the entries that decide, with how much of the text each holds, or of the entry the text.
+
+    `near` are the entries with a near picture, and how near. Over another picture a text is a template, unless the
+    entry has none and it is long.
+    """
+    if not tokens:
+        return {}
     same = set(index.by_text.get(_text_hash(tokens), ()))
-    # Over another picture a text is a template, unless the entry has none and it is long.
     unpictured = {
         number: share
         for number, share in (dict.fromkeys(same, 1.0) | _contained(tokens, index, settings, whole=True)).items()
-        if not images or (index.entries[number].phash is None and index.entries[number].long(tokens, settings))
+        if not pictured or (index.entries[number].phash is None and index.entries[number].long(tokens, settings))
     }
-    pictured = {
+    over_near = {
         number: share
         for number, share in (_shares(tokens, index) | dict.fromkeys(same, 1.0)).items()
-        if share >= settings.ngram_share
-        and number in near
-        and _closest(images, index.entries[number]) <= settings.text_radius
+        if share >= settings.ngram_share and near.get(number, 64) <= settings.text_radius
     }
-    return max((*unpictured.values(), *pictured.values()), default=None)
-
-
-def _quoted_share(solution: str, index: BenchmarkIndex, settings: ContaminationSettings) -> float | None:
-    """Return how much of the entry that a text quotes most it holds, if that is enough to decide."""
-    return max(_contained(key_tokens(solution), index, settings, whole=False).values(), default=None)
+    return {
+        number: max(unpictured.get(number, 0.0), over_near.get(number, 0.0)) for number in unpictured.keys() | over_near
+    }
 
 
 def _shares(tokens: Sequence[Token], index: BenchmarkIndex) -> dict[int, float]:
@@ -321,28 +428,14 @@ def _quotes(
     return size >= specific or (whole and alone)
 
 
-def _near(images: Sequence[ImageHashes], index: BenchmarkIndex) -> set[int]:
-    """Return the entries that share a band with an image: all that may be near it."""
-    return {
-        number
-        for image in images
-        for band in _bands(image.phash, index.bands)
-        for number in index.by_band.get(band, ())
-    }
-
-
-def _closest(images: Sequence[ImageHashes], entry: _Entry) -> int:
-    return min(_distance(image.phash, entry.phash) for image in images)
-
-
 def _distance(ours: int, theirs: int | None) -> int:
     return 64 if theirs is None else (ours ^ theirs).bit_count()
 
 
-def _bands(value: int, count: int) -> Iterator[tuple[int, int]]:
-    for number in range(count):
-        low, high = 64 * number // count, 64 * (number + 1) // count
-        yield number, value >> low & ((1 << high - low) - 1)
+def _array(values: Iterable[int]) -> NDArray[np.uint64]:
+    import numpy as np
+
+    return np.fromiter(values, np.uint64)
 
 
 def _entry(benchmark: str, entry: BenchmarkEntry) -> _Entry:

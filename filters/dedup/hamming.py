@@ -1,25 +1,23 @@
-"""All pairs of 64-bit hashes within a Hamming distance, found exactly.
+"""All pairs of 64-bit hashes within a Hamming distance, found exactly: `filters.dedup.bands` says how.
 
-Multi-index hashing (Norouzi, Punjani and Fleet, 2012). The bits are cut into m bands. With radius
-r = a·m + b (0 ≤ b < m), bands 0..b may differ in at most a bits and the others in at most a - 1: were no
-band within its budget, the distance would be at least (b+1)(a+1) + (m-b-1)a = r + 1. So every pair within
-r agrees in some band up to its budget, and probing all flips of each band within its budget misses nothing.
+Large inputs are searched by `filters.dedup.kernel`, where numba is installed; the same pairs come out without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations
-from math import comb
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from filters.dedup.bands import BITS, Band, Costs, cheapest
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]
-
-BITS = 64
+    Spread = Callable[[Callable[[int], Pairs], Iterable[int]], Iterable[Pairs]]
 
 # A fixed random order of the bits. A perceptual hash puts its most correlated bits side by side, which fills
 # some buckets of a band and leaves others empty; any permutation keeps distances, a random one evens them out.
@@ -34,19 +32,23 @@ _ORDER = (
 
 _CHUNK = 1 << 22
 """Candidates compared at once: some 100 MB of temporaries."""
+_COSTS = Costs(mask=50e3, key=0, hash=15, candidate=10)
+"""Of numpy, measured with 10^5 and 10^6 hashes."""
+_COMPILED_ABOVE = 4e9
+"""Nanoseconds that numpy would take from which to compile: importing numba and compiling take 2.5 s of CPU."""
 
 
-class _Band(NamedTuple):
-    shift: int
-    width: int
-    flips: int
-
-
-def near_pairs(hashes: NDArray[np.uint64], radius: int) -> Pairs:
+def near_pairs(hashes: NDArray[np.uint64], radius: int, *, spread: Spread = map) -> Pairs:
     """Return (i, j, distance) of every unordered pair at most `radius` bits apart, each once, with i < j.
 
     Pairs are sorted by (i, j); equal hashes are pairs at distance 0. Time and memory grow with the number
     of pairs, which for n equal hashes is n(n-1)/2.
+
+    Args:
+        hashes: in any order.
+        radius: in bits.
+        spread: works on the parts of a large input, as `map` does: one after the other, or `ThreadPoolExecutor.map`,
+            which then uses the cores it has threads for.
 
     Raises:
         ValueError: `hashes` is not a one-dimensional uint64 array, or the radius is negative.
@@ -57,60 +59,51 @@ def near_pairs(hashes: NDArray[np.uint64], radius: int) -> Pairs:
         raise ValueError(f"hashes must be one row of uint64, not {hashes.ndim} dimensions of {hashes.dtype}")
     if radius < 0:
         raise ValueError(f"radius {radius} is negative")
-    unique, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    permuted = _permute(unique)
-    bands = _plan(len(unique), min(radius, BITS))
-    found = list(_banded(permuted, bands, radius) if bands else _brute(permuted, radius))
-    return _expand(found, inverse, counts)
+    rows = np.argsort(hashes)
+    ordered = hashes[rows]
+    bounds = np.concatenate(([0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1, [len(ordered)]))[: len(ordered) + 1]
+    permuted = _permuted(ordered[bounds[:-1]])
+    del ordered
+    return _expand(_search(permuted, min(radius, BITS), spread), rows, bounds)
 
 
-def _permute(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _permuted(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the hashes with their bits in the order of `_ORDER`, byte by byte from tables."""
     import numpy as np
 
     permuted = np.zeros_like(hashes)
-    for target, source in enumerate(_ORDER):
-        permuted |= ((hashes >> np.uint64(source)) & np.uint64(1)) << np.uint64(target)
+    values = np.arange(256, dtype=np.uint64)
+    for byte in range(BITS // 8):
+        table = np.zeros_like(values)
+        for target, source in enumerate(_ORDER):
+            if source // 8 == byte:
+                table |= (values >> np.uint64(source % 8) & np.uint64(1)) << np.uint64(target)
+        permuted |= table[(hashes >> np.uint64(8 * byte)).astype(np.uint8)]
     return permuted
 
 
-def _plan(size: int, radius: int) -> list[_Band]:
-    """Return the bands that cost least, or none if comparing every pair costs less.
-
-    A numpy pass costs about 50 µs, a probe about 5 ns and a comparison about 10 ns.
-    """
-    pairs = size * size / 2
-    best, least = [], size * 50e3 + pairs * 10
-    for count in (3, 4, 5, 6):
-        bands = _bands(count, radius)
-        masks = [sum(comb(band.width, k) for k in range(band.flips + 1)) for band in bands]
-        cost = sum(
-            mask * (50e3 + size * 5 + pairs / 2**band.width * 10) for mask, band in zip(masks, bands, strict=True)
+def _search(hashes: NDArray[np.uint64], radius: int, spread: Spread) -> Iterator[Pairs]:
+    """Yield the pairs of distinct hashes."""
+    plan = cheapest(len(hashes), radius, _COSTS)
+    if plan.nanoseconds > _COMPILED_ABOVE and (kernel := _kernel()) is not None:
+        found: Iterator[Pairs] = kernel.search(
+            hashes, cheapest(len(hashes), radius, kernel.COSTS).bands, radius, spread
         )
-        if cost < least:
-            best, least = bands, cost
-    return best
+        return found
+    return _banded(hashes, plan.bands, radius)
 
 
-def _bands(count: int, radius: int) -> list[_Band]:
-    """Return the bands that are probed; a band whose budget is negative is left out (they come last)."""
-    flips, rest = divmod(radius, count)
-    bands, shift = [], 0
-    for number in range(count):
-        width = BITS // count + (number < BITS % count)
-        budget = flips if number <= rest else flips - 1
-        if budget >= 0:
-            bands.append(_Band(shift, width, min(budget, width)))
-        shift += width
-    return bands
+@cache
+def _kernel() -> ModuleType | None:
+    """Return the compiled search; None where numba is not installed."""
+    try:
+        from filters.dedup import kernel
+    except ImportError:
+        return None
+    return kernel
 
 
-def _masks(band: _Band) -> Iterator[int]:
-    for flips in range(band.flips + 1):
-        for bits in combinations(range(band.width), flips):
-            yield sum(1 << bit for bit in bits)
-
-
-def _banded(hashes: NDArray[np.uint64], bands: list[_Band], radius: int) -> Iterator[Pairs]:
+def _banded(hashes: NDArray[np.uint64], bands: Sequence[Band], radius: int) -> Iterator[Pairs]:
     import numpy as np
 
     positions = np.arange(len(hashes), dtype=np.int64)
@@ -119,7 +112,7 @@ def _banded(hashes: NDArray[np.uint64], bands: list[_Band], radius: int) -> Iter
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
         starts = np.searchsorted(keys, np.arange(2**band.width + 1))
-        for mask in _masks(band):
+        for mask in band.flipped():
             partner = keys ^ mask
             # Each pair of buckets once; inside one bucket, each pair of positions once.
             begin = positions + 1 if mask == 0 else starts[partner]
@@ -151,7 +144,7 @@ def _verify(
     left: NDArray[np.int64],
     right: NDArray[np.int64],
     radius: int,
-    earlier: list[_Band],
+    earlier: Sequence[Band],
 ) -> Pairs:
     """Keep the candidates within the radius that no earlier band has already found."""
     import numpy as np
@@ -162,37 +155,27 @@ def _verify(
     differ = differ[keep]
     new = np.ones(len(keep), dtype=bool)
     for band in earlier:
-        inside = differ >> np.uint64(band.shift) & np.uint64(2**band.width - 1)
-        new &= np.bitwise_count(inside) > band.flips
+        new &= np.bitwise_count(differ & np.uint64(band.mask)) > band.flips
     keep = keep[new]
     return left[keep], right[keep], distance[keep]
 
 
-def _brute(hashes: NDArray[np.uint64], radius: int) -> Iterator[Pairs]:
+def _expand(found: Iterable[Pairs], rows: NDArray[np.intp], bounds: NDArray[np.int64]) -> Pairs:
+    """Turn pairs of distinct hashes into pairs of rows, and add the pairs of rows with equal hashes.
+
+    `rows` are in the order of their hashes, and `bounds` says where each of those begins.
+    """
     import numpy as np
 
-    for i in range(len(hashes) - 1):
-        distance = np.bitwise_count(hashes[i] ^ hashes[i + 1 :])
-        near = np.flatnonzero(distance <= radius)
-        yield np.full(len(near), i, dtype=np.int64), near + i + 1, distance[near]
-
-
-def _expand(found: list[Pairs], inverse: NDArray[np.intp], counts: NDArray[np.intp]) -> Pairs:
-    """Turn pairs of distinct hashes into pairs of rows, and add the pairs of rows with equal hashes."""
-    import numpy as np
-
-    rows = np.argsort(inverse, kind="stable")
-    ends = np.cumsum(counts)
-    starts = ends - counts
-    place = np.arange(len(rows))
-    parts = [
-        (rows[left], rows[right], np.zeros(len(left), dtype=np.uint8))
-        for left, right in _ranges(place + 1, ends[inverse[rows]])
-    ]
+    parts = []
+    repeated = np.flatnonzero(np.diff(bounds) > 1)
+    for group, place in _ranges(bounds[repeated], bounds[repeated + 1]):
+        for some, later in _ranges(place + 1, bounds[repeated[group] + 1]):
+            parts.append((rows[place[some]], rows[later], np.zeros(len(later), dtype=np.uint8)))
     for a, b, distance in found:
         # Each row of hash a once per pair, then each of those with every row of hash b.
-        for pair, left in _ranges(starts[a], ends[a]):
-            for copy, right in _ranges(starts[b][pair], ends[b][pair]):
+        for pair, left in _ranges(bounds[a], bounds[a + 1]):
+            for copy, right in _ranges(bounds[b][pair], bounds[b + 1][pair]):
                 parts.append((rows[left[copy]], rows[right], distance[pair[copy]]))
     return _sorted(parts)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ class Token(NamedTuple):
     """Begins a sentence or a line."""
 
 
+@lru_cache(maxsize=1 << 14)  # of many questions that a source asks, most are asked of many pictures
 def question_key(text: str) -> str:
     """Return what is equal for two spellings of one question: its tokens, joined by spaces.
 

@@ -133,6 +133,7 @@ def _context(recipe: Recipe, written: Manifest, blobs: BlobStore, variants: Path
         counter=_counter(recipe, written),
         sources=written.sources,
         corpus=written.corpus,
+        benchmarks=written.benchmarks,
     )
 
 

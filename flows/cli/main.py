@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from flows.cli.benchmarks import app as benchmarks
 from flows.cli.doctor import doctor
+from flows.cli.duplicates import duplicates
 from flows.cli.export import export
 from flows.cli.gates import gates
 from flows.cli.plan import plan
@@ -98,6 +99,7 @@ def make_app() -> typer.Typer:
         stats,
         gates,
         show,
+        duplicates,
         export,
         search_cache,
         verify,

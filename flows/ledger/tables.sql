@@ -102,6 +102,19 @@ CREATE TABLE conflicts AS SELECT question_id, other, verdict FROM part.conflicts
 COMMENT ON TABLE conflicts IS 'Equal questions over pixel-equal pictures whose stored answers do not agree, from both '
     'sides: contradicting ones are both rejected, of undecided ones the first is kept.';
 
+CREATE TABLE pictures AS
+SELECT question_id, sha256, width, height, phash, dhash, contrast, pixels FROM part.facts;
+COMMENT ON TABLE pictures IS 'What the screen measured on each picture of each question: distances are '
+    'bit_count(xor(a.phash, b.phash)); pixels are equal for two files that show exactly the same.';
+
+CREATE TABLE near_texts AS SELECT question_id, other, share, answers, dropped FROM part.near_texts;
+COMMENT ON TABLE near_texts IS 'Questions over one picture, or without any, that read nearly alike (share = Jaccard index of '
+    'n-grams of four characters): question_id is the one that would go, and went where dropped; other the one that stays.';
+
+CREATE TABLE benchmark_hits AS SELECT question_id, benchmark, "by", bits, share, stopped FROM part.hits;
+COMMENT ON TABLE benchmark_hits IS 'What of which benchmark a question was found to be: bits = distance of their pictures in '
+    'phash, share = how much of the text; stopped = rejected for it, else for a person to look at (review_queue).';
+
 CREATE TABLE decisions AS SELECT record_id AS trajectory_id, filter, version, outcome, reason, score FROM part.decisions;
 COMMENT ON TABLE decisions IS 'What every validator said about every attempt of a teacher.';
 
@@ -155,12 +168,46 @@ FROM (
     SELECT c.question_id, q.source, q.category, q.text, q.choices, q.answers, c.verdict || '_answers',
            array_to_string(o.answers, '; '), NULL, NULL, NULL, NULL, NULL, c.other, 2
     FROM conflicts c JOIN questions q USING (question_id) JOIN questions o ON o.question_id = c.other
+    UNION ALL
+    SELECT h.question_id, q.source, q.category, q.text, q.choices, q.answers, 'near_benchmark', h.benchmark, NULL, NULL,
+           NULL, NULL, NULL, NULL, 4
+    FROM benchmark_hits h JOIN questions q USING (question_id) WHERE NOT h.stopped
 )
 ORDER BY place, single_family, agreeing / valid DESC, why, least(question_id, other), question_id;
 COMMENT ON VIEW review_queue IS 'Questions for a person to look at, the surest suspicion first: attempts that contradict '
     'the stored answer (suspected_wrong_gold; disputed_gold where others come to it); equal questions over equal pictures with other answers '
     '(contradicting_answers, undecided_answers; other is the question, suspected_answer its answers); attempts that '
-    'agree in other words than the stored answer (other_words).';
+    'agree in other words than the stored answer (other_words); a picture and a text that are both near to those of a '
+    'benchmark (near_benchmark; suspected_answer is the benchmark).';
+
+CREATE VIEW duplicate_pairs AS
+WITH pairs AS (
+  SELECT d.question_id, d.representative AS other, 'dropped: a repeat' AS verdict, NULL::DOUBLE AS share
+  FROM duplicates d WHERE d.question_id <> d.representative
+  UNION ALL
+  SELECT question_id, other, CASE WHEN verdict = 'contradicting' THEN 'dropped: answers contradict'
+                                  ELSE 'answers undecided' END, NULL
+  FROM conflicts WHERE verdict <> 'contradicting' OR question_id < other
+  UNION ALL
+  SELECT d.question_id, f.question_id, 'kept: answers differ', NULL
+  FROM duplicates d JOIN (SELECT cluster_id, min(question_id) AS question_id FROM duplicates
+                          WHERE question_id = representative GROUP BY cluster_id) f USING (cluster_id)
+  WHERE d.question_id = d.representative AND d.question_id <> f.question_id
+    AND d.question_id NOT IN (SELECT question_id FROM conflicts)
+  UNION ALL
+  SELECT question_id, other, CASE WHEN dropped THEN 'dropped: near text' ELSE 'kept: near text' END, share
+  FROM near_texts
+), apart AS (
+  SELECT a.question_id, b.question_id AS other, min(bit_count(xor(a.phash, b.phash))) AS phash_bits,
+         min(bit_count(xor(a.dhash, b.dhash))) AS dhash_bits
+  FROM (SELECT DISTINCT question_id, other FROM pairs) p
+  JOIN pictures a ON a.question_id = p.question_id JOIN pictures b ON b.question_id = p.other GROUP BY ALL
+)
+SELECT p.question_id, p.other, p.verdict, a.phash_bits, a.dhash_bits, p.share
+FROM pairs p LEFT JOIN apart a USING (question_id, other)
+ORDER BY p.verdict, p.question_id, p.other;
+COMMENT ON VIEW duplicate_pairs IS 'Pairs of questions that are one, or nearly: what became of question_id beside other, the '
+    'least distance of their pictures in bits, and the share of their texts where those are only near.';
 
 CREATE VIEW attempts AS
 SELECT question_id, trajectory_id, stage, arm, mode, sample, model, verdict, finish, n_turns, answer

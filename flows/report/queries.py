@@ -52,6 +52,16 @@ stage did not see. Past and CPU seconds belong to the stage, so they stand in it
 
 FUNNEL = Report("funnel", "Funnel: in = kept + rejected + quarantined; past = routed elsewhere", _FUNNEL_SQL)
 
+_NEAR_TEXTS = """
+SELECT answers, dropped, count(*) AS pairs, round(avg(share), 4) AS mean_share, min(question_id) AS example
+FROM near_texts GROUP BY ALL ORDER BY ALL
+"""
+
+_BENCHMARK_HITS = """
+SELECT benchmark, "by", stopped, count(*) AS questions, min(bits) AS nearest_bits, min(question_id) AS example
+FROM benchmark_hits GROUP BY ALL ORDER BY ALL
+"""
+
 _COST = """
 SELECT s.stage, round(sum(c.wall_seconds), 1) AS wall_seconds, round(sum(c.cpu_seconds), 1) AS cpu_seconds,
        sum(c.model_calls)::BIGINT AS model_calls, sum(c.search_calls)::BIGINT AS search_calls,
@@ -249,6 +259,8 @@ REPORTS = (
     Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
     RIGHTS,
     Report("personal_data", "Personal data in questions and trajectories, by pattern and checksum", _PERSONAL_DATA),
+    Report("near_texts", "Questions over one picture, or without any, that read nearly alike", _NEAR_TEXTS),
+    Report("benchmark_hits", "What of which benchmark was found", _BENCHMARK_HITS),
     *GATE_REPORTS,
     ENDINGS,
     Report("yield_by_teacher", "Yield by teacher and lane", "SELECT * FROM yield_by_teacher"),

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from filters.dedup.clusters import hashes_of
-from filters.dedup.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
+from filters.dedup.contamination import (
+    Benchmark,
+    ContaminationSettings,
+    benchmark_hit,
+    decision_on,
+    index_benchmarks,
+)
 from filters.validate.long_cot import SOLUTION_FIELD, solution_of
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.stages.fetching import question_keys
-from flows.stages.outcomes import decided
+from flows.stages.outcomes import Found, decided, gathered
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.identity import digest
-from pipeline.records import ImageFacts, Outcome, Question, QuestionKey, SolutionKey
+from pipeline.records import BenchmarkHit, ImageFacts, Outcome, Question, QuestionKey, SolutionKey
 from pipeline.store import Store
 from pipeline.store.shards import read_columns
 
@@ -52,21 +59,23 @@ def run(unit: UnitInput, settings: DecontaminateSettings, store: Store) -> UnitO
     """Compare every question, and the solution that it may have brought, with every benchmark."""
     del store
     rule = settings.decontaminate
-    index = index_benchmarks(settings.benchmarks, rule)
+    index = index_benchmarks(settings.benchmarks)
     hashes = hashes_of(record for record in unit.context if isinstance(record, ImageFacts))
     keys = {record.id: record for record in unit.records if isinstance(record, QuestionKey)}
     brought = {record.question_id for record in unit.context if isinstance(record, SolutionKey)}
 
-    def outcome(key: QuestionKey, solution: str = "") -> Outcome:
-        images = [hashes[image] for image in key.images]
-        return decided("decontaminate", key, [contaminated(key.id, key.text, images, index, rule, solution=solution)])
+    def looked_up(key: QuestionKey, solution: str = "") -> tuple[Outcome, Found]:
+        found = Found()
+        hit = benchmark_hit(key.id, key.text, [hashes[i] for i in key.images], index, rule, solution=solution)
+        found.add("hits", hit)
+        return decided("decontaminate", key, [decision_on(key.id, hit)]), found
 
     # Solutions may be a hundred times as long as questions, so only those of one part are in memory at once.
     with_solution = (
-        outcome(keys[name], solution_of(meta) or "") for name, meta in metas(unit.files) if name in brought
+        looked_up(keys[name], solution_of(meta) or "") for name, meta in metas(unit.files) if name in brought
     )
-    without = (outcome(key) for key in keys.values() if key.id not in brought)
-    return UnitOutput((*with_solution, *without), {})
+    without = (looked_up(key) for key in keys.values() if key.id not in brought)
+    return gathered(DECONTAMINATE.tables, chain(with_solution, without))
 
 
 def metas(questions: Sequence[Path]) -> Iterator[tuple[str, str]]:
@@ -81,11 +90,11 @@ def metas(questions: Sequence[Path]) -> Iterator[tuple[str, str]]:
 
 DECONTAMINATE: Stage[DecontaminateSettings, Store] = Stage(
     name="decontaminate",
-    version=1,
+    version=2,
     kind="global",
     resource="cpu",
     settings=DecontaminateSettings,
     read=read,
     run=run,
-    tables={},
+    tables={"hits": BenchmarkHit},
 )

@@ -5,6 +5,10 @@ The whole input is read here, so this is also where answers are counted by the w
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
+
 from filters.answers import grader
 from filters.dedup import templates
 from filters.dedup.agreement import deduplicate
@@ -19,8 +23,11 @@ from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Reader, UnitInput, UnitOutput
 from pipeline.identity import Revision
-from pipeline.records import AnswerConflict, Cluster, ImageFacts, QuestionKey, TemplateFacts
+from pipeline.processes import cores
+from pipeline.records import AnswerConflict, Cluster, ImageFacts, NearText, QuestionKey, Record, TemplateFacts
 from pipeline.store import Store
+
+T = TypeVar("T", bound=Hashable)
 
 
 class DedupStageSettings(StageSettings):
@@ -51,35 +58,57 @@ def read(done: Done, settings: DedupStageSettings) -> Reader:
 def run(unit: UnitInput, settings: DedupStageSettings, store: Store) -> UnitOutput:
     """Cluster and decide; count what each wording is answered."""
     del store
-    keys = {record.id: record for record in unit.records if isinstance(record, QuestionKey)}
     hashes = hashes_of(fact for fact in unit.context if isinstance(fact, ImageFacts))
-    found = deduplicate([_row(key) for key in keys.values()], hashes, settings.dedup)
-    outcomes = (decided("dedup", keys[decision.record_id], [decision]) for decision in found.decisions)
-    facts = template_facts([TemplateRow(key.id, key.text, key.answers, key.answer_type) for key in keys.values()])
-    tables = {"clusters": found.clusters, "conflicts": found.conflicts, "templates": facts}
+    rows = _rows(unit.records)
+    # The one unit of a global stage works while no other does, so that every core is its own.
+    with ThreadPoolExecutor(cores()) as threads:
+        found = deduplicate(rows, hashes, settings.dedup, spread=threads.map)
+    outcomes = (decided("dedup", key, [found.decision(key.id)]) for key in unit.records if isinstance(key, QuestionKey))
+    facts = template_facts([TemplateRow(row.question_id, row.text, row.answers, row.answer_type) for row in rows])
+    tables = {
+        "clusters": found.clusters,
+        "conflicts": found.conflicts,
+        "near_texts": found.near_texts,
+        "templates": facts,
+    }
     return UnitOutput(tuple(outcomes), tables)
 
 
-def _row(key: QuestionKey) -> QuestionRow:
-    return QuestionRow(
-        key.id,
-        key.text,
-        key.images,
-        answers=key.answers,
-        answer_type=key.answer_type,
-        tolerance=key.tolerance,
-        choices=key.choices,
-        offered=key.offered,
-    )
+def _rows(records: Iterable[Record]) -> list[QuestionRow]:
+    """Return the columns that are compared; values that many questions share are held once."""
+    shared: dict[object, object] = {}
+
+    def once(value: T) -> T:
+        return cast("T", shared.setdefault(value, value))
+
+    return [
+        QuestionRow(
+            key.id,
+            once(key.text),
+            once(key.images),
+            answers=once(key.answers),
+            answer_type=key.answer_type,
+            tolerance=key.tolerance,
+            choices=once(key.choices),
+            offered=once(key.offered),
+        )
+        for key in records
+        if isinstance(key, QuestionKey)
+    ]
 
 
 DEDUP: Stage[DedupStageSettings, Store] = Stage(
     name="dedup",
-    version=3,
+    version=4,
     kind="global",
     resource="cpu",
     settings=DedupStageSettings,
     read=read,
     run=run,
-    tables={"clusters": Cluster, "conflicts": AnswerConflict, "templates": TemplateFacts},
+    tables={
+        "clusters": Cluster,
+        "conflicts": AnswerConflict,
+        "near_texts": NearText,
+        "templates": TemplateFacts,
+    },
 )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
+from filters.dedup.contamination import kept_out
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.recipe.recipe import Recipe, RlFormat
@@ -87,6 +88,8 @@ class PublishSettings(StageSettings):
     sources: Mapping[str, Terms]
     """From where each source is and under which terms, by key."""
     corpus: str | None
+    benchmarks: Mapping[str, str]
+    """How each benchmark was kept out, by its key."""
     tokens: str
     """What counts tokens."""
     tombstones: tuple[Tombstone, ...]
@@ -107,6 +110,7 @@ class PublishSettings(StageSettings):
             prompts=inputs.prompts.hashes(),
             sources=inputs.terms,
             corpus=inputs.searched,
+            benchmarks={b.key: kept_out(b, recipe.decontaminate) for b in inputs.benchmarks},
             tokens=inputs.tokens.name,
             tombstones=inputs.tombstones,
         )
@@ -186,6 +190,7 @@ def context_of(settings: PublishSettings, store: Store) -> ExportContext:
         counter=counter,
         sources=settings.sources,
         corpus=settings.corpus,
+        benchmarks=settings.benchmarks,
     )
 
 
@@ -286,7 +291,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
 
 PUBLISH: Stage[PublishSettings, Store] = Stage(
     name="publish",
-    version=5,
+    version=6,
     kind="global",
     resource="cpu",
     settings=PublishSettings,

@@ -156,6 +156,8 @@ def image_facts(
         scaling=image.scaling,
         error=error and error.reason,
         pixels=seen and seen.pixels,
+        mirrored_phash=seen and seen.hashes.mirrored_phash,
+        mirrored_dhash=seen and seen.hashes.mirrored_dhash,
     )
 
 
@@ -187,7 +189,7 @@ def _refused_view(image: ImageRef, views: Sequence[ViewRule]) -> RowError | None
 
 SCREEN: Stage[ScreenSettings, Store] = Stage(
     name="screen",
-    version=2,
+    version=3,
     kind="map",
     resource="cpu",
     settings=ScreenSettings,

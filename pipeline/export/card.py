@@ -130,6 +130,7 @@ def render_card(
         f"## Labels\n\nIn {_LABELS_AT[facts.format]}.\n\n{_LABELS}",
         f"## Personal data\n\n{_PERSONAL}{_PERSONAL_AT[facts.format]}.\n\n{_personal(samples)}",
         "## Sources\n\n" + _sources(facts, samples, context),
+        "## Benchmarks\n\n" + _benchmarks(facts),
         "## Student\n\n" + _table(("field", "value"), [(k, str(v)) for k, v in facts.student.identity().items()]),
         "## Prompts\n\n" + _table(("role", "sha256"), sorted(facts.prompts.items())),
     ]
@@ -253,6 +254,14 @@ def _terms(said: Terms | None) -> tuple[str, str, str, str]:
         return ("", "", "", "")
     passed_on = {True: "yes", False: "no", None: "nobody has said"}[said.redistributable]
     return (said.licence_images, passed_on, said.source_url, said.attribution)
+
+
+def _benchmarks(facts: Facts) -> str:
+    if not facts.benchmarks:
+        return "None was checked: rows may be of any benchmark (`benchmarks` of the recipe)."
+    return "No row is of these, as far as could be found.\n\n" + _table(
+        ("benchmark", "checked"), sorted(facts.benchmarks.items())
+    )
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

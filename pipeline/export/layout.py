@@ -99,6 +99,8 @@ class Manifest(BaseModel):
     """Source → from where, under which terms; of each that a row or a picture may come from."""
     corpus: str | None = None
     """Source whose pictures searches found."""
+    benchmarks: dict[str, str] = {}
+    """Benchmark that no row is of → how that was checked."""
     refused: tuple[Refused, ...]
     files: tuple[ExportFile, ...]
 
@@ -141,6 +143,7 @@ class Facts(NamedTuple):
     student: Student
     sources: Mapping[str, Terms]
     corpus: str | None
+    benchmarks: Mapping[str, str]
     refused: tuple[Refused, ...]
 
 
@@ -255,6 +258,7 @@ def _manifest(directory: Path, facts: Facts, keys: list[RowKey], content: str) -
         image_max_pixels=facts.student.max_pixels,
         sources=dict(facts.sources),
         corpus=facts.corpus,
+        benchmarks=dict(facts.benchmarks),
         refused=facts.refused,
         files=tuple(files),
     )

@@ -113,6 +113,8 @@ class ExportContext:
     rights: Rights = field(default_factory=Rights)
     split_by_licence: bool = False
     """Whether data sets of Hugging Face have files and a configuration for each licence."""
+    benchmarks: Mapping[str, str] = field(default_factory=dict)
+    """Benchmark that no row is of → how that was checked, in a sentence for card and manifest."""
     shared: SharedPictures | None = None
     """Between the shards that are written together; None where one of them is written by itself."""
 

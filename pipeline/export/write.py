@@ -90,6 +90,7 @@ def _facts(shard: Shard, kind: Format, refused: Sequence[Refused], context: Expo
         student=context.student,
         sources=context.sources,
         corpus=context.corpus,
+        benchmarks=context.benchmarks,
         refused=tuple(sorted(refused, key=lambda row: row.record_id)),
     )
 

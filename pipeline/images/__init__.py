@@ -121,11 +121,21 @@ class PerceptualHashes(NamedTuple):
 
     phash: int
     dhash: int
+    mirrored_phash: int
+    """Of the picture with left and right exchanged."""
+    mirrored_dhash: int
 
 
 def perceptual_hashes(image: Image.Image) -> PerceptualHashes:
-    """Return phash and dhash of an RGB image by the recipe `HASH_RECIPE`."""
+    """Return phash and dhash of an RGB image by the recipe `HASH_RECIPE`, and those of its mirror image."""
     import imagehash
 
     grey = image.convert("L")
-    return PerceptualHashes(int(str(imagehash.phash(grey)), 16), int(str(imagehash.dhash(grey)), 16))
+    # At the sizes that the hashes are taken from, so that resizing, which is nearly all of the work, is done once.
+    small, tiny = (grey.resize(size, Image.Resampling.LANCZOS) for size in ((32, 32), (9, 8)))
+    mirrored_small, mirrored_tiny = (part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for part in (small, tiny))
+    hashes = (
+        *(imagehash.phash(small), imagehash.dhash(tiny)),
+        *(imagehash.phash(mirrored_small), imagehash.dhash(mirrored_tiny)),
+    )
+    return PerceptualHashes(*(int(str(value), 16) for value in hashes))

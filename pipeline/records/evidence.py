@@ -45,8 +45,11 @@ class ImageFacts(Record):
     """Why the image cannot be used; None when it is intact and the student's processor takes it."""
     pixels: str | None = None
     """sha256 of mode, size and pixels as decoded: equal for two files that show exactly the same."""
+    mirrored_phash: UInt64 | None = None
+    """Of the mirror image."""
+    mirrored_dhash: UInt64 | None = None
 
-    SCHEMA: ClassVar[int] = 2
+    SCHEMA: ClassVar[int] = 3
 
 
 class Cluster(Record):
@@ -74,6 +77,38 @@ class AnswerConflict(Record):
     other: str
     """`question_id` of the one it does not agree with."""
     verdict: Literal["contradicting", "undecided"]
+
+
+class NearText(Record):
+    """Two questions over one picture, or without any, that read nearly alike."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("question_id", "other")
+
+    question_id: str
+    """The one that would go."""
+    other: str
+    """`question_id` of the one that would stay."""
+    share: float
+    """Jaccard index of their n-grams of four characters."""
+    answers: Literal["agree", "contradict", "undecided"]
+    dropped: bool
+
+
+class BenchmarkHit(Record):
+    """What of a benchmark a question was found to be, and whether that stopped it."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("question_id",)
+
+    question_id: str
+    benchmark: str
+    """Key of its manifest."""
+    by: Literal["picture", "mirrored_picture", "text", "solution", "near_picture_and_text"]
+    bits: Int32 | None
+    """Of phash between its picture and the benchmark's; None where no picture was compared."""
+    share: float | None
+    """Of the text that is the benchmark's, None where texts were not compared."""
+    stopped: bool
+    """False: for a person to look at."""
 
 
 class GateCount(Record):

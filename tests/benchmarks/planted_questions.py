@@ -206,7 +206,7 @@ def embedded(text: str, language: Language) -> Iterator[str]:
 def index_of(*texts: str) -> BenchmarkIndex:
     """Return the index of a benchmark of these questions."""
     entries = tuple(benchmark_entry(text, None, None) for text in texts)
-    return index_benchmarks([Benchmark(key="b", hash_recipe="none", text_key=KEY_RECIPE, entries=entries)], LIMITS)
+    return index_benchmarks([Benchmark(key="b", hash_recipe="none", text_key=KEY_RECIPE, entries=entries)])
 
 
 def found(text: str, index: BenchmarkIndex) -> bool:

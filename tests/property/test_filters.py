@@ -8,13 +8,11 @@ import sys
 from collections.abc import Sequence
 from itertools import combinations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.answers import grade
-from filters.dedup import hamming
 from filters.dedup.agreement import deduplicate
 from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow, confirmed, star_clusters
 from filters.dedup.contamination import (
@@ -24,7 +22,6 @@ from filters.dedup.contamination import (
     contaminated,
     index_benchmarks,
 )
-from filters.dedup.hamming import near_pairs
 from filters.dedup.key import KEY_RECIPE, question_key
 from pipeline.records import AnswerType
 
@@ -44,67 +41,6 @@ def _flip(value: int, bits: Sequence[int]) -> int:
     for bit in bits:
         value ^= 1 << bit
     return value
-
-
-def _brute(hashes: Sequence[int], radius: int) -> list[tuple[int, int, int]]:
-    pairs = ((i, j, (hashes[i] ^ hashes[j]).bit_count()) for i, j in combinations(range(len(hashes)), 2))
-    return [pair for pair in pairs if pair[2] <= radius]
-
-
-def _found(hashes: Sequence[int], radius: int) -> list[tuple[int, int, int]]:
-    first, second, distance = near_pairs(np.array(hashes, dtype=np.uint64), radius)
-    assert [str(column.dtype) for column in (first, second, distance)] == ["int64", "int64", "uint8"]
-    return list(zip(first.tolist(), second.tolist(), distance.tolist(), strict=True))
-
-
-@given(hash_lists(), st.integers(0, 64))
-@settings(max_examples=80, deadline=None)
-def test_near_pairs_are_those_of_brute_force(hashes: list[int], radius: int) -> None:
-    assert _found(hashes, radius) == _brute(hashes, radius)
-
-
-@pytest.mark.parametrize("count", [3, 4, 5, 6])
-@pytest.mark.parametrize("radius", [0, 1, 2, 3, 4, 7, 8, 10])
-def test_every_number_of_bands_finds_all_pairs(count: int, radius: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Radii below the number of bands leave bands out; small inputs would otherwise be compared one by one.
-    generator = random.Random(count * 100 + radius)
-    centres = [generator.getrandbits(64) for _ in range(20)]
-    hashes = [
-        _flip(generator.choice(centres), generator.sample(range(64), generator.randrange(13))) for _ in range(150)
-    ]
-    monkeypatch.setattr(hamming, "_plan", lambda _, radius: hamming._bands(count, radius))
-    assert _found(hashes, radius) == _brute(hashes, radius)
-
-
-def test_candidates_are_compared_in_chunks_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    hashes = [5] * 30 + [_flip(5, [bit]) for bit in range(30)]
-    monkeypatch.setattr(hamming, "_CHUNK", 7)
-    monkeypatch.setattr(hamming, "_plan", lambda _, radius: hamming._bands(4, radius))
-    assert _found(hashes, 2) == _brute(hashes, 2)
-
-
-@pytest.mark.parametrize("hashes", [[], [7], [7, 7], [0, 2**64 - 1], [3] * 50])
-def test_near_pairs_of_edge_cases(hashes: list[int]) -> None:
-    for radius in (0, 8, 63, 64, 100):
-        assert _found(hashes, radius) == _brute(hashes, radius)
-
-
-def test_the_fixed_bit_order_is_a_permutation() -> None:
-    assert sorted(hamming._ORDER) == list(range(64))
-
-
-def test_near_pairs_refuse_other_types() -> None:
-    with pytest.raises(ValueError, match="int64"):
-        near_pairs(np.array([1, 2]), 3)
-    with pytest.raises(ValueError, match="negative"):
-        near_pairs(np.array([1, 2], dtype=np.uint64), -1)
-
-
-def test_a_hundred_thousand_hashes_take_seconds() -> None:
-    # 1 s on one core when written; a quadratic path would take minutes.
-    hashes = np.random.default_rng(0).integers(0, 2**64, 100_000, dtype=np.uint64)
-    first, _, _ = near_pairs(np.concatenate([hashes[:99_000], hashes[:1_000] ^ np.uint64(0b1011)]), 8)
-    assert len(first) >= 1_000
 
 
 @given(hash_lists(), st.integers(0, 12), st.randoms())
@@ -270,7 +206,7 @@ def test_a_benchmark_image_is_found_within_the_radius_and_nowhere_else(
     limits = ContaminationSettings(radius=radius, text_radius=0)
     entry = benchmark_entry(theirs, phash, 5)
     benchmark = Benchmark(key="b", hash_recipe="test/v1", text_key=KEY_RECIPE, entries=(entry,))
-    index = index_benchmarks([benchmark], limits)
+    index = index_benchmarks([benchmark])
     image = ImageHashes(_flip(phash, bits), 5, 100, 100, "test/v1")
     decision = contaminated("q", ours, [image], index, limits)
     near = (image.phash ^ phash).bit_count() <= radius

@@ -130,9 +130,13 @@ TABLE: Mapping[str, str] = {
     **dict.fromkeys(("rights.people", "rights.personal_data"), "screen"),
     "rights.tombstones": "publish",
     **dict.fromkeys(("dedup.radius", "dedup.max_dhash", "dedup.max_aspect_change"), "dedup"),
+    **dict.fromkeys(("dedup.near_text", "dedup.near_share"), "dedup"),
     **{
         f"decontaminate.{field}": "decontaminate"
-        for field in ("radius", "max_dhash", "text_radius", "ngram_share", "specific_tokens", "tokens_per_change")
+        for field in (
+            *("radius", "max_dhash", "text_radius", "review_radius", "review_share", "ngram_share"),
+            *("specific_tokens", "tokens_per_change"),
+        )
     },
     **{
         f"gate.{field}": "gate1"

@@ -45,7 +45,7 @@ def build(place: Path, *arguments: str) -> tuple[int, str]:
 
 def reason(place: Path, text: str, content: bytes | None = None) -> str:
     limits = ContaminationSettings()
-    index = index_benchmarks([load_benchmark("made.yaml", place / "recipe.yaml")], limits)
+    index = index_benchmarks([load_benchmark("made.yaml", place / "recipe.yaml")])
     images = []
     if content is not None:
         hashes = perceptual_hashes(decode(content))

@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from filters.dedup.contamination import Benchmark, ContaminationSettings, benchmark_entry, kept_out
+from filters.dedup.key import KEY_RECIPE
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.export.formats import deepeyesv2, huggingface, verl
@@ -365,6 +367,22 @@ def test_card_and_manifest_say_under_which_terms_each_source_may_be_passed_on(
         said = json.loads((one.directory / MANIFEST).read_text())["sources"]
         assert said == {name: term.model_dump() for name, term in terms.items()}
     assert verify_exports(tmp_path).ok
+
+
+def test_card_and_manifest_name_the_benchmarks_that_were_checked_or_say_that_none_was(
+    sft: list[SftRow], base: Path, tmp_path: Path
+) -> None:
+    made = Benchmark(key="b|1", hash_recipe="test/v1", text_key=KEY_RECIPE, entries=(benchmark_entry("Why?", 1, 2),))
+    checked = {made.key: kept_out(made, ContaminationSettings(radius=3))}
+    assert "1 questions and 1 pictures" in checked[made.key]
+    assert "within 3 bits of phash" in checked[made.key]
+    for some in (checked, {}):
+        told = dataclasses.replace(context(base), benchmarks=some)
+        for one in publish_sft(tmp_path / str(len(some)), sft, SFT, told):
+            card = (one.directory / "README.md").read_text()
+            assert ("None was checked" in card) == (not some)
+            assert all(text in card for text in some.values())
+            assert json.loads((one.directory / MANIFEST).read_text())["benchmarks"] == some
 
 
 def test_the_manifest_lists_every_file_and_states_what_the_student_sees(export: Path) -> None:

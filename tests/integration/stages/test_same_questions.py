@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import yaml
 from PIL import Image, ImageDraw
+from typer.testing import CliRunner
 
+from flows.cli.main import make_app
 from flows.ledger.query import query
 from flows.recipe.inputs import make_job
 from flows.run.curate import open_run, run_groups
@@ -41,6 +45,8 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     # One picture in two files.
     "says 3": {"text": "How many lines are there?", "images": ["a.png"], "answers": ["3"], "answer_type": "number"},
     "says 4": {"text": "how many lines are there", "images": ["copy.png"], "answers": ["4"], "answer_type": "number"},
+    "marked": {"text": "What is <b>bold</b> on this old form of ours?", "images": ["a.png"], "answers": ["nothing"]},
+    "marked too": {"text": "What is <b>bold</b> on this odd form of ours?", "images": ["a.png"], "answers": ["all"]},
     "hindi": {"text": "चित्र में जाल कहाँ है?", "images": ["a.png"], "answers": ["left"]},
     "hindi too": {"text": "चित्र में जेल कहाँ है?", "images": ["a.png"], "answers": ["left"]},
 }
@@ -102,3 +108,27 @@ def test_both_sides_of_a_contradiction_are_for_review(done: Mapping[str, Finishe
         ("How many lines are there?", "contradicting_answers", "3", "4"),
         ("how many lines are there", "contradicting_answers", "4", "3"),
     }
+
+
+def test_the_page_of_duplicates_shows_every_pair_with_pictures_that_are_there(
+    done: Mapping[str, Finished], place: Path
+) -> None:
+    assert "dedup" in done
+    page = place / "elsewhere" / "page.html"
+    command = ["duplicates", str(place / "run"), "--store", str(place / "store"), "--out", str(page)]
+    result = CliRunner().invoke(make_app(), command)
+    assert result.exit_code == 0, result.output
+    shown = page.read_text()
+    for title in (
+        "dropped: a repeat: 1",
+        "dropped: answers contradict: 1",
+        "kept: answers differ: 1",
+        "kept: near text: ",
+    ):
+        assert title in shown
+    links = re.findall('src="([^"]*)"', shown)
+    assert links
+    assert all(Image.open(page.parent / unquote(link)).size == (448, 336) for link in links)
+    # A question is text, whatever is in it.
+    assert "&lt;b&gt;bold&lt;/b&gt;" in shown
+    assert "<b>" not in shown

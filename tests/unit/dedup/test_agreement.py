@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from filters.dedup.agreement import Deduplicated, compare_answers, deduplicate, picture_clusters
+from filters.dedup.agreement import Deduplicated, deduplicate, picture_clusters
+from filters.dedup.answers import compare_answers
 from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow
 from pipeline.records import AnswerType
 

@@ -11,10 +11,12 @@ from filters.dedup.contamination import (
     BenchmarkEntry,
     ContaminationSettings,
     benchmark_entry,
+    benchmark_hit,
     contaminated,
     index_benchmarks,
 )
 from filters.dedup.key import KEY_RECIPE
+from pipeline.records import BenchmarkHit
 
 SETTINGS = ContaminationSettings()
 RECIPE = "test/v1"
@@ -32,7 +34,7 @@ def far() -> ImageHashes:
 
 
 def check(text: str, images: list[ImageHashes], *entries: BenchmarkEntry, solution: str = "") -> str:
-    index = index_benchmarks([Benchmark(key="b", hash_recipe=RECIPE, text_key=KEY_RECIPE, entries=entries)], SETTINGS)
+    index = index_benchmarks([Benchmark(key="b", hash_recipe=RECIPE, text_key=KEY_RECIPE, entries=entries)])
     decision = contaminated("q", text, images, index, SETTINGS, solution=solution)
     assert decision.record_id == "q"
     assert (decision.outcome == "keep") == (decision.reason == "")
@@ -57,6 +59,47 @@ ENTRY = benchmark_entry(TEMPLATE, PHASH, DHASH)
 )
 def test_an_image_of_a_benchmark_is_refused_whatever_is_asked(images: list[ImageHashes], reason: str) -> None:
     assert check("How many people are there?", images, ENTRY) == reason
+
+
+def found(text: str, images: list[ImageHashes], *entries: BenchmarkEntry) -> BenchmarkHit | None:
+    index = index_benchmarks([Benchmark(key="b", hash_recipe=RECIPE, text_key=KEY_RECIPE, entries=entries)])
+    return benchmark_hit("q", text, images, index, SETTINGS)
+
+
+def test_a_mirrored_image_of_a_benchmark_is_refused_if_both_hashes_say_so() -> None:
+    mirrored = far()._replace(mirrored=(PHASH ^ 1, DHASH ^ 1))
+    assert check("How many people are there?", [mirrored], ENTRY) == "benchmark_image"
+    hit = found("How many people are there?", [mirrored], ENTRY)
+    assert hit is not None
+    assert (hit.benchmark, hit.by, hit.bits, hit.stopped) == ("b", "mirrored_picture", 1, True)
+    assert check("How many people are there?", [far()._replace(mirrored=(PHASH, DHASH ^ 0xFFFF))], ENTRY) == ""
+
+
+@pytest.mark.parametrize(
+    ("bits", "text", "by", "stopped"),
+    [
+        (4, "How many?", "picture", True),
+        (8, TEMPLATE, "text", True),
+        (12, TEMPLATE, "near_picture_and_text", False),
+        (16, TEMPLATE, None, None),
+        (12, "How many?", None, None),
+    ],
+)
+def test_what_only_looks_and_reads_alike_is_for_a_person_and_stays(
+    bits: int, text: str, by: str | None, stopped: bool | None
+) -> None:
+    near = image(PHASH ^ (1 << bits) - 1)
+    hit = found(text, [near], ENTRY)
+    assert (hit and hit.by, hit and hit.stopped) == (by, stopped)
+    assert (check(text, [near], ENTRY) == "") == (not stopped)
+
+
+def test_texts_of_which_half_is_the_same_are_for_a_person_over_a_picture_that_is_nearly_near() -> None:
+    near = image(PHASH ^ 0xFFF)
+    changed = LONG.replace("capital cities", "capitals")
+    hit = found(changed, [near], benchmark_entry(LONG, PHASH, DHASH))
+    assert hit is not None
+    assert (hit.by, hit.stopped) == ("near_picture_and_text", False)
 
 
 def test_a_template_is_asked_of_other_images_too() -> None:
@@ -121,17 +164,17 @@ def test_a_solution_that_quotes_a_benchmark_is_refused() -> None:
 
 
 def test_nothing_is_contaminated_without_benchmarks() -> None:
-    index = index_benchmarks([], SETTINGS)
+    index = index_benchmarks([])
     assert contaminated("q", TEMPLATE, [image(recipe="other")], index, SETTINGS).outcome == "keep"
 
 
 def test_hashes_of_different_recipes_are_not_compared() -> None:
     ours = Benchmark(key="a", hash_recipe=RECIPE, text_key=KEY_RECIPE, entries=(ENTRY,))
-    index = index_benchmarks([ours], SETTINGS)
+    index = index_benchmarks([ours])
     with pytest.raises(ValueError, match="hash one of them again"):
         contaminated("q", TEMPLATE, [image(recipe="other")], index, SETTINGS)
     with pytest.raises(ValueError, match="different recipes"):
-        index_benchmarks([ours, Benchmark(key="b", hash_recipe="other", text_key=KEY_RECIPE, entries=())], SETTINGS)
+        index_benchmarks([ours, Benchmark(key="b", hash_recipe="other", text_key=KEY_RECIPE, entries=())])
 
 
 def test_a_manifest_is_checked_when_it_is_read() -> None:

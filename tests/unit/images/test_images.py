@@ -5,6 +5,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import imagehash
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -250,6 +251,17 @@ def test_equal_pixels_are_one_whatever_the_file() -> None:
     assert encode_png(image) == encode_png(decode(encode_png(image)))
     turned = image.transpose(Image.Transpose.ROTATE_90)
     assert pixel_hash(turned) != pixel_hash(image)
+
+
+def test_perceptual_hashes_are_those_of_the_library_and_of_the_mirror_image() -> None:
+    image = Image.effect_mandelbrot((401, 299), (-2, -1, 0.5, 0.8), 50).convert("RGB")
+    ours = images.perceptual_hashes(image)
+    assert (ours.phash, ours.dhash) == tuple(int(str(f(image)), 16) for f in (imagehash.phash, imagehash.dhash))
+    turned = images.perceptual_hashes(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    # Resizing rounds as it goes from left to right.
+    assert (ours.mirrored_phash ^ turned.phash).bit_count() <= 2
+    assert (ours.mirrored_dhash ^ turned.dhash).bit_count() <= 1
+    assert (ours.phash ^ turned.phash).bit_count() > 10
 
 
 def test_perceptual_hashes_follow_the_picture_and_not_the_encoding() -> None:
