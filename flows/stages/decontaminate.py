@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from filters.dedup.clusters import hashes_of
@@ -43,7 +44,7 @@ def read(done: Done, settings: DecontaminateSettings) -> Reader:
     def unit(_: Range) -> UnitInput:
         facts = (fact for fact in done.records("screen", "facts", ImageFacts) if fact.question_id in ids)
         brought = (SolutionKey(question_id=name, meta=digest(meta)) for name, meta in metas(paths) if name in ids)
-        return UnitInput(tuple(question_keys(done, ids)), (*facts, *brought), paths)
+        return UnitInput(question_keys(done, ids), (*facts, *brought), paths)
 
     return Reader(len(ids), unit)
 
@@ -66,7 +67,7 @@ def run(unit: UnitInput, settings: DecontaminateSettings, store: Store) -> UnitO
         outcome(keys[name], solution_of(meta) or "") for name, meta in metas(unit.files) if name in brought
     )
     without = (outcome(key) for key in keys.values() if key.id not in brought)
-    return UnitOutput((*with_solution, *without), {})
+    return UnitOutput(chain(with_solution, without), {})
 
 
 def metas(questions: Sequence[Path]) -> Iterator[tuple[str, str]]:

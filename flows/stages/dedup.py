@@ -44,20 +44,23 @@ def read(done: Done, settings: DedupStageSettings) -> Reader:
     del settings
     return Reader(
         done.stages["screen"].counts.get("kept", 0),
-        lambda _: UnitInput(tuple(question_keys(done)), tuple(done.records("screen", "facts", ImageFacts))),
+        lambda _: UnitInput(question_keys(done), done.columns("screen", "facts", ImageFacts)),
     )
 
 
 def run(unit: UnitInput, settings: DedupStageSettings, store: Store) -> UnitOutput:
     """Cluster and decide; count what each wording is answered."""
     del store
-    keys = {record.id: record for record in unit.records if isinstance(record, QuestionKey)}
     hashes = hashes_of(fact for fact in unit.context if isinstance(fact, ImageFacts))
-    found = deduplicate([_row(key) for key in keys.values()], hashes, settings.dedup)
-    outcomes = (decided("dedup", keys[decision.record_id], [decision]) for decision in found.decisions)
-    facts = template_facts([TemplateRow(key.id, key.text, key.answers, key.answer_type) for key in keys.values()])
+    rows = [_row(record) for record in unit.records if isinstance(record, QuestionKey)]
+    found = deduplicate(rows, hashes, settings.dedup)
+    facts = template_facts([TemplateRow(row.question_id, row.text, row.answers, row.answer_type) for row in rows])
+    decisions = {decision.record_id: decision for decision in found.decisions}
+    # The columns are read once more, for a key has five times the size of what is decided on it.
+    keys = (record for record in unit.records if isinstance(record, QuestionKey))
+    outcomes = (decided("dedup", key, [decisions[key.id]]) for key in keys)
     tables = {"clusters": found.clusters, "conflicts": found.conflicts, "templates": facts}
-    return UnitOutput(tuple(outcomes), tables)
+    return UnitOutput(outcomes, tables)
 
 
 def _row(key: QuestionKey) -> QuestionRow:

@@ -10,6 +10,8 @@ import hashlib
 import io
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.images.files import (
@@ -112,4 +114,8 @@ def perceptual_hashes(image: Image.Image) -> PerceptualHashes:
     import imagehash
 
     grey = image.convert("L")
-    return PerceptualHashes(int(str(imagehash.phash(grey)), 16), int(str(imagehash.dhash(grey)), 16))
+    return PerceptualHashes(_number(imagehash.phash(grey).hash), _number(imagehash.dhash(grey).hash))
+
+
+def _number(bits: NDArray[np.bool_]) -> int:
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
