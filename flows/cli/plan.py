@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from flows.recipe.roles import HostedRole, Role, ServerRole
     from flows.recipe.searching import ImageUse, TextUse
     from pipeline.prompts.sets import Prompts
-    from pipeline.records import SourceRow
     from pipeline.sources import Source
 
 
@@ -188,20 +186,14 @@ def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str | No
     """
     from flows.cli.checks import Note
     from flows.recipe.inputs import open_use
+    from flows.recipe.rows import RowIndex
     from pipeline.errors import UsageError
-    from pipeline.sources import read_source
     from pipeline.sources.questions import check_row
 
     source = open_use(job, use)
-    found[source] = 0
-
-    def counted() -> Iterator[SourceRow]:
-        for row in read_source(source):
-            found[source] += 1
-            yield row
-
-    chosen = heapq.nsmallest(LOOKED_AT, enumerate(counted()), key=lambda placed: placed[1].id)
-    looked_at = [row for _, row in sorted(chosen, key=lambda placed: placed[0])]  # as the file has them
+    index = RowIndex.of((source,), job.store)
+    found[source] = len(index)
+    looked_at = [*index.first(LOOKED_AT).read()]
     first, reasons, total = "", Counter[str](), found[source]
     for row in looked_at:
         if error := check_row(row, source.directory, source.others, use.fetch is not None):

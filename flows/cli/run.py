@@ -29,6 +29,9 @@ StoreDir = Annotated[
         metavar="DIR", help="Images and paid calls, shared by runs.", show_default=".store beside the run directory"
     ),
 ]
+Until = Annotated[
+    str | None, typer.Option(metavar="STAGE", help="Stop after this stage, such as screen; run again to go on.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Take a stratified sample of N rows.")]
 
 
@@ -39,16 +42,19 @@ def run(
     store: StoreDir = None,
     limit: Limit = None,
     changes: Changes = None,
+    until: Until = None,
     runner: Annotated[Literal["local", "prefect"], typer.Option(help="Who runs the units of a stage.")] = "local",
 ) -> None:
     """Curate what RECIPE asks for. The same command again resumes, and pays for nothing twice.
+
+    With --until only the models and tools of the stages up to it have to be there: for ingest to decontaminate, none.
 
     Exit 1 if it stopped and can be resumed, 3 if no row came out.
     """
     from flows.cli.progress import shown_progress
     from flows.recipe.inputs import make_job
 
-    job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or (), runner=runner)
+    job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or (), runner=runner, until=until)
     print_line(unguarded_line(job))
     with shown_progress(console(stderr=True)) as progress:
         summary = _curate(job, progress)
@@ -113,7 +119,10 @@ def print_summary(summary: RunSummary) -> None:
     _print_spent(summary.spent)
     if paid["model"]:
         _print_compared(summary.run)
-    print_line(f"{summary.run} finished in {summary.seconds:.1f} s; next: coldforge stats {summary.run}")
+    done = "finished" if summary.until is None else f"is done up to {summary.until}"
+    print_line(f"{summary.run} {done} in {summary.seconds:.1f} s; next: coldforge stats {summary.run}")
+    if summary.until is not None:
+        print_line("the same command without --until goes on from there")
 
 
 def _print_rights(run: Path) -> None:

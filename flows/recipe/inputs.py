@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from filters.dedup.contamination import Benchmark
 from flows.recipe.benchmarks import load_benchmark
 from flows.recipe.file import load_recipe
-from flows.recipe.recipe import DemoSize, Recipe, SourceUse
+from flows.recipe.recipe import DemoSize, Recipe, SourceUse, StageName
+from flows.recipe.rows import RowIndex
 from pipeline.errors import UsageError
 from pipeline.export.tombstones import Tombstone, load_tombstones
 from pipeline.prompts.sets import Prompts, load_prompts
-from pipeline.records import SourceRow, Terms
-from pipeline.sources import Source, open_source, read_source
+from pipeline.records import Terms
+from pipeline.sources import Source, open_source
 from pipeline.sources.guard import refuse_eval_only
 from pipeline.sources.manifest import load_manifest
 from pipeline.students.tokens import TokenCounter
@@ -38,6 +38,8 @@ class Job:
     limit: int | None = None
     """Rows of a stratified sample; None takes all."""
     runner: RunnerName = "local"
+    until: StageName | None = None
+    """The last stage that runs; None: all do."""
 
 
 def make_job(
@@ -48,16 +50,20 @@ def make_job(
     limit: int | None = None,
     changes: Sequence[str] = (),
     runner: RunnerName = "local",
+    until: str | None = None,
 ) -> Job:
     """Read a recipe and return the job: by default in `runs/<name>`, with the store `.store` beside it.
 
     Raises:
-        UsageError: the recipe or a change is wrong.
+        UsageError: the recipe or a change is wrong, or there is no stage `until`.
     """
+    last = next((name for name in get_args(StageName) if name == until), None)
+    if until is not None and last is None:
+        raise UsageError(f"--until {until}: there is no such stage; stages are {', '.join(get_args(StageName))}")
     recipe = load_recipe(recipe_path, changes)
     out = out if out is not None else Path("runs") / recipe.name
     store = store if store is not None else out.parent / ".store"
-    return Job(recipe, recipe_path, out, store, limit, runner)
+    return Job(recipe, recipe_path, out, store, limit, runner, last)
 
 
 @dataclass(frozen=True)
@@ -66,8 +72,8 @@ class Inputs:
 
     prompts: Prompts
     sources: tuple[Source, ...]
-    rows: tuple[SourceRow, ...]
-    """Of all sources, or a sample of them, by id."""
+    rows: RowIndex
+    """Of all sources, or a sample of them."""
     search: Source | None
     """Holds the pages and pictures that the search tools look through; None: none, as where the web is searched."""
     web: tuple[str, ...]
@@ -81,8 +87,7 @@ class Inputs:
     @property
     def solved(self) -> int:
         """Return how many rows bring their solution along, so that no model is asked about them."""
-        lanes = {source.key: source.lane for source in self.sources}
-        return sum(lanes[row.source] is not None for row in self.rows)
+        return sum(table.num_rows for source, table in self.rows.indexes if source.lane is not None)
 
     @property
     def terms(self) -> dict[str, Terms]:
@@ -116,7 +121,7 @@ def find_inputs(job: Job) -> Inputs:
     sources = tuple(open_use(job, use) for use in recipe.sources)
     _require_texts(recipe, sources)
     search = find_corpus(job, sources)
-    rows = limit_rows((row for source in sources for row in read_source(source)), job.limit)
+    rows = RowIndex.of(sources, job.store).limited(job.limit)
     web = recipe.search.web if recipe.search is not None else ()
     tokens, tombstones = TokenCounter.open(recipe.student.tokenizer), load_tombstones(recipe.rights.tombstones)
     return Inputs(prompts, sources, rows, search, web, benchmarks, tokens, tombstones)
@@ -211,22 +216,3 @@ def _named_source(job: Job, name: str, opened: Mapping[str, Source]) -> Source:
     if not curated.samefile(file):
         raise UsageError(f"search.corpus: {file} has the key {manifest.key}, as has {curated}; give one another `key`")
     return opened[manifest.key]
-
-
-def limit_rows(rows: Iterable[SourceRow], limit: int | None) -> tuple[SourceRow, ...]:
-    """Return a stratified sample: the first `limit` rows by (rank in stratum + ½) ÷ stratum size.
-
-    A stratum is one category of one source; ranks follow the row's id, which is a hash. The sample is
-    nested (a larger limit only adds rows) and every stratum is represented in proportion.
-    """
-    ordered = sorted(rows, key=lambda row: row.id)
-    if limit is None:
-        return tuple(ordered)
-    strata: dict[tuple[str, str], list[SourceRow]] = defaultdict(list)
-    for row in ordered:
-        strata[row.source, row.category].append(row)
-    placed = [
-        ((rank + 0.5) / len(members), row.id, row) for members in strata.values() for rank, row in enumerate(members)
-    ]
-    chosen = sorted(placed, key=lambda place: place[:2])[:limit]
-    return tuple(sorted((row for _, _, row in chosen), key=lambda row: row.id))

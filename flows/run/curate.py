@@ -20,7 +20,7 @@ from flows.run.losses import Losses, begin_again, take_back
 from flows.run.opening import open_resources
 from flows.run.progress import Calls, Progress, noted
 from flows.runners.local import local
-from flows.stages.order import GROUPS, announce, declare, work_unit
+from flows.stages.order import GROUPS, announce, declare, stages_of, work_unit
 from pipeline.engine.commits import find_finished
 from pipeline.engine.done import Done, Finished, write_rows
 from pipeline.engine.executor import Executor
@@ -45,6 +45,8 @@ class RunSummary:
     calls: CallCounts
     spent: Spent
     """What the model calls cost."""
+    until: str | None = None
+    """The stage after which it stopped as asked; None: it ran all."""
 
     def require_rows(self) -> None:
         """Refuse a finished run without a row: whoever trains on its exports, or schedules it, has to know.
@@ -97,18 +99,20 @@ def open_run(job: Job, progress: Progress, runner: Runner) -> Iterator[Run]:
     inputs = find_inputs(job)
     workers = job.recipe.runtime.workers or cores()
     with Store(job.store) as store, Executor(workers) as executor:
-        resources = open_resources(job.recipe, inputs, store, executor)
+        stages = stages_of(job)
+        resources = open_resources(job.recipe, inputs, store, executor, stages)
         executor.wait(resources.check())
         with held(job.out), noted(progress):
             declared = declare(job, inputs, resources.revisions)
             expected = estimate(job.recipe, inputs.prompts, rows_of(inputs))
-            journal = Journal.begin(job, inputs, resources, [line._asdict() for line in expected])
-            write_rows(job.out, inputs.rows)
+            lines = [line._asdict() for line in expected if line.stage in declared]
+            journal = Journal.begin(job, inputs, resources, lines)
+            write_rows(job.out, inputs.rows.facts(), inputs.rows.read(), again=inputs.rows.lacks_pictures(store.blobs))
             yield Run(job, resources, executor, declared, progress, journal, runner)
 
 
 def run_groups(run: Run, groups: Sequence[str]) -> RunSummary:
-    """Run some groups of stages, in order; the groups before them must have finished in this run directory.
+    """Run some groups of stages, in order, as far as the job goes; those before must have finished in this directory.
 
     Raises:
         UsageError: a group before them has not finished on the rows and the stages that there are now.
@@ -118,7 +122,7 @@ def run_groups(run: Run, groups: Sequence[str]) -> RunSummary:
     for name in (stage for group in tuple(GROUPS)[:first] for stage in GROUPS[group]):
         run.finished[name] = _found(run, name)
     try:
-        for name in (stage for group in groups for stage in GROUPS[group]):
+        for name in (stage for group in groups for stage in GROUPS[group] if stage in run.declared):
             run.finished[name] = _run(run, name)
     finally:
         # Also after a failure: what was committed can be looked at.
@@ -126,10 +130,12 @@ def run_groups(run: Run, groups: Sequence[str]) -> RunSummary:
     return RunSummary(
         run=run.job.out,
         stages=tuple(run.finished.values()),
-        shards=tuple(run.journal.shards()),
+        # Of a run that stops before, those that stand there are of another invocation.
+        shards=tuple(run.journal.shards()) if run.job.until is None else (),
         seconds=monotonic() - began,
         calls=run.resources.store.calls.counts,
         spent=run.resources.meter.spent.since(before),
+        until=run.job.until,
     )
 
 

@@ -48,22 +48,24 @@ class Journal:
         meter.spent = Spent(**known.get("spent", {}))
         meter.versions.update(known.get("models", {}))
         _require_no_smaller_run(job, before)
+        environment = {
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "sandbox": resources.tools.python.pool.facts(),
+            "base": revisions.models.get("base"),
+            "teachers": [model for role, model in revisions.models.items() if role.startswith("teachers.")],
+            "stronger": revisions.models.get("stronger"),
+            "judge": revisions.models.get("judge"),
+            "search": revisions.search,
+            "image_search": "" if search is None else search.image.revision,
+            "prices": _prices(resources.models),
+        }
         content = {
             "name": job.recipe.name,
             "recipe": job.recipe.sha256(inputs.prompts.hashes()),
             "version": importlib.metadata.version("coldforge"),
-            "environment": {
-                "python": platform.python_version(),
-                "machine": platform.machine(),
-                "sandbox": resources.tools.python.pool.facts(),
-                "base": revisions.models["base"],
-                "teachers": [model for role, model in revisions.models.items() if role.startswith("teachers.")],
-                "stronger": revisions.models.get("stronger"),
-                "judge": revisions.models.get("judge"),
-                "search": revisions.search,
-                "image_search": "" if search is None else search.image.revision,
-                "prices": _prices(resources.models),
-            },
+            # Who asks no model knows nothing better than what is written of those that were asked.
+            "environment": environment if resources.models else known.get("environment", environment),
             "sources": {source.key: str(source.directory.resolve()) for source in inputs.sources},
             "invocations": [
                 *before,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow.compute as pc
+
 from flows.recipe.recipe import Runtime
 from flows.stages.outcomes import UNDECIDED
 from pipeline.engine.stage import Declared
@@ -37,9 +39,9 @@ class Losses:
                 put right without a change that anybody could notice; what was paid for them stays in the store.
         """
         path = unit.part.path(self.stage.directory, "outcomes")
-        rows = read_columns([path], Outcome, ["record_id", "outcome", "reason", "detail"]).to_pylist()
-        lost = [row for row in rows if is_lost(row)]
-        self.seen += len(rows)
+        rows = read_columns([path], Outcome, ["record_id", "outcome", "reason", "detail"])
+        lost = [row for row in rows.filter(pc.not_equal(rows["outcome"], "kept")).to_pylist() if is_lost(row)]
+        self.seen += rows.num_rows
         self.reasons.update(row["reason"] for row in lost)
         for row in lost:
             self.examples.setdefault(row["reason"], f"{row['record_id'][:12]}: {row['detail'][:500]}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 from flows.asking.formed import Formed
 from flows.asking.resources import Resources
@@ -13,33 +16,44 @@ from flows.run.models import Launches, open_model
 from flows.run.searching import open_search
 from pipeline.demo.reader.perceiver import Perceiver
 from pipeline.engine.executor import Executor
+from pipeline.engine.stage import Stage
+from pipeline.errors import InfrastructureError
 from pipeline.models.refusals import Takes
 from pipeline.models.samples import Meter, Metered
 from pipeline.models.views import Views
 from pipeline.rollout.loop import Tools
-from pipeline.sandbox import Sandbox
+from pipeline.sandbox import Notebook, Sandbox
 from pipeline.store import Store
 from pipeline.tools.python import PythonTool
 
 
-def open_resources(recipe: Recipe, inputs: Inputs, store: Store, executor: Executor) -> Resources:
-    """Open models and tools. Nothing heavy starts here: zygotes, recognisers and connections start when first used.
+def open_resources(
+    recipe: Recipe, inputs: Inputs, store: Store, executor: Executor, stages: Iterable[Stage[Any, Any]] | None = None
+) -> Resources:
+    """Open the models and tools that some stages, by default all, act with.
+
+    Nothing heavy starts here: zygotes, recognisers and connections start when first used.
 
     Raises:
         UsageError, InfrastructureError, IsolationError: there is no sandbox, as `open_sandbox`; or no search, as
             `open_search`.
     """
-    pool, replay = _open_sandbox(recipe, executor), _open_sandbox(recipe, executor)
+    acting = None if stages is None else [stage for stage in stages if stage.resource == "model"]
+    asked = None if acting is None else frozenset[str]().union(*(stage.asks for stage in acting))
+    alone = acting is not None and not acting
+    pool, replay = (NoSandbox() if alone else _open_sandbox(recipe, executor) for _ in range(2))
     tools = Tools(
         calls=store.calls,
         blobs=store.blobs,
         views=Views(store.blobs),
         python=PythonTool(pool, store.calls, store.blobs, recipe.student.view_rule, recipe.seed),
-        search=open_search(recipe.search, inputs, store, executor),
+        search=None if alone else open_search(recipe.search, inputs, store, executor),
     )
     perceiver = Perceiver(store.directory / "perceptions", store.blobs, executor.workers)
     executor.resources.callback(perceiver.close)
-    meter, launches, roles = Meter(recipe.runtime.budget.budget), Launches(), recipe.models.roles()
+    meter, launches = Meter(recipe.runtime.budget.budget), Launches()
+    named = recipe.models.roles().items()
+    roles = {name: role for name, role in named if asked is None or name.partition(".")[0] in asked}
     backends = {name: open_model(role, store, executor, perceiver, launches) for name, role in roles.items()}
     runtime = recipe.runtime
 
@@ -60,6 +74,28 @@ def open_resources(recipe: Recipe, inputs: Inputs, store: Store, executor: Execu
         replays=asyncio.Semaphore(executor.workers),
         formed=Formed(recipe.gate.max_malformed, recipe.gate.k),
     )
+
+
+class NoSandbox:
+    """In place of a sandbox where no stage runs a cell, so that none has to be there."""
+
+    identity = ""
+    workers = capacity = 0
+
+    def facts(self) -> dict[str, Any]:
+        """Return nothing: nothing isolates."""
+        return {}
+
+    def session(self, images: Sequence[bytes] = (), seed: int = 0) -> AbstractContextManager[Notebook]:
+        """Refuse.
+
+        Raises:
+            InfrastructureError: always.
+        """
+        raise InfrastructureError(f"no sandbox was opened (session {seed} over {len(images)} images); run again")
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def _open_sandbox(recipe: Recipe, executor: Executor) -> Sandbox:

@@ -50,7 +50,7 @@ def read(done: Done, settings: DecontaminateSettings) -> Reader:
     def unit(_: Range) -> UnitInput:
         facts = (fact for fact in done.records("screen", "facts", ImageFacts) if fact.question_id in ids)
         brought = (SolutionKey(question_id=name, meta=digest(meta)) for name, meta in metas(paths) if name in ids)
-        return UnitInput(tuple(question_keys(done, ids)), (*facts, *brought), paths)
+        return UnitInput(question_keys(done, ids), (*facts, *brought), paths)
 
     return Reader(len(ids), unit)
 

@@ -51,7 +51,7 @@ def read(done: Done, settings: DedupStageSettings) -> Reader:
     del settings
     return Reader(
         done.stages["screen"].counts.get("kept", 0),
-        lambda _: UnitInput(tuple(question_keys(done)), tuple(done.records("screen", "facts", ImageFacts))),
+        lambda _: UnitInput(question_keys(done), done.columns("screen", "facts", ImageFacts)),
     )
 
 
@@ -71,7 +71,7 @@ def run(unit: UnitInput, settings: DedupStageSettings, store: Store) -> UnitOutp
         "near_texts": found.near_texts,
         "templates": facts,
     }
-    return UnitOutput(tuple(outcomes), tables)
+    return UnitOutput(outcomes, tables)
 
 
 def _rows(records: Iterable[Record]) -> list[QuestionRow]:

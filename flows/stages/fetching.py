@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from filters.answers.choices import answer_texts, option_texts
@@ -10,7 +10,7 @@ from filters.screen.open_ended import offered_choices
 from pipeline.engine.done import Done
 from pipeline.engine.units import Range
 from pipeline.records import Outcome, Question, QuestionKey
-from pipeline.store.shards import read_columns
+from pipeline.store.shards import RecordColumns, read_columns, rows_of
 
 
 def questions_of(done: Done, ids: frozenset[str], span: Range) -> tuple[Question, ...]:
@@ -27,11 +27,15 @@ def kept_outcomes(done: Done, stage: str, ids: frozenset[str], span: Range) -> l
     ]
 
 
-def question_keys(done: Done, ids: frozenset[str] | None = None) -> Iterator[QuestionKey]:
-    """Yield the columns that global stages read, of all screened questions or of those in `ids`."""
+def question_keys(done: Done, ids: Container[str] | None = None) -> RecordColumns[QuestionKey]:
+    """Return what global stages read of all screened questions, or of those in `ids`; one part is held at a time."""
+    return RecordColumns.of(QuestionKey, _keys(done, ids))
+
+
+def _keys(done: Done, ids: Container[str] | None) -> Iterator[QuestionKey]:
     columns = ["id", "source", "category", "text", "images", "choices", "answers", "answer_type", "tolerance", "meta"]
-    for batch in read_columns(done.paths("screen", "questions"), Question, columns).to_batches():
-        for row in batch.to_pylist():
+    for path in done.paths("screen", "questions"):
+        for row in rows_of(read_columns([path], Question, columns)):
             if ids is None or row["id"] in ids:
                 yield key_of(row)
 

@@ -23,7 +23,7 @@ from pipeline.fetch.recorded import Fetch, fetched
 from pipeline.identity import Identity, Place, Revision
 from pipeline.images import PIXEL_RECIPE, reads_heic
 from pipeline.records import ImageOrigin, Outcome, Question, SourceImage, SourceRow
-from pipeline.sources.questions import image_names, is_url, source_image, to_question
+from pipeline.sources.questions import image_file, image_names, is_url, to_question
 from pipeline.store import Store
 
 
@@ -48,7 +48,7 @@ class IngestSettings(StageSettings):
     heic: Revision[bool] = Field(default_factory=reads_heic)
     """Whether the extra for HEIC is installed: once it is, rows that were refused are read."""
     store: Place[Path] = Path()
-    """Which records what URLs led to."""
+    """Which records what URLs led to and what files hash to, and holds the pictures of tables."""
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> IngestSettings:
@@ -84,7 +84,7 @@ def read(done: Done, settings: IngestSettings) -> Reader:
 
     def unit(span: Range) -> UnitInput:
         rows = done.rows(span)
-        return UnitInput(rows, (*images_of(rows, sources), *fetched_of(rows, sources, store)))
+        return UnitInput(rows, (*images_of(rows, sources, store), *fetched_of(rows, sources, store)))
 
     return Reader(done.row_count, unit)
 
@@ -94,13 +94,20 @@ def named(rows: Iterable[SourceRow]) -> set[tuple[str, str]]:
     return {(row.source, name) for row in rows for name in image_names(row)}
 
 
-def images_of(rows: Iterable[SourceRow], sources: Mapping[str, SourceRead]) -> tuple[SourceImage, ...]:
-    """Return each image file that the rows name, once: a file that changes or appears is new input."""
-    return tuple(
-        source_image(key, name, sources[key].directory, sources[key].others)
-        for key, name in sorted(named(rows))
-        if sources[key].fetch is None or not is_url(name)
-    )
+def images_of(rows: Iterable[SourceRow], sources: Mapping[str, SourceRead], store: Store) -> tuple[SourceImage, ...]:
+    """Return each image file that the rows name, once: a file that changes or appears is new input.
+
+    A file that is as it was when it was last hashed is not read. What stands in the store has its hash as its name.
+    """
+    wanted = [(key, name) for key, name in sorted(named(rows)) if sources[key].fetch is None or not is_url(name)]
+    files = {(key, name): image_file(name, sources[key].directory, sources[key].others) for key, name in wanted}
+    blobs = store.blobs.root.resolve()
+    hashes = store.hashes.of({file for file in files.values() if file is not None and file.parent.parent != blobs})
+
+    def found(file: Path | None) -> str | None:
+        return None if file is None else file.name if file.parent.parent == blobs else hashes.get(file)
+
+    return tuple(SourceImage(source=key, path=name, sha256=found(file)) for (key, name), file in files.items())
 
 
 def fetched_of(rows: Iterable[SourceRow], sources: Mapping[str, SourceRead], store: Store) -> tuple[SourceImage, ...]:

@@ -43,14 +43,20 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Stages in order, by the flow that runs them; each group can be scheduled on its own."""
 
 
+def stages_of(job: Job) -> tuple[Stage[Any, Any], ...]:
+    """Return the stages that an invocation runs, in order: all, or those up to `until`."""
+    names = [*STAGES]
+    return tuple(STAGES[name] for name in (names if job.until is None else names[: names.index(job.until) + 1]))
+
+
 def declare(job: Job, inputs: Inputs, revisions: Revisions) -> Mapping[str, Declared[Any, Any]]:
-    """Return every stage of a run by name; each fingerprint covers those before it."""
+    """Return the stages of an invocation by name; each fingerprint covers those before it."""
     declared: dict[str, Declared[Any, Any]] = {}
     upstream: tuple[str, ...] = ()
-    for name, stage in STAGES.items():
+    for stage in stages_of(job):
         settings = stage.settings.of(job, inputs, revisions)
-        declared[name] = Declared(stage, settings, upstream, job.out)
-        upstream = (declared[name].fingerprint,)
+        declared[stage.name] = Declared(stage, settings, upstream, job.out)
+        upstream = (declared[stage.name].fingerprint,)
     return declared
 
 

@@ -119,12 +119,12 @@ def row_outcome(stage: str, row: SourceRow, error: RowError | None) -> Outcome:
 
 def trajectory_outcome(stage: str, trajectory: Trajectory, question: Question, decision: Decision | None) -> Outcome:
     """Return the outcome of a trajectory: kept when `decision` is None, else rejected for its reason."""
-    return _trajectory_outcome(stage, trajectory.id, question, decision)
+    return _trajectory_outcome(stage, trajectory.id, (question.id, question.source, question.category), decision)
 
 
-def key_outcome(stage: str, key: TrajectoryKey, question: QuestionKey, decision: Decision | None) -> Outcome:
+def key_outcome(stage: str, key: TrajectoryKey, decision: Decision | None) -> Outcome:
     """Do as `trajectory_outcome` where only the keys were read."""
-    return _trajectory_outcome(stage, key.id, question, decision)
+    return _trajectory_outcome(stage, key.id, (key.question_id, key.source, key.category), decision)
 
 
 def filtered(stage: str, question: Question, rollouts: Sequence[Trajectory]) -> Outcome | None:
@@ -147,15 +147,16 @@ async def gather_all(work: Iterable[Awaitable[T]]) -> list[T]:
 
 
 def _trajectory_outcome(
-    stage: str, trajectory_id: str, question: Question | QuestionKey, decision: Decision | None
+    stage: str, trajectory_id: str, question: tuple[str, str, str], decision: Decision | None
 ) -> Outcome:
+    question_id, source, category = question
     return Outcome(
         stage=stage,
         unit="trajectory",
         record_id=trajectory_id,
-        question_id=question.id,
-        source=question.source,
-        category=question.category,
+        question_id=question_id,
+        source=source,
+        category=category,
         outcome="kept" if decision is None else "rejected",
         route="sft" if decision is None else None,
         reason="" if decision is None else decision.reason,

@@ -88,7 +88,6 @@ def read(done: Done, settings: ScreenSettings) -> Reader:
 
 def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
     """Measure every image, then let the filters decide; what is kept leaves as it will be asked."""
-    shown: dict[str, _Shown | RowError] = {}  # several questions share an image
     counter = _counter(settings.tokenizer)
 
     def screened(question: Question) -> tuple[Outcome, Found]:
@@ -99,7 +98,7 @@ def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
             sense = well_formed(question, tokens, settings.cutoff_len)
         if sense.outcome != "keep":
             return decided("screen", question, [sense]), Found()
-        measured = [image_facts(question, image, shown, store.blobs, settings.views) for image in question.images]
+        measured = [image_facts(question, image, store.blobs, settings.views) for image in question.images]
         asked, decision = to_open_ended(question, settings.questions)
         personal = found_in_question(question if asked is None else asked)
         decisions = [
@@ -133,14 +132,11 @@ def _counter(tokenizer: Path | None) -> TokenCounter:
 def image_facts(
     question: Question,
     image: ImageRef,
-    shown: dict[str, _Shown | RowError],
     blobs: BlobStore,
     views: Sequence[ViewRule] = (),
 ) -> ImageFacts:
-    """Return what one image shows, measured once: `shown` keeps it by sha256. Not to decode is a fact, not an error."""
-    if image.sha256 not in shown:
-        shown[image.sha256] = _measure(blobs.get(image.sha256))
-    found = shown[image.sha256]
+    """Return what one image shows. Not to decode is a fact, not an error."""
+    found = _measured(image.sha256, blobs)
     seen = None if isinstance(found, RowError) else found
     error = found if isinstance(found, RowError) else _refused_view(image, views)
     return ImageFacts(
@@ -169,12 +165,18 @@ class _Shown(NamedTuple):
     contrast: int
 
 
+@lru_cache(maxsize=65_536)
+def _measured(sha256: str, blobs: BlobStore) -> _Shown | RowError:
+    """Measure an image once per process, for many questions share one; what is kept of it has some 500 bytes."""
+    return _measure(blobs.get(sha256))
+
+
 def _measure(content: bytes) -> _Shown | RowError:
     try:
         image = decode(content)
         return _Shown(perceptual_hashes(image), pixel_hash(image), contrast(image))
     except RowError as error:
-        return error
+        return RowError(error.reason, error.detail)  # without its traceback, which holds the picture
 
 
 def _refused_view(image: ImageRef, views: Sequence[ViewRule]) -> RowError | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.engine.done import Done, Finished, read_finished
@@ -22,7 +23,7 @@ from pipeline.errors import InfrastructureError
 from pipeline.identity import canonical_json, digest
 from pipeline.records import Outcome, Record
 from pipeline.store.blobs import write_atomic
-from pipeline.store.shards import read_columns, write_records
+from pipeline.store.shards import RecordColumns, Together, arrow_table, read_columns, write_records, write_table
 
 
 def begin_unit(stage: Declared[Any, Any], span: Range, unit: UnitInput) -> tuple[Part, Mapping[str, int] | None]:
@@ -36,8 +37,7 @@ def committed(directory: Path, part: Part) -> Mapping[str, int] | None:
     path = part.path(directory, "outcomes")
     if not path.exists():
         return None
-    column = read_columns([path], Outcome, ["outcome"])["outcome"]
-    return {count["values"]: count["counts"] for count in pc.value_counts(column).to_pylist()}
+    return _counts(read_columns([path], Outcome, ["outcome"]))
 
 
 def commit_unit(stage: Declared[Any, Any], part: Part, unit: UnitInput, output: UnitOutput) -> UnitResult:
@@ -47,15 +47,28 @@ def commit_unit(stage: Declared[Any, Any], part: Part, unit: UnitInput, output: 
         InfrastructureError: the outcomes do not match the input; nothing is written.
     """
     tables, directory = stage.stage.tables, stage.directory
-    check_conservation(stage.name, [record_id(r) for r in unit.records], output.outcomes)
+    outcomes = arrow_table(Outcome, output.outcomes).sort_by("record_id")
+    check_conservation(stage.name, _ids(unit.records), outcomes["record_id"].to_pylist())
     if set(output.tables) != set(tables):
         raise InfrastructureError(f"stage {stage.name} made tables {sorted(output.tables)}, declared {sorted(tables)}")
     directory.mkdir(parents=True, exist_ok=True)
     for name, kind in tables.items():
         write_records(part.path(directory, name), kind, output.tables[name])
-    ordered = sorted(output.outcomes, key=lambda outcome: outcome.record_id)
-    write_records(part.path(directory, "outcomes"), Outcome, ordered)
-    return UnitResult(part, reused=False, counts=Counter(outcome.outcome for outcome in ordered))
+    write_table(part.path(directory, "outcomes"), outcomes)
+    return UnitResult(part, reused=False, counts=_counts(outcomes))
+
+
+def _counts(outcomes: pa.Table) -> Mapping[str, int]:
+    return {count["values"]: count["counts"] for count in pc.value_counts(outcomes["outcome"]).to_pylist()}
+
+
+def _ids(records: Collection[Record]) -> list[str]:
+    if isinstance(records, Together):
+        return [name for part in records.parts for name in _ids(part)]
+    if isinstance(records, RecordColumns) and "id" in records.table.column_names:
+        ids: list[str] = records.table["id"].to_pylist()
+        return ids
+    return [record_id(record) for record in records]
 
 
 def record_id(record: Record) -> str:
@@ -71,13 +84,15 @@ def record_id(record: Record) -> str:
             raise InfrastructureError(f"{type(record).__name__} has no id and cannot be the input of a stage")
 
 
-def check_conservation(stage: str, inputs: Sequence[str], outcomes: Iterable[Outcome]) -> None:
-    """Require one outcome per input record and none for anything else.
+def check_conservation(stage: str, inputs: Sequence[str], outcomes: Sequence[str]) -> None:
+    """Require one outcome per input record and none for anything else; both are named by the records' ids.
 
     Raises:
         InfrastructureError: naming the first records that break the rule.
     """
-    expected, seen = Counter(inputs), Counter(outcome.record_id for outcome in outcomes)
+    if len(set(inputs)) == len(inputs) and sorted(inputs) == sorted(outcomes):
+        return
+    expected, seen = Counter(inputs), Counter(outcomes)
     if max(expected.values(), default=1) > 1:
         twice = [identity for identity, n in expected.items() if n > 1][:3]
         raise InfrastructureError(f"stage {stage}: input records with one id: {', '.join(twice)}")

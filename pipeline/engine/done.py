@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import pyarrow.compute as pc
 
-from pipeline.engine.units import Part, Range, unit_count
+from pipeline.engine.units import Part, Range, spans, unit_count
 from pipeline.errors import InfrastructureError
 from pipeline.identity import Json, canonical_json, digest, parse_json
 from pipeline.records import Outcome, Record, Route, SourceRow
 from pipeline.store.blobs import write_atomic
-from pipeline.store.shards import read_columns, read_records, write_records
+from pipeline.store.shards import RecordColumns, RecordWriters, read_columns, read_records
 
 R = TypeVar("R", bound=Record)
 
@@ -101,7 +101,7 @@ class Done:
 
     def rows(self, span: Range) -> tuple[SourceRow, ...]:
         """Return the source rows of one range, by id."""
-        return tuple(read_records(_rows_part(self.run, span), SourceRow))
+        return tuple(sorted(read_records(_rows_part(self.run, span), SourceRow), key=attrgetter("id")))
 
     def kept(self, stage: str, route: Route | None = None) -> frozenset[str]:
         """Return the ids of the records that a stage kept, or of those that it sent one way."""
@@ -112,6 +112,10 @@ class Done:
     def records(self, stage: str, table: str, kind: type[R], span: Range | None = None) -> Iterator[R]:
         """Yield the records of a finished stage, all or those of one range."""
         return self.stages[stage].records(table, kind, span)
+
+    def columns(self, stage: str, table: str, kind: type[R]) -> RecordColumns[R]:
+        """Return the records of a finished stage as columns."""
+        return RecordColumns.of(kind, self.records(stage, table, kind))
 
     def paths(self, stage: str, table: str) -> list[Path]:
         """Return the files of one table of a finished stage."""
@@ -126,23 +130,35 @@ class Done:
         return content
 
 
-def write_rows(run: Path, rows: Iterable[SourceRow]) -> None:
-    """Put a run's source rows where every process finds those of a range; what an earlier invocation put there goes."""
-    by_id = {row.id: row for row in rows}
-    units = unit_count(len(by_id))
-    ranges: dict[Range, list[SourceRow]] = defaultdict(list)
-    for identity in sorted(by_id):
-        ranges[Range.of(identity, units)].append(by_id[identity])
-    facts = {"rows": len(by_id), "hash": digest([by_id[identity].record_hash() for identity in sorted(by_id)])}
-    text = canonical_json(facts)
+class RowFacts(NamedTuple):
+    """What tells the rows of a run from all others."""
+
+    rows: int
+    hash: str
+    """Of their hashes, in the order of their ids."""
+
+    @classmethod
+    def of(cls, hashes: Iterable[str]) -> Self:
+        """Return the facts of rows, given the hash of each in the order of their ids."""
+        listed = [*hashes]
+        return cls(len(listed), digest(listed))
+
+
+def write_rows(run: Path, facts: RowFacts, rows: Iterable[SourceRow], *, again: bool = False) -> None:
+    """Put a run's source rows where every process finds those of a range; what an earlier invocation put there goes.
+
+    Rows that stand there already are not read, unless `again`. They come in any order, and few are held at a time.
+    """
+    text = canonical_json(facts._asdict())
     mark = run / "rows" / "rows.json"
-    if mark.exists() and mark.read_text() == text:
+    if mark.exists() and mark.read_text() == text and not again:
         return
     shutil.rmtree(mark.parent, ignore_errors=True)
     mark.parent.mkdir(parents=True)
-    for number in range(units):
-        span = Range(number, units)
-        write_records(_rows_part(run, span), SourceRow, ranges[span])
+    units = unit_count(facts.rows)
+    with RecordWriters({str(span): _rows_part(run, span) for span in spans(units)}, SourceRow) as parts:
+        for row in rows:
+            parts.add(str(Range.of(row.id, units)), row, len(row.payload))
     write_atomic(mark, text.encode())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.engine.commits import begin_unit, commit_stage, commit_unit, committed, find_finished
 from pipeline.engine.done import Done, Finished
 from pipeline.engine.stage import Declared
-from pipeline.engine.units import WHOLE, Part, Range, Reader, Runner, UnitInput, UnitOutput, UnitResult
+from pipeline.engine.units import WHOLE, Part, Range, Reader, Runner, UnitInput, UnitOutput, UnitResult, spans
 from pipeline.errors import InfrastructureError
 from pipeline.records import Outcome
 from pipeline.store.shards import read_columns
@@ -79,15 +79,14 @@ def run_stage(
     """
     # An earlier invocation's would go on telling of other rows if this one stops half-way.
     (stage.directory / "stage.json").unlink(missing_ok=True)
-    units = done.units
-    spans = [WHOLE] if stage.stage.kind == "global" else [Range(number, units) for number in range(units)]
+    ranges = [WHOLE] if stage.stage.kind == "global" else spans(done.units)
     results = []
-    for result in runner(stage.name, unit_fn, spans):
+    for result in runner(stage.name, unit_fn, ranges):
         on_unit(result)
         results.append(result)
     results.sort(key=lambda result: result.part.range)
-    if [result.part.range for result in results] != spans:
-        raise InfrastructureError(f"stage {stage.name}: {len(results)} of {len(spans)} units came back; run again")
+    if [result.part.range for result in results] != ranges:
+        raise InfrastructureError(f"stage {stage.name}: {len(results)} of {len(ranges)} units came back; run again")
     counts = sum((Counter(result.counts) for result in results), Counter[str]())
     if counts.total() != expected:
         raise InfrastructureError(f"stage {stage.name}: {expected} records in, {counts.total()} outcomes; run again")

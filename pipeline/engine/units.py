@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -41,6 +41,11 @@ class Range(NamedTuple):
 WHOLE = Range(0, 1)
 
 
+def spans(total: int) -> list[Range]:
+    """Return all ranges, in order."""
+    return [Range(number, total) for number in range(total)]
+
+
 def unit_count(rows: int) -> int:
     """Return the number of units of a run: the smallest power of two with at most 32 rows per unit, within 4 to 128.
 
@@ -54,10 +59,13 @@ def unit_count(rows: int) -> int:
 
 @dataclass(frozen=True)
 class UnitInput:
-    """What one unit reads: `records` get one outcome each, `context` is evidence that comes with them."""
+    """What one unit reads: `records` get one outcome each, `context` is evidence that comes with them.
 
-    records: tuple[Record, ...]
-    context: tuple[Record, ...] = ()
+    Those of a global stage are `RecordColumns`, for they are all of a run.
+    """
+
+    records: Collection[Record]
+    context: Collection[Record] = ()
     files: tuple[Path, ...] = ()
     """Parts that are too much to hold at once, for the work to read one by one; what of them counts is in `context`."""
 
@@ -70,8 +78,9 @@ class UnitInput:
 class UnitOutput:
     """What one unit made."""
 
-    outcomes: tuple[Outcome, ...]
-    tables: Mapping[str, tuple[Record, ...]]
+    outcomes: Iterable[Outcome]
+    """Looked at once; a global stage makes them as they are written."""
+    tables: Mapping[str, Collection[Record]]
 
 
 class Reader(NamedTuple):

@@ -10,6 +10,8 @@ import hashlib
 import io
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.images.files import (
@@ -138,4 +140,8 @@ def perceptual_hashes(image: Image.Image) -> PerceptualHashes:
         *(imagehash.phash(small), imagehash.dhash(tiny)),
         *(imagehash.phash(mirrored_small), imagehash.dhash(mirrored_tiny)),
     )
-    return PerceptualHashes(*(int(str(value), 16) for value in hashes))
+    return PerceptualHashes(*(_number(value.hash) for value in hashes))
+
+
+def _number(bits: NDArray[np.bool_]) -> int:
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -60,9 +60,10 @@ def root_id(source: str, source_revision: str, source_row: str) -> str:
     return digest({"source": source, "revision": source_revision, "row": source_row})
 
 
-def line_id(source: str, source_revision: str, number: int) -> str:
-    """Return the identity of a line that is no row; no row has it, whatever its key."""
-    return digest({"source": source, "revision": source_revision, "line": number})
+def line_id(source: str, source_revision: str, number: int, part: int = 1) -> str:
+    """Return the identity of a line, or of a part of it, that is no row; no row has it, whatever its key."""
+    said = {"source": source, "revision": source_revision, "line": number}
+    return digest(said if part == 1 else {**said, "part": part})
 
 
 class Question(Record):

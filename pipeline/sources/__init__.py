@@ -12,6 +12,8 @@ from pipeline.sources.files import CONVERSATIONS, row_files
 from pipeline.sources.manifest import SourceManifest, load_manifest
 from pipeline.sources.rows import read_source
 from pipeline.sources.source import DESCRIPTION, HubData, Source, check_files, read_description
+from pipeline.store import Store
+from pipeline.store.hashes import FileHashes
 
 __all__ = ["Source", "open_source", "read_source"]
 
@@ -35,19 +37,20 @@ def open_source(
         case "demo":
             if generate is None:
                 raise UsageError(f"source {manifest.key} ({file}) is generated, and cannot be made here")
-            return _generated(manifest, generate(store / "sources"))
+            return _generated(manifest, generate(store / "sources"), Store(store).hashes)
         case _:
-            return _given(manifest, file, store / "blobs")
+            return _given(manifest, file, Store(store))
 
 
-def _generated(manifest: SourceManifest, directory: Path) -> Source:
-    description = read_description(directory)
-    check_files(directory, description.files, directory / DESCRIPTION, f"delete {directory}, and it is made again")
+def _generated(manifest: SourceManifest, directory: Path, hashes: FileHashes) -> Source:
+    description, fix = read_description(directory), f"delete {directory}, and it is made again"
+    check_files(directory, description.files, directory / DESCRIPTION, fix, hashes)
     return _source(manifest, description.revision, directory)
 
 
-def _given(manifest: SourceManifest, file: Path, blobs: Path) -> Source:
+def _given(manifest: SourceManifest, file: Path, store: Store) -> Source:
     _require_known(manifest, file)
+    blobs = store.blobs.root
     if manifest.hub is not None:
         hub = HubData(
             manifest.hub, str(manifest.revision), manifest.config, manifest.split, manifest.files, blobs.parent / "hub"
@@ -58,9 +61,9 @@ def _given(manifest: SourceManifest, file: Path, blobs: Path) -> Source:
     listed = not (manifest.kind in {"folder", "hf"} and path.is_dir())
     directory, files = row_files(manifest, file, path) if listed else (path, ())
     fix = "get the source again, or state the new sha256 and revision"
-    check_files(directory, manifest.sha256, file, fix)
+    check_files(directory, manifest.sha256, file, fix, store.hashes)
     if (directory / DESCRIPTION).exists():
-        check_files(directory, read_description(directory).files, directory / DESCRIPTION, fix)
+        check_files(directory, read_description(directory).files, directory / DESCRIPTION, fix, store.hashes)
     source = _source(manifest, str(manifest.revision), directory, _image_root(manifest, file))
     columns = manifest.columns or (COLUMNS if manifest.kind in CONVERSATIONS else None)
     local = (

@@ -16,7 +16,8 @@ from pipeline.sources.archives import PICTURES
 from pipeline.sources.chats import ASKS, said
 from pipeline.sources.columns import Record
 from pipeline.sources.entries import Entry
-from pipeline.sources.lines import line_entries, object_entries
+from pipeline.sources.items import object_entries
+from pipeline.sources.lines import line_entries
 from pipeline.sources.tables import csv_entries, parquet_entries
 
 TEXT_FIELDS = ("question", "text", "query", "problem", "prompt", "instruction")

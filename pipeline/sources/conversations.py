@@ -6,15 +6,15 @@ who speaks (`from` or `role`) and what (`value` or `content`, a text or a list o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RowError
 from pipeline.sources.chats import ANSWERS, ASKS, said
 from pipeline.sources.columns import Column, Columns
-from pipeline.sources.entries import Entry
-from pipeline.sources.lines import object_entries
+from pipeline.sources.entries import Entry, Place
+from pipeline.sources.items import object_entries, object_entries_at
 from pipeline.sources.manifest import Turns
 
 COLUMNS = Columns(
@@ -35,9 +35,19 @@ def conversation_entries(files: Sequence[Path], turns: Turns) -> Iterator[Entry]
     Raises:
         UsageError: a file cannot be read.
     """
-    for path in files:
-        for entry in object_entries(path):
+    for number, path in enumerate(files):
+        for entry in object_entries(path, number):
             yield from _questions(entry, turns)
+
+
+def conversation_entries_at(files: Sequence[Path], turns: Turns, places: Iterable[Place]) -> Iterator[Entry]:
+    """Yield each question of the conversation at each place, as `conversation_entries` gave them.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    for entry in object_entries_at(files, places):
+        yield from _questions(entry, turns)
 
 
 def _questions(entry: Entry, turns: Turns) -> Iterator[Entry]:

@@ -8,6 +8,20 @@ from pipeline.errors import RowError
 from pipeline.sources.columns import Record
 
 
+class Place(NamedTuple):
+    """Where a row stands, so that it can be read again without those before it."""
+
+    file: int = 0
+    """Which of the source's files."""
+    at: int = 0
+    """Of lines, items and samples of an archive: the byte at which they begin. Of Parquet: the row group. Else: which
+    row, from 0."""
+    size: int = 0
+    """Bytes; of Parquet: which row of its group, from 0."""
+    row: int = 0
+    """Which line or row of its file, from 1, for messages."""
+
+
 class Entry(NamedTuple):
     """One row as its file has it."""
 
@@ -21,3 +35,4 @@ class Entry(NamedTuple):
     """As it stands in a file of text; empty for tables."""
     part: int = 1
     """Which question of the row; a conversation may hold several."""
+    place: Place = Place()

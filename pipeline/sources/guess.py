@@ -19,7 +19,7 @@ from pipeline.sources.archives import PICTURES
 from pipeline.sources.coercion import lettered
 from pipeline.sources.columns import Record, column_of
 from pipeline.sources.conversations import TURNS
-from pipeline.sources.lines import object_entries
+from pipeline.sources.items import object_entries
 from pipeline.sources.manifest import SourceKind
 from pipeline.sources.revisions import content_revision
 from pipeline.sources.rows import entries

@@ -7,14 +7,14 @@ is decoded here, and nothing is held but the row at hand.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
 from pipeline.sources.columns import Columns
-from pipeline.sources.entries import Entry
+from pipeline.sources.entries import Entry, Place
 from pipeline.sources.hub_files import downloaded, listed
 from pipeline.sources.source import HubData
 from pipeline.sources.tables import check_columns, parquet_entries, plain
@@ -30,6 +30,27 @@ def hub_entries(data: HubData, columns: Columns | None) -> Iterator[Entry]:
         UsageError: there is no such data set, configuration or split, or it lacks a column of the map.
         InfrastructureError: the Hub does not answer; it may be asked again.
     """
+    for entry in _stream(data, columns):
+        yield entry._replace(place=Place(at=entry.number - 1, row=entry.number))
+
+
+def hub_entries_at(data: HubData, columns: Columns | None, places: Iterable[Place]) -> Iterator[Entry]:
+    """Yield the row at each place, as `hub_entries` gave it; places are in the order of the rows.
+
+    The library tells no places, so that all rows are read that stand before the last.
+
+    Raises:
+        UsageError, InfrastructureError: as `hub_entries`, or there is no such row.
+    """
+    entries = hub_entries(data, columns)
+    for place in places:
+        found = next((entry for entry in entries if entry.place == place), None)
+        if found is None:
+            raise UsageError(f"{data.name} has no row {place.row} any more; run again")
+        yield found
+
+
+def _stream(data: HubData, columns: Columns | None) -> Iterator[Entry]:
     if not data.revision:
         chosen = {data.split: list(data.files)} if data.files else None
         yield from _entries(Path(data.name).name, data, _opened(data, chosen), columns)

@@ -4,65 +4,66 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import parse_json
 from pipeline.sources.coercion import DEEPEST, too_deep
-from pipeline.sources.entries import Entry
+from pipeline.sources.entries import Entry, Place
 
 
-def line_entries(path: Path) -> Iterator[Entry]:
+def line_entries(path: Path, file: int = 0) -> Iterator[Entry]:
     """Yield what each line that is not blank holds: an object, or why it is none (`row_json`).
+
+    `file` is which of its source's files it is.
 
     Raises:
         UsageError: the file cannot be read.
     """
-    for number, line in read_lines(path):
-        where = f"{path.name}, line {number}"
-        try:
-            yield Entry(number, where, _object(where, line), line)
-        except RowError as error:
-            yield Entry(number, where, error, line)
+    for place, line in _placed_lines(path, file):
+        yield _line_entry(path, place, line)
 
 
-def object_entries(path: Path) -> Iterator[Entry]:
-    """Yield what each item of a JSON list holds, each line of JSON lines, or the one object that a file is.
-
-    An item that is no object is `row_json`. A list is read whole: data sets that are one file of JSON have up to some
-    hundred megabytes of it.
+def line_entries_at(files: Sequence[Path], places: Iterable[Place]) -> Iterator[Entry]:
+    """Yield the entry at each place, as `line_entries` gave it.
 
     Raises:
-        UsageError: the file cannot be read, or begins as a list and is none.
+        UsageError: a file cannot be read.
     """
-    if not _is_whole(path):
-        yield from line_entries(path)
-        return
-    try:
-        content = json.loads(path.read_bytes().removeprefix(BOM_UTF8))
-        items = content if isinstance(content, list) else [content]
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} cannot be read as a JSON list ({error}); get it again, or write lines") from error
-    for number, item in enumerate(items, 1):
-        where = f"{path.name}, row {number}"
-        wrong = RowError("row_json", f"{where}: JSON of a {type(item).__name__}; write a list of objects")
-        yield Entry(number, where, item if isinstance(item, dict) else wrong)
+    for place, content in bytes_at(files, places):
+        yield _line_entry(files[place.file], place, _content(content))
 
 
-def _is_whole(path: Path) -> bool:
-    """Return whether a file is one JSON value over several lines, and not an object on each."""
+def _line_entry(path: Path, place: Place, line: bytes) -> Entry:
+    where = f"{path.name}, line {place.row}"
     try:
-        with path.open("rb") as file:
-            first = file.readline(_FIRST_LINE).removeprefix(BOM_UTF8).strip()
+        return Entry(place.row, where, _object(where, line), line, place=place)
+    except RowError as error:
+        return Entry(place.row, where, error, line, place=place)
+
+
+def bytes_at(files: Sequence[Path], places: Iterable[Place]) -> Iterator[tuple[Place, bytes]]:
+    """Yield the bytes at each place; places of one file stand together.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    opened, current = None, -1
+    try:
+        for place in places:
+            if opened is None or place.file != current:
+                if opened is not None:
+                    opened.close()
+                opened, current = files[place.file].open("rb"), place.file
+            opened.seek(place.at)
+            yield place, opened.read(place.size)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); a source needs this file") from error
-    return path.suffix.lower() == ".json" and not (first.startswith(b"{") and first.endswith(b"}"))
-
-
-_FIRST_LINE = 1 << 26
-"""Bytes of the first line that are looked at."""
+        raise UsageError(f"{files[current]} cannot be read ({error.strerror}); a source needs this file") from error
+    finally:
+        if opened is not None:
+            opened.close()
 
 
 def _object(where: str, line: bytes) -> dict[str, Any]:
@@ -83,20 +84,21 @@ def _object(where: str, line: bytes) -> dict[str, Any]:
     return row
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield number and content of every line that is not blank, without byte order marks.
-
-    Raises:
-        UsageError: the file cannot be read.
-    """
+def _placed_lines(path: Path, file: int) -> Iterator[tuple[Place, bytes]]:
+    at = 0
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                # Files that were joined have a mark in the middle.
-                if content := line.removeprefix(BOM_UTF8).strip():
-                    yield number, content
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if content := _content(line):
+                    yield Place(file, at, len(line), number), content
+                at += len(line)
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}); a source needs this file") from error
+
+
+def _content(line: bytes) -> bytes:
+    # Files that were joined have a mark in the middle.
+    return line.removeprefix(BOM_UTF8).strip()
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -105,7 +107,8 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         UsageError: the file cannot be read, or a line is no JSON object.
     """
-    for number, line in read_lines(path):
+    for place, line in _placed_lines(path, 0):
+        number = place.row
         try:
             value = parse_json(line.decode())
         except (ValueError, RecursionError) as error:

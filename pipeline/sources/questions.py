@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -30,6 +29,7 @@ from pipeline.sources.coercion import flag, lettered, number, quoted, scalar_tex
 from pipeline.sources.image_marks import without_marks
 from pipeline.sources.manifest import SourceLane
 from pipeline.store.blobs import BlobStore
+from pipeline.store.hashes import hash_file
 
 MAX_SOLUTION = 200_000
 """Characters of a solution. Reasoning models write up to 32,768 tokens, about 130,000 characters at four each, and a
@@ -162,19 +162,15 @@ def image_names(row: SourceRow) -> tuple[str, ...]:
     return tuple(name for name in images if isinstance(name, str)) if isinstance(images, tuple) else ()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def image_file(name: str, directory: Path, others: Sequence[Path] = ()) -> Path | None:
+    """Return the file at `name` in the directory of a source, None for none; nothing outside of it and `others` is.
 
-
-def source_image(source: str, name: str, directory: Path, others: Sequence[Path] = ()) -> SourceImage:
-    """Return what is at `name` in the directory of a source; nothing outside of it and of `others` is opened."""
+    Whoever makes a question of the row says why there is none.
+    """
     try:
-        sha256 = _sha256(_inside(name, (directory, *others)))
-    except (OSError, RowError):
-        # Whoever makes a question of the row says why; here it only counts that there are no bytes.
-        sha256 = None
-    return SourceImage(source=source, path=name, sha256=sha256)
+        return _inside(name, (directory, *others))
+    except RowError:
+        return None
 
 
 def _parse(row: SourceRow) -> tuple[_Payload, str]:
@@ -263,7 +259,7 @@ def _check_lane(row: _Payload) -> None:
         )
 
 
-def _images(payload: _Payload, blobs: BlobStore, places: Sequence[Path], led_to: LedTo | None) -> Iterator[ImageRef]:
+def _images(payload: _Payload, blobs: BlobStore, places: tuple[Path, ...], led_to: LedTo | None) -> Iterator[ImageRef]:
     stated = payload.image_sha256 or (None,) * len(payload.images)
     if len(stated) != len(payload.images):
         raise RowError(
@@ -304,7 +300,7 @@ def _put(path: Path, name: str, blobs: BlobStore, stated: str | None, reason: st
 
 
 def _require_same(path: Path, stated: str, reason: str) -> None:
-    found = _sha256(path)
+    found = hash_file(path)
     if found != stated.strip().lower():
         raise RowError(reason, f"another picture than the data set had: sha256 {found}, not {stated}")
 
@@ -321,7 +317,7 @@ def is_url(name: str) -> bool:
     return _URL.match(name) is not None
 
 
-def _inside(name: str, places: Sequence[Path]) -> Path:
+def _inside(name: str, places: tuple[Path, ...]) -> Path:
     """Return the file at `name`, which a row may have from a stranger: it must not lead out of the source.
 
     A path begins at the first of `places` that has it. Wherever it begins, the file lies in one of them once every
@@ -334,7 +330,7 @@ def _inside(name: str, places: Sequence[Path]) -> Path:
             f"{quoted(name)} is a URL, and nothing is fetched; write `fetch: {{}}` beside the source in the recipe, or "
             "get the file and name its path",
         )
-    roots = [root.resolve() for root in places]
+    roots = _roots(tuple(place.absolute() for place in places))
     outside = False
     spellings = (name, name.replace("\\", "/"), normalize("NFC", name), normalize("NFD", name))
     for spelt in dict.fromkeys(spellings):
@@ -347,6 +343,12 @@ def _inside(name: str, places: Sequence[Path]) -> Path:
     if outside:
         raise RowError("image_path", f"{quoted(name)} leads out of the source; {_STAY_INSIDE}")
     raise RowError("image_missing", f"{quoted(name)} is no file of the source")
+
+
+@lru_cache(maxsize=64)
+def _roots(places: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Follow the links of a source's directories once: they are the same for all of its rows."""
+    return tuple(root.resolve() for root in places)
 
 
 def _resolved(root: Path, name: str) -> Path:
@@ -365,7 +367,7 @@ def _is_file(path: Path, name: str) -> bool:
         raise RowError("image_missing", f"{quoted(name)} cannot be read: {error.strerror}") from error
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _put_once(path: Path, _modified: int, _size: int, blobs: BlobStore) -> ImageRef:
-    """Store an image once per process: many questions may share a sheet that takes 0.1 s to decode."""
+    """Store an image once per process: many questions may share a sheet that takes 0.1 s to decode. About 1 KB each."""
     return put_image(blobs, path.read_bytes())

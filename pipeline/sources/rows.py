@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import IdentityError, canonical_json, digest
 from pipeline.records import DUPLICATE_ROW, SourceRow, line_id, root_id
-from pipeline.sources.archives import archive_entries, folder_entries
+from pipeline.sources.archives import archive_entries, archive_entries_at, folder_entries, folder_entries_at
 from pipeline.sources.coercion import quoted, scalar_text
 from pipeline.sources.columns import mapped
-from pipeline.sources.conversations import conversation_entries
-from pipeline.sources.entries import Entry
-from pipeline.sources.lines import line_entries, object_entries
+from pipeline.sources.conversations import conversation_entries, conversation_entries_at
+from pipeline.sources.entries import Entry, Place
+from pipeline.sources.items import object_entries, object_entries_at
+from pipeline.sources.lines import line_entries, line_entries_at
 from pipeline.sources.pictures import picture_names
-from pipeline.sources.source import ROWS, Source
-from pipeline.sources.tables import csv_entries, parquet_entries, shown
+from pipeline.sources.source import ROWS, HubData, Source
+from pipeline.sources.tables import csv_entries, csv_entries_at, parquet_entries, parquet_entries_at, shown
 from pipeline.store.blobs import BlobStore
 
 
@@ -41,18 +43,31 @@ def read_source(source: Source) -> Iterator[SourceRow]:
     return (row for _, row in placed_rows(source))
 
 
-def placed_rows(source: Source) -> Iterator[tuple[Entry, SourceRow]]:
+def placed_rows(source: Source, blobs: BlobStore | None = None) -> Iterator[tuple[Entry, SourceRow]]:
     """Yield the rows of a source as `read_source`, each with what its file has.
+
+    Pictures that stand in rows are put into `blobs`, by default those of the source.
 
     Raises:
         UsageError: as `read_source`.
     """
-    seen: dict[str, tuple[str, bytes]] = {}
+    seen = Seen()
+    if blobs is None and source.blobs is not None:
+        blobs = BlobStore(source.blobs)
     for entry in entries(source):
         try:
-            yield entry, _row(source, entry, seen)
+            row, content = row_of(source, entry, blobs)
+            seen.add(row.source_row, content, entry.where)
+            yield entry, row
         except RowError as error:
-            yield entry, _no_row(source, entry, error)
+            yield entry, no_row(source, entry, error)
+
+
+def row_files(source: Source) -> tuple[Path, ...]:
+    """Return the files that hold the rows of a source, in their order; none of what is read in another way."""
+    if source.kind in {"demo", "jsonl"}:
+        return source.files or (source.directory / ROWS,)
+    return source.files
 
 
 def entries(source: Source) -> Iterator[Entry]:
@@ -61,30 +76,67 @@ def entries(source: Source) -> Iterator[Entry]:
     Raises:
         UsageError: as `read_source`.
     """
+    files = row_files(source)
     match source.kind:
         case "demo" | "jsonl":
-            files = source.files or (source.directory / ROWS,)
-            found: Iterator[Entry] = chain.from_iterable(map(line_entries, files))
+            found: Iterator[Entry] = chain.from_iterable(line_entries(path, file) for file, path in enumerate(files))
         case "json":
-            found = chain.from_iterable(map(object_entries, source.files))
+            found = chain.from_iterable(object_entries(path, file) for file, path in enumerate(files))
         case "parquet":
-            found = parquet_entries(source.files, source.columns)
+            found = parquet_entries(files, source.columns)
         case "csv" | "tsv":
-            found = csv_entries(source.files, source.columns, "," if source.kind == "csv" else "\t")
+            found = csv_entries(files, source.columns, _SEPARATORS[source.kind])
         case "llava" | "sharegpt" | "messages":
-            found = conversation_entries(source.files, source.turns)
+            found = conversation_entries(files, source.turns)
         case "folder":
             found = folder_entries(source.directory)
         case "webdataset":
-            found = archive_entries(source.files)
+            found = archive_entries(files)
         case "hf":
             # Late: the library takes seconds to import.
             from pipeline.sources.hub import hub_entries
 
-            if source.hub is None:
-                raise UsageError(f"source {source.key}: kind hf, and no data set is named")
-            found = hub_entries(source.hub, source.columns)
-    return found if len(source.files) < 2 else _counted(found)  # noqa: PLR2004 - of one file numbers are unique
+            found = hub_entries(_hub(source), source.columns)
+    return found if len(files) < 2 else _counted(found)  # noqa: PLR2004 - of one file numbers are unique
+
+
+def entries_at(source: Source, places: Iterable[Place]) -> Iterator[Entry]:
+    """Yield what stands at some places of a source, in their order, which is that of `entries`.
+
+    A conversation gives all of its questions. Numbers of entries are those of their file.
+
+    Raises:
+        UsageError: as `read_source`, or there is no such place.
+    """
+    files = row_files(source)
+    match source.kind:
+        case "demo" | "jsonl":
+            return line_entries_at(files, places)
+        case "json":
+            return object_entries_at(files, places)
+        case "parquet":
+            return parquet_entries_at(files, source.columns, places)
+        case "csv" | "tsv":
+            return csv_entries_at(files, _SEPARATORS[source.kind], places)
+        case "llava" | "sharegpt" | "messages":
+            return conversation_entries_at(files, source.turns, places)
+        case "folder":
+            return folder_entries_at(source.directory, places)
+        case "webdataset":
+            return archive_entries_at(files, places)
+        case "hf":
+            from pipeline.sources.hub import hub_entries_at
+
+            return hub_entries_at(_hub(source), source.columns, places)
+
+
+_SEPARATORS = {"csv": ",", "tsv": "\t"}
+
+
+def _hub(source: Source) -> HubData:
+    if source.hub is None:
+        raise UsageError(f"source {source.key}: kind hf, and no data set is named")
+    return source.hub
 
 
 def _counted(entries: Iterator[Entry]) -> Iterator[Entry]:
@@ -92,14 +144,41 @@ def _counted(entries: Iterator[Entry]) -> Iterator[Entry]:
         yield entry._replace(number=number)
 
 
-def _row(source: Source, entry: Entry, seen: dict[str, tuple[str, bytes]]) -> SourceRow:
-    """Return the row of an entry. `seen` holds place and content of the rows before, by key.
+class Seen:
+    """The keys of a source's rows so far, with content and place of each: about 170 bytes a row."""
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, bytes] = {}
+
+    def add(self, key: str, content: bytes, where: str) -> None:
+        """Take note of a row; `content` is its sha256.
+
+        Raises:
+            RowError: `duplicate_row` or `row_key_reused`, where an earlier row has its key.
+        """
+        name = hashlib.sha256(key.encode()).digest()[:_SEEN]
+        place = where.rpartition(", ")[2].encode(errors="backslashreplace")
+        before = self._rows.setdefault(name, told := content[:_SEEN] + place)
+        if before is told:
+            return
+        twice = f"{where}: row {quoted(key)} is also in {before[_SEEN:].decode()}"
+        if before[:_SEEN] == content[:_SEEN]:
+            raise RowError(DUPLICATE_ROW, f"{twice}, with the same content")
+        raise RowError("row_key_reused", f"{twice}, with other content; give each row a key of its own")
+
+
+_SEEN = 16
+"""Bytes of a digest that tell apart all rows there are."""
+
+
+def row_of(source: Source, entry: Entry, blobs: BlobStore | None) -> tuple[SourceRow, bytes]:
+    """Return the row of an entry, and the sha256 of what it holds; pictures that stand in it are put into `blobs`.
 
     Raises:
-        RowError: as `read_source` tells.
+        RowError: as `read_source` tells, but for rows whose key another has.
     """
     try:
-        row = _fields(source, entry)
+        row = _fields(source, entry, blobs)
         payload = canonical_json({**_of_source(source), **_telling(row)})
     except (ValueError, IdentityError) as error:
         told = f"{entry.where}: not as JSON should be ({error}); write one object in UTF-8"
@@ -113,14 +192,7 @@ def _row(source: Source, entry: Entry, seen: dict[str, tuple[str, bytes]]) -> So
         raise RowError(
             "row_lane", f"{entry.where}: the field `lane` is not a row's; remove it, and write `lane` in the manifest"
         )
-    content = hashlib.sha256(payload.encode()).digest()
-    before, same = seen.setdefault(key, (entry.where, content))
-    if before != entry.where:
-        twice = f"{entry.where}: row {quoted(key)} is also in {before.rpartition(', ')[2]}"
-        if content == same:
-            raise RowError(DUPLICATE_ROW, f"{twice}, with the same content")
-        raise RowError("row_key_reused", f"{twice}, with other content; give each row a key of its own")
-    return SourceRow(
+    made = SourceRow(
         id=root_id(source.key, source.revision, key),
         source=source.key,
         source_revision=source.revision,
@@ -128,10 +200,11 @@ def _row(source: Source, entry: Entry, seen: dict[str, tuple[str, bytes]]) -> So
         category=_category(row),
         payload=payload,
     )
+    return made, hashlib.sha256(payload.encode()).digest()
 
 
-def _fields(source: Source, entry: Entry) -> dict[str, Any]:
-    """Return a row under our names and with a key; pictures that stand in it are put into the store and named.
+def _fields(source: Source, entry: Entry, blobs: BlobStore | None) -> dict[str, Any]:
+    """Return a row under our names and with a key; pictures that stand in it are put into `blobs` and named.
 
     Raises:
         RowError: it does not fit the map.
@@ -143,8 +216,8 @@ def _fields(source: Source, entry: Entry) -> dict[str, Any]:
         return dict(entry.found)
     try:
         row = mapped(entry.found, source.columns)
-        if "images" in row and source.blobs is not None:
-            row["images"] = picture_names(row["images"], BlobStore(source.blobs))
+        if "images" in row and blobs is not None:
+            row["images"] = picture_names(row["images"], blobs)
     except RowError as error:
         raise RowError(error.reason, f"{entry.where}: {error.detail}") from error
     if source.columns.row is None:
@@ -158,12 +231,12 @@ _HASH_KEY = 20
 """Hex digits of a row's content that are its key: 80 bits tell apart all rows there are."""
 
 
-def _no_row(source: Source, entry: Entry, error: RowError) -> SourceRow:
+def no_row(source: Source, entry: Entry, error: RowError) -> SourceRow:
     """Return what is known of an entry that is no row: also its key and category, where they can be made out."""
     text = entry.line.decode(errors="backslashreplace") if entry.line else shown(entry.found)
     row = _lenient(text)
     return SourceRow(
-        id=line_id(source.key, source.revision, entry.number),
+        id=line_id(source.key, source.revision, entry.number, entry.part),
         source=source.key,
         source_revision=source.revision,
         source_row=row_key(row) or entry.where.rpartition(", ")[2],

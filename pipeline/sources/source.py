@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from pipeline.identity import parse_json
 from pipeline.records import Metric, Terms
 from pipeline.sources.columns import Columns
 from pipeline.sources.manifest import SourceKind, SourceLane, Turns
+from pipeline.store.hashes import FileHashes
 
 ROWS = "rows.jsonl"
 DESCRIPTION = "source.json"
@@ -108,23 +108,25 @@ def read_description(directory: Path) -> Description:
         ) from error
 
 
-def check_files(directory: Path, hashes: Mapping[str, str], named_by: Path, fix: str) -> None:
-    """Check that every file of `hashes`, named by the file `named_by`, is there with its sha256.
+def check_files(directory: Path, expected: Mapping[str, str], named_by: Path, fix: str, hashes: FileHashes) -> None:
+    """Check that every file of `expected`, named by the file `named_by`, is there with its sha256.
 
-    `fix` says what to do if not.
+    `fix` says what to do if not. A file that is as it was when it was last hashed is not read.
 
     Raises:
         UsageError: a file is missing, damaged or outside of `directory`.
     """
-    for name, sha256 in hashes.items():
+    for name in expected:
         path = directory / name
         if not path.resolve().is_relative_to(directory.resolve()):
             raise UsageError(f"{named_by}: {name} is outside of {directory}; name files inside the source")
         if not path.is_file():
             raise UsageError(f"{named_by}: {path} is missing; {fix}")
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
+    found = hashes.of(directory / name for name in expected)
+    for name, sha256 in expected.items():
+        path = directory / name
+        if found.get(path) != sha256:
             raise UsageError(
-                f"{path} is not the file that {named_by} describes: its sha256 is {found}, not {sha256}; {fix}"
+                f"{path} is not the file that {named_by} describes: its sha256 is {found.get(path, 'not known')}, not "
+                f"{sha256}; {fix}"
             )

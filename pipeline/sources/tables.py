@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,16 @@ import pyarrow.parquet as pq
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import canonical_json
 from pipeline.sources.columns import Columns
-from pipeline.sources.entries import Entry
+from pipeline.sources.entries import Entry, Place
+from pipeline.sources.lines import bytes_at
 
 BATCH = 64
 """Rows that are read at once. A row of a data set may hold ten pictures of 10 MB; and a batch that stays below 2 GiB
 is read even where the column of its row group is larger, which Arrow reads in no other way (nested binary columns)."""
+
+_BUFFER = 1 << 20
+"""Bytes of a column that are read from its file at once; without it Arrow reads a row group's whole column, pictures
+and all, before the first row."""
 
 
 def parquet_entries(files: Sequence[Path], columns: Columns | None) -> Iterator[Entry]:
@@ -30,17 +38,63 @@ def parquet_entries(files: Sequence[Path], columns: Columns | None) -> Iterator[
     Raises:
         UsageError: a file is no Parquet file, or lacks a column of the map.
     """
-    for path in files:
-        try:
-            with pq.ParquetFile(path) as table:
-                check_columns(path, table.schema_arrow.names, columns)
-                number = 0
-                for batch in table.iter_batches(batch_size=BATCH):
-                    for row in batch.to_pylist():
+    for file, path in enumerate(files):
+        number = 0
+        with _opened(path, columns) as table:
+            for group in range(table.num_row_groups):
+                for first, batch in _batches(table, group):
+                    for row, found in enumerate(batch.to_pylist(), first):
                         number += 1
-                        yield Entry(number, f"{path.name}, row {number}", plain(row))
-        except (OSError, pa.ArrowException) as error:
-            raise UsageError(f"{path} cannot be read as Parquet ({error}); get the file again") from error
+                        yield _table_entry(path, Place(file, group, row, number), found)
+
+
+def parquet_entries_at(files: Sequence[Path], columns: Columns | None, places: Iterable[Place]) -> Iterator[Entry]:
+    """Yield the row at each place, as `parquet_entries` gave it; only row groups that hold one are read.
+
+    Raises:
+        UsageError: as `parquet_entries`, or the file has no such row.
+    """
+    for file, in_file in groupby(places, key=lambda place: place.file):
+        with _opened(files[file], columns) as table:
+            for group, in_group in groupby(in_file, key=lambda place: place.at):
+                yield from _rows_at(files[file], table, group, in_group)
+
+
+def _rows_at(path: Path, table: pq.ParquetFile, group: int, places: Iterator[Place]) -> Iterator[Entry]:
+    place = next(places, None)
+    for first, batch in _batches(table, group):
+        here: list[Place] = []
+        while place is not None and place.size < first + batch.num_rows:
+            here.append(place)
+            place = next(places, None)
+        found = batch.take([one.size - first for one in here]).to_pylist() if here else []
+        yield from map(_table_entry, [path] * len(here), here, found)
+        if place is None:
+            return
+    raise UsageError(f"{path} has no row {place.row if place else 0} any more; run again")
+
+
+@contextmanager
+def _opened(path: Path, columns: Columns | None) -> Iterator[pq.ParquetFile]:
+    """Open a file, and put what is wrong with it into words."""
+    try:
+        with pq.ParquetFile(path, buffer_size=_BUFFER) as table:
+            check_columns(path, table.schema_arrow.names, columns)
+            yield table
+    except (OSError, pa.ArrowException, IndexError) as error:
+        raise UsageError(f"{path} cannot be read as Parquet ({error}); get the file again") from error
+
+
+def _batches(table: pq.ParquetFile, group: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield the first row and all rows of each batch of a row group."""
+    first = 0
+    for batch in table.iter_batches(batch_size=BATCH, row_groups=[group]):
+        yield first, batch
+        first += batch.num_rows
+
+
+def _table_entry(path: Path, place: Place, found: Mapping[str, Any]) -> Entry:
+    return Entry(place.row, f"{path.name}, row {place.row}", plain(found), place=place)
 
 
 def csv_entries(files: Sequence[Path], columns: Columns | None, separator: str) -> Iterator[Entry]:
@@ -51,27 +105,70 @@ def csv_entries(files: Sequence[Path], columns: Columns | None, separator: str) 
     Raises:
         UsageError: a file cannot be read, has no header, or lacks a column of the map.
     """
+    for file, path in enumerate(files):
+        records = _records(path, separator)
+        _, _, header = next(records, (0, 0, []))
+        check_columns(path, header, columns)
+        for number, (at, size, cells) in enumerate(records, 1):
+            yield _row(path, Place(file, at, size, number), header, cells)
+
+
+def csv_entries_at(files: Sequence[Path], separator: str, places: Iterable[Place]) -> Iterator[Entry]:
+    """Yield the row at each place, as `csv_entries` gave it.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    for file, here in groupby(places, key=lambda place: place.file):
+        _, _, header = next(_records(files[file], separator), (0, 0, []))
+        for place, content in bytes_at(files, here):
+            cells = next(csv.reader(_lines([content]), delimiter=separator), [])
+            yield _row(files[file], place, header, cells)
+
+
+def _records(path: Path, separator: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield first byte, number of bytes and cells of each record that is not blank.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
     # Cells may hold a picture in base64; the default of the module is 128 KiB.
     csv.field_size_limit(sys.maxsize)
-    for path in files:
-        try:
-            # What is not UTF-8 becomes half characters, which no row may hold: one bad cell is one bad row.
-            with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-                lines = csv.reader(file, delimiter=separator, strict=False)
-                header = next(lines, [])
-                check_columns(path, header, columns)
-                for number, cells in enumerate((cells for cells in lines if cells), 1):
-                    yield _row(f"{path.name}, row {number}", number, header, cells)
-        except (OSError, csv.Error) as error:
-            raise UsageError(f"{path} cannot be read as CSV ({error}); write it with a header, in UTF-8") from error
+    read = 0
+
+    def counted(lines: Iterable[bytes]) -> Iterator[bytes]:
+        nonlocal read
+        for line in lines:
+            # A reader asks for the next line when it has handed out what stands on those before.
+            for part in line.splitlines(keepends=True):
+                read += len(part)
+                yield part
+
+    try:
+        with path.open("rb") as file:
+            at = 0
+            for cells in csv.reader(_lines(counted(file)), delimiter=separator, strict=False):
+                if cells:
+                    yield at, read - at, cells
+                at = read
+    except (OSError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read as CSV ({error}); write it with a header, in UTF-8") from error
 
 
-def _row(where: str, number: int, header: Sequence[str], cells: Sequence[str]) -> Entry:
+def _lines(parts: Iterable[bytes]) -> Iterator[str]:
+    """Yield lines as text; what is not UTF-8 as half characters, which no row may hold: one bad cell is one bad row."""
+    for number, part in enumerate(parts):
+        content = part if number else part.removeprefix(BOM_UTF8)
+        yield from (line.decode(errors="surrogateescape") for line in content.splitlines(keepends=True))
+
+
+def _row(path: Path, place: Place, header: Sequence[str], cells: Sequence[str]) -> Entry:
+    where = f"{path.name}, row {place.row}"
     row = {name: cell or None for name, cell in zip(header, cells, strict=False)}
     if len(cells) == len(header):
-        return Entry(number, where, row)
+        return Entry(place.row, where, row, place=place)
     told = f"{where}: {len(cells)} cells under {len(header)} columns ({', '.join(header)})"
-    return Entry(number, where, RowError("row_cells", told), canonical_line(cells))
+    return Entry(place.row, where, RowError("row_cells", told), canonical_line(cells), place=place)
 
 
 def canonical_line(cells: Sequence[str]) -> bytes:

@@ -1,4 +1,4 @@
-"""The store: what was paid for and every image, shared by runs."""
+"""The store: what was paid for, every image, and which bytes files have, shared by runs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Self
 
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
+from pipeline.store.hashes import FileHashes
 
 
 class Store:
-    """One directory of blobs and calls. Any process may use the blobs; calls need the store as a context manager."""
+    """One directory of blobs, hashes of files, and calls; these need the store as a context manager, in one process."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.blobs = BlobStore(directory / "blobs")
         self.calls = CallCache(directory / "calls.sqlite")
+        self.hashes = FileHashes(directory / "hashes.sqlite")
 
     def __enter__(self) -> Self:
         self.calls.__enter__()

@@ -6,17 +6,18 @@ carry checksums, so that a damaged disk is noticed and not read.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InfrastructureError
 from pipeline.records import Record
-from pipeline.store.blobs import write_atomic
+from pipeline.store.blobs import sync, write_atomic
 
 R = TypeVar("R", bound=Record)
 
@@ -24,18 +25,119 @@ ROW_GROUP = 4096
 """Rows per group: trajectories of about 20 KB stay below 100 MB decoded, far from the 2 GiB limit of a column."""
 
 
-def arrow_table(kind: type[R], records: Sequence[R]) -> pa.Table:
-    """Return `records` as a table of `kind.ARROW`, in their order (also for no records)."""
-    return pa.Table.from_pylist([record.to_row() for record in records], schema=kind.ARROW)
+class RecordColumns(Collection[R]):
+    """Records as Arrow columns, for what reads a whole run.
+
+    They have a fifth of their size as Python values, which are made anew each time that they are looked at.
+    """
+
+    def __init__(self, kind: type[R], table: pa.Table) -> None:
+        self.kind, self.table = kind, table
+
+    @classmethod
+    def of(cls, kind: type[R], records: Iterable[R]) -> Self:
+        """Return records, of which few are held at a time, as columns."""
+        return cls(kind, arrow_table(kind, records))
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def __iter__(self) -> Iterator[R]:
+        return map(self.kind.from_row, rows_of(self.table))
+
+    def __contains__(self, record: object) -> bool:
+        return any(record == one for one in self)
 
 
-def write_records(path: Path, kind: type[R], records: Sequence[R]) -> None:
+class Together(Collection[Record]):
+    """Records of several kinds, one kind after the other."""
+
+    def __init__(self, *parts: Collection[Record]) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def __iter__(self) -> Iterator[Record]:
+        return chain.from_iterable(self.parts)
+
+    def __contains__(self, record: object) -> bool:
+        return any(record in part for part in self.parts)
+
+
+def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table as Python values, a batch of them at a time."""
+    for batch in table.to_batches(ROW_GROUP):
+        yield from batch.to_pylist()
+
+
+def arrow_table(kind: type[R], records: Iterable[R]) -> pa.Table:
+    """Return `records` as a table of `kind.ARROW`, in their order (also for no records); few are held at a time."""
+    if isinstance(records, RecordColumns):
+        return records.table
+    left, batches = iter(records), list[pa.RecordBatch]()
+    while rows := [record.to_row() for record in islice(left, ROW_GROUP)]:
+        batches.append(pa.RecordBatch.from_pylist(rows, schema=kind.ARROW))
+    return pa.Table.from_batches(batches, kind.ARROW).combine_chunks()
+
+
+def write_records(path: Path, kind: type[R], records: Iterable[R]) -> None:
     """Write a part atomically. Equal records in equal order give equal bytes."""
-    buffer = io.BytesIO()
-    pq.write_table(
-        arrow_table(kind, records), buffer, compression="zstd", row_group_size=ROW_GROUP, write_page_checksum=True
-    )
-    write_atomic(path, buffer.getvalue())
+    write_table(path, arrow_table(kind, records))
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a part whose records are columns already, as `write_records` does."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP, write_page_checksum=True)
+    write_atomic(path, memoryview(sink.getvalue()))
+
+
+class RecordWriters(Generic[R]):
+    """Writes records into several parts at once, in the order in which they come. Use as a context manager.
+
+    A part is whole once the block has ended; whoever reads parts has to know that from elsewhere.
+    """
+
+    def __init__(self, paths: Mapping[str, Path], kind: type[R]) -> None:
+        self._paths, self._kind = paths, kind
+        self._held: dict[str, list[R]] = {name: [] for name in paths}
+        self._rows, self._bytes = 0, 0
+        self._writers: dict[str, pq.ParquetWriter] = {}
+
+    def __enter__(self) -> Self:
+        for name, path in self._paths.items():
+            self._writers[name] = pq.ParquetWriter(path, self._kind.ARROW, compression="zstd", write_page_checksum=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._write()
+        for name, writer in self._writers.items():
+            writer.close()
+            if error is None:
+                sync(self._paths[name])
+
+    def add(self, part: str, record: R, nbytes: int) -> None:
+        """Write a record, of about so many bytes, into a part; no more are held than `HELD_ROWS` and `HELD_BYTES`."""
+        self._held[part].append(record)
+        self._rows, self._bytes = self._rows + 1, self._bytes + nbytes
+        if self._rows >= HELD_ROWS or self._bytes >= HELD_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        for name, records in self._held.items():
+            if records:
+                self._writers[name].write_table(arrow_table(self._kind, records))
+                records.clear()
+        self._rows, self._bytes = 0, 0
+
+
+HELD_ROWS = 32_768
+"""Records that are held before they are written: 256 in each of 128 parts; as Python values about 60 MB."""
+HELD_BYTES = 16 << 20
 
 
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.engine.done import Done, Finished, write_rows
+from pipeline.engine.done import Done, Finished, RowFacts, write_rows
 from pipeline.engine.running import run_stage, run_unit
 from pipeline.engine.stage import Declared, Kind, Stage, StageSettings
 from pipeline.engine.units import Range, Reader, Runner, UnitInput, UnitOutput, UnitResult
@@ -61,7 +61,8 @@ def declared(
 
 def begun(run: Path, rows: Iterable[SourceRow] = ()) -> Done:
     """A run directory with its rows and no stage."""
-    write_rows(run, rows)
+    by_id = {row.id: row for row in rows}
+    write_rows(run, RowFacts.of(by_id[name].record_hash() for name in sorted(by_id)), by_id.values())
     return Done(run, {})
 
 

@@ -17,7 +17,7 @@ from flows.run.progress import SilentProgress
 from flows.runners.local import local
 from flows.stages import ingest
 from flows.stages.ingest import IngestSettings, SourceRead
-from pipeline.engine.done import Done, Finished, write_rows
+from pipeline.engine.done import Finished
 from pipeline.engine.units import Range, UnitOutput
 from pipeline.errors import InfrastructureError
 from pipeline.fetch.recorded import Fetch
@@ -25,6 +25,7 @@ from pipeline.records import Question
 from pipeline.sources import open_source, read_source
 from pipeline.store import Store
 from tests.support.servers.picture_server import PNG, PictureServer, pictures_beside
+from tests.support.staged import begun
 
 MODEL = {"backend": "reader", "policy": "naive"}
 SHA256 = hashlib.sha256(PNG).hexdigest()
@@ -90,8 +91,7 @@ def ingested(place: Path, fetch: Fetch | None) -> list[UnitOutput]:
     source = open_source("own.yaml", place / "store", base=place)
     read = SourceRead(key=source.key, revision=source.revision, directory=source.directory, fetch=fetch)
     settings = IngestSettings(sources=(read,), store=place / "store")
-    write_rows(place / "run", tuple(sorted(read_source(source), key=lambda row: row.id)))
-    done = Done(place / "run", {})
+    done = begun(place / "run", read_source(source))
     with Store(place / "store") as store:
         asyncio.run(ingest.prepare(done, settings, store, print))
         reader = ingest.read(done, settings)

@@ -47,7 +47,7 @@ def became(source: Source, place: Path) -> list[tuple[Question | None, str]]:
         ingested = ingest.run(UnitInput(rows), IngestSettings(sources=(read,)), store)
         questions = [record for record in ingested.tables["questions"] if isinstance(record, Question)]
         screened = screen.run(UnitInput(tuple(questions)), SETTINGS, store)
-    assert len(ingested.outcomes) == len(rows)
+    assert len([*ingested.outcomes]) == len(rows)
     asked = {record.root_id: record for record in screened.tables["questions"] if isinstance(record, Question)}
     told = {outcome.record_id: f"{outcome.reason}: {outcome.detail}" for outcome in ingested.outcomes}
     ids = {question.root_id: question.id for question in questions}

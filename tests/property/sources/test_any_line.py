@@ -16,7 +16,7 @@ from flows.stages import ingest, screen
 from flows.stages.ingest import IngestSettings, SourceRead
 from pipeline.engine.units import UnitInput
 from pipeline.images import encode_png
-from pipeline.records import Outcome, Record, SourceRow
+from pipeline.records import Outcome, Question, Record, SourceRow
 from pipeline.sources import Source, read_source
 from pipeline.store import Store
 from pipeline.store.shards import arrow_table
@@ -66,14 +66,16 @@ def screened(place: Path, lines: Sequence[bytes]) -> tuple[list[SourceRow], list
     read = SourceRead(key="own", revision="1", directory=place)
     with Store(place / "store") as store:
         ingested = ingest.run(UnitInput(tuple(rows)), IngestSettings(sources=(read,)), store)
-        questions: tuple[Any, ...] = ingested.tables["questions"]
+        questions = [*ingested.tables["questions"]]
         asked = screen.run(UnitInput(questions), SETTINGS, store)
     assert [outcome.record_id for outcome in ingested.outcomes] == [row.id for row in rows]
     assert sum(outcome.outcome == "kept" for outcome in ingested.outcomes) == len(questions)
-    assert sorted(outcome.record_id for outcome in asked.outcomes) == sorted(question.id for question in questions)
+    assert sorted(outcome.record_id for outcome in asked.outcomes) == sorted(
+        question.id for question in questions if isinstance(question, Question)
+    )
     _written(SourceRow, rows)
     for made in (ingested, asked):
-        _written(Outcome, made.outcomes)
+        _written(Outcome, [*made.outcomes])
     return rows, [*ingested.outcomes]
 
 

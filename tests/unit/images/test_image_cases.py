@@ -76,7 +76,7 @@ def seen(name: str, blobs: BlobStore) -> Image.Image:
     )
     question = to_question(source, CASES, blobs)
     (image,) = question.images
-    facts = image_facts(question, image, {}, blobs, (RULE,))
+    facts = image_facts(question, image, blobs, (RULE,))
     decision = image_intact(facts, ImageSettings().bounds(28, 200))
     if decision.outcome != "keep":
         raise RowError(decision.reason, "")

@@ -74,7 +74,7 @@ def test_a_corpus_may_be_a_source_that_is_not_curated(place: Path) -> None:
     inputs = found(place, search={"corpus": "library.yaml"})
     assert inputs.search is not None
     assert inputs.search.directory == place / "library"
-    assert {row.source for row in inputs.rows} == {"own"}
+    assert [source.key for source, _ in inputs.rows.indexes] == ["own"]
     assert set(inputs.terms) == {"own", "library"}
 
 

@@ -18,6 +18,7 @@ from pipeline.images import encode_png
 from pipeline.records import Question
 from pipeline.sources import Source, read_source
 from pipeline.sources.questions import RESERVED, check_row, to_question
+from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 
 ROW: dict[str, Any] = {
@@ -240,7 +241,7 @@ def test_nothing_outside_of_source_and_image_root_is_opened(place: Path, root: s
     assert refused(place, image_root, images=[name]).reason in {"image_path", "image_missing"}
     (row,) = read_source(Source("own", "1", place / "data", "CC0-1.0"))
     source = SourceRead(key="own", revision="1", directory=place / "data", others=(image_root,) if image_root else ())
-    assert [image.sha256 for image in images_of([row], {"own": source})] == [None]
+    assert [image.sha256 for image in images_of([row], {"own": source}, Store(place / "store"))] == [None]
 
 
 def test_back_slashes_are_those_of_windows_where_no_such_file_is(place: Path) -> None:

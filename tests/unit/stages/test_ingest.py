@@ -22,6 +22,7 @@ from pipeline.errors import UsageError
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png
 from pipeline.records import Question, SourceImage, SourceRow, root_id
+from pipeline.store import Store
 
 ROWS = 12
 MODEL = {"backend": "reader", "policy": "naive"}
@@ -97,7 +98,7 @@ def test_only_files_inside_the_source_are_opened(tmp_path: Path) -> None:
     (directory / "good").write_text("good")
     sources = {"own": SourceRead(key="own", revision="1", directory=directory)}
     names = ["../secret", str(tmp_path / "secret"), "link", "pipe", "none", ".", "a\0b", "good", "good", {}]
-    found = images_of([row(names), row(["good"]), row("good"), row(None)], sources)
+    found = images_of([row(names), row(["good"]), row("good"), row(None)], sources, Store(tmp_path / "store"))
     assert [image.path for image in found if image.sha256] == ["good"]
     assert {image.path for image in found} == {name for name in names if isinstance(name, str)}
     assert all(isinstance(image, SourceImage) for image in found)
