@@ -66,7 +66,7 @@ def sources() -> None:
 def init(data: Data, out: Out = None, key: Key = None, config: Config = None, split: Split = "train") -> None:
     """Look at DATA and write a manifest for it: which column is which field, with a comment on each."""
     from pipeline.errors import UsageError
-    from pipeline.sources.guess import hub_manifest, key_for, manifest_for
+    from pipeline.sources.guess import UNKNOWN, hub_manifest, key_for, manifest_for
     from pipeline.sources.revisions import hub_commit
     from pipeline.sources.source import HubData
 
@@ -81,6 +81,8 @@ def init(data: Data, out: Out = None, key: Key = None, config: Config = None, sp
         text = manifest_for(place, path, name)
     path.write_text(text, "utf-8")
     print_line(f"{path}: written; read its comments, and state the licence")
+    if f": {UNKNOWN} " in text:
+        print_line(f"no column looks like some field: put a column's name in place of {UNKNOWN}")
     print_line(f"next: coldforge sources check {path}")
 
 

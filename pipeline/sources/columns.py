@@ -106,6 +106,7 @@ class Columns(BaseModel):
     tolerance: Mapped | None = None
     metric: Mapped | None = None
     licence: Mapped | None = None
+    redistributable: Mapped | None = None
     derivation: Mapped | None = None
     solution: Mapped | None = None
     meta: Names | None = None
@@ -149,12 +150,17 @@ def mapped(record: Record, columns: Columns) -> dict[str, Any]:
             raise RowError(error.reason, f"columns.{name}, {error.detail}") from error
         if value is not None:
             row[name] = value
+    # Nobody has to name the terms of a row for them to hold.
+    row |= {name: record[name] for name in _TERMS if name not in fields and record.get(name) is not None}
     carried = columns.meta if columns.meta is not None else _unmapped(record, columns)
     row |= {name: record[name] for name in carried if record.get(name) is not None and not _holds_bytes(record[name])}
     row.setdefault("category", "perception" if _pictures(row.get("images")) else "reasoning")
     if "answer_type" not in row and "answers" in row:
         row["answer_type"] = typed(row["answers"], row.get("choices"))
     return row
+
+
+_TERMS = ("licence", "redistributable")
 
 
 def _unmapped(record: Record, columns: Columns) -> Iterator[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.errors import RowError
-from pipeline.sources.chats import ANSWERS, ASKS, said
+from pipeline.sources.chats import ANSWERS, ASKS, pictures, said
 from pipeline.sources.columns import Column, Columns
 from pipeline.sources.entries import Entry, Place
 from pipeline.sources.items import object_entries, object_entries_at
@@ -21,7 +21,8 @@ COLUMNS = Columns(
     row=Column(from_=("id",)), text=Column(from_=("question",)), answers=Column(from_=("answer",)),
     images=Column(from_=("image", "images")),
 )  # fmt: skip
-"""The map of a conversation where a manifest has none: `question` and `answer` are those of its turns."""
+"""The map of a conversation where a manifest has none: `question` and `answer` are those of its turns. One without an
+`id`, as trainers do not ask for it, has the hash of what it holds for a key."""
 
 TURNS = ("conversations", "messages", "conversation")
 
@@ -60,13 +61,22 @@ def _questions(entry: Entry, turns: Turns) -> Iterator[Entry]:
     except RowError as error:
         yield entry._replace(found=error, line=entry.line or str(dict(entry.found)).encode(errors="backslashreplace"))
         return
-    for part, (question, answer) in enumerate(rounds[: 1 if turns == "first" else None], 1):
+    for part, one in enumerate(rounds[: 1 if turns == "first" else None], 1):
         where = entry.where if part == 1 else f"{entry.where}, question {part}"
-        yield entry._replace(where=where, found={**row, "question": question, "answer": answer}, part=part)
+        # Pictures that its parts name, where none stand beside the turns.
+        own = {"images": one.pictures} if one.pictures and not {"image", "images"} & row.keys() else {}
+        yield entry._replace(where=where, found={**own, **row, "question": one.text, "answer": one.answer}, part=part)
 
 
-def _rounds(where: str, row: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    """Return each question of a conversation with its answer, None where nobody answered.
+class _Round(NamedTuple):
+    text: str
+    answer: str | None
+    """None where nobody answered."""
+    pictures: list[str]
+
+
+def _rounds(where: str, row: Mapping[str, Any]) -> list[_Round]:
+    """Return each question of a conversation with its answer.
 
     Raises:
         RowError: `row_turns`.
@@ -74,13 +84,13 @@ def _rounds(where: str, row: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     turns = next((row[name] for name in TURNS if name in row), None)
     if not isinstance(turns, list) or not turns:
         raise RowError("row_turns", f"{where}: no turns; a row needs a list `conversations` or `messages`")
-    rounds: list[tuple[str, str | None]] = []
+    rounds: list[_Round] = []
     for number, turn in enumerate(turns, 1):
         speaker, text = _turn(f"{where}, turn {number}", turn)
-        if speaker in ASKS and (not rounds or rounds[-1][1] is not None):
-            rounds.append((text, None))
-        elif speaker in ANSWERS and rounds and rounds[-1][1] is None:
-            rounds[-1] = (rounds[-1][0], text)
+        if speaker in ASKS and (not rounds or rounds[-1].answer is not None):
+            rounds.append(_Round(text, None, pictures(turn)))
+        elif speaker in ANSWERS and rounds and rounds[-1].answer is None:
+            rounds[-1] = rounds[-1]._replace(answer=text)
         elif speaker != "system" or rounds:
             raise RowError("row_turns", f"{where}, turn {number}: {speaker!r} speaks; question and answer take turns")
     if not rounds:

@@ -42,9 +42,10 @@ def row_files(said: SourceManifest, manifest: Path, path: Path) -> tuple[Path, t
 
 
 def _inside(said: SourceManifest, directory: Path) -> tuple[Path, ...]:
-    if said.kind in {"demo", "jsonl"}:
+    others = sorted(directory.glob("*.jsonl")) if said.kind == "jsonl" and not (directory / ROWS).exists() else []
+    if said.kind in {"demo", "jsonl"} and not said.files:
         # One that is missing is told by whoever reads it.
-        return (directory / ROWS,)
+        return tuple(others) or (directory / ROWS,)
     if said.files:
         return tuple(sorted(file for pattern in said.files for file in directory.glob(pattern) if file.is_file()))
     suffixes = _SUFFIXES.get(said.kind)

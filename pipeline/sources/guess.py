@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from pipeline.errors import RowError, UsageError
+from pipeline.records import AnswerType, Category
 from pipeline.sources.archives import PICTURES
-from pipeline.sources.coercion import lettered
+from pipeline.sources.coercion import flag, lettered, number
 from pipeline.sources.columns import Record, column_of
 from pipeline.sources.conversations import TURNS
 from pipeline.sources.items import object_entries
@@ -48,12 +49,20 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "image_path",
         "image_file",
         "photo",
+        "image_url",
+        "image_urls",
     ),
+    "image_sha256": ("image_sha256",),
     "choices": ("choices", "options", "candidates", "json.choices", "json.options"),
     "answers": (
         *("answers", "answer", "label", "labels", "ground_truth", "reward_model.ground_truth", "extra_info.answer"),
         *("json.answer", "json.answers", "json.label", "output", "response", "target", "cls"),
     ),
+    "category": ("category",),
+    "answer_type": ("answer_type",),
+    "tolerance": ("tolerance",),
+    "licence": ("licence", "license"),
+    "redistributable": ("redistributable",),
 }
 """What data sets call the fields, the commonest first."""
 _TABLES: dict[str, SourceKind] = {
@@ -65,7 +74,7 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
     """Look at a file or directory and return the text of a manifest for it, to be written at `manifest`.
 
     Raises:
-        UsageError: nothing there holds rows, or no column looks like the question or the answer.
+        UsageError: nothing there holds rows, or they are not in UTF-8.
     """
     kind, files = _files(path)
     said = [
@@ -76,8 +85,13 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
         *_TERMS,
     ]
     if kind in {"llava", "sharegpt", "messages"}:
-        said += ["# Each question of a conversation becomes a row; `first`: only the first one.", "turns: each"]
-    elif not (kind == "jsonl" and files[0].name == ROWS):
+        said += [
+            "# Each question of a conversation becomes a row; `first`: only the first one.",
+            "turns: each",
+            "# Read as columns: {row: id, text: question, answers: answer, images: [image, images]}. Question and",
+            "# answer are those of the turns, all else is what stands beside them. Without an id the key is a hash.",
+        ]
+    elif not _is_ours(files[0]):
         hub = HubData(str(path), "", None, "train") if kind == "hf" else None
         directory = path if path.is_dir() else path.parent
         said += _columns(str(files[0]), Source("look", "", directory, "", kind=kind, files=tuple(files), hub=hub))
@@ -88,7 +102,7 @@ def hub_manifest(data: HubData, manifest: Path, key: str) -> str:
     """Look at a split of a data set of the Hub and return the text of a manifest for it, to be written at `manifest`.
 
     Raises:
-        UsageError: there is no such data set, configuration or split, or no column looks like the question or answer.
+        UsageError: there is no such data set, configuration or split.
         InfrastructureError: the Hub does not answer.
     """
     source = Source("look", data.revision, manifest.parent, "", kind="hf", hub=data)
@@ -131,7 +145,7 @@ def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
         # Written by `Dataset.save_to_disk`.
         return "hf", tuple(sorted(path.rglob("*.arrow")))
     inside = (path,) if path.is_file() else tuple(sorted(file for file in path.rglob("*") if file.is_file()))
-    if path / ROWS in inside:
+    if _is_ours(path / ROWS):
         return "jsonl", (path / ROWS,)
     for suffix, kind in _TABLES.items():
         if found := tuple(file for file in inside if file.suffix.lower() == suffix):
@@ -150,6 +164,14 @@ def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
     return ("jsonl" if suffix == ".jsonl" else "json"), tuple(file for file in texts if file.suffix.lower() == suffix)
 
 
+def _is_ours(file: Path) -> bool:
+    """Return whether a file has rows under our names: it is called as ours are, and no row says otherwise."""
+    if file.name != ROWS or not file.is_file():
+        return False
+    rows = (entry.found for entry in islice(object_entries(file), LOOKED_AT) if not isinstance(entry.found, RowError))
+    return next(({"row", "text"} <= row.keys() for row in rows), True)
+
+
 def _has_beside(picture: Path) -> bool:
     return any(picture.with_suffix(suffix).is_file() for suffix in (".json", ".txt"))
 
@@ -159,19 +181,24 @@ def _columns(label: str, source: Source) -> Iterator[str]:
     rows = [row for row in found if not isinstance(row, RowError)]
     if not rows:
         raise UsageError(f"{label}: no row can be read")
+    if not _is_text(rows):
+        raise UsageError(f"{label} is not in UTF-8; save it as UTF-8, then look again")
     named = {field: _named(field, names, rows) for field, names in _NAMES.items()}
-    for field in ("text", "answers"):
-        if named[field] is None:
-            raise UsageError(
-                f"{label}: no column looks like `{field}` (columns: {', '.join(rows[0])}); "
-                f"write the manifest by hand, as docs/sources.md tells"
-            )
     yield "# Which column is which field. What is not named is carried along in `meta`."
     yield "columns:"
     for field, name in named.items():
         yield from _column(field, name, rows)
     yield "  # Not mapped: category is perception with a picture, else reasoning; answer_type is choice with options,"
     yield "  # number or boolean where every answer is one, else text. Search questions: category: {value: search}."
+
+
+def _is_text(rows: Sequence[Record]) -> bool:
+    """Return whether no cell holds half a character, which is what other encodings are read as."""
+    try:
+        "".join(str(cell) for row in rows for cells in row.items() for cell in cells).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _named(field: str, names: Sequence[str], rows: Sequence[Record]) -> str | None:
@@ -193,7 +220,15 @@ def _fits(field: str, values: Sequence[Any], rows: int) -> bool:
         case "images":
             return all(map(_is_picture, values))
         case "choices":
-            return any(isinstance(lettered(value), list) for value in values)
+            return all(isinstance(lettered(value), list | str) for value in values)
+        case "category" | "answer_type":
+            return set(map(str, values)) <= set(get_args(Category if field == "category" else AnswerType))
+        case "licence" | "image_sha256":
+            return all(isinstance(value, str) for value in values)
+        case "tolerance":
+            return all(isinstance(number(value), float | int) for value in values)
+        case "redistributable":
+            return all(isinstance(flag(value), bool) for value in values)
         case _:
             return True
 
@@ -212,6 +247,9 @@ def _column(field: str, name: str | None, rows: Sequence[Record]) -> Iterator[st
     if name is None:
         if field == "row":
             yield "  # row: no column is there and different in every row; the key is a hash of what the row holds."
+        if field in {"text", "answers"}:
+            # A name that no column has, which is refused before any row.
+            yield f"  {field}: {UNKNOWN}  # which one? there are: {' '.join(_example(list(rows[0])).split())}"
         return
     values = [value for row in rows if (value := column_of(row, name)) not in (None, "")]
     share = f"{len(values)} of {len(rows)} rows"
@@ -221,6 +259,8 @@ def _column(field: str, name: str | None, rows: Sequence[Record]) -> Iterator[st
         yield f"  {field}: {{from: {_text(name)}, as: json}}"
         return
     yield f"  # {share}, such as {example}"
+    if field == "images" and isinstance(values[0], str) and values[0].startswith(("http://", "https://")):
+        yield "  # Addresses: say `fetch: {}` where a recipe names this source, or they are refused (docs/pictures.md)."
     yield f"  {field}: {_text(name)}"
 
 
@@ -238,6 +278,8 @@ def _example(value: Any) -> str:
 
 
 _LONGEST = 60
+UNKNOWN = "COLUMN"
+"""In place of a column that nothing tells."""
 
 
 def key_for(path: Path) -> str:

@@ -218,7 +218,8 @@ def _misnamed(fields: dict[str, Any]) -> list[str]:
         meant = name.strip().lower()
         meant = meant if meant in ours else _MEANT.get(meant, "")
         if name not in ours and value and meant and not fields.get(meant):
-            wrong.append(f"{meant}: missing, and there is a column {quoted(name)}; rename it to `{meant}`")
+            fix = f"rename it to `{meant}`, or map it (`{meant}: {name}`)"
+            wrong.append(f"{meant}: missing, and there is a column {quoted(name)}; {fix}")
     return wrong[:_LISTED]
 
 

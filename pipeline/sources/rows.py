@@ -19,7 +19,7 @@ from pipeline.records import DUPLICATE_ROW, SourceRow, line_id, root_id
 from pipeline.sources.archives import archive_entries, archive_entries_at, folder_entries, folder_entries_at
 from pipeline.sources.coercion import quoted, scalar_text
 from pipeline.sources.columns import mapped
-from pipeline.sources.conversations import conversation_entries, conversation_entries_at
+from pipeline.sources.conversations import COLUMNS, conversation_entries, conversation_entries_at
 from pipeline.sources.entries import Entry, Place
 from pipeline.sources.items import object_entries, object_entries_at
 from pipeline.sources.lines import line_entries, line_entries_at
@@ -181,7 +181,8 @@ def row_of(source: Source, entry: Entry, blobs: BlobStore | None) -> tuple[Sourc
         row = _fields(source, entry, blobs)
         payload = canonical_json({**_of_source(source), **_telling(row)})
     except (ValueError, IdentityError) as error:
-        told = f"{entry.where}: not as JSON should be ({error}); write one object in UTF-8"
+        fix = "save the table as UTF-8" if source.kind in _SEPARATORS else "write one object in UTF-8"
+        told = f"{entry.where}: not as JSON should be ({error}); {fix}"
         raise RowError("row_json", told) from error
     key = row_key(row)
     if key is None:
@@ -220,7 +221,7 @@ def _fields(source: Source, entry: Entry, blobs: BlobStore | None) -> dict[str, 
             row["images"] = picture_names(row["images"], blobs)
     except RowError as error:
         raise RowError(error.reason, f"{entry.where}: {error.detail}") from error
-    if source.columns.row is None:
+    if source.columns.row is None or ("row" not in row and source.columns == COLUMNS):
         row["row"] = digest(row)[:_HASH_KEY]
     elif entry.part > 1 and row_key(row) is not None:
         row["row"] = f"{row_key(row)}#{entry.part}"

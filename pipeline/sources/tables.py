@@ -106,7 +106,7 @@ def csv_entries(files: Sequence[Path], columns: Columns | None, separator: str) 
         UsageError: a file cannot be read, has no header, or lacks a column of the map.
     """
     for file, path in enumerate(files):
-        records = _records(path, separator)
+        records = _records(path, _separator(path, separator))
         _, _, header = next(records, (0, 0, []))
         check_columns(path, header, columns)
         for number, (at, size, cells) in enumerate(records, 1):
@@ -120,10 +120,21 @@ def csv_entries_at(files: Sequence[Path], separator: str, places: Iterable[Place
         UsageError: a file cannot be read.
     """
     for file, here in groupby(places, key=lambda place: place.file):
-        _, _, header = next(_records(files[file], separator), (0, 0, []))
+        used = _separator(files[file], separator)
+        _, _, header = next(_records(files[file], used), (0, 0, []))
         for place, content in bytes_at(files, here):
-            cells = next(csv.reader(_lines([content]), delimiter=separator), [])
+            cells = next(csv.reader(_lines([content]), delimiter=used), [])
             yield _row(files[file], place, header, cells)
+
+
+def _separator(path: Path, usual: str) -> str:
+    """Return what separates the cells of a file: spreadsheets write semicolons where a comma is the decimal point."""
+    try:
+        with path.open("rb") as file:
+            header = file.readline()
+    except OSError:
+        return usual  # told by whoever reads it
+    return ";" if usual == "," and b";" in header and b"," not in header else usual
 
 
 def _records(path: Path, separator: str) -> Iterator[tuple[int, int, list[str]]]:

@@ -108,18 +108,31 @@ def test_a_manifest_is_never_written_over(place: Path) -> None:
     assert (place / "train.yaml").read_text() == "mine"
 
 
+def test_a_column_that_nothing_tells_is_left_to_a_person_and_refused_until_then(place: Path) -> None:
+    (place / "odd.csv").write_text("Frage;Antwort\nWie viele?;3\n")
+    code, said = call("init", "odd.csv")
+    assert (code, "in place of COLUMN" in said) == (0, True)
+    assert "there are: ['Frage', 'Antwort']" in (place / "odd.yaml").read_text()
+    code, said = call("check", "odd.yaml")
+    assert (code, "no column COLUMN" in said) == (2, True)
+    mended = (place / "odd.yaml").read_text().replace("text: COLUMN", "text: Frage").replace("COLUMN", "Antwort")
+    (place / "odd.yaml").write_text(mended)
+    code, said = call("check", "odd.yaml")
+    assert (code, "1 rows, 1 can be asked" in said) == (0, True), said
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("nowhere", None, "no such file"),
         ("notes.txt", "hello", "no file with rows"),
-        ("odd.csv", "a,b\n1,2\n", "no column looks like `text` (columns: a, b)"),
+        ("latin.csv", "question,answer\nWie gro\xdf?,3\n", "not in UTF-8"),
         ("empty.csv", "question,answer\n", "no row can be read"),
     ],
 )
 def test_what_cannot_be_guessed_is_said(place: Path, name: str, content: str | None, words: str) -> None:
     if content is not None:
-        (place / name).write_text(content)
+        (place / name).write_text(content, "latin-1")
     code, said = call("init", name)
     assert code == 2
     assert words in said

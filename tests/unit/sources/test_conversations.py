@@ -80,3 +80,18 @@ def test_what_is_no_conversation_is_a_bad_row_alone(tmp_path: Path, turns: objec
     assert [(row.source_row, row.reason) for row in rows[1:]] == [("good", ""), ("row 3", "row_json")]
     assert rows[0].reason == "row_turns"
     assert "bad" in rows[0].payload
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"type": "image", "image": "a.png"}, {"type": "image_url", "image_url": {"url": "a.png"}}],
+    ids=["image", "image_url"],
+)
+@pytest.mark.parametrize("beside", [{}, {"images": ["b.png"]}], ids=["alone", "beside"])
+def test_pictures_that_parts_name_are_those_of_their_question(
+    part: dict[str, object], beside: dict[str, object], tmp_path: Path
+) -> None:
+    content = [part, {"type": "text", "text": "How many?"}]
+    row = {**beside, "messages": [{"role": "user", "content": content}, {"role": "assistant", "content": "3"}]}
+    (read_row,) = read(tmp_path, [row], "messages", lines=True)
+    assert parse_json(read_row.payload)["images"] == beside.get("images", ["a.png"])

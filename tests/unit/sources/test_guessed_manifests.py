@@ -1,0 +1,122 @@
+"""What `sources init` writes for a shape of data reads every row of it, rights included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.identity import parse_json
+from pipeline.records import SourceRow
+from pipeline.sources import open_source, read_source
+from pipeline.sources.guess import manifest_for
+
+USER, BOT = {"role": "user", "content": "<image>How many?"}, {"role": "assistant", "content": "3"}
+ASKS, TELLS = {"from": "human", "value": "<image>How many?"}, {"from": "gpt", "value": "3"}
+
+
+def guessed(directory: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[SourceRow]]:
+    """Write rows, one a line, and return the manifest that is guessed and the rows that are read by it."""
+    data = directory / "data"
+    data.mkdir()
+    (data / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file = directory / "made.yaml"
+    file.write_text(manifest_for(data, file, "made"))
+    return yaml.safe_load(file.read_text()), list(read_source(open_source(str(file), directory / "store")))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": [USER, BOT], "images": ["a.png"]},
+        {"conversations": [ASKS, TELLS], "images": ["a.png"]},
+        {"conversations": [ASKS, TELLS], "image": "a.png"},
+        {"messages": [USER, BOT, USER, BOT], "images": ["a.png"]},
+    ],
+    ids=["messages", "sharegpt", "llava", "two questions"],
+)
+def test_a_conversation_needs_no_id(row: dict[str, Any], tmp_path: Path) -> None:
+    other = {**row, "extra": 1}
+    _, rows = guessed(tmp_path, "chat.jsonl", [row, other])
+    keys = [one.source_row for one in rows if not one.reason]
+    assert len(set(keys)) == len(keys) >= 2
+    # The same question of one conversation again is a repeat, and no second row.
+    assert {one.reason for one in rows} <= {"", "duplicate_row"}
+
+
+def test_conversations_with_an_id_keep_it(tmp_path: Path) -> None:
+    _, rows = guessed(tmp_path, "chat.jsonl", [{"id": "x7", "messages": [USER, BOT, {**USER, "content": "Why?"}, BOT]}])
+    assert [row.source_row for row in rows] == ["x7", "x7#2"]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "data.jsonl"])
+def test_a_file_is_taken_for_what_it_holds_and_not_for_its_name(name: str, tmp_path: Path) -> None:
+    manifest, rows = guessed(tmp_path, name, [{"image": "a.png", "question": "How many?", "answer": "3"}])
+    assert manifest["columns"] == {"text": "question", "images": "image", "answers": "answer"}
+    assert [row.reason for row in rows] == [""]
+
+
+def test_rows_under_our_own_names_need_no_map(tmp_path: Path) -> None:
+    row = {"row": "1", "category": "reasoning", "text": "How many?", "answers": ["3"], "answer_type": "number"}
+    manifest, rows = guessed(tmp_path, "rows.jsonl", [row])
+    assert "columns" not in manifest
+    assert [one.reason for one in rows] == [""]
+
+
+TERMS: list[dict[str, Any]] = [
+    {"licence": "CC-BY-4.0", "redistributable": True},
+    {"licence": "CC-BY-NC-4.0", "redistributable": False},
+]
+
+
+@pytest.mark.parametrize("map_", ["guessed", "by hand"])
+def test_the_terms_of_a_row_hold_whoever_wrote_the_map(map_: str, tmp_path: Path) -> None:
+    rows = [{"question": f"How many {n}?", "answer": "3", **terms} for n, terms in enumerate(TERMS)]
+    _, read = guessed(tmp_path, "data.jsonl", rows)
+    if map_ == "by hand":
+        file = tmp_path / "made.yaml"
+        by_hand = {**yaml.safe_load(file.read_text()), "columns": {"text": "question", "answers": "answer"}}
+        file.write_text(yaml.safe_dump(by_hand))
+        read = list(read_source(open_source(str(file), tmp_path / "store")))
+    told = [parse_json(row.payload) for row in read]
+    assert [{name: row[name] for name in ("licence", "redistributable")} for row in told] == TERMS
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "field"),
+    [
+        ("options", "['a', 'b']", "choices"),
+        ("options", ["a", "b"], "choices"),
+        ("candidates", {"A": "a", "B": "b"}, "choices"),
+        ("image_url", "https://pictures.example/a.png", "images"),
+        ("image_urls", ["https://pictures.example/a.png"], "images"),
+        ("image_sha256", "0" * 64, "image_sha256"),
+        ("license", "MIT", "licence"),
+        ("tolerance", 0.02, "tolerance"),
+        ("category", "search", "category"),
+        ("answer_type", "number", "answer_type"),
+    ],
+)
+def test_a_column_of_a_usual_name_is_mapped(column: str, value: object, field: str, tmp_path: Path) -> None:
+    plain: dict[str, object] = {"question": "How many?", "answer": "3"}
+    rows = [plain, {**plain, "question": "How many more?", column: value}]
+    manifest, _ = guessed(tmp_path, "data.jsonl", rows)
+    assert manifest["columns"][field] == column
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("category", "ocr"), ("answer_type", "other"), ("license", 3), ("tolerance", "low"), ("redistributable", "ask")],
+)
+def test_a_column_that_means_something_else_is_none(column: str, value: object, tmp_path: Path) -> None:
+    manifest, _ = guessed(tmp_path, "data.jsonl", [{"question": "How many?", "answer": "3", column: value}])
+    assert column not in manifest["columns"].values()
+
+
+def test_addresses_of_pictures_say_what_they_need(tmp_path: Path) -> None:
+    guessed(tmp_path, "data.jsonl", [{"question": "How many?", "answer": "3", "image_url": "https://p.example/a.png"}])
+    assert "fetch" in (tmp_path / "made.yaml").read_text()
