@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from pipeline.students.tokens import TokenCounter
 
 
+Tombstones = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="What no export may hold, beside manifests/tombstones.yaml and the list of the recipe."
+    ),
+]
+
 _EXPORT = "export/"
 """Begins what a manifest calls the texts that rows are told."""
 
@@ -39,6 +46,7 @@ def export(
         typer.Option(metavar="DIR", help="Where to write.", show_default="RUN/export, or RUN/export-<name of DIR>"),
     ] = None,
     store: StoreDir = None,
+    tombstones: Tombstones = None,
 ) -> None:
     """Write the exports of RUN again, without what was taken down since; no model is asked.
 
@@ -62,7 +70,8 @@ def export(
     unit = _selected(run)
     measured = Measured.of(unit.context, recipe.student.deploy_pixels)
     formats = Formats.of(recipe)
-    rights = rights_of(unit.context, load_tombstones(recipe.rights.tombstones), formats.withheld_images)
+    taken = (*load_tombstones(recipe.rights.tombstones), *load_tombstones(tombstones))
+    rights = rights_of(unit.context, taken, formats.withheld_images)
     context = replace(context, rights=rights, split_by_licence=formats.split_by_licence)
     for shard in write_exports(out, unit, formats, measured, context):
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")

@@ -153,6 +153,17 @@ def test_what_is_taken_down_after_a_run_leaves_its_exports_without_a_call(way: s
     assert rows_of(run)["mailed"] == row
 
 
+def test_a_list_that_the_run_does_not_name_is_honoured_where_it_is_given(run: Path) -> None:
+    taken = run.parent / "given.yaml"
+    taken.write_text(yaml.safe_dump([{"source": "cellars", "row": "mailed"}]))
+    out = run.parent / "without"
+    assert command("verify", run, "--tombstones", taken).exit_code == 3
+    done = command("export", run, "--store", run.parent / "store", "--out", out, "--tombstones", taken)
+    assert done.exit_code == 0, done.output
+    assert command("verify", out, "--tombstones", taken).exit_code == 0
+    assert "mailed" in rows_of(run)
+
+
 def test_a_run_with_tombstones_counts_them_as_rejected(place: Path) -> None:
     (place / "own.yaml").write_text(yaml.safe_dump([{"source": "cellars", "row": "mailed"}]))
     run = ran(place, "taken", tombstones="own.yaml")
