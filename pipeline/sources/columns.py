@@ -186,11 +186,16 @@ def _pictures(images: object) -> bool:
 
 
 def column_of(record: Record, name: str) -> Any:
-    """Return the value of a column, or of a field of a struct by its dotted name; None where there is none."""
+    """Return the value of a column; by a dotted name that of a field of a struct, or of each of a list of them.
+
+    None where there is none.
+    """
     if name in record or "." not in name:
         return record.get(name)
     head, _, rest = name.partition(".")
     inner = record.get(head)
+    if isinstance(inner, list):
+        return [column_of(item, rest) for item in inner if isinstance(item, Mapping)] or None
     return column_of(inner, rest) if isinstance(inner, Mapping) else None
 
 

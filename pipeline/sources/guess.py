@@ -187,7 +187,7 @@ def _columns(label: str, source: Source) -> Iterator[str]:
     yield "# Which column is which field. What is not named is carried along in `meta`."
     yield "columns:"
     for field, name in named.items():
-        yield from _column(field, name, rows)
+        yield from _column(field, name, rows, named["choices"])
     yield "  # Not mapped: category is perception with a picture, else reasoning; answer_type is choice with options,"
     yield "  # number or boolean where every answer is one, else text. Search questions: category: {value: search}."
 
@@ -243,7 +243,7 @@ def _is_picture(value: object) -> bool:
             return isinstance(value, bytes | str)
 
 
-def _column(field: str, name: str | None, rows: Sequence[Record]) -> Iterator[str]:
+def _column(field: str, name: str | None, rows: Sequence[Record], choices: str | None) -> Iterator[str]:
     if name is None:
         if field == "row":
             yield "  # row: no column is there and different in every row; the key is a hash of what the row holds."
@@ -254,6 +254,14 @@ def _column(field: str, name: str | None, rows: Sequence[Record]) -> Iterator[st
     values = [value for row in rows if (value := column_of(row, name)) not in (None, "")]
     share = f"{len(values)} of {len(rows)} rows"
     example = _example(values[0])
+    if field == "answers" and all(isinstance(value, list) and _told(value) for value in values):
+        yield f"  # {share}, such as {example}"
+        yield f"  {field}: {_text(f'{name}.answer')}"
+        return
+    if field == "answers" and choices is not None and _are_indexes(name, choices, rows):
+        yield f"  # {share}, such as {example}: the number of an option, the first being 0"
+        yield f"  {field}: {{from: {_text(name)}, as: index_to_option}}"
+        return
     if field == "answers" and all(isinstance(value, str) and re.match(r"\s*\[.*\]\s*\Z", value) for value in values):
         yield f"  # {share}, such as {example}; a JSON list in a text"
         yield f"  {field}: {{from: {_text(name)}, as: json}}"
@@ -262,6 +270,25 @@ def _column(field: str, name: str | None, rows: Sequence[Record]) -> Iterator[st
     if field == "images" and isinstance(values[0], str) and values[0].startswith(("http://", "https://")):
         yield "  # Addresses: say `fetch: {}` where a recipe names this source, or they are refused (docs/pictures.md)."
     yield f"  {field}: {_text(name)}"
+
+
+def _told(answers: list[Any]) -> bool:
+    """Return whether answers are what annotators gave, each an object: VQA's form."""
+    return bool(answers) and all(isinstance(one, Mapping) and "answer" in one for one in answers)
+
+
+def _are_indexes(name: str, choices: str, rows: Sequence[Record]) -> bool:
+    """Return whether answers are numbers of options: each is one, some are 0, and none is what an option says."""
+    pairs = [(column_of(row, name), lettered(column_of(row, choices))) for row in rows]
+    known = [(value, options) for value, options in pairs if isinstance(options, list) and options]
+    return (
+        bool(known)
+        and all(
+            type(value) is int and 0 <= value < len(options) and str(value) not in map(str, options)
+            for value, options in known
+        )
+        and any(value == 0 for value, _ in known)
+    )
 
 
 def _example(value: Any) -> str:

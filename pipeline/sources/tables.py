@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import sys
 from codecs import BOM_UTF8
@@ -41,11 +42,12 @@ def parquet_entries(files: Sequence[Path], columns: Columns | None) -> Iterator[
     for file, path in enumerate(files):
         number = 0
         with _opened(path, columns) as table:
+            classes = class_names(table.schema_arrow)
             for group in range(table.num_row_groups):
                 for first, batch in _batches(table, group):
                     for row, found in enumerate(batch.to_pylist(), first):
                         number += 1
-                        yield _table_entry(path, Place(file, group, row, number), found)
+                        yield _table_entry(path, Place(file, group, row, number), found, classes)
 
 
 def parquet_entries_at(files: Sequence[Path], columns: Columns | None, places: Iterable[Place]) -> Iterator[Entry]:
@@ -61,14 +63,15 @@ def parquet_entries_at(files: Sequence[Path], columns: Columns | None, places: I
 
 
 def _rows_at(path: Path, table: pq.ParquetFile, group: int, places: Iterator[Place]) -> Iterator[Entry]:
-    place = next(places, None)
+    place, classes = next(places, None), class_names(table.schema_arrow)
     for first, batch in _batches(table, group):
         here: list[Place] = []
         while place is not None and place.size < first + batch.num_rows:
             here.append(place)
             place = next(places, None)
         found = batch.take([one.size - first for one in here]).to_pylist() if here else []
-        yield from map(_table_entry, [path] * len(here), here, found)
+        for one, row in zip(here, found, strict=True):
+            yield _table_entry(path, one, row, classes)
         if place is None:
             return
     raise UsageError(f"{path} has no row {place.row if place else 0} any more; run again")
@@ -93,8 +96,29 @@ def _batches(table: pq.ParquetFile, group: int) -> Iterator[tuple[int, pa.Record
         first += batch.num_rows
 
 
-def _table_entry(path: Path, place: Place, found: Mapping[str, Any]) -> Entry:
-    return Entry(place.row, f"{path.name}, row {place.row}", plain(found), place=place)
+def _table_entry(path: Path, place: Place, found: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Entry:
+    return Entry(place.row, f"{path.name}, row {place.row}", named(plain(found), classes), place=place)
+
+
+def class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Return the names of the classes of each column that holds their numbers: `ClassLabel`, as `datasets` tells it."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        inner = {name: feature.get("feature", feature) for name, feature in features.items()}
+        return {name: one["names"] for name, one in inner.items() if one.get("_type") == "ClassLabel"}
+    except (LookupError, ValueError, AttributeError):
+        return {}
+
+
+def named(row: dict[str, Any], classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return a row with the names of its classes; a number that is none, such as -1, says that there is no class."""
+
+    def name(value: Any, names: Sequence[str]) -> Any:
+        if isinstance(value, list):
+            return [name(item, names) for item in value]
+        return names[value] if isinstance(value, int) and 0 <= value < len(names) else None
+
+    return {**row, **{column: name(row[column], names) for column, names in classes.items() if column in row}}
 
 
 def csv_entries(files: Sequence[Path], columns: Columns | None, separator: str) -> Iterator[Entry]:

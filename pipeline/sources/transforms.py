@@ -16,17 +16,17 @@ from pipeline.sources.coercion import lettered, quoted
 from pipeline.sources.image_marks import unmarked
 
 Transform = Literal[
-    "json", "split", "unwrap_list", "strip_marks", "letter_to_option", "base64",
+    "json", "split", "unwrap_list", "strip_marks", "letter_to_option", "index_to_option", "base64",
     "first", "user_text", "assistant_text", "cut", "drop_lines", "clean_options", "spelt_out",
 ]  # fmt: skip
 """`json`: a text is the JSON of a value. `split`: a text is a list with a separator. `unwrap_list`: a list of one is
 what it holds. `strip_marks`: image marks are taken out of a text. `letter_to_option`: a letter, with or without the
-option behind it, is the option it stands for. `base64`: a text is the bytes of a picture. `first`: a list is the first
-of its values. `user_text`, `assistant_text`: turns of a chat are the first thing that the user says, the last that the
-model does. `cut`: of a text, or each text of a list, what stands behind `after` and in front of `before`.
-`drop_lines`: a text without the lines that begin with one of `lines`. `clean_options`: options without rules, headings
-and their own letters. `spelt_out`: of several spellings of an answer, those that are no flag and no code of two
-capitals."""
+option behind it, is the option it stands for; `index_to_option`: so is its number, the first being 0. `base64`: a text
+is the bytes of a picture. `first`: a list is the first of its values. `user_text`, `assistant_text`: turns of a chat
+are the first thing that the user says, the last that the model does. `cut`: of a text, or each text of a list, what
+stands behind `after` and in front of `before`. `drop_lines`: a text without the lines that begin with one of `lines`.
+`clean_options`: options without rules, headings and their own letters. `spelt_out`: of several spellings of an answer,
+those that are no flag and no code of two capitals."""
 
 
 class Words(NamedTuple):
@@ -90,6 +90,14 @@ def _option(value: Any, words: Words) -> Any:
     # Without a mark behind its letter "A cat" may be the option itself.
     if match["rest"] and not match["mark"] and match["rest"].strip() != str(options[place]).strip():
         raise _unfit("letter_to_option", value, "a letter and a text that is not its option")
+    return options[place]
+
+
+def _indexed(value: Any, words: Words) -> Any:
+    options = lettered(words.choices)
+    place = int(value) if isinstance(value, int | str) and str(value).isdecimal() else -1
+    if not isinstance(options, list | tuple) or not 0 <= place < len(options):
+        raise _unfit("index_to_option", value, "no number of an option, the first of which is 0")
     return options[place]
 
 
@@ -179,6 +187,7 @@ _TRANSFORMS: dict[Transform, Callable[[Any, Words], Any]] = {
     "unwrap_list": _unwrap,
     "strip_marks": _strip_marks,
     "letter_to_option": _option,
+    "index_to_option": _indexed,
     "base64": _base64,
     "first": _first,
     "user_text": _user_text,

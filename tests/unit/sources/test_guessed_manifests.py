@@ -120,3 +120,22 @@ def test_a_column_that_means_something_else_is_none(column: str, value: object, 
 def test_addresses_of_pictures_say_what_they_need(tmp_path: Path) -> None:
     guessed(tmp_path, "data.jsonl", [{"question": "How many?", "answer": "3", "image_url": "https://p.example/a.png"}])
     assert "fetch" in (tmp_path / "made.yaml").read_text()
+
+
+def test_numbers_of_options_become_options(tmp_path: Path) -> None:
+    rows = [{"question": f"Which {n}?", "choices": ["cat", "dog"], "answer": n} for n in (0, 1)]
+    manifest, read = guessed(tmp_path, "data.jsonl", rows)
+    assert manifest["columns"]["answers"] == {"from": "answer", "as": "index_to_option"}
+    assert [parse_json(row.payload)["answers"] for row in read] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("answers", [[3, 4], [1, 2], [0, "1"], [0, 2]], ids=["values", "from 1", "mixed", "too many"])
+def test_numbers_that_may_be_answers_stay_what_they_are(answers: list[object], tmp_path: Path) -> None:
+    rows = [{"question": f"How many {n}?", "choices": ["3", "4"], "answer": answer} for n, answer in enumerate(answers)]
+    assert guessed(tmp_path, "data.jsonl", rows)[0]["columns"]["answers"] == "answer"
+
+
+def test_what_annotators_gave_is_read_from_their_objects(tmp_path: Path) -> None:
+    given = [{"answer": "red", "answer_id": 1}, {"answer": "dark red", "answer_id": 2}]
+    _, (row,) = guessed(tmp_path, "data.jsonl", [{"question": "Which colour?", "answers": given}])
+    assert parse_json(row.payload)["answers"] == ["red", "dark red"]

@@ -172,3 +172,22 @@ def test_a_table_needs_a_map(tmp_path: Path) -> None:
     write(tmp_path, "csv", [ROWS])
     with pytest.raises(UsageError, match="a source of kind csv needs columns"):
         read(tmp_path, "csv", "")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "hf"])
+def test_numbers_of_classes_are_read_by_their_names(kind: str, tmp_path: Path) -> None:
+    from datasets import ClassLabel, Dataset, Features, List, Value
+
+    animals = ClassLabel(names=["cat", "dog"])
+    features = Features({"q": Value("string"), "label": animals, "seen": List(animals)})
+    rows = Dataset.from_dict({"q": ["a", "b", "c"], "label": [1, 0, -1], "seen": [[0, 1], [], [1]]}, features=features)
+    if kind == "hf":
+        rows.save_to_disk(tmp_path / "data")
+    else:
+        rows.to_parquet(tmp_path / "data.parquet")
+    path = "data" if kind == "hf" else "data.parquet"
+    told = f"key: own\nkind: {kind}\nrevision: v1\npath: {path}\nlicence: CC0-1.0\n"
+    (tmp_path / "own.yaml").write_text(f"{told}columns: {{text: q, answers: label}}\n")
+    read = [parse_json(row.payload) for row in read_source(open_source("own.yaml", tmp_path / "store", base=tmp_path))]
+    assert [row.get("answers") for row in read] == ["dog", "cat", None]
+    assert [row.get("seen") for row in read] == [["cat", "dog"], [], ["dog"]]
