@@ -75,6 +75,8 @@ def init(data: Data, out: Out = None, key: Key = None, config: Config = None, sp
     path = out if out is not None else Path(f"{name}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already; name another file with --out, or remove it")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path.parent} is no directory; make it, or name another file with --out")
     if not place.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", data) and not place.suffix:
         text = hub_manifest(HubData(data, hub_commit(data), config, split), path, name)
     else:

@@ -200,11 +200,17 @@ def column_of(record: Record, name: str) -> Any:
 
 
 _NUMBER = re.compile(r"[-+]?(?:0|[1-9][0-9]*|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]+)?%?")
+_DATE = re.compile(r"[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])")
+_MATHEMATICS = re.compile(
+    r"\\(?:[dt]?frac|sqrt|pi|infty|cdot|times|pm|sin|cos|tan|log|ln|leq?|geq?|theta|alpha|beta|cup|cap|binom)(?![A-Za-z])"
+)
 _YES_NO = frozenset({"yes", "no", "true", "false"})
 
 
 def typed(answers: object, choices: object) -> str:
-    """Return the type of answers that nobody typed: `choice` with options, `number`, `boolean` (yes, no), or `text`.
+    """Return the type of answers that nobody typed: `choice` with options, else what all of them are.
+
+    `number`, `boolean` (yes, no), `date` (2024-03-05), `expression` (LaTeX of mathematics), or `text`.
 
     All have to be of it. A number with leading zeros is a code, and so a text.
     """
@@ -214,7 +220,11 @@ def typed(answers: object, choices: object) -> str:
     said = [item.strip() for item in items if isinstance(item, str) and item.strip()]
     if said and all(_NUMBER.fullmatch(item) for item in said):
         return "number"
-    return "boolean" if said and all(item.rstrip(".").lower() in _YES_NO for item in said) else "text"
+    if said and all(item.rstrip(".").lower() in _YES_NO for item in said):
+        return "boolean"
+    if said and all(_DATE.fullmatch(item) for item in said):
+        return "date"
+    return "expression" if said and all(_MATHEMATICS.search(item) for item in said) else "text"
 
 
 def _value(record: Record, column: Column, choices: object) -> Any:

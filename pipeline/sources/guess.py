@@ -76,12 +76,14 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
     Raises:
         UsageError: nothing there holds rows, or they are not in UTF-8.
     """
-    kind, files = _files(path)
+    kind, found = _files(path)
+    files = found if kind in {"hf", "folder"} else _training(found)
     said = [
         *_begun(manifest, key, kind),
         "# Of the data, part of every record's identity: a hash of the files, if you have no commit or version.",
         f"revision: {content_revision(files)}",
         f"path: {_text(os.path.relpath(path.resolve(), manifest.parent.resolve()))}",
+        *(_chosen(path, kind, files) if path.is_dir() and kind not in {"hf", "folder"} else ()),
         *_TERMS,
     ]
     if kind in {"llava", "sharegpt", "messages"}:
@@ -162,6 +164,30 @@ def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
         return ("llava" if "image" in row else "sharegpt"), texts
     suffix = texts[0].suffix.lower()
     return ("jsonl" if suffix == ".jsonl" else "json"), tuple(file for file in texts if file.suffix.lower() == suffix)
+
+
+_EVALUATED = re.compile(r"(?:^|[^a-z])(?:test|testmini|val|valid|validation|dev|eval)(?:[^a-z]|$)")
+
+
+def _training(files: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Return the files whose names are not those of a split that is evaluated on; all, if no other is there."""
+    return tuple(file for file in files if not _EVALUATED.search(file.stem.lower())) or files
+
+
+def _chosen(directory: Path, kind: SourceKind, files: Sequence[Path]) -> Iterator[str]:
+    """Say which of the files with rows are read, where not all of a directory are."""
+    suffixes = {*_TABLES, ".json", ".jsonl"}
+    every = {file for file in directory.rglob("*") if file.is_file() and file.suffix.lower() in suffixes}
+    beside = sorted(file.relative_to(directory).as_posix() for file in every - {*files})
+    if not beside or (kind == "jsonl" and files[0].name == ROWS):
+        return
+    yield f"# Not read: {', '.join(beside[:_NAMED])}{', …' if len(beside) > _NAMED else ''}"
+    patterns = {re.sub(r"\d+", "*", file.relative_to(directory).as_posix()) for file in files}
+    yield f"files: {yaml.safe_dump(sorted(patterns), default_flow_style=True, width=10_000).strip()}"
+
+
+_NAMED = 5
+"""Files that are named in one line."""
 
 
 def _is_ours(file: Path) -> bool:

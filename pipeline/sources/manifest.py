@@ -50,7 +50,8 @@ class SourceManifest(BaseModel):
     split: str = "train"
     """Of kind `hf`."""
     files: Names = ()
-    """Of kind `hf`: patterns of the files to read, where the data set's own list of splits is wrong or missing."""
+    """Patterns of the files to read within `path`; for kind `hf` where the data set's own list of splits is wrong or
+    missing."""
     columns: Columns | None = None
     """Which columns are the fields of a row; required for tables. Default for conversations: question and answer are
     those of the turns, `image` or `images` the pictures, `id` the key."""
@@ -89,8 +90,8 @@ class SourceManifest(BaseModel):
             raise ValueError(f"a source of kind {self.kind} needs columns")
         if self.hub is not None and (self.kind != "hf" or self.path is not None):
             raise ValueError("`hub` names a data set of kind hf, in place of `path`")
-        if self.files and self.kind != "hf":
-            raise ValueError("`files` are patterns of kind hf; for others write one as `path`")
+        if self.files and self.kind in {"demo", "folder"}:
+            raise ValueError(f"`files` are patterns of files with rows, which kind {self.kind} has none of")
         if self.hub is not None and self.revision is not None and not re.fullmatch("[0-9a-f]{40}", self.revision):
             raise ValueError(
                 f"revision {self.revision!r} of {self.hub} is no commit; write its 40 hex digits, for a branch changes"

@@ -13,6 +13,7 @@ import yaml
 from pipeline.identity import parse_json
 from pipeline.records import SourceRow
 from pipeline.sources import open_source, read_source
+from pipeline.sources.columns import typed
 from pipeline.sources.guess import manifest_for
 
 USER, BOT = {"role": "user", "content": "<image>How many?"}, {"role": "assistant", "content": "3"}
@@ -139,3 +140,53 @@ def test_what_annotators_gave_is_read_from_their_objects(tmp_path: Path) -> None
     given = [{"answer": "red", "answer_id": 1}, {"answer": "dark red", "answer_id": 2}]
     _, (row,) = guessed(tmp_path, "data.jsonl", [{"question": "Which colour?", "answers": given}])
     assert parse_json(row.payload)["answers"] == ["red", "dark red"]
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        (["train-00000.jsonl", "train-00001.jsonl", "test-00000.jsonl"], ["train-*.jsonl"]),
+        (["questions.jsonl", "questions_val.jsonl"], ["questions.jsonl"]),
+        (["contest.jsonl", "latest.jsonl"], None),
+        (["test.jsonl"], None),
+    ],
+)
+def test_a_split_that_is_evaluated_on_is_left_out_in_words(
+    names: list[str], read: list[str] | None, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in names:
+        (data / name).write_text(json.dumps({"question": f"How many {name}?", "answer": "3"}) + "\n")
+    file = tmp_path / "made.yaml"
+    file.write_text(manifest_for(data, file, "made"))
+    assert yaml.safe_load(file.read_text()).get("files") == read
+    rows = [parse_json(row.payload)["text"] for row in read_source(open_source(str(file), tmp_path / "store"))]
+    left = [name for name in names if f"How many {name}?" not in rows]
+    assert len(rows) + len(left) == len(names)
+    assert all(name in file.read_text() for name in left)
+
+
+def test_files_of_another_kind_are_left_out_in_words(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.csv").write_text("question,answer\nHow many?,3\n")
+    (data / "b.jsonl").write_text(json.dumps({"question": "How many?", "answer": "3"}))
+    assert "# Not read: b.jsonl" in manifest_for(data, tmp_path / "made.yaml", "made")
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [
+        ("2024-03-05", "date"),
+        (["2024-03-05", "2024-03-06"], "date"),
+        ("2024-13-05", "text"),
+        ("$\\frac{1}{2}x^{2}+3$", "expression"),
+        ("2\\sqrt{221}", "expression"),
+        ("\\text{red}", "text"),
+        ("\\piano", "text"),
+        (["\\pi", "about three"], "text"),
+    ],
+)
+def test_answers_that_nobody_typed_are_what_all_of_them_are(answers: object, kind: str) -> None:
+    assert typed(answers, None) == kind
