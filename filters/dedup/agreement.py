@@ -122,7 +122,8 @@ def deduplicate(
     texts = near_texts(rows, kept, facts, near, pictures=pictures, settings=settings)
     conflicts.sort()
     reasons: dict[str, Reason] = {ids[place]: "duplicate" for place, centre in enumerate(centres) if place != centre}
-    reasons.update((text.question_id, "near_text") for text in texts if text.dropped)
+    if settings.near_text == "drop":
+        reasons.update((text.question_id, "near_text") for text in texts if text.dropped)
     reasons.update((ids[place], "contradicting_answers") for place in refused)
 
     def cluster(place: int) -> Cluster:
