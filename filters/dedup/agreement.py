@@ -103,7 +103,7 @@ def deduplicate(
     tied = tied_pictures(rows, near)
     ids = [row.question_id for row in rows]
     pictures = [tied[row.images[0]] if row.images else "" for row in rows]
-    # By place: 44 bytes a question, where its record takes a thousand.
+    # By place: 40 bytes a question, where its record takes a thousand.
     names, centres = bytearray(_NAME * len(rows)), array("q", range(len(rows)))
     conflicts: list[Conflict] = []
     refused: set[int] = set()
