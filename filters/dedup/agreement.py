@@ -12,6 +12,7 @@ wrong ones it teaches the same. So only equal options can contradict, be they as
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -21,20 +22,25 @@ from filters.dedup.clusters import (
     VERSION,
     DedupSettings,
     ImageHashes,
-    PictureStar,
     QuestionRow,
     are_near,
+    keyed,
     near_images,
     picture_stars,
     require_comparable,
     star_clusters,
 )
+from filters.dedup.made import Made
 from filters.dedup.near_text import near_texts
 from filters.rule import Rule
+from pipeline.identity import digest
 from pipeline.records import AnswerConflict, Cluster, Decision, NearText
 
 if TYPE_CHECKING:
     from filters.dedup.hamming import Spread
+
+_NAME = 32
+"""Bytes of a sha256."""
 
 Reason = Literal["duplicate", "contradicting_answers", "near_text"]
 
@@ -45,15 +51,27 @@ _MOST = 30
 that of a layout with thousands of answers a few rows may be kept twice. A thousand answers take some seconds."""
 
 
+class Conflict(NamedTuple):
+    """An `AnswerConflict` in a tenth of its bytes."""
+
+    question_id: str
+    other: str
+    verdict: Literal["contradicting", "undecided"]
+
+    def record(self) -> AnswerConflict:
+        """Return it as a record."""
+        return AnswerConflict(question_id=self.question_id, other=self.other, verdict=self.verdict)
+
+
 class Deduplicated(NamedTuple):
     """What dedup finds out; each part is sorted by question id."""
 
-    clusters: tuple[Cluster, ...]
-    rejected: Mapping[str, Decision]
-    """By question id; the others are kept."""
-    conflicts: tuple[AnswerConflict, ...]
+    clusters: Sequence[Cluster]
+    reasons: Mapping[str, Reason]
+    """Why a question is rejected, by its id; the others are kept."""
+    conflicts: Sequence[AnswerConflict]
     """Pairs of equal questions over equal pictures whose answers do not agree, each from both sides."""
-    near_texts: tuple[NearText, ...] = ()
+    near_texts: Sequence[NearText]
     """Pairs of questions that are kept, or were up to this, and read nearly alike."""
 
     @property
@@ -63,11 +81,12 @@ class Deduplicated(NamedTuple):
 
     def decision(self, question_id: str) -> Decision:
         """Return what becomes of a question."""
-        return self.rejected.get(question_id) or _RULE.keep(question_id)
+        reason = self.reasons.get(question_id)
+        return _RULE.keep(question_id) if reason is None else _RULE.reject(question_id, reason)
 
 
 def deduplicate(
-    questions: Sequence[QuestionRow],
+    questions: Iterable[QuestionRow],
     facts: Mapping[str, ImageHashes],
     settings: DedupSettings,
     *,
@@ -78,42 +97,48 @@ def deduplicate(
     Raises:
         ValueError: an image has no facts, the facts mix hash recipes, or a question id occurs twice.
     """
-    require_comparable(questions, facts)
-    near = near_images((image for question in questions for image in question.images), facts, settings, spread)
-    pictures = picture_clusters(questions, near)
-    clusters: list[Cluster] = []
-    conflicts: list[AnswerConflict] = []
-    refused: set[str] = set()
-    for star in picture_stars(questions, facts, near):
-        same = _same_pictures(star.members, facts)
-        found = _of_all([*same.values(), *_asked_both_ways(same)])
-        against = {conflict.question_id for conflict in found if conflict.verdict == "contradicting"}
-        centres = _repeats(star, [*same.values()], against, near)
-        clusters += [
-            Cluster(
-                question_id=row.question_id,
-                cluster_id=star.cluster_id,
-                representative=centres[row].question_id,
-                pictures=pictures[row.question_id],
-            )
-            for row in star.members
-        ]
-        refused |= against
-        conflicts += found
-    ordered = tuple(sorted(clusters, key=lambda cluster: cluster.question_id))
-    kept = {c.question_id for c in ordered if c.question_id == c.representative} - refused
-    texts = near_texts([row for row in questions if row.question_id in kept], facts, near, pictures, settings)
-    reasons: dict[str, Reason] = {
-        **{c.question_id: "duplicate" for c in ordered if c.question_id != c.representative},
-        **{text.question_id: "near_text" for text in texts if text.dropped},
-        **dict.fromkeys(refused, "contradicting_answers"),
-    }
-    rejected = {name: _RULE.reject(name, reason) for name, reason in reasons.items()}
-    return Deduplicated(ordered, rejected, tuple(sorted(conflicts, key=lambda c: (c.question_id, c.other))), texts)
+    rows = keyed(questions)
+    require_comparable(rows, facts)
+    near = near_images((image for row in rows for image in row.images), facts, settings, spread)
+    tied = tied_pictures(rows, near)
+    ids = [row.question_id for row in rows]
+    pictures = [tied[row.images[0]] if row.images else "" for row in rows]
+    # By place: 40 bytes a question, where its record takes a thousand.
+    names, centres = bytearray(_NAME * len(rows)), array("q", range(len(rows)))
+    conflicts: list[Conflict] = []
+    refused: set[int] = set()
+    for star in picture_stars(rows, facts, near):
+        name = bytes.fromhex(digest({"text": rows[star[0]].text, "representative": ids[star[0]]}))
+        for place in star:
+            names[_NAME * place : _NAME * (place + 1)] = name
+        if len(star) > 1:
+            places = {rows[place]: place for place in star}
+            found, against, standing = _agreed([*places], facts, near)
+            conflicts += found
+            refused.update(places[row] for row in against)
+            for row, centre in standing.items():
+                centres[places[row]] = places[centre]
+    kept = [place for place, centre in enumerate(centres) if place == centre and place not in refused]
+    texts = near_texts(rows, kept, facts, near, pictures=pictures, settings=settings)
+    conflicts.sort()
+    reasons: dict[str, Reason] = {ids[place]: "duplicate" for place, centre in enumerate(centres) if place != centre}
+    if settings.near_text == "drop":
+        reasons.update((text.question_id, "near_text") for text in texts if text.dropped)
+    reasons.update((ids[place], "contradicting_answers") for place in refused)
+
+    def cluster(place: int) -> Cluster:
+        return Cluster(
+            question_id=ids[place],
+            cluster_id=names[_NAME * place : _NAME * (place + 1)].hex(),
+            representative=ids[centres[place]],
+            pictures=pictures[place],
+        )
+
+    return Deduplicated(Made(range(len(ids)), cluster), reasons, Made(conflicts, Conflict.record), texts)
 
 
-def picture_clusters(questions: Iterable[QuestionRow], near: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
-    """Return for each question the name of all pictures that are tied to its own, empty for a question without any.
+def tied_pictures(questions: Iterable[QuestionRow], near: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:
+    """Return for each picture the name of all that are tied to it.
 
     Tied are pictures of one question, and two that count as one picture; and whatever is tied to them. So two questions
     of different names have no picture in common, which stars would not give.
@@ -129,14 +154,24 @@ def picture_clusters(questions: Iterable[QuestionRow], near: Mapping[str, tuple[
         first, second = sorted((root(one), root(other)))
         parent[second] = first
 
-    rows = list(questions)
     for image, others in near.items():
         for other in others:
             tie(image, other)
-    for row in rows:
+    for row in questions:
         for image in row.images[1:]:
             tie(row.images[0], image)
-    return {row.question_id: root(row.images[0]) if row.images else "" for row in rows}
+    return {image: root(image) for image in near}
+
+
+def _agreed(
+    members: Sequence[QuestionRow], facts: Mapping[str, ImageHashes], near: Mapping[str, tuple[str, ...]]
+) -> tuple[list[Conflict], set[QuestionRow], Mapping[QuestionRow, QuestionRow]]:
+    """Return the conflicts of a cluster, those contradicted, and who stands for each."""
+    same = _same_pictures(members, facts)
+    found = _of_all([*same.values(), *_asked_both_ways(same)])
+    names = {conflict.question_id for conflict in found if conflict.verdict == "contradicting"}
+    against = {row for row in members if row.question_id in names}
+    return found, against, _repeats(members, [*same.values()], against, near)
 
 
 def _same_pictures(
@@ -164,9 +199,9 @@ def _asked_both_ways(groups: Mapping[tuple[object, ...], list[QuestionRow]]) -> 
             yield from ([[*opened, *asked]] if opened else [])
 
 
-def _of_all(groups: Iterable[Sequence[QuestionRow]]) -> list[AnswerConflict]:
+def _of_all(groups: Iterable[Sequence[QuestionRow]]) -> list[Conflict]:
     """Return the conflicts of all groups, one for each question: a contradiction, where it has one."""
-    found: dict[str, AnswerConflict] = {}
+    found: dict[str, Conflict] = {}
     for conflict in (conflict for group in groups for conflict in _conflicts(group)):
         before = found.get(conflict.question_id)
         if before is None or conflict.verdict == "contradicting" != before.verdict:
@@ -174,7 +209,7 @@ def _of_all(groups: Iterable[Sequence[QuestionRow]]) -> list[AnswerConflict]:
     return [*found.values()]
 
 
-def _conflicts(group: Sequence[QuestionRow]) -> Iterator[AnswerConflict]:
+def _conflicts(group: Sequence[QuestionRow]) -> Iterator[Conflict]:
     """Yield for each question over the same pictures one that its answers contradict, else one they may not agree with.
 
     From both sides: a contradiction is one for either.
@@ -195,18 +230,21 @@ def _conflicts(group: Sequence[QuestionRow]) -> Iterator[AnswerConflict]:
                 against.setdefault(answer_of(other), (one, "undecided"))
     for answer, (other, said) in against.items():
         for row in by_answer[answer]:
-            yield AnswerConflict(question_id=row.question_id, other=other.question_id, verdict=said)
+            yield Conflict(row.question_id, other.question_id, said)
 
 
 def _repeats(
-    star: PictureStar, same: Sequence[Sequence[QuestionRow]], against: set[str], near: Mapping[str, tuple[str, ...]]
+    members: Sequence[QuestionRow],
+    same: Sequence[Sequence[QuestionRow]],
+    against: set[QuestionRow],
+    near: Mapping[str, tuple[str, ...]],
 ) -> Mapping[QuestionRow, QuestionRow]:
     """Return the member that stands for each: itself, or the one that is kept in its place."""
-    centres = {row: row for row in star.members}
-    left = [row for row in star.members if row.question_id not in against]
+    centres = {row: row for row in members}
+    left = [row for row in members if row not in against]
     for group in same:
         # What is over equal pictures and does not contradict is one question.
-        standing = [row for row in group if row.question_id not in against]
+        standing = [row for row in group if row not in against]
         centres.update(dict.fromkeys(standing, standing[0]) if standing else {})
     firsts = [row for row in left if centres[row] == row]
     by_answer = _by_answer(firsts)

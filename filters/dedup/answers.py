@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 from filters.answers import grade
@@ -19,6 +20,15 @@ def compare_answers(ours: QuestionRow, theirs: QuestionRow) -> Verdict:
 
     Any answer of one that is right by the other agrees; they contradict if every one is wrong on both sides.
     """
+    return _compared(_only_answers(ours), _only_answers(theirs))
+
+
+def _only_answers(row: QuestionRow) -> QuestionRow:
+    return row._replace(question_id="", text="", images=())
+
+
+@lru_cache(maxsize=1 << 14)  # of a source, a few answers are those of most questions
+def _compared(ours: QuestionRow, theirs: QuestionRow) -> Verdict:
     if answer_of(ours) == answer_of(theirs):
         return "agree"
     verdicts = [*_graded(ours, theirs), *_graded(theirs, ours)]
@@ -29,13 +39,14 @@ def compare_answers(ours: QuestionRow, theirs: QuestionRow) -> Verdict:
 
 def answer_of(row: QuestionRow) -> tuple[object, ...]:
     """Return what is equal for answers that agree without a look: by tokens, as the grader compares text."""
-    if row.answer_type == "expression":
-        return (row.answer_type, row.tolerance, *sorted(row.answers))
-    return (
-        row.answer_type,
-        row.tolerance,
-        *sorted({" ".join(folded(tokens(clean(said)))) or said for said in row.answers}),
-    )
+    return (row.answer_type, row.tolerance, *_said(row.answers, row.answer_type))
+
+
+@lru_cache(maxsize=1 << 14)
+def _said(answers: tuple[str, ...], kind: AnswerType) -> tuple[str, ...]:
+    if kind == "expression":
+        return tuple(sorted(answers))
+    return tuple(sorted({" ".join(folded(tokens(clean(said)))) or said for said in answers}))
 
 
 def options_of(row: QuestionRow) -> frozenset[str]:

@@ -14,21 +14,21 @@ hashes of pictures do not see, and answers do.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby, pairwise
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
 
 from filters.dedup.hamming import near_pairs
 from filters.dedup.key import question_key
-from pipeline.identity import Identity, digest
+from pipeline.identity import Identity
 from pipeline.records import AnswerType, ImageFacts
 
 if TYPE_CHECKING:
     from filters.dedup.hamming import Spread
 
-VERSION = 4
+VERSION = 5
 """Of all that dedup decides; `filters.dedup.key` and `filters.dedup.agreement` are part of it."""
 
 Node = TypeVar("Node", bound=Hashable)
@@ -73,7 +73,7 @@ class QuestionRow(NamedTuple):
 
     question_id: str
     text: str
-    """As stored; it is normalised here."""
+    """As stored; of rows that are `keyed`, its key."""
     images: tuple[str, ...]
     """sha256 of each image, in order."""
     answers: tuple[str, ...] = ()
@@ -84,14 +84,6 @@ class QuestionRow(NamedTuple):
     """The options it is asked with."""
     offered: tuple[str, ...] = ()
     """Those that its source offers, where it is asked without them."""
-
-
-class PictureStar(NamedTuple):
-    """Questions of one key whose pictures are near those of the first."""
-
-    cluster_id: str
-    members: tuple[QuestionRow, ...]
-    """Best first: the largest images (in pixels, summed), then the lowest id."""
 
 
 def hashes_of(facts: Iterable[ImageFacts]) -> dict[str, ImageHashes]:
@@ -136,40 +128,45 @@ def star_clusters(order: Iterable[Node], neighbours: Callable[[Node], Iterable[N
 
 
 def picture_stars(
-    questions: Sequence[QuestionRow],
-    facts: Mapping[str, ImageHashes],
-    near: Mapping[str, tuple[str, ...]],
-) -> tuple[PictureStar, ...]:
-    """Return the clusters of pictures and key of all questions, in the order of their first members' ids.
+    rows: Sequence[QuestionRow], facts: Mapping[str, ImageHashes], near: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[int, ...]]:
+    """Yield the clusters of pictures and key: the places of their rows, best first.
+
+    That is, the largest images (in pixels, summed), then the lowest id.
 
     Args:
-        questions: in any order.
+        rows: their texts are keys (`keyed`).
         facts: by image sha256.
         near: of `near_images`.
     """
-    groups: dict[tuple[str, int], list[QuestionRow]] = defaultdict(list)
-    for question in questions:
-        groups[question_key(question.text), len(question.images)].append(question)
-    stars = []
-    for (text, _), group in groups.items():
-        members: dict[QuestionRow, list[QuestionRow]] = defaultdict(list)
-        for member, centre in _stars(group, facts, near).items():
-            members[centre].append(member)
-        for centre, some in members.items():
-            name = digest({"text": text, "representative": centre.question_id})
-            stars.append(PictureStar(name, tuple(sorted(some, key=lambda row: (row != centre, priority(row, facts))))))
-    return tuple(sorted(stars, key=lambda star: star.members[0].question_id))
+    for _, some in groupby(sorted(range(len(rows)), key=lambda place: rows[place].text), lambda at: rows[at].text):
+        alike: dict[int, dict[QuestionRow, int]] = defaultdict(dict)
+        for place in some:
+            alike[len(rows[place].images)][rows[place]] = place
+        for places in alike.values():
+            members: dict[QuestionRow, list[QuestionRow]] = defaultdict(list)
+            for member, centre in _stars([*places], facts, near).items():
+                members[centre].append(member)
+            for centre, group in members.items():
+                # Ranked only where there is something to rank.
+                rest = (row for row in group if row is not centre)
+                yield (places[centre], *(places[row] for row in sorted(rest, key=lambda row: priority(row, facts))))
 
 
-def require_comparable(questions: Sequence[QuestionRow], facts: Mapping[str, ImageHashes]) -> None:
-    """Check that all questions can be compared.
+def keyed(questions: Iterable[QuestionRow]) -> list[QuestionRow]:
+    """Return the questions in the order of their ids, their texts replaced by their keys, each made once."""
+    return sorted((row._replace(text=question_key(row.text)) for row in questions), key=lambda row: row.question_id)
+
+
+def require_comparable(rows: Sequence[QuestionRow], facts: Mapping[str, ImageHashes]) -> None:
+    """Check that all questions, which are in the order of their ids, can be compared.
 
     Raises:
         ValueError: an image has no facts, the facts mix hash recipes, or a question id occurs twice.
     """
-    if len({question.question_id for question in questions}) != len(questions):
+    if any(one.question_id == next_one.question_id for one, next_one in pairwise(rows)):
         raise ValueError("a question id occurs twice")
-    missing = {image for question in questions for image in question.images} - facts.keys()
+    missing = {image for row in rows for image in row.images if image not in facts}
     if missing:
         raise ValueError(f"{len(missing)} images have no facts, such as {min(missing)}")
     recipes = {hashes.recipe for hashes in facts.values()}
@@ -198,7 +195,9 @@ def near_images(
 def _stars(
     group: Sequence[QuestionRow], facts: Mapping[str, ImageHashes], near: Mapping[str, tuple[str, ...]]
 ) -> dict[QuestionRow, QuestionRow]:
-    """Cut a group of equal text and equal number of images into stars."""
+    """Cut a group of equal key and equal number of images into stars."""
+    if len(group) == 1:
+        return {group[0]: group[0]}
     by_first: dict[str | None, list[QuestionRow]] = defaultdict(list)
     for question in group:
         by_first[question.images[0] if question.images else None].append(question)

@@ -6,13 +6,14 @@ whose answer agrees with its own.
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from filters.dedup.answers import compare_answers
+from filters.dedup.answers import Verdict, compare_answers
 from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow, are_near, priority
-from filters.dedup.key import question_key
+from filters.dedup.made import Made
 from pipeline.records import NearText
 
 _NGRAM = 4
@@ -24,71 +25,108 @@ _BANDS, _ROWS = 25, 4
 _MOST = 30
 """Questions of a bucket that each is compared with, as in `filters.dedup.agreement`: of thousands that a template made
 each is shown beside some, and not beside all."""
+_TOLD = 3
+"""Questions beside which one is shown, the best first: what a template asks of one picture is all near, and would be as
+many pairs as the square of it. A recipe that drops looks on for one whose answer agrees."""
+_VERDICTS: tuple[Verdict, ...] = ("agree", "contradict", "undecided")
 _BATCH = 10_000
 """Texts whose n-grams are in memory at once: some 50 MB."""
 
 
+# Pairs are held as 26 bytes each: places of rows, and the place of a verdict in `_VERDICTS`.
+_PAIR = [("goes", "i8"), ("stays", "i8"), ("share", "f8"), ("answers", "i1"), ("dropped", "?")]
+
+
 def near_texts(
     rows: Sequence[QuestionRow],
+    kept: Iterable[int],
     facts: Mapping[str, ImageHashes],
     near: Mapping[str, tuple[str, ...]],
-    pictures: Mapping[str, str],
+    *,
+    pictures: Sequence[str],
     settings: DedupSettings,
-) -> tuple[NearText, ...]:
+) -> Sequence[NearText]:
     """Return the pairs that read nearly alike: the one that would go first, the one that would stay second.
 
     Args:
-        rows: that are kept up to here; what is dropped is dropped for one of them.
+        rows: `keyed`.
+        kept: places of those that are kept up to here; what is dropped is dropped for one of them.
         facts: by image sha256.
         near: of `near_images`.
-        pictures: of `picture_clusters`.
+        pictures: for each row the name of all that are tied to its own (`tied_pictures`).
         settings: which say from where on texts are near, and whether some go.
     """
-    blocks: dict[Hashable, list[QuestionRow]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: priority(row, facts)):
-        blocks[pictures[row.question_id], len(row.images)].append(row)
-    found = []
-    for block in blocks.values():
-        gone: set[str] = set()
-        texts = [question_key(row.text) for row in block]
-        for first, second in _candidates(texts):
-            stays, goes = block[first], block[second]
-            share = _jaccard(texts[first], texts[second])
-            if share < settings.near_share or not are_near(stays, goes, near):
+    import numpy as np
+
+    blocks: dict[Hashable, array[int]] = defaultdict(lambda: array("q"))
+    for place in kept:
+        blocks[pictures[place], len(rows[place].images)].append(place)
+    pairs = (pair for block in blocks.values() for pair in _pairs(rows, block, facts, near, settings=settings))
+    found = np.fromiter(pairs, dtype=_PAIR)
+    found = found[np.lexsort((found["stays"], found["goes"]))]
+    ids = [row.question_id for row in rows]
+
+    def record(pair: int) -> NearText:
+        goes, stays, share, answers, dropped = found[pair].item()
+        return NearText(
+            question_id=ids[goes], other=ids[stays], share=share, answers=_VERDICTS[answers], dropped=dropped
+        )
+
+    return Made(range(len(found)), record)
+
+
+def _pairs(
+    rows: Sequence[QuestionRow],
+    places: Iterable[int],
+    facts: Mapping[str, ImageHashes],
+    near: Mapping[str, tuple[str, ...]],
+    *,
+    settings: DedupSettings,
+) -> Iterator[tuple[int, int, float, int, bool]]:
+    """Yield the pairs of one block, as `_PAIR` has them."""
+    block = sorted(places, key=lambda place: priority(rows[place], facts))
+    gone: set[int] = set()
+    for goes, candidates in zip(block, _candidates([rows[place].text for place in block]), strict=True):
+        told = 0
+        for stays in map(block.__getitem__, candidates):
+            share = _jaccard(rows[stays].text, rows[goes].text)
+            if share < settings.near_share or not are_near(rows[stays], rows[goes], near):
                 continue
-            answers = compare_answers(stays, goes)
-            dropped = settings.near_text == "drop" and answers == "agree" and not gone & {stays.question_id}
-            gone |= {goes.question_id} if dropped else set()
-            found.append(
-                NearText(
-                    question_id=goes.question_id, other=stays.question_id, share=share, answers=answers, dropped=dropped
-                )
-            )
-    return tuple(sorted(found, key=lambda text: (text.question_id, text.other)))
+            answers = compare_answers(rows[stays], rows[goes])
+            dropped = settings.near_text == "drop" and answers == "agree" and stays not in gone
+            if told < _TOLD or dropped:
+                told += 1
+                yield goes, stays, share, _VERDICTS.index(answers), dropped
+            if dropped:
+                gone.add(goes)
+            if dropped or (told == _TOLD and settings.near_text == "report"):
+                break
 
 
-def _candidates(texts: Sequence[str]) -> Iterable[tuple[int, int]]:
-    """Yield the pairs that are worth a look, the one that would go second, in its order."""
-    if len(texts) <= _ALL_PAIRS:
-        return ((first, second) for second in range(len(texts)) for first in range(second))
-    return sorted(set(_by_minhash(texts)), key=lambda pair: pair[::-1])
+def _candidates(texts: Sequence[str]) -> Iterable[Iterable[int]]:
+    """Yield, for one after the other, those before it that are worth a look, in their order."""
+    return map(range, range(len(texts))) if len(texts) <= _ALL_PAIRS else map(sorted, _by_minhash(texts))
 
 
-def _by_minhash(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs that share a band of their MinHash; each is compared with the first of its bucket only."""
+def _by_minhash(texts: Sequence[str]) -> Iterator[set[int]]:
+    """Yield for each those that share a band of its MinHash; it is compared with the first of its bucket only."""
     from rensa import RMinHash
 
-    buckets: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    buckets: list[dict[int, list[int]]] = [defaultdict(list) for _ in range(_BANDS)]
     for start in range(0, len(texts), _BATCH):
         grams = [sorted(_ngrams(text)) for text in texts[start : start + _BATCH]]
         for place, digest in enumerate(RMinHash.digests_from_token_sets(grams, num_perm=_BANDS * _ROWS, seed=0), start):
-            for band in range(_BANDS):
-                bucket = buckets[band, *digest[band * _ROWS : (band + 1) * _ROWS]]
-                yield from ((other, place) for other in bucket)
+            found = set[int]()
+            for band, bucket_of in enumerate(buckets):
+                # A tuple's hash takes a fifth of it; two tuples of one hash would cost a look and no more.
+                bucket = bucket_of[hash(tuple(digest[band * _ROWS : (band + 1) * _ROWS]))]
+                found.update(bucket)
                 if len(bucket) < _MOST:
                     bucket.append(place)
+            yield found
 
 
+@lru_cache(maxsize=1 << 10)  # the first of a block stand beside many
 def _ngrams(text: str) -> frozenset[str]:
     return frozenset(text[start : start + _NGRAM] for start in range(max(1, len(text) - _NGRAM + 1)))
 
@@ -96,4 +134,5 @@ def _ngrams(text: str) -> frozenset[str]:
 @lru_cache(maxsize=1 << 14)  # of a source, the same questions are asked of many pictures
 def _jaccard(one: str, other: str) -> float:
     ours, theirs = _ngrams(one), _ngrams(other)
-    return len(ours & theirs) / len(ours | theirs)
+    both = len(ours & theirs)
+    return both / (len(ours) + len(theirs) - both)

@@ -13,13 +13,16 @@ that German questions, and those of scripts without capitals, keep their names.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from filters.answers.numbers.quantities import read_number
 from filters.answers.text import clean, folded, tokens
 from filters.dedup.key import Token, question_tokens
+from filters.dedup.made import Made
 from filters.languages import Language, language_of, word_sets
 from pipeline.records import AnswerType, TemplateFacts
 
@@ -111,34 +114,45 @@ def template_of(text: str) -> str:
     return _spaced(_joined(parts))
 
 
-def template_facts(rows: Sequence[TemplateRow]) -> tuple[TemplateFacts, ...]:
-    """Return for every question how often questions of its template have their most frequent answer.
+def template_facts(rows: Iterable[TemplateRow]) -> Sequence[TemplateFacts]:
+    """Return for every question, by id, how often questions of its template have their most frequent answer.
 
     Answers are compared as the grader does: by tokens, numbers by value. A question counts once for each thing
     that its answers say. Of equally frequent answers the one that sorts first is taken.
     """
-    groups: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
+    numbers: dict[str, int] = {}
+    questions = Counter[int]()
+    answers = Counter[tuple[int, str]]()
+    held: list[tuple[str, int, frozenset[str]]] = []
     for row in rows:
-        said = frozenset(_normalised(answer, row.answer_type) for answer in row.answers)
-        groups[template_of(row.text)].append((row.question_id, said))
-    facts = [fact for template, group in groups.items() for fact in _facts(template, group)]
-    return tuple(sorted(facts, key=lambda fact: fact.question_id))
+        said = _all_said(row.answers, row.answer_type)
+        number = numbers.setdefault(template_of(row.text), len(numbers))
+        questions[number] += 1
+        answers.update((number, answer) for answer in said)
+        held.append((row.question_id, number, said))
+    held.sort(key=itemgetter(0))
+    wordings, majorities = [*numbers], dict[int, tuple[int, str]]()
+    for (number, answer), times in answers.items():
+        majorities[number] = min(majorities.get(number, (0, "")), (-times, answer))
 
-
-def _facts(template: str, group: Sequence[tuple[str, frozenset[str]]]) -> Sequence[TemplateFacts]:
-    counts = Counter(answer for _, said in group for answer in said)
-    majority, times = min(counts.items(), key=lambda item: (-item[1], item[0]), default=("", 0))
-    return [
-        TemplateFacts(
+    def facts(row: tuple[str, int, frozenset[str]]) -> TemplateFacts:
+        question_id, number, said = row
+        less, majority = majorities.get(number, (0, ""))
+        return TemplateFacts(
             question_id=question_id,
-            template=template,
-            questions=len(group),
+            template=wordings[number],
+            questions=questions[number],
             majority=majority,
-            share=times / len(group),
+            share=-less / questions[number],
             is_majority=majority in said,
         )
-        for question_id, said in group
-    ]
+
+    return Made(held, facts)
+
+
+@lru_cache(maxsize=1 << 14)  # of a source, a few answers are those of most questions
+def _all_said(answers: tuple[str, ...], kind: AnswerType) -> frozenset[str]:
+    return frozenset(_normalised(answer, kind) for answer in answers)
 
 
 def _normalised(answer: str, answer_type: AnswerType) -> str:

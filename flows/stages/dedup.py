@@ -5,7 +5,7 @@ The whole input is read here, so this is also where answers are counted by the w
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
@@ -28,6 +28,9 @@ from pipeline.records import AnswerConflict, Cluster, ImageFacts, NearText, Ques
 from pipeline.store import Store
 
 T = TypeVar("T", bound=Hashable)
+
+_SHARED = 1 << 18
+"""Values that are held to be shared: some 50 MB. Where nearly all differ, more would cost what they save."""
 
 
 class DedupStageSettings(StageSettings):
@@ -59,42 +62,44 @@ def run(unit: UnitInput, settings: DedupStageSettings, store: Store) -> UnitOutp
     """Cluster and decide; count what each wording is answered."""
     del store
     hashes = hashes_of(fact for fact in unit.context if isinstance(fact, ImageFacts))
-    rows = _rows(unit.records)
     # The one unit of a global stage works while no other does, so that every core is its own.
     with ThreadPoolExecutor(cores()) as threads:
-        found = deduplicate(rows, hashes, settings.dedup, spread=threads.map)
-    outcomes = (decided("dedup", key, [found.decision(key.id)]) for key in unit.records if isinstance(key, QuestionKey))
-    facts = template_facts([TemplateRow(row.question_id, row.text, row.answers, row.answer_type) for row in rows])
+        found = deduplicate(_rows(_keys(unit.records)), hashes, settings.dedup, spread=threads.map)
+    outcomes = (decided("dedup", key, [found.decision(key.id)]) for key in _keys(unit.records))
+    asked = (TemplateRow(key.id, key.text, key.answers, key.answer_type) for key in _keys(unit.records))
     tables = {
         "clusters": found.clusters,
         "conflicts": found.conflicts,
         "near_texts": found.near_texts,
-        "templates": facts,
+        "templates": template_facts(asked),
     }
     return UnitOutput(outcomes, tables)
 
 
-def _rows(records: Iterable[Record]) -> list[QuestionRow]:
-    """Return the columns that are compared; values that many questions share are held once."""
+def _keys(records: Iterable[Record]) -> Iterator[QuestionKey]:
+    return (record for record in records if isinstance(record, QuestionKey))
+
+
+def _rows(keys: Iterable[QuestionKey]) -> Iterator[QuestionRow]:
+    """Yield the columns that are compared; values that many questions share are held once."""
     shared: dict[object, object] = {}
 
     def once(value: T) -> T:
+        if len(shared) >= _SHARED:
+            shared.clear()
         return cast("T", shared.setdefault(value, value))
 
-    return [
-        QuestionRow(
+    for key in keys:
+        yield QuestionRow(
             key.id,
-            once(key.text),
+            key.text,
             once(key.images),
             answers=once(key.answers),
-            answer_type=key.answer_type,
+            answer_type=once(key.answer_type),
             tolerance=key.tolerance,
             choices=once(key.choices),
             offered=once(key.offered),
         )
-        for key in records
-        if isinstance(key, QuestionKey)
-    ]
 
 
 DEDUP: Stage[DedupStageSettings, Store] = Stage(

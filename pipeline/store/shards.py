@@ -75,15 +75,30 @@ def arrow_table(kind: type[R], records: Iterable[R]) -> pa.Table:
     """Return `records` as a table of `kind.ARROW`, in their order (also for no records); few are held at a time."""
     if isinstance(records, RecordColumns):
         return records.table
-    left, batches = iter(records), list[pa.RecordBatch]()
-    while rows := [record.to_row() for record in islice(left, ROW_GROUP)]:
-        batches.append(pa.RecordBatch.from_pylist(rows, schema=kind.ARROW))
-    return pa.Table.from_batches(batches, kind.ARROW).combine_chunks()
+    return pa.Table.from_batches(_batches(kind, records), kind.ARROW).combine_chunks()
+
+
+def _batches(kind: type[R], records: Iterable[R]) -> Iterator[pa.RecordBatch]:
+    """Yield the row groups of a part; no records are one without rows."""
+    left = iter(records)
+    rows = [record.to_row() for record in islice(left, ROW_GROUP)]
+    while True:
+        yield pa.RecordBatch.from_pylist(rows, schema=kind.ARROW)
+        rows = [record.to_row() for record in islice(left, ROW_GROUP)]
+        if not rows:
+            return
 
 
 def write_records(path: Path, kind: type[R], records: Iterable[R]) -> None:
-    """Write a part atomically. Equal records in equal order give equal bytes."""
-    write_table(path, arrow_table(kind, records))
+    """Write a part atomically; few records are held at a time. Equal records in equal order give equal bytes."""
+    if isinstance(records, RecordColumns):
+        write_table(path, records.table)
+        return
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, kind.ARROW, compression="zstd", write_page_checksum=True) as writer:
+        for batch in _batches(kind, records):
+            writer.write_batch(batch)
+    write_atomic(path, memoryview(sink.getvalue()))
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -11,22 +11,29 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from filters.dedup.clusters import DedupSettings
 from filters.dedup.contamination import Benchmark, ContaminationSettings, benchmark_entry
 from filters.dedup.key import KEY_RECIPE
 from flows.stages.decontaminate import DECONTAMINATE, DecontaminateSettings
 from flows.stages.dedup import DEDUP, DedupStageSettings
-from pipeline.engine.units import UnitInput
+from pipeline.engine.running import run_unit
+from pipeline.engine.stage import Declared, Stage, StageSettings
+from pipeline.engine.units import WHOLE, Reader, UnitInput
 from pipeline.identity import digest
 from pipeline.images import HASH_RECIPE
 from pipeline.records import ImageFacts, QuestionKey
 from pipeline.store import Store
+from pipeline.store.shards import RecordColumns
 from tests.support.command import ROOT
 from tests.support.jobs.peak import peak_mb
 
-SIZES = (10_000, 100_000)
+SIZES = (10_000, 100_000, 1_000_000)
 PICTURES = 10_000
 THINGS = ("dog", "car", "sign", "tree", "bus", "window", "chair", "bird", "boat", "lamp", "door", "clock", "hat")
 ASKED = ("What is left of the {}?", "How many {}s are there?", "What colour is the {}?", "Is the {} open?")
@@ -34,80 +41,88 @@ ASKED = ("What is left of the {}?", "How many {}s are there?", "What colour is t
 
 def evidence(rows: int) -> UnitInput:
     """Return what the stage dedup reads: keys of questions, and facts of their pictures."""
+    keys, facts = RecordColumns.of(QuestionKey, _keys(rows)), RecordColumns.of(ImageFacts, _facts(rows))
+    return UnitInput(keys, facts)
+
+
+def _shown(rows: int) -> Iterator[tuple[str, int]]:
+    """Yield the id of each question and which picture it is about."""
     rnd = random.Random(rows)
+    return ((digest(["question", number]), rnd.randrange(PICTURES)) for number in range(rows))
+
+
+def _keys(rows: int) -> Iterator[QuestionKey]:
+    rnd = random.Random(-rows)
+    for name, place in _shown(rows):
+        yield QuestionKey(
+            id=name,
+            source="made",
+            category="perception",
+            text=rnd.choice(ASKED).format(rnd.choice(THINGS)),
+            images=(digest(["picture", place]),),
+            answers=(rnd.choice(THINGS),),
+            answer_type="text",
+        )
+
+
+def _facts(rows: int) -> Iterator[ImageFacts]:
+    rnd = random.Random(0)
     pictures = [(rnd.getrandbits(64), rnd.getrandbits(64)) for _ in range(PICTURES)]
-    keys, facts = [], []
-    for number in range(rows):
-        place = rnd.randrange(PICTURES)
-        name, sha256 = digest(["question", number]), digest(["picture", place])
-        keys.append(
-            QuestionKey(
-                id=name,
-                source="made",
-                category="perception",
-                text=rnd.choice(ASKED).format(rnd.choice(THINGS)),
-                images=(sha256,),
-                answers=(rnd.choice(THINGS),),
-                answer_type="text",
-                tolerance=None,
-                choices=(),
-                offered=(),
-            )
+    for name, place in _shown(rows):
+        sha256, (phash, dhash) = digest(["picture", place]), pictures[place]
+        yield ImageFacts(
+            question_id=name,
+            sha256=sha256,
+            width=64,
+            height=64,
+            phash=phash,
+            dhash=dhash,
+            hash_recipe=HASH_RECIPE,
+            contrast=99,
+            frames=1,
+            scaling="none",
+            error=None,
+            pixels=sha256,
+            mirrored_phash=phash ^ 0x5555555555555555,
+            mirrored_dhash=dhash,
         )
-        phash, dhash = pictures[place]
-        facts.append(
-            ImageFacts(
-                question_id=name,
-                sha256=sha256,
-                width=64,
-                height=64,
-                phash=phash,
-                dhash=dhash,
-                hash_recipe=HASH_RECIPE,
-                contrast=99,
-                frames=1,
-                scaling="none",
-                error=None,
-                pixels=sha256,
-                mirrored_phash=phash ^ 0x5555555555555555,
-                mirrored_dhash=dhash,
-            )
-        )
-    return UnitInput(tuple(keys), tuple(facts))
 
 
-def measure(rows: int) -> dict[str, float]:
-    """Run both stages; return CPU microseconds per row and the peak of the process."""
+def measure(name: str, rows: int) -> dict[str, float]:
+    """Run and commit a stage; return CPU microseconds per row and the peak of the process."""
     unit = evidence(rows)
-    made = peak_mb()
-    store = Store(ROOT / "runs")
-    began = time.process_time()
-    out = DEDUP.run(unit, DedupStageSettings(dedup=DedupSettings()), store)
-    dedup = time.process_time() - began
     rnd = random.Random(0)
     entries = tuple(
         benchmark_entry(f"What is near the {rnd.choice(THINGS)}?", rnd.getrandbits(64), rnd.getrandbits(64))
         for _ in range(5_000)
     )
     benchmark = Benchmark(key="b", hash_recipe=HASH_RECIPE, text_key=KEY_RECIPE, entries=entries)
-    settings = DecontaminateSettings(decontaminate=ContaminationSettings(), benchmarks=(benchmark,))
-    began = time.process_time()
-    DECONTAMINATE.run(unit, settings, store)
-    decontaminate = time.process_time() - began
-    assert len(getattr(out, "outcomes", ())) == rows
-    per_row = 1e6 / rows
-    return {"dedup": dedup * per_row, "decontaminate": decontaminate * per_row, "read_mb": made, "peak_mb": peak_mb()}
+    stages: dict[str, tuple[Stage[Any, Any], StageSettings]] = {
+        "dedup": (DEDUP, DedupStageSettings(dedup=DedupSettings())),
+        "decontaminate": (
+            DECONTAMINATE,
+            DecontaminateSettings(decontaminate=ContaminationSettings(), benchmarks=(benchmark,)),
+        ),
+    }
+    stage, settings = stages[name]
+    made, began = peak_mb(), time.process_time()
+    with tempfile.TemporaryDirectory() as scratch:
+        declared, store = Declared(stage, settings, (), Path(scratch)), Store(Path(scratch) / "store")
+        run_unit(declared, Reader(rows, lambda _: unit), WHOLE, lambda one: stage.run(one, settings, store))  # type: ignore[arg-type,return-value]
+    return {"us": (time.process_time() - began) * 1e6 / rows, "read_mb": made, "peak_mb": peak_mb()}
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        sys.stdout.write(json.dumps(measure(int(sys.argv[2]))))
+        sys.stdout.write(json.dumps(measure(sys.argv[2], int(sys.argv[3]))))
     else:
         for rows in map(int, sys.argv[1:] or SIZES):
-            command = [sys.executable, "-m", "tests.benchmarks.dedup_stages", "--one", str(rows)]
-            done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-            told = json.loads(done.stdout)
-            sys.stdout.write(
-                f"{rows:>9,} rows: dedup {told['dedup']:.0f} CPU µs a row, decontaminate {told['decontaminate']:.0f}; "
-                f"peak {told['peak_mb']:,} MiB, of which {told['read_mb']:,} once the rows were read\n"
-            )
+            for name in ("dedup", "decontaminate"):
+                command = [sys.executable, "-m", "tests.benchmarks.dedup_stages", "--one", name, str(rows)]
+                done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+                told = json.loads(done.stdout)
+                sys.stdout.write(
+                    f"{rows:>9,} rows: {name} {told['us']:.0f} CPU µs a row; peak {told['peak_mb']:,} MiB, of which "
+                    f"{told['read_mb']:,} once the rows were read\n"
+                )
+                sys.stdout.flush()

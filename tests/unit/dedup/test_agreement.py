@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from filters.dedup.agreement import Deduplicated, deduplicate, picture_clusters
+from filters.dedup.agreement import Deduplicated, deduplicate, tied_pictures
 from filters.dedup.answers import compare_answers
 from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow
 from pipeline.records import AnswerType
@@ -122,7 +122,7 @@ def test_pictures_are_tied_by_being_one_or_of_one_question() -> None:
     near = {"a": ("a", "b"), "b": ("b", "a"), "c": ("c",), "d": ("d",), "e": ("e",)}
     rows = [QuestionRow(name, "x", images) for name, images in (("q1", ("a",)), ("q2", ("b", "c")), ("q3", ("c",)))]
     rows += [QuestionRow("q4", "x", ("e",)), QuestionRow("q5", "x", ())]
-    assert picture_clusters(rows, near) == {"q1": "a", "q2": "a", "q3": "a", "q4": "e", "q5": ""}
+    assert tied_pictures(rows, near) == {"a": "a", "b": "a", "c": "a", "d": "d", "e": "e"}
 
 
 def test_many_answers_over_one_layout_take_no_time_without_end() -> None:

@@ -53,6 +53,31 @@ def test_nobody_is_dropped_for_one_that_is_dropped() -> None:
     assert [decision.reason for decision in result.decisions] == ["", "near_text", ""]
 
 
+@pytest.mark.parametrize("count", [20, 200])
+def test_of_what_a_template_asks_each_is_told_of_beside_the_three_best_that_it_is_near(count: int) -> None:
+    # Up to 64 texts are compared each with each, and more by MinHash.
+    rows = [QuestionRow(f"q{n:03}", f"how many squares stand left of place {n} in it", ()) for n in range(count)]
+    beside: dict[str, list[str]] = {}
+    for pair in told(found(*rows)):
+        beside.setdefault(pair[0], []).append(pair[1])
+    assert beside.keys() == {row.question_id for row in rows[1:]}
+    assert all(others == sorted(others) and len(others) <= 3 for others in beside.values())
+    assert [len(beside[f"q{n:03}"]) for n in (1, 2, 3, count - 1)] == [1, 2, 3, 3]
+    if count <= 64:
+        assert beside[f"q{count - 1:03}"] == ["q000", "q001", "q002"]
+
+
+def test_one_goes_for_what_agrees_however_many_that_it_is_told_of_beside_do_not() -> None:
+    rows = [
+        QuestionRow(f"q{n}", f"how many squares stand left of place {n} in the picture", (), (answer,))
+        for n, answer in enumerate(("red", "blue", "green", "pink", "grey", "pink"))
+    ]
+    result = found(*rows, near_text="drop")
+    assert [decision.reason for decision in result.decisions] == ["", "", "", "", "", "near_text"]
+    assert [other for name, other, _, dropped in told(result) if dropped] == ["q3"]
+    assert [other for name, other, _, _ in told(result) if name == "q5"] == ["q0", "q1", "q2", "q3"]
+
+
 def test_other_pictures_or_other_words_are_not_near() -> None:
     assert told(found(LEFT, RIGHT._replace(images=("far",)))) == []
     assert told(found(LEFT, RIGHT._replace(images=()))) == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.errors import InfrastructureError
 from pipeline.records import SourceRow
 from pipeline.store import shards
-from pipeline.store.shards import read_columns, read_records, write_records
+from pipeline.store.shards import RecordColumns, read_columns, read_records, write_records
 
 text = st.text(st.characters(codec="utf-8"))
 rows_of_text = st.lists(
@@ -51,6 +51,13 @@ def test_a_part_is_read_one_row_group_at_a_time(tmp_path: Path) -> None:
     with pq.ParquetFile(path) as file:
         assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == [shards.ROW_GROUP, 1]
     assert sum(1 for _ in read_records(path, SourceRow)) == shards.ROW_GROUP + 1
+
+
+@pytest.mark.parametrize("count", [0, 1, shards.ROW_GROUP, shards.ROW_GROUP + 1])
+def test_columns_and_records_that_come_one_by_one_give_equal_bytes(count: int, tmp_path: Path) -> None:
+    write_records(tmp_path / "a.parquet", SourceRow, iter(rows(count)))
+    write_records(tmp_path / "b.parquet", SourceRow, RecordColumns.of(SourceRow, rows(count)))
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
 def test_some_columns_of_several_parts_are_one_table(tmp_path: Path) -> None:
