@@ -55,9 +55,9 @@ def run(
     from flows.recipe.inputs import make_job
 
     job = make_job(recipe, out=out, store=store, limit=limit, changes=changes or (), runner=runner, until=until)
-    print_line(unguarded_line(job))
     with shown_progress(console(stderr=True)) as progress:
         summary = _curate(job, progress)
+    print_line(unguarded_line(job))
     print_summary(summary)
     summary.require_rows()
 

@@ -30,6 +30,7 @@ RECIPE: dict[str, Any] = {
     "models": {"base": READER, "teachers": [{"backend": "reader", "policy": "careful"}]},
     "gate": {"k": 2, "max_plain_right": 1},
     "synthesize": {"attempts": 2},
+    "export": {"withheld_images": "keep"},
     "runtime": {"workers": 1},
 }
 SHEET = "chart-001"

@@ -89,7 +89,7 @@ def test_faults_lose_nothing_double_nothing_and_are_written_nowhere(faults: list
         assert Counter(value["text"] for value in stored) == Counter(EXPECTED[1:])
 
     # Many faults may hit one sample, whose pauses would double up to half a minute each.
-    with tempfile.TemporaryDirectory() as store, patch("pipeline.models.limits.LONGEST_PAUSE_SECONDS", 0.05):
+    with tempfile.TemporaryDirectory() as store, patch("pipeline.pauses.LONGEST_PAUSE_SECONDS", 0.05):
         asyncio.run(main(Path(store)))
 
 

@@ -34,6 +34,7 @@ def recipe(base: str, **search: Any) -> dict[str, Any]:
     return {
         **RECIPE,
         "sources": RECIPE["sources"][:1],
+        "export": {**RECIPE.get("export", {}), "withheld_images": "keep"},
         "search": {"corpus": "library.yaml", "text": text, "as_of": "2024-06-01", **search},
     }
 
@@ -132,7 +133,7 @@ def test_the_card_tells_whose_pictures_a_search_may_have_brought(place: Path, re
     assert recorded
     card = (place / "recorded" / "export" / "sft" / "huggingface" / "README.md").read_text()
     assert "library and serper (pictures found)" in card
-    assert "found by serper: each hit under the terms of its own page; not to be passed on" in card
+    assert "found by serper: each hit under the terms of its own page" in card
 
 
 def test_a_search_that_is_not_recorded_stops_a_strict_run_before_anybody_is_asked(tmp_path: Path) -> None:
