@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.errors import UsageError
@@ -10,6 +10,7 @@ from pipeline.manifests import manifests_dir
 from pipeline.sources.conversations import COLUMNS
 from pipeline.sources.files import CONVERSATIONS, row_files
 from pipeline.sources.manifest import SourceManifest, load_manifest
+from pipeline.sources.revisions import revision_of
 from pipeline.sources.rows import read_source
 from pipeline.sources.source import DESCRIPTION, HubData, Source, check_files, read_description
 from pipeline.store import Store
@@ -60,6 +61,7 @@ def _given(manifest: SourceManifest, file: Path, store: Store) -> Source:
     # Of these the files are found while they are read: there may be a million pictures.
     listed = not (manifest.kind in {"folder", "hf"} and path.is_dir())
     directory, files = row_files(manifest, file, path) if listed else (path, ())
+    _require_revision(manifest, file, files, store)
     fix = "get the source again, or state the new sha256 and revision"
     check_files(directory, manifest.sha256, file, fix, store.hashes)
     if (directory / DESCRIPTION).exists():
@@ -72,6 +74,24 @@ def _given(manifest: SourceManifest, file: Path, store: Store) -> Source:
     return source._replace(
         kind=manifest.kind, files=files, columns=columns, turns=manifest.turns, hub=local, blobs=blobs
     )
+
+
+def _require_revision(manifest: SourceManifest, file: Path, files: Sequence[Path], store: Store) -> None:
+    """Refuse files whose hash is stated as their revision, and is no longer theirs: cards and records would repeat it.
+
+    Raises:
+        UsageError: as said.
+    """
+    stated = str(manifest.revision)
+    hashes = store.hashes.of({*files}) if stated.startswith("sha256-") else {}
+    if not hashes or len(hashes) < len({*files}):
+        return  # a file that is missing is told by whoever reads it
+    found = revision_of(bytes.fromhex(hashes[path]) for path in files)
+    if found != stated:
+        raise UsageError(
+            f"source {manifest.key} ({file}) states revision {stated}, and its files are {found} now; state that, or a "
+            "name of your own that you change with them, such as v2: what was paid for is not paid for again"
+        )
 
 
 def _require_known(manifest: SourceManifest, file: Path) -> None:

@@ -11,11 +11,18 @@ from pipeline.errors import InfrastructureError, UsageError
 
 def content_revision(files: Iterable[Path]) -> str:
     """Return a revision of files in their order: a hash of what they hold, whatever they are called."""
-    whole = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as content:
-            whole.update(hashlib.file_digest(content, "sha256").digest())
+    return revision_of(map(_digest, files))
+
+
+def revision_of(digests: Iterable[bytes]) -> str:
+    """Return the revision of files that have these sha256, in their order."""
+    whole = hashlib.sha256(b"".join(digests))
     return f"sha256-{whole.hexdigest()[:16]}"
+
+
+def _digest(file: Path) -> bytes:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").digest()
 
 
 def hub_commit(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.errors import UsageError
 from pipeline.identity import parse_json
 from pipeline.records import SourceRow
 from pipeline.sources import open_source, read_source
@@ -190,3 +191,11 @@ def test_files_of_another_kind_are_left_out_in_words(tmp_path: Path) -> None:
 )
 def test_answers_that_nobody_typed_are_what_all_of_them_are(answers: object, kind: str) -> None:
     assert typed(answers, None) == kind
+
+
+def test_a_revision_that_is_a_hash_of_the_files_is_theirs(tmp_path: Path) -> None:
+    guessed(tmp_path, "data.jsonl", [{"question": "How many?", "answer": "3"}])
+    with (tmp_path / "data" / "data.jsonl").open("a") as file:
+        file.write(json.dumps({"question": "How many more?", "answer": "4"}) + "\n")
+    with pytest.raises(UsageError, match=r"states revision sha256-\w+, and its files are sha256-\w+ now"):
+        open_source(str(tmp_path / "made.yaml"), tmp_path / "store")
