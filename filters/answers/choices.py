@@ -124,6 +124,11 @@ def meant_option(prediction: str, choices: tuple[str, ...]) -> int | None:
 
     A place beyond the options stands for a letter that no option has.
     """
+    if _LETTER_ALONE.fullmatch(prediction) is None:
+        # What an option says, sign by sign, is that option, whatever else it could be read as: "A/B" of grades.
+        said = [place for place, option in enumerate(option_texts(choices)) if clean(option) == prediction]
+        if len(said) == 1:
+            return said[0]
     formula = _as_formula(without_lead(prediction))
     if formula is not None:
         # Signs are no words, and -x+1 is another option than x+1.

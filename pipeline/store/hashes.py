@@ -67,8 +67,7 @@ class FileHashes:
     def _of(self, stamps: Mapping[Path, Stamp]) -> Mapping[Path, str]:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.file, timeout=_WAIT)) as db:
-            # Many may read while one writes; a crash of the machine may lose the newest, which are then read again.
-            db.execute("PRAGMA journal_mode=WAL")
+            # No WAL: of those that open a new file at once, all but one would be refused its switch without waiting.
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute(
                 "CREATE TABLE IF NOT EXISTS files "
