@@ -78,7 +78,9 @@ codes = st.lists(st.sampled_from(["x = 1", "\n", "```", " ", "\r", "```python", 
 
 def holds_token(text: str) -> bool:
     shaped = re.search(r"<\|[^|<>\n]{1,64}\|>|<\uff5c[^\uff5c<>\n]{1,64}\uff5c>", text)
-    return shaped is not None or any(token.lower() in text.lower() for token in TOKENS)
+    # White space within angle brackets, as some servers read it.
+    spaced = re.search(rf"<\s{{0,8}}/?\s{{0,8}}(?:{'|'.join(NAMES)})\s{{0,8}}>", text, re.IGNORECASE)
+    return shaped is not None or spaced is not None or any(token.lower() in text.lower() for token in TOKENS)
 
 
 def is_field(text: str) -> bool:
@@ -155,6 +157,14 @@ def mutated(draw: st.DrawFn) -> str:
 @given(turn=turns)
 def test_a_valid_turn_survives_rendering_and_parsing(dialect: Dialect, turn: Parsed) -> None:
     assert dialect.parse(dialect.render_turn(*turn), "tools") == turn
+
+
+@in_both
+@pytest.mark.parametrize("tag", ["<\nthink>", "< /answer >", "</ code\t>", "<\x0btool_call>"])
+def test_a_tag_with_white_space_in_it_is_one_and_no_field_holds_it(dialect: Dialect, tag: str) -> None:
+    text = dialect.render_turn(f"I see {tag}.", "answer", canonical_json({"answer": "4"}))
+    assert isinstance(dialect.parse(text, "tools"), BadCall)
+    assert not is_field(tag)
 
 
 @in_both
