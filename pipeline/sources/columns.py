@@ -224,7 +224,13 @@ def typed(answers: object, choices: object) -> str:
         return "boolean"
     if said and all(_DATE.fullmatch(item) for item in said):
         return "date"
-    return "expression" if said and all(_MATHEMATICS.search(item) for item in said) else "text"
+    return "expression" if said and all(map(_is_formula, said)) else "text"
+
+
+def _is_formula(text: str) -> bool:
+    """Return whether a text is LaTeX of mathematics alone: with words beside it, it is a sentence."""
+    words = re.search(r"[^\W\d_]{3,}", re.sub(r"\\[A-Za-z]+", " ", text))
+    return words is None and _MATHEMATICS.search(text) is not None
 
 
 def _value(record: Record, column: Column, choices: object) -> Any:

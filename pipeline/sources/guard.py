@@ -146,7 +146,7 @@ def _taken_along(manifest: SourceManifest, guarded: Guarded) -> str | None:
         for pattern in manifest.files:
             if fnmatch(name.lower(), pattern.lower().rpartition("/")[2]):
                 return f"{name}, which {pattern} takes along,"
-        if not manifest.files and set(guarded.splits) & set(_words(name)) & set(_words(manifest.split)):
+        if not manifest.files and set(guarded.splits) & set(words_of(name)) & set(words_of(manifest.split)):
             return f"split {manifest.split} of {manifest.hub}"
     return None
 
@@ -156,7 +156,7 @@ def _is(guarded: Guarded, part: Called) -> bool:
     beside = [words for name in part.names if (words := _says(name, guarded)) is not None]
     if not beside or not guarded.splits:
         return bool(beside)
-    said = {word for name in part.own for word in _words(name)}.union(*beside)
+    said = {word for name in part.own for word in words_of(name)}.union(*beside)
     return not said.isdisjoint({*guarded.splits, "all"})
 
 
@@ -180,7 +180,7 @@ _WORD = re.compile(_BESIDE)
 _NEUTRAL = re.compile(f"(?:{_BESIDE})*")
 
 
-def _words(name: str) -> Iterator[str]:
+def words_of(name: str) -> Iterator[str]:
     """Yield the words of a name, between marks and between small and capital letters, with and without their number."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     for word in re.findall(r"[a-z0-9]+", spaced.lower()):

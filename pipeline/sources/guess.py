@@ -25,6 +25,7 @@ from pipeline.sources.manifest import SourceKind
 from pipeline.sources.revisions import content_revision
 from pipeline.sources.rows import entries
 from pipeline.sources.source import ROWS, HubData, Source
+from pipeline.sources.splits import for_training, is_evaluated, patterns_of
 
 LOOKED_AT = 200
 """Rows that are looked at: enough to see a column that is mostly null, few enough to be there at once."""
@@ -77,13 +78,13 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
         UsageError: nothing there holds rows, or they are not in UTF-8.
     """
     kind, found = _files(path)
-    files = found if kind in {"hf", "folder"} else _training(found)
+    files = for_training(path, found) if path.is_dir() and kind not in {"hf", "folder"} else found
     said = [
         *_begun(manifest, key, kind),
         "# Of the data, part of every record's identity: a hash of the files, if you have no commit or version.",
         f"revision: {content_revision(files)}",
         f"path: {_text(os.path.relpath(path.resolve(), manifest.parent.resolve()))}",
-        *(_chosen(path, kind, files) if path.is_dir() and kind not in {"hf", "folder"} else ()),
+        *(_read(path, kind, files) if path.is_dir() else ()),
         *_TERMS,
     ]
     if kind in {"llava", "sharegpt", "messages"}:
@@ -166,24 +167,21 @@ def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
     return ("jsonl" if suffix == ".jsonl" else "json"), tuple(file for file in texts if file.suffix.lower() == suffix)
 
 
-_EVALUATED = re.compile(r"(?:^|[^a-z])(?:test|testmini|val|valid|validation|dev|eval)(?:[^a-z]|$)")
-
-
-def _training(files: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Return the files whose names are not those of a split that is evaluated on; all, if no other is there."""
-    return tuple(file for file in files if not _EVALUATED.search(file.stem.lower())) or files
-
-
-def _chosen(directory: Path, kind: SourceKind, files: Sequence[Path]) -> Iterator[str]:
-    """Say which of the files with rows are read, where not all of a directory are."""
+def _read(directory: Path, kind: SourceKind, files: Sequence[Path]) -> Iterator[str]:
+    """Say which of the files with rows of a directory are read, where not all are."""
+    if kind == "folder" and any(is_evaluated(directory, file) for file in files):
+        yield "# Part of it is named test, val, dev or eval, and is read: name the part to train on as `path`."
+    if kind in {"hf", "folder"}:
+        return  # `datasets` reads one split; of pictures all below the folder are read
     suffixes = {*_TABLES, ".json", ".jsonl"}
     every = {file for file in directory.rglob("*") if file.is_file() and file.suffix.lower() in suffixes}
-    beside = sorted(file.relative_to(directory).as_posix() for file in every - {*files})
-    if not beside or (kind == "jsonl" and files[0].name == ROWS):
+    others = sorted(every - {*files})
+    if not others or (kind == "jsonl" and files[0].name == ROWS):
         return
-    yield f"# Not read: {', '.join(beside[:_NAMED])}{', …' if len(beside) > _NAMED else ''}"
-    patterns = {re.sub(r"\d+", "*", file.relative_to(directory).as_posix()) for file in files}
-    yield f"files: {yaml.safe_dump(sorted(patterns), default_flow_style=True, width=10_000).strip()}"
+    named = ", ".join(file.relative_to(directory).as_posix() for file in others[:_NAMED])
+    yield f"# Not read: {named}{', …' if len(others) > _NAMED else ''}"
+    patterns = patterns_of(directory, files, others)
+    yield f"files: {yaml.safe_dump(patterns, default_flow_style=True, width=10_000).strip()}"
 
 
 _NAMED = 5
@@ -215,7 +213,8 @@ def _columns(label: str, source: Source) -> Iterator[str]:
     for field, name in named.items():
         yield from _column(field, name, rows, named["choices"])
     yield "  # Not mapped: category is perception with a picture, else reasoning; answer_type is choice with options,"
-    yield "  # number or boolean where every answer is one, else text. Search questions: category: {value: search}."
+    yield "  # number, boolean, date or expression where every answer is one, else text. Search questions:"
+    yield "  # category: {value: search}."
 
 
 def _is_text(rows: Sequence[Record]) -> bool:

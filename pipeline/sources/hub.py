@@ -17,7 +17,7 @@ from pipeline.sources.columns import Columns
 from pipeline.sources.entries import Entry, Place
 from pipeline.sources.hub_files import downloaded, listed
 from pipeline.sources.source import HubData
-from pipeline.sources.tables import check_columns, class_names, named, parquet_entries, plain
+from pipeline.sources.tables import check_columns, class_features, named, parquet_entries, plain
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -73,7 +73,7 @@ def _entries(label: str, data: HubData, rows: Dataset | IterableDataset, columns
     for name, feature in (rows.features or {}).items():
         if (undecoded := _undecoded(feature)) != feature:
             rows = rows.cast_column(name, undecoded)
-    classes = class_names(rows.features.arrow_schema) if rows.features else {}
+    classes = class_features(rows.features.arrow_schema) if rows.features else {}
     number = 0
     for number, row in enumerate(rows, 1):
         if number == 1:  # of lines and CSV the library knows the columns no earlier

@@ -42,7 +42,7 @@ def parquet_entries(files: Sequence[Path], columns: Columns | None) -> Iterator[
     for file, path in enumerate(files):
         number = 0
         with _opened(path, columns) as table:
-            classes = class_names(table.schema_arrow)
+            classes = class_features(table.schema_arrow)
             for group in range(table.num_row_groups):
                 for first, batch in _batches(table, group):
                     for row, found in enumerate(batch.to_pylist(), first):
@@ -63,7 +63,7 @@ def parquet_entries_at(files: Sequence[Path], columns: Columns | None, places: I
 
 
 def _rows_at(path: Path, table: pq.ParquetFile, group: int, places: Iterator[Place]) -> Iterator[Entry]:
-    place, classes = next(places, None), class_names(table.schema_arrow)
+    place, classes = next(places, None), class_features(table.schema_arrow)
     for first, batch in _batches(table, group):
         here: list[Place] = []
         while place is not None and place.size < first + batch.num_rows:
@@ -96,29 +96,37 @@ def _batches(table: pq.ParquetFile, group: int) -> Iterator[tuple[int, pa.Record
         first += batch.num_rows
 
 
-def _table_entry(path: Path, place: Place, found: Mapping[str, Any], classes: Mapping[str, Sequence[str]]) -> Entry:
+def _table_entry(path: Path, place: Place, found: Mapping[str, Any], classes: Mapping[str, Any]) -> Entry:
     return Entry(place.row, f"{path.name}, row {place.row}", named(plain(found), classes), place=place)
 
 
-def class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """Return the names of the classes of each column that holds their numbers: `ClassLabel`, as `datasets` tells it."""
+def class_features(schema: pa.Schema) -> dict[str, Any]:
+    """Return what `datasets` tells of each column that holds numbers of classes (`ClassLabel`), at whatever depth."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        inner = {name: feature.get("feature", feature) for name, feature in features.items()}
-        return {name: one["names"] for name, one in inner.items() if one.get("_type") == "ClassLabel"}
-    except (LookupError, ValueError, AttributeError):
+        return {name: feature for name, feature in features.items() if '"ClassLabel"' in json.dumps(feature)}
+    except (LookupError, ValueError, AttributeError, TypeError):
         return {}
 
 
-def named(row: dict[str, Any], classes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return a row with the names of its classes; a number that is none, such as -1, says that there is no class."""
+def named(value: Any, feature: Any) -> Any:
+    """Return a value with the names of its classes; a number that is none, such as -1, says that there is no class.
 
-    def name(value: Any, names: Sequence[str]) -> Any:
-        if isinstance(value, list):
-            return [name(item, names) for item in value]
-        return names[value] if isinstance(value, int) and 0 <= value < len(names) else None
-
-    return {**row, **{column: name(row[column], names) for column, names in classes.items() if column in row}}
+    `feature` is as `datasets` writes it: a type, a list of one, or a struct of several.
+    """
+    match value, feature:
+        case int(), {"_type": "ClassLabel", "names": list(names)}:
+            return names[value] if 0 <= value < len(names) else None
+        case list(), {"_type": str(), "feature": inner}:
+            return [named(item, inner) for item in value]
+        case dict(), {"_type": str(), "feature": inner}:
+            return named(value, inner)  # `Sequence` of structs is a struct of lists
+        case list(), {"_type": "ClassLabel"}:
+            return [named(item, feature) for item in value]
+        case dict(), dict():
+            return {name: named(part, feature.get(name)) for name, part in value.items()}
+        case _:
+            return value
 
 
 def csv_entries(files: Sequence[Path], columns: Columns | None, separator: str) -> Iterator[Entry]:

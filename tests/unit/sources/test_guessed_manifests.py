@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json
+from pipeline.images import encode_png
 from pipeline.records import SourceRow
 from pipeline.sources import open_source, read_source
 from pipeline.sources.columns import typed
@@ -150,6 +152,10 @@ def test_what_annotators_gave_is_read_from_their_objects(tmp_path: Path) -> None
         (["questions.jsonl", "questions_val.jsonl"], ["questions.jsonl"]),
         (["contest.jsonl", "latest.jsonl"], None),
         (["test.jsonl"], None),
+        (["default/train/0000.jsonl", "default/test/0000.jsonl"], ["default/train/*.jsonl"]),
+        (["a/part-0.jsonl", "a/part-1-val.jsonl"], ["a/part-0.jsonl"]),
+        (["set[1]-train.jsonl", "set[1]-dev.jsonl"], ["set[[]*]-train.jsonl"]),
+        (["TrainData.jsonl", "TestData.jsonl"], ["TrainData.jsonl"]),
     ],
 )
 def test_a_split_that_is_evaluated_on_is_left_out_in_words(
@@ -158,6 +164,7 @@ def test_a_split_that_is_evaluated_on_is_left_out_in_words(
     data = tmp_path / "data"
     data.mkdir()
     for name in names:
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_text(json.dumps({"question": f"How many {name}?", "answer": "3"}) + "\n")
     file = tmp_path / "made.yaml"
     file.write_text(manifest_for(data, file, "made"))
@@ -186,6 +193,8 @@ def test_files_of_another_kind_are_left_out_in_words(tmp_path: Path) -> None:
         ("2\\sqrt{221}", "expression"),
         ("\\text{red}", "text"),
         ("\\piano", "text"),
+        ("an area of $\\pi r^2$", "text"),
+        ("x = \\frac{1}{2}", "expression"),
         (["\\pi", "about three"], "text"),
     ],
 )
@@ -199,3 +208,12 @@ def test_a_revision_that_is_a_hash_of_the_files_is_theirs(tmp_path: Path) -> Non
         file.write(json.dumps({"question": "How many more?", "answer": "4"}) + "\n")
     with pytest.raises(UsageError, match=r"states revision sha256-\w+, and its files are sha256-\w+ now"):
         open_source(str(tmp_path / "made.yaml"), tmp_path / "store")
+
+
+def test_pictures_of_a_split_that_is_evaluated_on_are_told_of(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / "data" / split).mkdir(parents=True)
+        (tmp_path / "data" / split / "1.png").write_bytes(encode_png(Image.new("RGB", (8, 8))))
+        (tmp_path / "data" / split / "1.json").write_text(json.dumps({"question": "How many?", "answer": "3"}))
+    assert "named test, val, dev or eval" in manifest_for(tmp_path / "data", tmp_path / "made.yaml", "made")
+    assert "named test" not in manifest_for(tmp_path / "data" / "train", tmp_path / "made.yaml", "made")

@@ -179,15 +179,25 @@ def test_numbers_of_classes_are_read_by_their_names(kind: str, tmp_path: Path) -
     from datasets import ClassLabel, Dataset, Features, List, Value
 
     animals = ClassLabel(names=["cat", "dog"])
-    features = Features({"q": Value("string"), "label": animals, "seen": List(animals)})
-    rows = Dataset.from_dict({"q": ["a", "b", "c"], "label": [1, 0, -1], "seen": [[0, 1], [], [1]]}, features=features)
+    features = Features(
+        {
+            "q": Value("string"),
+            "label": animals,
+            "seen": List(animals),
+            "at": List({"kind": animals, "x": Value("int32")}),
+        }
+    )
+    at = [[{"kind": 1, "x": 1}], [], [{"kind": 0, "x": 0}]]
+    told = {"q": ["a", "b", "c"], "label": [1, 0, -1], "seen": [[0, 1], [], [1]], "at": at}
+    rows = Dataset.from_dict(told, features=features)
     if kind == "hf":
         rows.save_to_disk(tmp_path / "data")
     else:
         rows.to_parquet(tmp_path / "data.parquet")
     path = "data" if kind == "hf" else "data.parquet"
-    told = f"key: own\nkind: {kind}\nrevision: v1\npath: {path}\nlicence: CC0-1.0\n"
-    (tmp_path / "own.yaml").write_text(f"{told}columns: {{text: q, answers: label}}\n")
+    said = f"key: own\nkind: {kind}\nrevision: v1\npath: {path}\nlicence: CC0-1.0\n"
+    (tmp_path / "own.yaml").write_text(f"{said}columns: {{text: q, answers: label}}\n")
     read = [parse_json(row.payload) for row in read_source(open_source("own.yaml", tmp_path / "store", base=tmp_path))]
     assert [row.get("answers") for row in read] == ["dog", "cat", None]
     assert [row.get("seen") for row in read] == [["cat", "dog"], [], ["dog"]]
+    assert [row.get("at") for row in read] == [[{"kind": "dog", "x": 1}], [], [{"kind": "cat", "x": 0}]]
