@@ -191,22 +191,6 @@ def index_benchmarks(benchmarks: Sequence[Benchmark]) -> BenchmarkIndex:
     )
 
 
-def contaminated(
-    question_id: str,
-    text: str,
-    images: Sequence[ImageHashes],
-    index: BenchmarkIndex,
-    settings: ContaminationSettings,
-    *,
-    solution: str = "",
-) -> Decision:
-    """Reject a question of a benchmark. The score is the distance in bits for an image, the share for a text.
-
-    Arguments and errors are those of `benchmark_hit`.
-    """
-    return decision_on(question_id, benchmark_hit(question_id, text, images, index, settings, solution=solution))
-
-
 def decision_on(question_id: str, hit: BenchmarkHit | None) -> Decision:
     """Return what follows from what was found."""
     if hit is None or not hit.stopped:

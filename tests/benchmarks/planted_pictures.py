@@ -24,12 +24,12 @@ from filters.dedup.contamination import (
     Benchmark,
     ContaminationSettings,
     benchmark_entry,
-    contaminated,
     index_benchmarks,
 )
 from filters.dedup.key import KEY_RECIPE
 from pipeline.demo.corpus.build import build_demo
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
+from tests.support.benchmarked import contaminated
 
 LEAST_CONTRAST = 24
 """Grey levels of standard deviation: a dark or empty part of a photograph is no picture."""

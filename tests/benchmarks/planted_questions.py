@@ -19,10 +19,10 @@ from filters.dedup.contamination import (
     BenchmarkIndex,
     ContaminationSettings,
     benchmark_entry,
-    contaminated,
     index_benchmarks,
 )
 from filters.dedup.key import KEY_RECIPE, question_key
+from tests.support.benchmarked import contaminated
 
 LIMITS = ContaminationSettings()
 HEADER = "language   respelled  within a text   excerpt  others found  recall  precision | one key  two keys"

@@ -19,11 +19,11 @@ from filters.dedup.contamination import (
     Benchmark,
     ContaminationSettings,
     benchmark_entry,
-    contaminated,
     index_benchmarks,
 )
 from filters.dedup.key import KEY_RECIPE, question_key
 from pipeline.records import AnswerType
+from tests.support.benchmarked import contaminated
 
 U64 = st.integers(0, 2**64 - 1)
 # Hashes that differ in few bits, so that pairs exist at every distance.

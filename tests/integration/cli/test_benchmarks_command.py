@@ -15,10 +15,11 @@ from PIL import Image, ImageDraw
 from typer.testing import CliRunner
 
 from filters.dedup.clusters import ImageHashes
-from filters.dedup.contamination import ContaminationSettings, contaminated, index_benchmarks
+from filters.dedup.contamination import ContaminationSettings, index_benchmarks
 from flows.cli.main import make_app
 from flows.recipe.benchmarks import load_benchmark
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
+from tests.support.benchmarked import contaminated
 
 QUESTIONS = (
     "How many boats lie in the small harbour to the left?",

@@ -12,11 +12,11 @@ from filters.dedup.contamination import (
     ContaminationSettings,
     benchmark_entry,
     benchmark_hit,
-    contaminated,
     index_benchmarks,
 )
 from filters.dedup.key import KEY_RECIPE
 from pipeline.records import BenchmarkHit
+from tests.support.benchmarked import contaminated
 
 SETTINGS = ContaminationSettings()
 RECIPE = "test/v1"

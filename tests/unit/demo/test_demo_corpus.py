@@ -18,7 +18,7 @@ from PIL import Image
 from scipy import ndimage
 
 from filters.dedup.clusters import ImageHashes
-from filters.dedup.contamination import Benchmark, ContaminationSettings, contaminated, index_benchmarks
+from filters.dedup.contamination import Benchmark, ContaminationSettings, index_benchmarks
 from filters.screen.open_ended import to_open_ended
 from filters.screen.questions import QuestionSettings, verifiable
 from pipeline.demo import vocabulary
@@ -33,6 +33,7 @@ from pipeline.records import Question
 from pipeline.sources import Source, read_source
 from pipeline.sources.questions import to_question
 from pipeline.store.blobs import BlobStore
+from tests.support.benchmarked import contaminated
 
 QUESTIONS = 24
 FAMILIES = {
