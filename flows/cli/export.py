@@ -53,9 +53,10 @@ def export(
     With --prompt-variants rows differ in what they are told.
     """
     from flows.recipe.file import load_recipe
-    from flows.stages.labels import Measured
-    from flows.stages.publish import Formats, rights_of, write_exports
+    from flows.stages.publish import Formats, write_exports
     from pipeline.errors import UsageError
+    from pipeline.export.rights import Rights
+    from pipeline.export.tombstones import Tombstones as TombstoneIndex
     from pipeline.export.tombstones import load_tombstones
     from pipeline.store.blobs import BlobStore
 
@@ -68,12 +69,11 @@ def export(
     if out is None:
         out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")
     unit = _selected(run)
-    measured = Measured.of(unit.context, recipe.student.deploy_pixels)
     formats = Formats.of(recipe)
     taken = (*load_tombstones(recipe.rights.tombstones), *load_tombstones(tombstones))
-    rights = rights_of(unit.context, taken, formats.withheld_images)
-    context = replace(context, rights=rights, split_by_licence=formats.split_by_licence)
-    for shard in write_exports(out, unit, formats, measured, context):
+    rights = Rights(TombstoneIndex.of(taken), formats.withheld_images)
+    context = replace(context, rights=rights, split_by_licence=formats.split_by_licence, validation=formats.validation)
+    for shard in write_exports(out, unit, formats, recipe.student.deploy_pixels, context):
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
         for reason, rows in sorted(Counter(row.reason for row in shard.refused).items()):
             print_line(f"    left out: {rows:,} {reason}, named in its manifest.json")
@@ -107,7 +107,7 @@ def _selected(run: Path) -> UnitInput:
     """
     from flows.report.lookup import finished_stages
     from flows.report.tables import query_table
-    from flows.stages.publish import selected_records
+    from flows.stages.publish import selected_rows
     from pipeline.engine.done import Done
     from pipeline.errors import UsageError
 
@@ -118,7 +118,7 @@ def _selected(run: Path) -> UnitInput:
         raise UsageError(f"{run}: {', '.join(missing)} not finished or gone; run `coldforge run` again")
     sql = "SELECT record_id FROM outcomes WHERE stage = 'select' AND outcome = 'kept'"
     selected = frozenset(str(row[0]) for row in query_table(run, sql).rows)
-    unit = selected_records(Done(run, stages), selected)
+    unit = selected_rows(Done(run, stages), selected)
     if len(unit.records) != len(selected):
         raise UsageError(
             f"{run}/stages holds {len(unit.records)} of {len(selected)} selected records; run `coldforge run` again"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -27,13 +27,12 @@ from filters.validate.rules import ValidatorSettings
 from flows.recipe.roles import BudgetUse, ReaderRole, Role, calls_at_once, calls_by_api
 from flows.recipe.searching import SearchUse
 from pipeline.dialects import Dialect, DialectName, by_name
+from pipeline.export.layout import Format, RlFormat, SftFormat, Shard
 from pipeline.export.rights import WithheldImages
 from pipeline.fetch.recorded import Fetch
 from pipeline.identity import Identity, Place, digest
 from pipeline.rollout.loop import Limits
 from pipeline.students.family import FAMILIES, Student
-
-RlFormat = Literal["huggingface", "deepeyesv2", "verl"]
 
 StageName = Literal[
     "ingest", "screen", "dedup", "decontaminate", "gate1", "gate2", "synthesize", "validate", "select", "publish"
@@ -147,7 +146,7 @@ class RightsUse(RightsSettings):
 class ExportUse(Identity):
     """Which formats are written for each shard."""
 
-    sft: tuple[Literal["llamafactory", "huggingface"], ...] = ("llamafactory", "huggingface")
+    sft: tuple[SftFormat, ...] = get_args(SftFormat)
     rl: tuple[RlFormat, ...] | None = None
     """None: every format that can be trained on in the dialect; the environment `deepeyesv2` acts in its own only."""
     withheld_images: WithheldImages = "drop_row"
@@ -155,6 +154,8 @@ class ExportUse(Identity):
     false`): it is left out of every export, or kept for those who may train on it and pass nothing on."""
     split_by_licence: bool = False
     """Whether data sets of Hugging Face have files and a configuration for each licence, so that some can be left."""
+    validation: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of the questions, by clusters of pictures, whose rows are to validate with."""
 
 
 class SandboxUse(Identity):
@@ -320,7 +321,13 @@ class Recipe(Identity):
         """Return the formats of the RL shard."""
         if self.export.rl is not None:
             return self.export.rl
-        return ("huggingface", "deepeyesv2", "verl") if self.dialect == "deepeyesv2" else ("huggingface", "verl")
+        formats: tuple[RlFormat, ...] = get_args(RlFormat)
+        return tuple(kind for kind in formats if kind != "deepeyesv2" or self.dialect == "deepeyesv2")
+
+    @property
+    def exports(self) -> tuple[tuple[Shard, Format], ...]:
+        """Return every export that is asked for; one without a row is not written."""
+        return (*(("sft", kind) for kind in self.export.sft), *(("rl", kind) for kind in self.rl_formats))
 
     def sha256(self, prompts: Mapping[str, str]) -> str:
         """Return the identity of what the run is asked to do, without where, how fast and under which name.

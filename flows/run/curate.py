@@ -56,7 +56,7 @@ class RunSummary:
         """
         if self.shards and not any(shard.n_rows for shard in self.shards):
             raise CheckError(
-                f"{self.run}: no row came out, every export is empty; `coldforge stats {self.run}` tells why records "
+                f"{self.run}: no row came out, no export is written; `coldforge stats {self.run}` tells why records "
                 "stopped"
             )
 
@@ -131,7 +131,7 @@ def run_groups(run: Run, groups: Sequence[str]) -> RunSummary:
         run=run.job.out,
         stages=tuple(run.finished.values()),
         # Of a run that stops before, those that stand there are of another invocation.
-        shards=tuple(run.journal.shards()) if run.job.until is None else (),
+        shards=tuple(run.journal.shards(published=True)) if run.job.until is None else (),
         seconds=monotonic() - began,
         calls=run.resources.store.calls.counts,
         spent=run.resources.meter.spent.since(before),

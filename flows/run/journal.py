@@ -35,6 +35,8 @@ class Journal:
     meter: Meter
     gate: GateSettings
     deploy_pixels: int | None
+    exports: tuple[tuple[str, str], ...]
+    """Shard and format of each that is asked for."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     """Stages end on the caller's thread, the meter saves from the loop's."""
 
@@ -80,7 +82,9 @@ class Journal:
         }
         recipe = yaml.safe_dump(job.recipe.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
         write_atomic(job.out / "recipe.yaml", recipe.encode())
-        journal = cls(job.out, len(before), content, meter, job.recipe.gate, job.recipe.student.deploy_pixels)
+        journal = cls(
+            job.out, len(before), content, meter, job.recipe.gate, job.recipe.student.deploy_pixels, job.recipe.exports
+        )
         journal._write()
         meter.save = journal._write
         return journal
@@ -91,20 +95,11 @@ class Journal:
             self.content["invocations"][-1]["stages"].append(cost._asdict())
         self._write()
 
-    def shards(self) -> list[Shard]:
-        """Return the exports that stand in the run directory."""
-        found = []
-        for path in sorted((self.run / "export").glob("*/*/manifest.json")):
-            manifest = parse_json(path.read_text())
-            found.append(
-                Shard(
-                    shard=path.parent.parent.name,
-                    format=path.parent.name,
-                    n_rows=manifest["rows"],
-                    nbytes=sum(file["nbytes"] for file in manifest["files"]),
-                )
-            )
-        return found
+    def shards(self, *, published: bool) -> list[Shard]:
+        """Return the exports that stand in the run directory; once it has published, those that have no row, too."""
+        found = [_shard(path) for path in sorted((self.run / "export").glob("*/*/manifest.json"))]
+        written = {(shard.shard, shard.format) for shard in found}
+        return found + [Shard(*names, 0, 0) for names in self.exports if published and names not in written]
 
     def write_ledger(self, stages: Sequence[Finished]) -> None:
         """Rebuild the ledger from the finished stages."""
@@ -115,7 +110,7 @@ class Journal:
             version=self.content["version"],
             environment=canonical_json(self.content["environment"]),
             costs=costs,
-            shards=self.shards(),
+            shards=self.shards(published=any(stage.name == "publish" for stage in stages)),
             gate=self.gate,
             deploy_pixels=self.deploy_pixels,
         )
@@ -127,6 +122,12 @@ class Journal:
             self.content["spent"] = self.meter.spent._asdict()
             text = json.dumps(self.content, indent=1, ensure_ascii=False)
             write_atomic(self.run / "run.json", (text + "\n").encode())
+
+
+def _shard(path: Path) -> Shard:
+    manifest = parse_json(path.read_text())
+    nbytes = sum(file["nbytes"] for file in manifest["files"])
+    return Shard(path.parent.parent.name, path.parent.name, n_rows=manifest["rows"], nbytes=nbytes)
 
 
 def _prices(models: Mapping[str, Metered]) -> list[dict[str, str | float]]:

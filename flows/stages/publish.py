@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import shutil
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TypeVar, get_args
 
 from filters.dedup.contamination import kept_out
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
-from flows.recipe.recipe import Recipe, RlFormat
+from flows.recipe.recipe import Recipe
+from flows.stages.fetching import question_keys
 from flows.stages.labels import Measured
-from flows.stages.outcomes import kept, trajectory_outcome
+from flows.stages.outcomes import kept, key_outcome
 from pipeline.dialects import DialectName, by_name
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
-from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput
+from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput, part_range, part_table
 from pipeline.errors import UsageError
-from pipeline.export.layout import MANIFEST, Manifest, Published, Shard, file_hash
-from pipeline.export.rights import Rights, WithheldImages
-from pipeline.export.rows import ExportContext, RlRow, SftRow, shared_pictures
+from pipeline.export.layout import MANIFEST, Manifest, Published, RlFormat, SftFormat, Shard, file_hash
+from pipeline.export.rights import PictureNames, Rights, WithheldImages
+from pipeline.export.rows import ExportContext, Refused, RlRow, SftRow
 from pipeline.export.told import ExportPrompt, Told, told_by
 from pipeline.export.tombstones import Tombstone, Tombstones
 from pipeline.export.verify.file_checks import check_files, read_manifest
-from pipeline.export.write import publish_rl, publish_sft
+from pipeline.export.write import publish
 from pipeline.identity import Identity, Place
 from pipeline.records import (
     ArmCount,
@@ -35,29 +37,34 @@ from pipeline.records import (
     GateCount,
     ImageFacts,
     ImageOrigin,
+    JudgeVotes,
     Outcome,
+    PartRead,
     PersonalData,
     Question,
+    QuestionKey,
     Record,
     TemplateFacts,
     Terms,
     Trajectory,
+    TrajectoryKey,
 )
 from pipeline.store import Store
-from pipeline.store.shards import read_records
+from pipeline.store.shards import RecordColumns, Together, read_records
 from pipeline.students.family import Student
 from pipeline.students.tokens import TokenCounter
 
-GATES = ("gate1", "gate2")
+R = TypeVar("R", bound=Record)
 
 
 class Formats(Identity):
     """Which formats are written for each shard, and of what."""
 
-    sft: tuple[Literal["llamafactory", "huggingface"], ...]
+    sft: tuple[SftFormat, ...]
     rl: tuple[RlFormat, ...]
     withheld_images: WithheldImages
     split_by_licence: bool
+    validation: float
 
     @classmethod
     def of(cls, recipe: Recipe) -> Formats:
@@ -68,6 +75,7 @@ class Formats(Identity):
             rl=recipe.rl_formats,
             withheld_images=use.withheld_images,
             split_by_licence=use.split_by_licence,
+            validation=use.validation,
         )
 
 
@@ -117,34 +125,125 @@ class PublishSettings(StageSettings):
 
 
 def read(done: Done, settings: PublishSettings) -> Reader:
-    """Hand over what was selected, and what the rows say of it."""
+    """Hand over the keys of what was selected, and the parts that its rows are made of."""
     del settings
     selected = done.kept("select")
-    return Reader(len(selected), lambda _: selected_records(done, selected))
+    return Reader(len(selected), lambda _: selected_rows(done, selected))
 
 
-def selected_records(done: Done, selected: frozenset[str]) -> UnitInput:
-    """Return what is published of a run: the selected trajectories and questions, and what their rows say of them."""
-    trajectories = [t for t in done.records("synthesize", "trajectories", Trajectory) if t.id in selected]
-    needed = {trajectory.question_id for trajectory in trajectories} | selected
-    questions = [question for question in done.records("screen", "questions", Question) if question.id in needed]
-    records: list[Record] = [*trajectories, *(question for question in questions if question.id in selected)]
-    context: list[Record] = [question for question in questions if question.id not in selected]
-    context += [cluster for cluster in done.records("dedup", "clusters", Cluster) if cluster.question_id in needed]
-    context += [facts for facts in done.records("dedup", "templates", TemplateFacts) if facts.question_id in needed]
+def selected_rows(done: Done, selected: frozenset[str]) -> UnitInput:
+    """Return what is published of a run: keys as records, and the parts that the rows are made of as files."""
+    keys = RecordColumns.of(
+        TrajectoryKey, (k for k in done.records("validate", "keys", TrajectoryKey) if k.id in selected)
+    )
+    questions = question_keys(done, selected)
+    needed = {*keys.table["question_id"].to_pylist(), *questions.table["id"].to_pylist()}
+    clusters = (cluster for cluster in done.records("dedup", "clusters", Cluster) if cluster.question_id in needed)
+    templates = (facts for facts in done.records("dedup", "templates", TemplateFacts) if facts.question_id in needed)
+    files = tuple(path for stage, table, _ in _PARTS for path in done.paths(stage, table))
+    context = Together(
+        RecordColumns.of(Cluster, clusters),
+        RecordColumns.of(TemplateFacts, templates),
+        tuple(PartRead(name=f"{path.parent.name}/{path.name}", sha256=file_hash(path)) for path in files),
+    )
+    return UnitInput(Together(keys, questions), context, files)
+
+
+_PARTS: tuple[tuple[str, str, type[Record]], ...] = (
+    ("ingest", "origins", ImageOrigin),
+    ("screen", "questions", Question),
+    ("screen", "facts", ImageFacts),
+    ("screen", "personal", PersonalData),
     # Gate 2 counts further what gate 1 had counted; what needs no tool never got there.
-    counts = {
-        c.question_id: c for gate in GATES for c in done.records(gate, "counts", GateCount) if c.question_id in needed
-    }
-    context += counts.values()
-    context += [arm for gate in GATES for arm in done.records(gate, "arms", ArmCount) if arm.question_id in needed]
-    shown = {image.sha256 for question in questions for image in question.images}
-    # One question's facts tell of a picture what another's would.
-    context += {f.sha256: f for f in done.records("screen", "facts", ImageFacts) if f.sha256 in shown}.values()
-    context += [made for made in done.records("ingest", "origins", ImageOrigin) if made.sha256 in shown]
-    personal = (found for stage in ("screen", "validate") for found in done.records(stage, "personal", PersonalData))
-    context += [found for found in personal if found.record_id in needed | selected]
-    return UnitInput(tuple(records), tuple(context))
+    *((gate, "counts", GateCount) for gate in ("gate1", "gate2")),
+    *((gate, "arms", ArmCount) for gate in ("gate1", "gate2")),
+    ("gate2", "votes", JudgeVotes),
+    ("synthesize", "trajectories", Trajectory),
+    ("validate", "personal", PersonalData),
+)
+"""Stage, table and kind of what the rows of one range are made of, in the order in which it is read."""
+
+
+def rows_of(unit: UnitInput, deploy_pixels: int | None) -> Iterator[SftRow | RlRow]:
+    """Yield the rows, by the roots of their questions and then by id; one range of the run is in memory.
+
+    The order is that of the rows themselves, in however many ranges the run worked.
+    """
+    selected = {record.id for record in unit.records if isinstance(record, TrajectoryKey | QuestionKey)}
+    clusters = RecordColumns.of(Cluster, (record for record in unit.context if isinstance(record, Cluster)))
+    templates = RecordColumns.of(TemplateFacts, (r for r in unit.context if isinstance(r, TemplateFacts)))
+    kinds = {(stage, table): kind for stage, table, kind in _PARTS}
+    for _, paths in groupby(sorted(unit.files, key=part_range), key=part_range):
+        by_table = sorted(paths, key=lambda path: list(kinds).index(part_table(path)))
+        records = [record for path in by_table for record in read_records(path, kinds[part_table(path)])]
+        questions = {record.id for record in records if isinstance(record, Question)}
+        about = [*_of(clusters, questions), *_of(templates, questions)]
+        yield from _rows(selected, [*records, *about], deploy_pixels)
+
+
+def _of(columns: RecordColumns[R], questions: Container[str]) -> Iterator[R]:
+    """Yield the records about some questions."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    named = pc.is_in(columns.table["question_id"], pa.array(questions, pa.string()))
+    return iter(RecordColumns(columns.kind, columns.table.filter(named)))
+
+
+def _rows(selected: Container[str], records: Sequence[Record], deploy_pixels: int | None) -> list[SftRow | RlRow]:
+    """Return the rows of one range, in order."""
+    questions = {record.id: record for record in records if isinstance(record, Question)}
+    clusters = {record.question_id: record for record in records if isinstance(record, Cluster)}
+    measured, names = Measured.of(records, deploy_pixels), names_of(records)
+    judged = Counter(
+        votes.question_id for votes in records if isinstance(votes, JudgeVotes) and votes.asked == "answer"
+    )
+    rows: list[tuple[str, str, SftRow | RlRow]] = []
+    for record in records:
+        match record:
+            case Trajectory() if record.id in selected:
+                question, cluster = questions[record.question_id], clusters[record.question_id]
+                sft = SftRow(
+                    trajectory=record,
+                    question=question,
+                    cluster_id=cluster.cluster_id,
+                    labels=measured.labels(question.id),
+                    pictures=cluster.pictures,
+                    personal_data=measured.personal_data(question.id, record.id),
+                    names=names,
+                )
+                rows.append((question.root_id, record.id, sft))
+            case Question() if record.id in selected:
+                cluster = clusters[record.id]
+                rl = RlRow(
+                    question=record,
+                    cluster_id=cluster.cluster_id,
+                    labels=measured.labels(record.id),
+                    saturated=measured.counts[record.id].saturated,
+                    judged=judged[record.id],
+                    pictures=cluster.pictures,
+                    personal_data=measured.personal_data(record.id),
+                    names=names,
+                )
+                rows.append((record.root_id, record.id, rl))
+            case _:
+                pass
+    return [row for _, _, row in sorted(rows, key=itemgetter(0, 1))]
+
+
+def names_of(records: Iterable[Record]) -> PictureNames:
+    """Return what else pictures are known by, as ingest and the screen have found."""
+    pixels: dict[str, str] = {}
+    files: defaultdict[str, set[str]] = defaultdict(set)
+    for record in records:
+        match record:
+            case ImageFacts(pixels=str()):
+                pixels[record.sha256] = str(record.pixels)
+            case ImageOrigin():
+                files[record.sha256].add(record.file)
+            case _:
+                pass
+    return PictureNames(pixels, {kept: frozenset(made_of) for kept, made_of in files.items()})
 
 
 def run(unit: UnitInput, settings: PublishSettings, store: Store) -> UnitOutput:
@@ -153,14 +252,14 @@ def run(unit: UnitInput, settings: PublishSettings, store: Store) -> UnitOutput:
     Raises:
         InfrastructureError: an image is missing from the store or damaged.
     """
-    measured = Measured.of(unit.context, settings.student.deploy_pixels)
-    rights = rights_of(unit.context, settings.tombstones, settings.export.withheld_images)
-    context = replace(context_of(settings, store), rights=rights, split_by_licence=settings.export.split_by_licence)
-    published = write_exports(settings.exports, unit, settings.export, measured, context)
+    context = context_of(settings, store)
+    published = write_exports(settings.exports, unit, settings.export, settings.student.deploy_pixels, context)
     written = (
-        ExportWritten(shard=p.shard, format=p.format, manifest=file_hash(p.directory / MANIFEST)) for p in published
+        ExportWritten(shard=p.shard, format=p.format, manifest=file_hash(p.directory / MANIFEST))
+        for p in published
+        if p.n_rows
     )
-    return UnitOutput(tuple(_outcome(outcome, published) for outcome in _outcomes(unit)), {"exports": tuple(written)})
+    return UnitOutput(_outcomes(unit, published), {"exports": tuple(written)})
 
 
 def stands(directory: Path, part: Part, settings: PublishSettings) -> bool:
@@ -190,86 +289,51 @@ def context_of(settings: PublishSettings, store: Store) -> ExportContext:
         counter=counter,
         sources=settings.sources,
         corpus=settings.corpus,
+        rights=Rights(Tombstones.of(settings.tombstones), settings.export.withheld_images),
+        split_by_licence=settings.export.split_by_licence,
+        validation=settings.export.validation,
         benchmarks=settings.benchmarks,
     )
 
 
-def rights_of(records: Iterable[Record], tombstones: Iterable[Tombstone], withheld_images: WithheldImages) -> Rights:
-    """Return what exports go by, with the other names of pictures that ingest and the screen have found."""
-    pixels: dict[str, str] = {}
-    files: defaultdict[str, set[str]] = defaultdict(set)
-    for record in records:
-        match record:
-            case ImageFacts(pixels=str()):
-                pixels[record.sha256] = str(record.pixels)
-            case ImageOrigin():
-                files[record.sha256].add(record.file)
-            case _:
-                pass
-    names = {kept: frozenset(made_of) for kept, made_of in files.items()}
-    return Rights(Tombstones.of(tombstones), withheld_images, pixels, names)
-
-
 def write_exports(
-    exports: Path, unit: UnitInput, formats: Formats, measured: Measured, context: ExportContext
+    exports: Path, unit: UnitInput, formats: Formats, deploy_pixels: int | None, context: ExportContext
 ) -> tuple[Published, ...]:
     """Write `exports/<shard>/<format>` for each format, and remove others that stand there.
 
     Raises:
         InfrastructureError: an image is missing from the store or damaged.
     """
-    questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, Question)}
-    clusters = {r.question_id: r.cluster_id for r in unit.context if isinstance(r, Cluster)}
-    sft = [
-        SftRow(
-            trajectory=record,
-            question=questions[record.question_id],
-            cluster_id=clusters[record.question_id],
-            labels=measured.labels(record.question_id),
-            personal_data=measured.personal_data(record.question_id, record.id),
-        )
-        for record in unit.records
-        if isinstance(record, Trajectory)
-    ]
-    rl = [
-        RlRow(
-            question=record,
-            cluster_id=clusters[record.id],
-            labels=measured.labels(record.id),
-            saturated=measured.counts[record.id].saturated,
-            personal_data=measured.personal_data(record.id),
-        )
-        for record in unit.records
-        if isinstance(record, Question)
-    ]
-    context = replace(context, shared=shared_pictures(sft, rl))
-    published = (
-        *publish_sft(exports / "sft", sft, formats.sft, context),
-        *publish_rl(exports / "rl", rl, formats.rl, context),
-    )
+    published = publish(exports, rows_of(unit, deploy_pixels), formats.sft, formats.rl, context)
     _remove_others(exports, published)
     return published
 
 
-def _outcomes(unit: UnitInput) -> tuple[Outcome, ...]:
-    questions = {r.id: r for r in (*unit.records, *unit.context) if isinstance(r, Question)}
-    sft = (
-        trajectory_outcome("publish", record, questions[record.question_id], None)
-        for record in unit.records
-        if isinstance(record, Trajectory)
-    )
-    rl = (kept("publish", record, route="rl") for record in unit.records if isinstance(record, Question))
-    return (*sft, *rl)
+def _outcomes(unit: UnitInput, published: Sequence[Published]) -> Iterator[Outcome]:
+    """Yield the outcome of each record: rejected where every format of the shard had to leave it out."""
+    left_out = {shard: _left_out([p for p in published if p.shard == shard]) for shard in get_args(Shard)}
+    for record in unit.records:
+        match record:
+            case TrajectoryKey():
+                yield _outcome(key_outcome("publish", record, None), left_out["sft"])
+            case QuestionKey():
+                yield _outcome(kept("publish", record, route="rl"), left_out["rl"])
+            case _:
+                raise TypeError(f"publishing was handed a {type(record).__name__}")
 
 
-def _outcome(outcome: Outcome, published: Sequence[Published]) -> Outcome:
-    """Return the outcome as it is, or rejected where every format of the shard had to leave the record out."""
-    own = "rl" if outcome.unit == "question" else "sft"
-    shard = [export for export in published if export.shard == own]
-    refused = [refusal for export in shard for refusal in export.refused if refusal.record_id == outcome.record_id]
-    if not shard or len(refused) < len(shard):
+def _left_out(exports: Sequence[Published]) -> Mapping[str, Refused]:
+    """Return what no format of a shard holds, by record."""
+    times = Counter(refused.record_id for export in exports for refused in export.refused)
+    first = {refused.record_id: refused for export in reversed(exports) for refused in export.refused}
+    return {name: first[name] for name, formats in times.items() if formats == len(exports)}
+
+
+def _outcome(outcome: Outcome, left_out: Mapping[str, Refused]) -> Outcome:
+    refused = left_out.get(outcome.record_id)
+    if refused is None:
         return outcome
-    update = {"outcome": "rejected", "route": None, "reason": refused[0].reason, "detail": refused[0].detail}
+    update = {"outcome": "rejected", "route": None, "reason": refused.reason, "detail": refused.detail}
     return outcome.model_copy(update=update)
 
 
@@ -283,7 +347,7 @@ def _intact(export: Path, sha256: str, name: str) -> bool:
 
 def _remove_others(exports: Path, published: Sequence[Published]) -> None:
     """Remove exports of an earlier recipe: what stands in the directory is what this run says."""
-    current = {export.directory for export in published}
+    current = {export.directory for export in published if export.n_rows}
     for manifest in (path for shard in get_args(Shard) for path in exports.glob(f"{shard}/*/{MANIFEST}")):
         if manifest.parent not in current:
             shutil.rmtree(manifest.parent)
@@ -291,7 +355,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
 
 PUBLISH: Stage[PublishSettings, Store] = Stage(
     name="publish",
-    version=6,
+    version=7,
     kind="global",
     resource="cpu",
     settings=PublishSettings,

@@ -103,6 +103,16 @@ class Part(NamedTuple):
         return directory / f"part-{self.range}-{self.key[:16]}.{table}.parquet"
 
 
+def part_range(path: Path) -> Range:
+    """Return the range of a part, from its name (`Part.path`)."""
+    return Range.parse(path.name.split("-")[1])
+
+
+def part_table(path: Path) -> tuple[str, str]:
+    """Return stage and table of a part, from where it stands and its name."""
+    return path.parent.parent.name, path.name.split(".")[1]
+
+
 @dataclass(frozen=True)
 class UnitResult:
     """A committed unit; small, so that any runner can carry it."""

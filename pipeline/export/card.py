@@ -8,50 +8,13 @@ from typing import Any
 
 import yaml
 
-from pipeline.export.layout import Facts, Format, MixPart, licence_folder
-from pipeline.export.rows import ExportContext, RlRow, Sample, SftRow, SharedPictures
+from pipeline.export.configurations import configurations
+from pipeline.export.layout import Facts, Format, MixPart, Shard
+from pipeline.export.rows import SharedPictures, Split
+from pipeline.export.tally import Tally
+from pipeline.export.usage import usage
 from pipeline.prompts.sets import for_search
 from pipeline.records import Lane, Terms
-
-_DATA_FILES: dict[Format, str] = {
-    "llamafactory": "sft-*.json",
-    "huggingface": "data/*.parquet",
-    "deepeyesv2": "data/*.parquet",
-    "verl": "data/*.parquet",
-}
-
-_USE: dict[Format, str] = {
-    "llamafactory": """\
-Set `dataset_dir` to this directory and `dataset` to a name of `dataset_info.json`. Set `image_max_pixels`
-to {max_pixels} and `cutoff_len` to at least {cutoff_len}. Image paths are relative to this directory.""",
-    "huggingface": """\
-`datasets.load_dataset("<this directory>", split="train")`; images decode on access. `<image>` in a text
-stands for the next image of the row. Resize images to at most {max_pixels} pixels, as in the rollouts.""",
-    "deepeyesv2": """\
-Give the files under `data/` to `data.train_files`; set `data.tool_name_key=env_name` and
-`data.filter_overlong_prompts=True`. Resize images to at most {max_pixels} pixels. The ground truth of a
-question with options is letter and option (`B. Paris`), for the judge to compare.[search] The environment answers
-`image_search` only for rows whose `extra_info.index` is in its own cache, and its text search is a
-placeholder: rows of `data_source` search need a search service of your own.[/search]""",
-    "verl": """\
-Give the files under `data/` to `data.train_files`. Rewards are routed by `data_source`, for which verl has
-no function of its own: set a custom reward function; `extra_info` holds the `question` as it was asked, all
-golds (`answers`, a JSON list; letters where `choices`, a JSON list of the options, is not empty), `answer_type` and
-`tolerance` (relative, empty for exact). {verl_calls}
-`max_tool_response_length` cuts at 256 characters unless raised. Resize images to at most {max_pixels} pixels.""",
-}
-
-_VERL_CALLS: dict[str, str] = {
-    "deepeyesv2": """\
-The prompt is written in the dialect
-`deepeyesv2`: verl's own tool parser reads `<tool_call>` blocks, so `<code>` blocks need an agent loop that
-reads them.""",
-    "tool_call": """\
-verl's tool parser `hermes` reads
-the calls; configure [search]tools named `python`, `image_search` and `search`[/search][no search]a tool
-named `python`[/no search]. The system text holds all schemas already, so an agent loop that hands schemas to
-the chat template shows them twice.""",
-}
 
 _CALLS: dict[str, str] = {
     "deepeyesv2": "",
@@ -82,12 +45,16 @@ that were graded right or wrong.
 - `majority_answer`, `majority_share`, `is_majority`: the most frequent answer among questions of the same template, its
   share, and whether it is this question's."""
 
-_LABELS_AT: dict[Format, str] = {
-    "llamafactory": "field `labels` of `rows.jsonl`, beside `lane`: the loader gets only what it reads",
-    "huggingface": "column `question_labels`",
-    "deepeyesv2": "field `question_labels` of `extra_info`",
-    "verl": "field `question_labels` of `extra_info`",
-}
+_IN_ROWS = "field `labels` of `rows.jsonl`, beside `lane`: the loader gets only what it reads"
+_IN_EXTRA = "field `question_labels` of `extra_info`"
+
+
+def _labels_at(shard: Shard, kind: Format) -> str:
+    """Return where the labels of a row stand."""
+    if kind in {"huggingface", "trl"}:
+        return "column `question_labels`"
+    return _IN_ROWS if shard == "sft" else _IN_EXTRA
+
 
 _PERSONAL = """\
 Found by patterns and checksums in questions, answers, thoughts, code and observations: e-mail addresses, phone numbers,
@@ -95,41 +62,33 @@ IBAN, payment cards, national ids, precise coordinates, IP addresses; `person_id
 picture shows. Names, street addresses and faces are not looked for, and no text was changed. Per row, as kinds and how
 often: """
 
-_PERSONAL_AT: dict[Format, str] = {
-    **dict.fromkeys(_LABELS_AT, "field `personal_data` of `extra_info`"),
-    "llamafactory": "field `personal_data` of `rows.jsonl`",
-    "huggingface": "column `personal_data`",
-}
+
+def _personal_at(shard: Shard, kind: Format) -> str:
+    """Return where it stands how much personal data was found in a row."""
+    if kind in {"huggingface", "trl"}:
+        return "column `personal_data`"
+    return "field `personal_data` of " + ("`rows.jsonl`" if shard == "sft" else "`extra_info`")
+
 
 # Bounds of the hub's own size classes.
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 def render_card(
-    facts: Facts,
-    samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]],
-    context: ExportContext,
-    content: str,
-    mix: Sequence[MixPart],
+    facts: Facts, tally: Tally, mix: Sequence[MixPart], shared: SharedPictures | None, files: Sequence[str]
 ) -> str:
-    """Return the README of an export whose rows have the hash `content`."""
-    use = _USE[facts.format].format(
-        max_pixels=facts.student.max_pixels,
-        cutoff_len=facts.student.cutoff_len,
-        verl_calls=_VERL_CALLS[facts.dialect],
-    )
-    folders = _folders(facts, samples, context)
-    use = for_search(use, search=facts.corpus is not None) + (_SPLIT if folders else "")
+    """Return the README of an export with these data files; `shared` is None where there is one shard."""
+    configs = configurations(facts.shard, files)
     sections = [
         f"# {facts.name}: {facts.shard}, {facts.format}",
-        _what(facts, len(samples), mix),
-        *([_disjoint(context.shared)] if context.shared is not None else []),
-        "## Use\n\n" + use + ("\n\n" + _EMPTY if not samples else ""),
-        "## Rows\n\n" + _counts(samples),
+        _what(facts, tally.rows.total(), mix),
+        *([_disjoint(shared)] if shared is not None else []),
+        "## Use\n\n" + usage(facts) + (_BY_LICENCE if len(configs) > 1 else ""),
+        "## Rows\n\n" + _counts(tally),
         *(["## Mix\n\n" + _mix(facts, mix)] if mix else []),
-        f"## Labels\n\nIn {_LABELS_AT[facts.format]}.\n\n{_LABELS}",
-        f"## Personal data\n\n{_PERSONAL}{_PERSONAL_AT[facts.format]}.\n\n{_personal(samples)}",
-        "## Sources\n\n" + _sources(facts, samples, context),
+        f"## Labels\n\nIn {_labels_at(facts.shard, facts.format)}.\n\n{_LABELS}",
+        f"## Personal data\n\n{_PERSONAL}{_personal_at(facts.shard, facts.format)}.\n\n{_personal(tally)}",
+        "## Sources\n\n" + _sources(facts, tally),
         "## Benchmarks\n\n" + _benchmarks(facts),
         "## Student\n\n" + _table(("field", "value"), [(k, str(v)) for k, v in facts.student.identity().items()]),
         "## Prompts\n\n" + _table(("role", "sha256"), sorted(facts.prompts.items())),
@@ -138,49 +97,23 @@ def render_card(
         refused, details = Counter(row.reason for row in facts.refused), {r.reason: r.detail for r in facts.refused}
         lines = [(reason, str(rows), details[reason]) for reason, rows in sorted(refused.items())]
         sections.append(f"## Left out\n\n{_LEFT_OUT}\n\n" + _table(("reason", "rows", "such as"), lines))
-    front_matter = _front_matter(facts, samples, _configs(facts, content, folders))
-    return f"---\n{front_matter}---\n\n" + "\n\n".join(sections) + "\n"
+    return f"---\n{_front_matter(facts, tally, configs)}---\n\n" + "\n\n".join(sections) + "\n"
 
 
 _LEFT_OUT = "`manifest.json` names each of these rows."
 
-_SPLIT = """
+_BY_LICENCE = """
 The configurations named by a licence hold the rows whose annotations are under it: load those that you may use."""
 
-_EMPTY = """\
-This export holds no row. `datasets` (as of 5.2) cannot load zero rows except with `streaming=True`."""
 
-
-def _folders(
-    facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], context: ExportContext
-) -> Sequence[str]:
-    """Return the folders of an export that is split by licence; none of any other."""
-    split = context.split_by_licence and facts.format == "huggingface"
-    return sorted({licence_folder(sample.question.licence) for sample in samples}) if split else ()
-
-
-def _configs(facts: Facts, content: str, folders: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the configurations, named by content: `datasets` keeps one cache for equal folders and names."""
-    paths: dict[str, str] = {facts.shard: "data/*/*.parquet" if folders else _DATA_FILES[facts.format]}
-    paths |= {f"{facts.shard}-{folder.rpartition('/')[2]}": f"{folder}/*.parquet" for folder in folders}
-    configs: list[dict[str, Any]] = [
-        {"config_name": f"{name}-{content[:16]}", "data_files": [{"split": "train", "path": path}]}
-        for name, path in paths.items()
-    ]
-    # Of several the whole is what is loaded without a name.
-    return configs if not folders else [{**configs[0], "default": True}, *configs[1:]]
-
-
-def _front_matter(
-    facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], configs: list[dict[str, Any]]
-) -> str:
-    licences = sorted({sample.question.licence for sample in samples})
+def _front_matter(facts: Facts, tally: Tally, configs: list[dict[str, Any]]) -> str:
+    licences, rows = tally.licences, tally.rows.total()
     header = {
         "pretty_name": f"{facts.name} {facts.shard}",
         "license": licences[0].lower() if len(licences) == 1 else "other",
         "task_categories": ["image-text-to-text"],
         "tags": ["tool-use", "visual-question-answering", "coldforge"],
-        "size_categories": [next((name for bound, name in _SIZES if len(samples) < bound), "n>1M")],
+        "size_categories": [next((name for bound, name in _SIZES if rows < bound), "n>1M")],
         "configs": configs,
     }
     return yaml.safe_dump(header, sort_keys=False, allow_unicode=True)
@@ -210,10 +143,13 @@ def _disjoint(shared: SharedPictures) -> str:
     )
 
 
-def _counts(samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]]) -> str:
-    counts = Counter((sample.question.category, sample.question.source) for sample in samples)
-    rows = [(category, source, str(n)) for (category, source), n in sorted(counts.items())]
-    return _table(("category", "source", "rows"), rows)
+def _counts(tally: Tally) -> str:
+    splits = [f"{rows:,} to {_SPLITS[split]}" for split, rows in sorted(tally.splits.items())]
+    rows = [(category, source, str(n)) for (category, source), n in sorted(tally.rows.items())]
+    return f"{', '.join(splits)}.\n\n" + _table(("category", "source", "rows"), rows)
+
+
+_SPLITS: dict[Split, str] = {"train": "train on", "validation": "validate with (no picture and no question in both)"}
 
 
 def _mix(facts: Facts, mix: Sequence[MixPart]) -> str:
@@ -234,17 +170,18 @@ def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else ""
 
 
-def _personal(samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]]) -> str:
-    rows = Counter(kind for sample in samples for kind in sample.row.personal_data)
-    return _table(("kind", "rows"), [(kind, str(n)) for kind, n in sorted(rows.items())]) if rows else "None was found."
+def _personal(tally: Tally) -> str:
+    rows = [(kind, str(n)) for kind, n in sorted(tally.personal.items())]
+    return _table(("kind", "rows"), rows) if rows else "None was found."
 
 
-def _sources(facts: Facts, samples: Sequence[Sample[SftRow]] | Sequence[Sample[RlRow]], context: ExportContext) -> str:
-    used = sorted({(s.question.source, s.question.source_revision, s.question.licence) for s in samples})
-    rows = [(name, revision, licence, *_terms(context.sources.get(name))) for name, revision, licence in used]
-    if facts.shard == "sft" and context.corpus is not None:
+def _sources(facts: Facts, tally: Tally) -> str:
+    rows = [
+        (name, revision, licence, *_terms(facts.sources.get(name))) for name, revision, licence in sorted(tally.sources)
+    ]
+    if facts.shard == "sft" and facts.corpus is not None:
         # What image searches showed is among the images of a trajectory, under the terms of where it was found.
-        rows.append((f"{context.corpus} (pictures found)", "", "", *_terms(context.sources.get(context.corpus))))
+        rows.append((f"{facts.corpus} (pictures found)", "", "", *_terms(facts.sources.get(facts.corpus))))
     header = ("source", "revision", "licence", "licence of pictures", "pictures may be passed on", "from", "by")
     return _table(header, rows)
 

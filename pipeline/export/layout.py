@@ -1,44 +1,39 @@
-"""What every export directory holds, and how it comes to be: whole, or not at all.
+"""What every export directory holds, and what its files are called.
 
     manifest.json   written last: shard, format, prompts, student, mix, every file with sha256, bytes and rows
-    rows.jsonl      one line per row: index, data file, record, question and cluster id, lane, labels, sha256 of the row
+    rows.jsonl      one line per row: index, split, record, question and cluster id, lane, labels, sha256 of the row
     README.md       card
-    …               the data files of the format
+    …               the data files of the format, named by the content of all of them
 
-A directory is built beside its target and renamed over it. If it would hold what is there already,
-nothing is touched.
+Data files in the order of their paths hold the rows in order.
 """
 
 from __future__ import annotations
 
-import filecmp
 import hashlib
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
-from pipeline.export.parquet import DATA
-from pipeline.export.rows import Labels, Refused
+from pipeline.export.rows import Labels, Refused, Split
 from pipeline.export.told import ExportPrompt
-from pipeline.identity import canonical_json, digest
+from pipeline.identity import digest
 from pipeline.records import Category, Lane, PersonalKind, Terms
 from pipeline.students.family import Student
 
 MANIFEST = "manifest.json"
 ROWS = "rows.jsonl"
 CARD = "README.md"
-SCHEMA = 3
+SCHEMA = 4
 """Version of manifest and row index."""
 
 Shard = Literal["sft", "rl"]
-Format = Literal["llamafactory", "huggingface", "deepeyesv2", "verl"]
+SftFormat = Literal["llamafactory", "ms_swift", "trl", "verl", "huggingface"]
+RlFormat = Literal["trl", "verl", "deepeyesv2", "huggingface"]
+Format = Literal["llamafactory", "ms_swift", "trl", "verl", "deepeyesv2", "huggingface"]
 
 
 class ExportFile(BaseModel):
@@ -51,7 +46,7 @@ class ExportFile(BaseModel):
     sha256: str
     nbytes: int
     rows: int | None
-    """Rows of a data file; None for any other. Data files in order of their paths hold the rows in order."""
+    """Rows of a data file; None for any other."""
 
 
 class MixPart(BaseModel):
@@ -90,6 +85,8 @@ class Manifest(BaseModel):
     student: Student
     image_max_pixels: int
     """The student's budget per image: the trainer must resize to it, the files hold originals."""
+    validation: float
+    """Share of the clusters whose rows are to validate with."""
 
     @field_serializer("student")
     def _without_places(self, student: Student) -> dict[str, Any]:
@@ -104,6 +101,19 @@ class Manifest(BaseModel):
     refused: tuple[Refused, ...]
     files: tuple[ExportFile, ...]
 
+    @property
+    def data(self) -> list[ExportFile]:
+        """Return the files that hold rows, in the order of the rows."""
+        return sorted((file for file in self.files if file.rows is not None), key=lambda file: file.path)
+
+    def file_of(self, index: int) -> str:
+        """Return the path of the file with a row; that of the index for a row that is in none."""
+        for file in self.data:
+            index -= file.rows or 0
+            if index < 0:
+                return file.path
+        return ROWS
+
 
 class RowKey(BaseModel):
     """One line of `rows.jsonl`."""
@@ -111,8 +121,9 @@ class RowKey(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     index: int
-    file: str
+    split: Split
     record_id: str
+    """Leads back to the run: `coldforge show RUN ID`."""
     question_id: str
     cluster_id: str
     source: str
@@ -141,14 +152,15 @@ class Facts(NamedTuple):
     told: tuple[ExportPrompt, ...]
     tokens: str
     student: Student
+    validation: float
     sources: Mapping[str, Terms]
     corpus: str | None
     benchmarks: Mapping[str, str]
-    refused: tuple[Refused, ...]
+    refused: tuple[Refused, ...] = ()
 
 
 class Published(NamedTuple):
-    """An export on disk."""
+    """An export on disk, or one that has no row and so is not written."""
 
     shard: Shard
     format: Format
@@ -178,53 +190,25 @@ def _light(value: Any) -> Any:
 
 def content_hash(keys: Iterable[RowKey]) -> str:
     """Return the identity of an export's rows, whatever the files that hold them."""
-    return digest([key.sha256 for key in keys])
+    content = hashlib.sha256()
+    for key in keys:
+        content.update(bytes.fromhex(key.sha256))
+    return content.hexdigest()
 
 
 def mix_of(keys: Iterable[RowKey]) -> tuple[MixPart, ...]:
     """Return rows and loss tokens by lane and category, in the order of the lanes."""
-    counts: dict[tuple[int, Category], MixPart] = {}
+    counts: dict[tuple[int, Category], tuple[int, int]] = {}
     for key in keys:
         if key.lane is not None:
             place = (get_args(Lane).index(key.lane), key.category)
-            before = counts.get(place, MixPart(lane=key.lane, category=key.category, rows=0, loss_tokens=0))
-            update = {"rows": before.rows + 1, "loss_tokens": before.loss_tokens + key.loss_tokens}
-            counts[place] = before.model_copy(update=update)
-    return tuple(counts[place] for place in sorted(counts))
-
-
-def write_export(
-    target: Path,
-    facts: Facts,
-    write_data: Callable[[Path], Iterable[RowKey]],
-    card: Callable[[str, tuple[MixPart, ...]], str],
-) -> Published:
-    """Build an export and put it at `target`.
-
-    `write_data` writes the data files and yields a key per row; `card` returns the README for a content hash
-    and a mix.
-
-    Raises:
-        InfrastructureError: an image is missing from the store or damaged; `target` is unchanged.
-    """
-    with _staging(target) as directory:
-        keys = list(write_data(directory))
-        content = content_hash(keys)
-        write_file(directory / ROWS, "".join(canonical_json(key) + "\n" for key in keys).encode())
-        write_file(directory / CARD, card(content, mix_of(keys)).encode())
-        manifest = _manifest(directory, facts, keys, content)
-        write_file(directory / MANIFEST, _indented(manifest))
-        nbytes = sum(file.nbytes for file in manifest.files)
-        if not _same_tree(directory, target):
-            _sync(directory)
-            _swap(directory, target)
-    return Published(facts.shard, facts.format, len(keys), nbytes, target, facts.refused)
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file of a directory that nobody reads yet."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+            rows, tokens = counts.get(place, (0, 0))
+            counts[place] = (rows + 1, tokens + key.loss_tokens)
+    lanes: tuple[Lane, ...] = get_args(Lane)
+    return tuple(
+        MixPart(lane=lanes[lane], category=category, rows=rows, loss_tokens=tokens)
+        for (lane, category), (rows, tokens) in sorted(counts.items())
+    )
 
 
 def file_hash(path: Path) -> str:
@@ -233,35 +217,50 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _manifest(directory: Path, facts: Facts, keys: list[RowKey], content: str) -> Manifest:
-    rows_of: dict[str, int] = {}
-    for key in keys:
-        rows_of[key.file] = rows_of.get(key.file, 0) + 1
-    files = []
-    for path in sorted(p for p in directory.rglob("*") if p.is_file()):
-        name = path.relative_to(directory).as_posix()
-        rows = rows_of.get(name, 0) if is_data_file(facts.format, name) else None
-        files.append(ExportFile(path=name, sha256=file_hash(path), nbytes=path.stat().st_size, rows=rows))
-    return Manifest(
-        schema_=SCHEMA,
-        name=facts.name,
-        shard=facts.shard,
-        format=facts.format,
-        rows=len(keys),
-        content=content,
-        dialect=facts.dialect,
-        prompts=dict(facts.prompts),
-        told=facts.told,
-        mix=mix_of(keys),
-        tokens=facts.tokens,
-        student=facts.student,
-        image_max_pixels=facts.student.max_pixels,
-        sources=dict(facts.sources),
-        corpus=facts.corpus,
-        benchmarks=dict(facts.benchmarks),
-        refused=facts.refused,
-        files=tuple(files),
-    )
+DATA = "data"
+"""Folder of an export that holds its Parquet files, or a folder of them for each licence."""
+_JSON: Mapping[Format, str] = {"llamafactory": "json", "ms_swift": "jsonl"}
+"""Formats whose rows are text beside a folder of pictures, and how their files end."""
+
+
+def is_json(kind: Format) -> bool:
+    """Return whether a format's rows are text beside a folder of pictures; those of others are Parquet."""
+    return kind in _JSON
+
+
+def stem(kind: Format, split: Split, content: str, folder: str = DATA) -> str:
+    """Return how the paths of a split's files begin, within their export.
+
+    The name holds the content, so that nobody who keeps files by name reads those of an earlier release.
+    """
+    name = f"{split}-{content[:12]}"
+    return name if is_json(kind) else f"{folder}/{name}"
+
+
+def file_name(kind: Format, begin: str, number: int, files: int) -> str:
+    """Return the path of a data file, of so many whose paths begin alike (`stem`)."""
+    return f"{begin}-{number:05d}.{_JSON[kind]}" if is_json(kind) else f"{begin}-{number:05d}-of-{files:05d}.parquet"
+
+
+def data_files(kind: Format, begin: str) -> str:
+    """Return the pattern that matches the files of a split and no others."""
+    return f"{begin}-*.{_JSON.get(kind, 'parquet')}"
+
+
+def named_as(path: str) -> tuple[Split, str] | None:
+    """Return the split and the beginning of the content hash that a data file is named by; None for another name."""
+    found = _NAME.match(path)
+    return None if found is None else ("validation" if found[1] == "validation" else "train", found[2])
+
+
+_NAME = re.compile(r"(?:.*/)?(train|validation)-([0-9a-f]{12})-")
+
+
+def is_data_file(kind: Format, path: str) -> bool:
+    """Return whether a file of an export in this format holds rows."""
+    if is_json(kind):
+        return path.startswith(tuple(f"{split}-" for split in get_args(Split))) and path.endswith(f".{_JSON[kind]}")
+    return path.startswith(f"{DATA}/") and path.endswith(".parquet")
 
 
 def licence_folder(licence: str) -> str:
@@ -272,64 +271,3 @@ def licence_folder(licence: str) -> str:
 
 
 _LONGEST_NAME = 60
-
-
-def is_data_file(kind: Format, path: str) -> bool:
-    """Return whether a file of an export in this format holds rows."""
-    if kind == "llamafactory":
-        return path.startswith("sft-") and path.endswith(".json")
-    return path.startswith("data/") and path.endswith(".parquet")
-
-
-def _indented(manifest: Manifest) -> bytes:
-    # For people as well; two spaces, keys in the order of the model.
-    return (manifest.model_dump_json(by_alias=True, indent=2) + "\n").encode()
-
-
-@contextmanager
-def _staging(target: Path) -> Iterator[Path]:
-    """Yield an empty directory beside `target`; it is gone afterwards, as are those of killed runs."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for stale in target.parent.glob(f".{target.name}.*"):
-        shutil.rmtree(stale)
-    directory = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    # mkdtemp makes it private; an export is shared like any other directory.
-    directory.chmod(0o755)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def is_staging(path: Path) -> bool:
-    """Return whether `path` is named like a directory in which an export is being made; see `_staging`."""
-    return path.parent.name in get_args(Shard) and path.name.startswith(tuple(f".{kind}." for kind in get_args(Format)))
-
-
-def _sync(directory: Path) -> None:
-    """Bring every file and directory entry to the disk, so that the rename never precedes what it names."""
-    for path in (directory, *directory.rglob("*")):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _swap(directory: Path, target: Path) -> None:
-    """Rename `directory` to `target`; what was there survives until the new one is in place."""
-    if target.exists():
-        old = directory.with_name(directory.name + ".old")
-        target.rename(old)
-        directory.rename(target)
-        shutil.rmtree(old)
-    else:
-        directory.rename(target)
-
-
-def _same_tree(left: Path, right: Path) -> bool:
-    names = [sorted(p.relative_to(root).as_posix() for p in root.rglob("*")) for root in (left, right)]
-    if names[0] != names[1]:
-        return False
-    files = [name for name in names[0] if (left / name).is_file()]
-    return not any(filecmp.cmpfiles(left, right, files, shallow=False)[1:])

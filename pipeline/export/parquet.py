@@ -7,13 +7,16 @@ JPEG images: compressing them costs three times the CPU for a few per cent, so o
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from pipeline.export.building import DataFile
 
 GROUP_ROWS = 100
 """Rows per row group: a reader that wants one row decodes at most these."""
@@ -22,17 +25,14 @@ GROUP_BYTES = 128 * 2**20
 FILE_BYTES = 500 * 10**6
 """Per file: the shard size of `datasets`, which the viewer of its hub expects."""
 
-DATA = "data"
-"""Folder of an export that holds its data files, or a folder of them for each licence."""
-
-S = TypeVar("S")
-
 _MESSAGE = {"role": "string", "content": "string"}
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 Feature = str | dict[str, "Feature"] | list["Feature"]
 """A column: a type name (`string`, `int32`, `bool`, `image`), a mapping (struct) or a list of one feature."""
 MESSAGES: Feature = [{**_MESSAGE}]
+PART_MESSAGES: Feature = [{"role": "string", "content": [{"type": "string", "text": "string"}]}]
+"""Contents as lists of parts: `{"type": "text", "text": …}` and `{"type": "image"}`."""
 IMAGES: Feature = ["image"]
 
 
@@ -67,79 +67,98 @@ def _arrow_type(feature: Feature) -> pa.DataType:
             return pa.struct([(name, _arrow_type(part)) for name, part in feature.items()])
 
 
-def write_parquet(
-    directory: Path,
-    schema: pa.Schema,
-    samples: Iterable[S],
-    encode: Callable[[S], dict[str, Any]],
-    folder: str = DATA,
-) -> Iterator[tuple[int, S, dict[str, Any]]]:
-    """Write `train-…parquet` into a folder of the export and yield (number of the file, sample, row) in order.
-
-    One row group is in memory.
+class ParquetFiles:
+    """The Parquet files of one folder and split; one row group is in memory.
 
     Groups and files are cut by the bytes of the rows that are written: what a record says of its images is how they
-    lie in the store, and one that had to be made anew for readers is many times as large. No row still makes one file.
+    lie in the store, and one that had to be made anew for readers is many times as large.
     """
-    data = directory / folder
-    data.mkdir(parents=True)
-    number, filled, writer = -1, 0, None
-    try:
-        for group in _groups((sample, encode(sample)) for sample in samples):
-            if writer is None or filled + group.nbytes > FILE_BYTES:
-                number, filled = number + 1, 0
-                writer = _next_file(writer, data / _name(number), schema)
-            filled += group.nbytes
-            # One chunk per column: the same rows in other chunks give other bytes.
-            table = pa.Table.from_pylist([row for _, row in group.rows], schema=schema).combine_chunks()
-            writer.write_table(table, row_group_size=len(group.rows))
-            del table
-            # Arrow gives memory back when it finds the time, which on a busy machine is after the next group.
-            pa.default_memory_pool().release_unused()
-            for sample, row in group.rows:
-                yield number, sample, row
-            del group  # or it would be held while the next one is gathered
-        if writer is None:
-            number, writer = 0, _next_file(None, data / _name(0), schema)
-    finally:
-        if writer is not None:
-            writer.close()
-    for made in range(number + 1):
-        (data / _name(made)).rename(directory / file_name(made, number + 1, folder))
 
+    def __init__(self, directory: Path, schema: pa.Schema) -> None:
+        self._directory, self._schema = directory, schema
+        self._rows: list[dict[str, Any]] = []
+        self._held, self._filled = 0, 0
+        self._file: _File | None = None
+        self._made: list[DataFile] = []
 
-def file_name(number: int, files: int, folder: str = DATA) -> str:
-    """Return the path of a data file within its export, of so many in its folder."""
-    return f"{folder}/train-{number:05d}-of-{files:05d}.parquet"
-
-
-def _name(number: int) -> str:
-    """Return what a file is called until it is known how many there are."""
-    return f"{number:05d}.parquet"
-
-
-def _next_file(before: pq.ParquetWriter | None, path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    if before is not None:
-        before.close()
-    return pq.ParquetWriter(path, schema, **_settings(schema))
-
-
-class _Group(NamedTuple, Generic[S]):
-    rows: list[tuple[S, dict[str, Any]]]
-    nbytes: int
-
-
-def _groups(rows: Iterable[tuple[S, dict[str, Any]]]) -> Iterator[_Group[S]]:
-    group, held = list[tuple[S, dict[str, Any]]](), 0
-    for sample, row in rows:
+    def add(self, row: dict[str, Any]) -> None:
+        """Write a row."""
         size = row_bytes(row)
-        if group and (len(group) == GROUP_ROWS or held + size > GROUP_BYTES):
-            yield _Group(group, held)
-            group, held = [], 0
-        group.append((sample, row))
-        held += size
-    if group:
-        yield _Group(group, held)
+        if self._rows and (len(self._rows) == GROUP_ROWS or self._held + size > GROUP_BYTES):
+            self._write()
+        self._rows.append(row)
+        self._held += size
+
+    def close(self) -> list[DataFile]:
+        """Return the files, in the order of the rows."""
+        if self._rows:
+            self._write()
+        self._end()
+        return self._made
+
+    def _write(self) -> None:
+        """Write what is held as a row group."""
+        if self._file is not None and self._filled + self._held > FILE_BYTES:
+            self._end()
+        if self._file is None:
+            self._file, self._filled = _File(self._directory / f"{len(self._made)}.parquet", self._schema), 0
+        # One chunk per column: the same rows in other chunks give other bytes.
+        table = pa.Table.from_pylist(self._rows, schema=self._schema).combine_chunks()
+        self._filled += self._held
+        self._rows, self._held = [], 0
+        self._file.write(table)
+        del table
+        # Arrow gives memory back when it finds the time, which on a busy machine is after the next group.
+        pa.default_memory_pool().release_unused()
+
+    def _end(self) -> None:
+        if self._file is not None:
+            self._made.append(self._file.close())
+            self._file = None
+
+
+class _File:
+    """A file that is hashed as it is written, for reading it again would take as long."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path, self._rows = path, 0
+        self._sink = _Hashing(path)
+        self._writer = pq.ParquetWriter(self._sink, schema, **_settings(schema))
+
+    def write(self, table: pa.Table) -> None:
+        self._writer.write_table(table, row_group_size=table.num_rows)
+        self._rows += table.num_rows
+
+    def close(self) -> DataFile:
+        self._writer.close()
+        self._sink.close()
+        return DataFile(self._path, self._sink.sha256, self._path.stat().st_size, self._rows)
+
+
+class _Hashing(io.RawIOBase):
+    """A file for writing from its beginning to its end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file, self._hash = path.open("wb"), hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def write(self, content: Any) -> int:
+        self._hash.update(content)
+        return self._file.write(content)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def row_bytes(value: Any) -> int:

@@ -17,12 +17,9 @@ WithheldImages = Literal["drop_row", "keep"]
 
 
 @dataclass(frozen=True)
-class Rights:
-    """What exports go by."""
+class PictureNames:
+    """What else the stored pictures of some rows are known by."""
 
-    tombstones: Tombstones = field(default_factory=Tombstones)
-    withheld_images: WithheldImages = "drop_row"
-    """What becomes of a row with a picture that may not be passed on."""
     pixels: Mapping[str, str] = field(default_factory=dict)
     """sha256 of a stored picture → of its pixels, where somebody has measured it."""
     files: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -32,33 +29,44 @@ class Rights:
         """Return the sha256 of every file of a source that pictures were made of and are not."""
         return tuple(sorted({file for image in images for file in self.files.get(image.sha256, ())}))
 
-    def require_allowed(
-        self,
-        question: Question,
-        turns: Sequence[Turn],
-        terms: Mapping[str, Terms],
-        corpus: str | None,
-        blobs: BlobStore,
-    ) -> None:
-        """Refuse a row that was taken down, or whose pictures may not be passed on.
-
-        Raises:
-            RowError: `tombstone` or `image_withheld`; the detail says by what, and no text of the row.
-        """
-        images = (*question.images, *(image for turn in turns for image in turn.images))
-        names = {name for image in images for name in self._names(image, blobs)}
-        taken = self.tombstones.found(question.id, question.source, question.source_row, names)
-        if taken is not None:
-            raise RowError("tombstone", f"taken down by its {taken}")
-        if self.withheld_images == "drop_row":
-            _require_passed_on(question, turns, terms, corpus)
-
-    def _names(self, image: ImageRef, blobs: BlobStore) -> set[str]:
+    def all_of(self, image: ImageRef, blobs: BlobStore) -> set[str]:
         """Return every sha256 that a tombstone may know a picture by."""
-        if not self.tombstones.images:
-            return set()
         pixels = self.pixels.get(image.sha256) or pixel_hash(decode(blobs.get(image.sha256)))
         return {image.sha256, pixels, *self.files.get(image.sha256, ())}
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What exports go by."""
+
+    tombstones: Tombstones = field(default_factory=Tombstones)
+    withheld_images: WithheldImages = "drop_row"
+    """What becomes of a row with a picture that may not be passed on."""
+
+    def require_standing(
+        self, question: Question, images: Sequence[ImageRef], names: PictureNames, blobs: BlobStore
+    ) -> None:
+        """Refuse a row that was taken down; `images` are those of its question and of its turns.
+
+        Raises:
+            RowError: `tombstone`; the detail says by what, and no text of the row.
+        """
+        # Measuring pixels is dear, so it is done where a picture has been taken down.
+        known = {name for image in images for name in names.all_of(image, blobs)} if self.tombstones.images else set()
+        taken = self.tombstones.found(question.id, question.source, question.source_row, known)
+        if taken is not None:
+            raise RowError("tombstone", f"taken down by its {taken}")
+
+    def require_passed_on(
+        self, question: Question, turns: Sequence[Turn], terms: Mapping[str, Terms], corpus: str | None
+    ) -> None:
+        """Refuse a row with a picture, or a result of a search, that may not be passed on.
+
+        Raises:
+            RowError: `image_withheld`.
+        """
+        if self.withheld_images == "drop_row":
+            _require_passed_on(question, turns, terms, corpus)
 
 
 _FIX = "`export.withheld_images: keep` ships it to those who may have it"

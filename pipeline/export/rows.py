@@ -8,17 +8,17 @@ drop, or learn wrongly from, is refused by name: `RowError` here, an entry of th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.dialects import Dialect
 from pipeline.dialects.messages import question_text, user_text
 from pipeline.errors import RowError, UsageError
-from pipeline.export.length import require_fits
-from pipeline.export.rights import Rights
+from pipeline.export.length import require_fits, row_tokens
+from pipeline.export.rights import PictureNames, Rights
 from pipeline.export.told import ExportPrompt, Told
 from pipeline.identity import uniform
 from pipeline.records import IMAGE_MARK, ImageRef, Lane, Mode, PersonalKind, Question, Terms, Trajectory, Turn
@@ -38,8 +38,11 @@ class SftRow:
     question: Question
     cluster_id: str
     labels: Labels
+    pictures: str = ""
+    """Names the pictures that are tied to its own by being one picture, or of one question; empty without any."""
     personal_data: Mapping[PersonalKind, int] = field(default_factory=dict)
     """How often each kind was found in its texts."""
+    names: PictureNames = field(default_factory=PictureNames)
 
     @property
     def lane(self) -> Lane:
@@ -64,8 +67,13 @@ class RlRow:
     """With its gate counts."""
     saturated: bool
     """Every valid rollout with tools was right: no gradient for a group-relative method."""
+    judged: int = 0
+    """Of its rollouts with tools, how many a judge model graded: by rule alone their answers decide nothing."""
+    pictures: str = ""
+    """As in `SftRow`."""
     personal_data: Mapping[PersonalKind, int] = field(default_factory=dict)
     """As in `SftRow`."""
+    names: PictureNames = field(default_factory=PictureNames)
 
 
 class SharedPictures(NamedTuple):
@@ -78,18 +86,6 @@ class SharedPictures(NamedTuple):
     def __str__(self) -> str:
         """Return the sentence that card and `verify` say."""
         return f"{self.shared:,} of {self.rl:,} pictures of RL stand in SFT as well"
-
-
-def shared_pictures(sft: Iterable[SftRow], rl: Iterable[RlRow]) -> SharedPictures:
-    """Count the pictures of RL questions that an SFT row shows, in its question or as an observation."""
-    asked = {image.sha256 for row in rl for image in row.question.images}
-    shown = {
-        image.sha256
-        for row in sft
-        for images in (row.question.images, *(turn.images for turn in row.trajectory.turns))
-        for image in images
-    }
-    return SharedPictures(len(asked & shown), len(asked))
 
 
 @dataclass(frozen=True)
@@ -115,8 +111,8 @@ class ExportContext:
     """Whether data sets of Hugging Face have files and a configuration for each licence."""
     benchmarks: Mapping[str, str] = field(default_factory=dict)
     """Benchmark that no row is of → how that was checked, in a sentence for card and manifest."""
-    shared: SharedPictures | None = None
-    """Between the shards that are written together; None where one of them is written by itself."""
+    validation: float = 0.0
+    """Share of the clusters whose rows are to validate with."""
 
     def __post_init__(self) -> None:
         if any(IMAGE_MARK in prompt.system for told in self.told for prompt in told):
@@ -127,9 +123,20 @@ class ExportContext:
         """Return what the student is told of a question: drawn by its id, so that all its rows are told the same."""
         return self.told[int(uniform("export prompt", question_id) * len(self.told))].of(mode)
 
-    def require_allowed(self, question: Question, turns: Sequence[Turn]) -> None:
-        """Refuse a row that no export may hold, as `Rights.require_allowed`."""
-        self.rights.require_allowed(question, turns, self.sources, self.corpus, self.blobs)
+    def split(self, row: SftRow | RlRow) -> Split:
+        """Return where a row belongs: rows whose pictures or questions are one stand on one side."""
+        return "validation" if uniform("validation", row.pictures or row.cluster_id) < self.validation else "train"
+
+    def require_allowed(self, row: SftRow | RlRow) -> None:
+        """Refuse a row that no export may hold.
+
+        Raises:
+            RowError: `tombstone` or `image_withheld`.
+        """
+        turns = row.trajectory.turns if isinstance(row, SftRow) else ()
+        images = (*row.question.images, *(image for turn in turns for image in turn.images))
+        self.rights.require_standing(row.question, images, row.names, self.blobs)
+        self.rights.require_passed_on(row.question, turns, self.sources, self.corpus)
 
 
 class Message(NamedTuple):
@@ -137,9 +144,16 @@ class Message(NamedTuple):
 
     role: str
     content: str
+    loss: bool = False
+    """Whether a trainer may learn it: an assistant's, and none that is there for what came back of it."""
+
+    def text(self) -> dict[str, str]:
+        """Return it as trainers that have no flag for each message read it."""
+        return {"role": self.role, "content": self.content}
 
 
 R = TypeVar("R", SftRow, RlRow)
+Split = Literal["train", "validation"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +170,10 @@ class Sample(Generic[R]):
     lane: Lane | None = None
     """None for a question to train on by reinforcement."""
     loss_tokens: int = 0
-    """Of its assistant messages."""
+    """Of its assistant messages that may be learnt."""
+    tokens: int = 0
+    """Of the whole row in the student's template, every image at the trainer's budget."""
+    split: Split = "train"
 
 
 class Refused(BaseModel):
@@ -174,18 +191,18 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
     """Render a trajectory: system, user, then assistant and observation in turn, an answer last.
 
     Raises:
-        RowError: as `Rights.require_allowed`; `no_answer`, `unlearnable_turn`, `invalid_turn`, `no_observation`,
+        RowError: as `ExportContext.require_allowed`; `no_answer`, `no_turn`, `invalid_turn`, `no_observation`,
             `image_marks`, `role_order`, `too_long` or `image_aspect`.
     """
     trajectory, question = row.trajectory, row.question
-    context.require_allowed(question, trajectory.turns)
+    context.require_allowed(row)
     if trajectory.dialect != context.dialect.name:
         raise AssertionError(f"observations of {trajectory.id} are written in {trajectory.dialect}")
     prompt = context.prompt(question.id, MODE[row.lane])
     messages, images = conversation(trajectory, question, prompt, context.dialect)
     # `validate` has measured this; another prompt variant, or another tokenizer, may still make a row too long.
-    require_fits([message.content for message in messages], images, context.student, context.counter)
-    said = (message.content for message in messages if message.role == "assistant")
+    tokens = require_fits([message.content for message in messages], images, context.student, context.counter)
+    said = (message.content for message in messages if message.loss)
     return Sample(
         record_id=trajectory.id,
         question=question,
@@ -195,6 +212,8 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
         row=row,
         lane=row.lane,
         loss_tokens=context.counter.total(said),
+        tokens=tokens,
+        split=context.split(row),
     )
 
 
@@ -229,35 +248,25 @@ def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
     """Render a question as a prompt with tools: system, user.
 
     Raises:
-        RowError: as `Rights.require_allowed`; `no_gold` or `image_marks`.
+        RowError: as `ExportContext.require_allowed`; `no_gold` or `image_marks`.
     """
     question = row.question
-    context.require_allowed(question, ())
+    context.require_allowed(row)
     if not question.answers:
         raise RowError("no_gold", "no answer to score against")
     messages = tuple(_opening(question, context.prompt(question.id, "tools")))
     _check(messages, question.images)
-    return Sample(question.id, question, row.cluster_id, messages, question.images, row)
-
-
-def render_all(
-    rows: Iterable[R], render: Callable[[R, ExportContext], Sample[R]], context: ExportContext
-) -> tuple[list[Sample[R]], list[Refused]]:
-    """Return the samples in the order of their ids, and the rows that cannot be rendered.
-
-    Raises:
-        AssertionError: two rows have one id.
-    """
-    samples, refused = [], []
-    for row in rows:
-        try:
-            samples.append(render(row, context))
-        except RowError as error:
-            refused.append(refuse(row, error))
-    repeated = [record_id for record_id, n in Counter(sample.record_id for sample in samples).items() if n > 1]
-    if repeated:
-        raise AssertionError(f"rows with one id: {', '.join(sorted(repeated))}")
-    return sorted(samples, key=lambda sample: sample.record_id), refused
+    texts = [message.content for message in messages]
+    return Sample(
+        record_id=question.id,
+        question=question,
+        cluster_id=row.cluster_id,
+        messages=messages,
+        images=question.images,
+        row=row,
+        tokens=row_tokens(texts, question.images, context.student.view_rule, context.counter),
+        split=context.split(row),
+    )
 
 
 def truth(question: Question) -> str:
@@ -267,6 +276,17 @@ def truth(question: Question) -> str:
     """
     times = Counter(question.answers)
     return max(question.answers, key=lambda answer: times[answer])
+
+
+def require_learnable(sample: Sample[R]) -> None:
+    """Refuse a row with a turn that must not be learnt, for a format that has no flag for each turn.
+
+    Raises:
+        RowError: `unlearnable_turn`.
+    """
+    for number, message in enumerate(sample.messages):
+        if message.role == "assistant" and not message.loss:
+            raise RowError("unlearnable_turn", f"message {number} must not be learnt, and this format cannot say so")
 
 
 def refuse(row: SftRow | RlRow, error: RowError) -> Refused:
@@ -282,14 +302,14 @@ def _opening(question: Question, prompt: ExportPrompt) -> list[Message]:
 
 
 def _exchange(number: int, turn: Turn, dialect: Dialect, mode: Mode) -> list[Message]:
-    """Return an assistant message and what came back; the formats written here have no loss flag per turn."""
-    if turn.action == "none" or not turn.loss:
-        raise RowError("unlearnable_turn", f"turn {number} ({turn.action}, {turn.status}) must not be learnt")
+    """Return an assistant message and what came back."""
+    if turn.action == "none":
+        raise RowError("no_turn", f"turn {number} is no turn of the dialect")
     text = dialect.render_turn(turn.think, turn.action, turn.arguments)
     # A turn whose fields spell a tag would be cut elsewhere by the environment that the student acts in.
     if dialect.parse(text, mode) != (turn.think, turn.action, turn.arguments):
         raise RowError("invalid_turn", f"turn {number} ({turn.action}) does not read back as it was written")
-    said = Message("assistant", text)
+    said = Message("assistant", text, turn.loss)
     if turn.action == "answer":
         return [said]
     if turn.observation is None:

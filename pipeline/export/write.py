@@ -1,81 +1,188 @@
-"""Write the exports of a shard, one directory per format."""
+"""Write the exports of a run: one pass over its rows, every format beside the others, all put in place or none."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-import pyarrow as pa
+from typing import Any
 
 from pipeline.errors import RowError
+from pipeline.export.building import Building, DataFiles, Place
 from pipeline.export.card import render_card
-from pipeline.export.formats import deepeyesv2, huggingface, llamafactory, verl
-from pipeline.export.layout import Facts, Format, Published, RowKey, Shard, licence_folder, row_hash, write_export
-from pipeline.export.parquet import DATA, file_name, write_parquet
+from pipeline.export.configurations import shard_card
+from pipeline.export.formats import deepeyesv2, huggingface, llamafactory, ms_swift, trl, verl
+from pipeline.export.formats.json_files import JsonFiles, canonical_row, write_images
+from pipeline.export.layout import (
+    CARD,
+    DATA,
+    Facts,
+    Format,
+    MixPart,
+    Published,
+    RlFormat,
+    RowKey,
+    SftFormat,
+    Shard,
+    is_json,
+    licence_folder,
+    row_hash,
+)
+from pipeline.export.parquet import ParquetFiles
 from pipeline.export.rows import (
     ExportContext,
     Refused,
     RlRow,
     Sample,
     SftRow,
+    SharedPictures,
     refuse,
-    render_all,
     render_rl,
     render_sft,
+    require_learnable,
 )
+from pipeline.export.schemas import schema_of
 from pipeline.export.shipped import ExportImage, export_image
-
-R = TypeVar("R", SftRow, RlRow)
-
-SftFormat = Literal["llamafactory", "huggingface"]
-RlFormat = Literal["huggingface", "deepeyesv2", "verl"]
-Written = Iterator[tuple[int, Sample[R], dict[str, Any]]]
-"""(number of the data file, sample, canonical row), in the order of the rows."""
+from pipeline.export.tally import Tally
+from pipeline.store.blobs import write_atomic
 
 
-def publish_sft(
-    directory: Path, rows: Sequence[SftRow], formats: Sequence[SftFormat], context: ExportContext
+def publish(
+    directory: Path,
+    rows: Iterable[SftRow | RlRow],
+    sft: Sequence[SftFormat],
+    rl: Sequence[RlFormat],
+    context: ExportContext,
 ) -> tuple[Published, ...]:
-    """Write `directory/<format>` for each format; equal rows give equal bytes in any order of `rows`.
+    """Write `directory/<shard>/<format>` for each format of both shards, rows in the order in which they come.
 
-    Rows that cannot be rendered are left out of every format and named in its manifest.
+    A row that cannot be rendered is left out of every format, one that a format cannot hold out of that one, and named
+    in the manifest. A format without a row is not written.
 
     Raises:
-        InfrastructureError: an image is missing from the store or damaged; that export is unchanged.
+        InfrastructureError: an image is missing from the store or damaged; no export is changed.
+        AssertionError: two rows of a shard have one id.
     """
-    samples, refused = render_all(rows, render_sft, context)
-    return tuple(
-        _publish(directory / kind, _facts("sft", kind, refused, context), samples, context, _sft_writer(kind))
-        for kind in formats
-    )
+    with ExitStack() as stack:
 
+        def opened(shard: Shard, kind: Format) -> _Export:
+            made = _Export(directory / shard / kind, shard, kind, context)
+            stack.callback(made.building.discard)
+            return made
 
-def publish_rl(
-    directory: Path, rows: Sequence[RlRow], formats: Sequence[RlFormat], context: ExportContext
-) -> tuple[Published, ...]:
-    """As `publish_sft`, for questions. `deepeyesv2` also refuses rows without an image.
-
-    Raises:
-        InfrastructureError: as `publish_sft`.
-    """
-    samples, refused = render_all(rows, render_rl, context)
-    published = []
-    for kind in formats:
-        fit, unfit = _split_unfit(samples) if kind == "deepeyesv2" else (samples, [])
-        facts = _facts("rl", kind, [*refused, *unfit], context)
-        published.append(_publish(directory / kind, facts, fit, context, _rl_writer(kind)))
+        exports: dict[Shard, list[_Export]] = {
+            "sft": [opened("sft", kind) for kind in sft],
+            "rl": [opened("rl", kind) for kind in rl],
+        }
+        pictures = _Pictures()
+        ids = set[tuple[Shard, str]]()
+        for row in rows:
+            shard: Shard = "sft" if isinstance(row, SftRow) else "rl"
+            name = _add(row, exports[shard], context)
+            pictures.add(row)
+            if (shard, name) in ids:
+                raise AssertionError(f"two rows of {shard} have the id {name}")
+            ids.add((shard, name))
+        every = [export for shard in exports.values() for export in shard]
+        shared = pictures.shared() if sft and rl else None
+        published = [export.close(context, shared) for export in every]
+        for export, told in zip(every, published, strict=True):
+            if told.n_rows:
+                export.building.put()
+        for name in (name for name, some in exports.items() if some):
+            _write_shard_card(directory / name, exports[name])
     return tuple(published)
 
 
-WriteRows = Callable[[Path, Sequence[Sample[R]], ExportContext, str], Written[R]]
-"""(export, rows, context, folder of the data files) → what was written."""
+def _write_shard_card(directory: Path, exports: Sequence[_Export]) -> None:
+    """Write the README of a folder of exports, or remove an earlier one's."""
+    plain = next((export.building.manifest for export in exports if export.kind == "huggingface"), None)
+    path, card = directory / CARD, None if plain is None else shard_card(plain)
+    if card is None:
+        path.unlink(missing_ok=True)
+    elif not path.exists() or path.read_text("utf-8") != card:
+        write_atomic(path, card.encode())
 
 
-def _facts(shard: Shard, kind: Format, refused: Sequence[Refused], context: ExportContext) -> Facts:
+class _Export:
+    """One format of one shard, as it is written."""
+
+    def __init__(self, target: Path, shard: Shard, kind: Format, context: ExportContext) -> None:
+        self.shard, self.kind = shard, kind
+        self.refused: list[Refused] = []
+        self.tally = Tally()
+        self.building = Building(target, kind, partial(_open_files, shard, kind))
+        self._by_licence = context.split_by_licence and kind == "huggingface"
+
+    def add(self, sample: Sample[Any], images: Sequence[ExportImage], key: Callable[[str], RowKey]) -> None:
+        """Write a row, or name it as left out."""
+        try:
+            _require(self.kind, sample)
+        except RowError as error:
+            self.refused.append(refuse(sample.row, error))
+            return
+        contents = [image.content for image in images]
+        if is_json(self.kind):
+            row = _json_row(self.kind, sample, write_images(self.building.directory, images))
+            canonical = canonical_row(row, contents)
+        else:
+            row = canonical = _parquet_row(self.shard, self.kind, sample, contents)
+        folder = licence_folder(sample.question.licence) if self._by_licence else DATA
+        self.building.add(Place(folder, sample.split), row, key(row_hash(canonical)))
+        self.tally.add(sample)
+
+    def close(self, context: ExportContext, shared: SharedPictures | None) -> Published:
+        """Write what stands beside the rows."""
+        refused = tuple(sorted(self.refused, key=lambda row: row.record_id))
+        facts = _facts(self.shard, self.kind, context)._replace(refused=refused)
+
+        def tell(files: Sequence[str], mix: Sequence[MixPart]) -> Mapping[str, bytes]:
+            told = {CARD: render_card(facts, self.tally, mix, shared, files).encode()}
+            if self.kind == "llamafactory":
+                info = llamafactory.dataset_info(context.name, llamafactory.by_split(files))
+                told[llamafactory.DATASET_INFO] = info
+            return told
+
+        return self.building.close(facts, tell)
+
+
+def _add(row: SftRow | RlRow, exports: Sequence[_Export], context: ExportContext) -> str:
+    """Render a row once and write it into every format; return its id."""
+    name = row.trajectory.id if isinstance(row, SftRow) else row.question.id
+    try:
+        sample = render_sft(row, context) if isinstance(row, SftRow) else render_rl(row, context)
+    except RowError as error:
+        for export in exports:
+            export.refused.append(refuse(row, error))
+        return name
+    images = [export_image(image, context.blobs) for image in sample.images]
+    for export in exports:
+        export.add(sample, images, partial(_key, sample))
+    return name
+
+
+def _key(sample: Sample[Any], sha256: str) -> RowKey:
+    return RowKey(
+        index=0,  # counted once all rows are written
+        split=sample.split,
+        record_id=sample.record_id,
+        question_id=sample.question.id,
+        cluster_id=sample.cluster_id,
+        source=sample.question.source,
+        source_row=sample.question.source_row,
+        files=sample.row.names.files_of(sample.images),
+        category=sample.question.category,
+        lane=sample.lane,
+        loss_tokens=sample.loss_tokens,
+        labels=sample.row.labels,
+        personal_data=dict(sample.row.personal_data),
+        sha256=sha256,
+    )
+
+
+def _facts(shard: Shard, kind: Format, context: ExportContext) -> Facts:
     # A question to train on by reinforcement is always told the tools.
     told = tuple(prompt for told in context.told for prompt in (told if shard == "sft" else (told.tools,)))
     every = {prompt.name: prompt.sha256 for variant in context.told for prompt in variant}
@@ -88,113 +195,65 @@ def _facts(shard: Shard, kind: Format, refused: Sequence[Refused], context: Expo
         told=told,
         tokens=context.counter.name,
         student=context.student,
+        validation=context.validation,
         sources=context.sources,
         corpus=context.corpus,
         benchmarks=context.benchmarks,
-        refused=tuple(sorted(refused, key=lambda row: row.record_id)),
     )
 
 
-def _publish(
-    target: Path, facts: Facts, samples: Sequence[Sample[R]], context: ExportContext, write: WriteRows[R]
-) -> Published:
-    def write_data(directory: Path) -> Iterator[RowKey]:
-        numbers = count()
-        for folder, part in _folders(facts.format, samples, context):
-            written = [(file, sample, row_hash(row)) for file, sample, row in write(directory, part, context, folder)]
-            files = written[-1][0] + 1 if written else 1
-            for file, sample, sha256 in written:
-                yield _key(next(numbers), data_file(facts.format, file, files, folder), sample, sha256, context)
-
-    return write_export(target, facts, write_data, partial(render_card, facts, samples, context))
+def _open_files(shard: Shard, kind: Format, directory: Path) -> DataFiles:
+    if is_json(kind):
+        return JsonFiles(directory, array=kind == "llamafactory")
+    return ParquetFiles(directory, schema_of(shard, kind))
 
 
-def _key(index: int, file: str, sample: Sample[R], sha256: str, context: ExportContext) -> RowKey:
-    return RowKey(
-        index=index,
-        file=file,
-        record_id=sample.record_id,
-        question_id=sample.question.id,
-        cluster_id=sample.cluster_id,
-        source=sample.question.source,
-        source_row=sample.question.source_row,
-        files=context.rights.files_of(sample.images),
-        category=sample.question.category,
-        lane=sample.lane,
-        loss_tokens=sample.loss_tokens,
-        labels=sample.row.labels,
-        personal_data=dict(sample.row.personal_data),
-        sha256=sha256,
-    )
+def _require(kind: Format, sample: Sample[Any]) -> None:
+    """Refuse a row that a format cannot hold.
+
+    Raises:
+        RowError: `unlearnable_turn`, or `text_only`.
+    """
+    if kind != "ms_swift":
+        require_learnable(sample)
+    if kind == "deepeyesv2":
+        deepeyesv2.require_image(sample)
 
 
-def _folders(
-    kind: Format, samples: Sequence[Sample[R]], context: ExportContext
-) -> Sequence[tuple[str, Sequence[Sample[R]]]]:
-    """Return the rows by the folder of their files, in the order of their paths, which is that of the rows."""
-    if kind != "huggingface" or not context.split_by_licence or not samples:
-        return [(DATA, samples)]
-    folders: defaultdict[str, list[Sample[R]]] = defaultdict(list)
-    for sample in samples:
-        folders[licence_folder(sample.question.licence)].append(sample)
-    return sorted(folders.items(), key=lambda folder: f"{folder[0]}/")
+def _json_row(kind: Format, sample: Sample[SftRow], paths: list[str]) -> dict[str, Any]:
+    return ms_swift.sft_row(sample, paths) if kind == "ms_swift" else llamafactory.sft_row(sample, paths)
 
 
-def _sft_writer(kind: SftFormat) -> WriteRows[SftRow]:
-    match kind:
-        case "llamafactory":
-            return _write_llamafactory
-        case "huggingface":
-            return _parquet_writer(huggingface.SFT_SCHEMA, huggingface.sft_row)
+def _parquet_row(shard: Shard, kind: Format, sample: Sample[Any], images: list[bytes]) -> dict[str, Any]:
+    match shard, kind:
+        case "sft", "trl":
+            return trl.sft_row(sample, images)
+        case "sft", "verl":
+            return verl.sft_row(sample, images)
+        case "sft", _:
+            return huggingface.sft_row(sample, images)
+        case _, "trl":
+            return trl.rl_row(sample, images)
+        case _, "verl":
+            return verl.rl_row(sample, images)
+        case _, "deepeyesv2":
+            return deepeyesv2.rl_row(sample, images)
+        case _:
+            return huggingface.rl_row(sample, images)
 
 
-def _rl_writer(kind: RlFormat) -> WriteRows[RlRow]:
-    match kind:
-        case "huggingface":
-            return _parquet_writer(huggingface.RL_SCHEMA, huggingface.rl_row)
-        case "deepeyesv2":
-            return _parquet_writer(deepeyesv2.SCHEMA, deepeyesv2.rl_row)
-        case "verl":
-            return _parquet_writer(verl.SCHEMA, verl.rl_row)
+@dataclass
+class _Pictures:
+    """The pictures of each shard, by the bytes of the stored files."""
 
+    sft: set[str] = field(default_factory=set)
+    rl: set[str] = field(default_factory=set)
 
-def _write_llamafactory(
-    target: Path, samples: Sequence[Sample[SftRow]], context: ExportContext, folder: str
-) -> Written[SftRow]:
-    del folder  # all its files stand side by side
-    return llamafactory.write_parts(target, samples, lambda sample: _images(sample, context), context.name)
+    def add(self, row: SftRow | RlRow) -> None:
+        """Count those that a row shows, in its question or as an observation."""
+        if isinstance(row, SftRow):
+            self.sft.update(image.sha256 for turn in row.trajectory.turns for image in turn.images)
+        (self.sft if isinstance(row, SftRow) else self.rl).update(image.sha256 for image in row.question.images)
 
-
-def _parquet_writer(schema: pa.Schema, encode: Callable[[Sample[R], list[bytes]], dict[str, Any]]) -> WriteRows[R]:
-    def write(target: Path, samples: Sequence[Sample[R]], context: ExportContext, folder: str) -> Written[R]:
-        return write_parquet(
-            target,
-            schema,
-            samples,
-            lambda sample: encode(sample, [image.content for image in _images(sample, context)]),
-            folder,
-        )
-
-    return write
-
-
-def data_file(kind: Format, number: int, files: int, folder: str = DATA) -> str:
-    """Return the path of a data file within an export, of so many in its folder."""
-    return llamafactory.part_name(number) if kind == "llamafactory" else file_name(number, files, folder)
-
-
-def _images(sample: Sample[SftRow] | Sample[RlRow], context: ExportContext) -> list[ExportImage]:
-    return [export_image(image, context.blobs) for image in sample.images]
-
-
-def _split_unfit(samples: Sequence[Sample[RlRow]]) -> tuple[list[Sample[RlRow]], list[Refused]]:
-    """Return the rows that the DeepEyesV2 environment can hold, and those it cannot."""
-    fit, unfit = [], []
-    for sample in samples:
-        try:
-            deepeyesv2.require_image(sample)
-        except RowError as error:
-            unfit.append(refuse(sample.row, error))
-        else:
-            fit.append(sample)
-    return fit, unfit
+    def shared(self) -> SharedPictures:
+        return SharedPictures(len(self.sft & self.rl), len(self.rl))

@@ -27,7 +27,7 @@ from pipeline.records.evidence import (
     Suspicion,
     TemplateFacts,
 )
-from pipeline.records.outcomes import Decision, ExportWritten, Outcome
+from pipeline.records.outcomes import Decision, ExportWritten, Outcome, PartRead
 from pipeline.records.questions import (
     DUPLICATE_ROW,
     ImageOrigin,
@@ -93,6 +93,7 @@ __all__ = [
     "NearText",
     "ObservationFacts",
     "Outcome",
+    "PartRead",
     "PersonalData",
     "PersonalField",
     "PersonalKind",

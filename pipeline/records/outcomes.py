@@ -44,6 +44,16 @@ class Outcome(Record):
     score: float | None
 
 
+class PartRead(Record):
+    """A part of an earlier stage that a stage over the whole input reads as a file."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: str
+    """Of the stage's directory and the file."""
+    sha256: str
+
+
 class ExportWritten(Record):
     """An export that publishing wrote."""
 

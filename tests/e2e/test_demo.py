@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -19,6 +20,7 @@ from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
 from flows.runners.local import local
 from pipeline.errors import UsageError
+from pipeline.export.layout import RlFormat, SftFormat
 from tests.support.command import DEMO, ROOT, coldforge, invocations, paid, results, start, stored_calls
 
 LIMIT = "32"
@@ -51,11 +53,8 @@ def test_both_shards_hold_rows_and_pass_their_checks(undisturbed: Path) -> None:
     assert report["problems"] == []
     rows = {(export["shard"], export["format"]): export["rows"] for export in report["exports"]}
     assert set(rows) == {
-        ("sft", "llamafactory"),
-        ("sft", "huggingface"),
-        ("rl", "huggingface"),
-        ("rl", "deepeyesv2"),
-        ("rl", "verl"),
+        *(("sft", kind) for kind in get_args(SftFormat)),
+        *(("rl", kind) for kind in get_args(RlFormat)),
     }
     assert min(rows.values()) > 0
 

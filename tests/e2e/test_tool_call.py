@@ -6,10 +6,13 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from pipeline.export.layout import RlFormat, SftFormat
 from tests.support.command import DEMO, coldforge, tree
+from tests.support.export_rows import json_rows
 
 LIMIT = "8"
 """Few enough for a quarter of a minute, enough that trajectories with Python are accepted."""
@@ -25,7 +28,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Pa
 
 
 def rows(export: Path) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads((export / "sft/llamafactory/sft-00000.json").read_text())
+    found: list[dict[str, object]] = json_rows(export / "sft/llamafactory")
     return found
 
 
@@ -33,10 +36,8 @@ def test_its_exports_hold_rows_and_pass_their_checks(base: Path) -> None:
     report = json.loads(coldforge("verify", base / "run/export", "--json").stdout)
     assert report["problems"] == []
     counts = {(export["shard"], export["format"]): export["rows"] for export in report["exports"]}
-    assert set(counts) == {(s, f) for s, f in (("sft", "llamafactory"), ("sft", "huggingface"))} | {
-        ("rl", "huggingface"),
-        ("rl", "verl"),
-    }
+    rl = [kind for kind in get_args(RlFormat) if kind != "deepeyesv2"]
+    assert set(counts) == {*(("sft", kind) for kind in get_args(SftFormat)), *(("rl", kind) for kind in rl)}
     assert counts["sft", "llamafactory"] == counts["sft", "huggingface"] > 0
 
 

@@ -6,17 +6,19 @@ As a program it publishes them: `python -m tests.support.export_rows BASE COUNT`
 from __future__ import annotations
 
 import io
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from PIL import Image
 
 from pipeline.dialects import DEEPEYESV2
+from pipeline.export import write
+from pipeline.export.layout import MANIFEST, Manifest, Published, RlFormat, SftFormat
 from pipeline.export.rows import MODE, ExportContext, Labels, RlRow, SftRow
 from pipeline.export.told import ExportPrompt, Told
-from pipeline.export.write import RlFormat, SftFormat, publish_rl, publish_sft
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
 from pipeline.records import Action, Category, ImageRef, Lane, Question, Terms, Tokens, Trajectory, Turn
@@ -25,8 +27,8 @@ from pipeline.students.family import Student
 from pipeline.students.tokens import ESTIMATE
 from tests.support.builders import question, trajectory, turn
 
-SFT: tuple[SftFormat, ...] = ("llamafactory", "huggingface")
-RL: tuple[RlFormat, ...] = ("huggingface", "deepeyesv2", "verl")
+SFT: tuple[SftFormat, ...] = get_args(SftFormat)
+RL: tuple[RlFormat, ...] = get_args(RlFormat)
 TOLD = Told(
     ExportPrompt(
         name="export/tools",
@@ -182,10 +184,41 @@ def rl_row(asked: Question) -> RlRow:
     )
 
 
+def publish_sft(
+    directory: Path, rows: Sequence[SftRow], formats: Sequence[SftFormat], context: ExportContext
+) -> tuple[Published, ...]:
+    """Write one shard by itself, in the order of its ids."""
+    assert directory.name == "sft"
+    ordered = sorted(rows, key=lambda row: row.trajectory.id)
+    return write.publish(directory.parent, ordered, formats, (), context)
+
+
+def publish_rl(
+    directory: Path, rows: Sequence[RlRow], formats: Sequence[RlFormat], context: ExportContext
+) -> tuple[Published, ...]:
+    """As `publish_sft`."""
+    assert directory.name == "rl"
+    return write.publish(directory.parent, sorted(rows, key=lambda row: row.question.id), (), formats, context)
+
+
+def data_file(export: Path, number: int = 0) -> Path:
+    """A data file of an export, by its place among them."""
+    manifest = Manifest.model_validate_json((export / MANIFEST).read_text())
+    return export / manifest.data[number].path
+
+
+def json_rows(export: Path) -> list[Any]:
+    """The rows of a LLaMA-Factory export with one data file."""
+    return list(json.loads(data_file(export).read_text("utf-8")))
+
+
 def publish(root: Path, sft: Sequence[SftRow], rl: Sequence[RlRow], base: Path) -> Path:
     """Write every format of both shards below `root`."""
-    publish_sft(root / "sft", sft, SFT, context(base))
-    publish_rl(root / "rl", rl, RL, context(base))
+    rows: list[SftRow | RlRow] = [
+        *sorted(sft, key=lambda row: row.trajectory.id),
+        *sorted(rl, key=lambda row: row.question.id),
+    ]
+    write.publish(root, rows, SFT, RL, context(base))
     return root
 
 

@@ -171,6 +171,7 @@ TABLE: Mapping[str, str] = {
     "export.sft": "publish",
     "export.rl": "publish",
     "export.withheld_images": "publish",
+    "export.validation": "publish",
     "export.split_by_licence": "publish",
     **{
         f"runtime.{field}": NOTHING

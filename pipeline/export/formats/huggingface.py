@@ -5,52 +5,58 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.dialects.messages import question_text
-from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
+from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
 from pipeline.export.rows import RlRow, Sample, SftRow, truth
 from pipeline.identity import canonical_json, parse_json
+from pipeline.records import Question
 
-SFT_SCHEMA = hf_schema(
-    {
-        "id": "string",
-        "messages": MESSAGES,
-        "images": IMAGES,
-        "question_id": "string",
-        "cluster_id": "string",
-        "lane": "string",
-        "category": "string",
-        "source": "string",
-        "licence": "string",
-        "answer": "string",
-        "question_labels": "string",
-        "personal_data": "string",
-        "meta": "string",
-    }
-)
-RL_SCHEMA = hf_schema(
-    {
-        "id": "string",
-        "prompt": MESSAGES,
-        "images": IMAGES,
-        "cluster_id": "string",
-        "category": "string",
-        "source": "string",
-        "licence": "string",
-        "question": "string",
-        "choices": ["string"],
-        "answer": "string",
-        "answers": ["string"],
-        "answer_type": "string",
-        "tolerance": "string",
-        "plain_right": "int32",
-        "plain_valid": "int32",
-        "tools_right": "int32",
-        "tools_valid": "int32",
-        "saturated": "bool",
-        "question_labels": "string",
-        "personal_data": "string",
-        "meta": "string",
-    }
-)
+MEASURED_LATER: dict[str, Feature] = {"support": "float64", "necessity": "string", "defect_rate": "float64"}
+"""What no stage measures yet: null in every row."""
+SFT_COLUMNS: dict[str, Feature] = {
+    "id": "string",
+    "messages": MESSAGES,
+    "images": IMAGES,
+    "question_id": "string",
+    "cluster_id": "string",
+    "lane": "string",
+    "category": "string",
+    "source": "string",
+    "licence": "string",
+    "answer": "string",
+    "question_labels": "string",
+    "personal_data": "string",
+    **MEASURED_LATER,
+    "meta": "string",
+}
+RL_COLUMNS: dict[str, Feature] = {
+    "id": "string",
+    "prompt": MESSAGES,
+    "images": IMAGES,
+    "cluster_id": "string",
+    "category": "string",
+    "source": "string",
+    "licence": "string",
+    "question": "string",
+    "choices": ["string"],
+    "answer": "string",
+    "answers": ["string"],
+    "answer_type": "string",
+    "tolerance": "string",
+    "metric": "string",
+    "judged": "int32",
+    "plain_right": "int32",
+    "plain_valid": "int32",
+    "tools_right": "int32",
+    "tools_valid": "int32",
+    "saturated": "bool",
+    "question_labels": "string",
+    "personal_data": "string",
+    **MEASURED_LATER,
+    "meta": "string",
+}
+
+SFT_SCHEMA = hf_schema(SFT_COLUMNS)
+RL_SCHEMA = hf_schema(RL_COLUMNS)
 
 
 def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
@@ -86,6 +92,7 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
         "answer": trajectory.answer,
         "question_labels": canonical_json(sample.row.labels),
         "personal_data": canonical_json(sample.row.personal_data),
+        **dict.fromkeys(MEASURED_LATER),
         "meta": canonical_json(meta),
     }
 
@@ -110,6 +117,8 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
         "answers": list(question.answers),
         "answer_type": question.answer_type,
         "tolerance": tolerance_text(question.tolerance),
+        "metric": metric_name(question),
+        "judged": sample.row.judged,
         "plain_right": labels.plain_right,
         "plain_valid": labels.plain_valid,
         "tools_right": labels.tools_right,
@@ -117,6 +126,7 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
         "saturated": sample.row.saturated,
         "question_labels": canonical_json(labels),
         "personal_data": canonical_json(sample.row.personal_data),
+        **dict.fromkeys(MEASURED_LATER),
         "meta": canonical_json(origin(sample)),
     }
 
@@ -134,12 +144,18 @@ def origin(sample: Sample[SftRow] | Sample[RlRow]) -> dict[str, Any]:
 
 def message_structs(sample: Sample[SftRow] | Sample[RlRow]) -> list[dict[str, str]]:
     """Return the messages as the structs of a Parquet column."""
-    return [message._asdict() for message in sample.messages]
+    return [message.text() for message in sample.messages]
 
 
 def image_structs(images: list[bytes]) -> list[dict[str, bytes | None]]:
     """Return images as embedded bytes; a path beside them would be tried by some readers and not exist."""
     return [{"bytes": content, "path": None} for content in images]
+
+
+def metric_name(question: Question) -> str:
+    """Return the benchmark's metric by which the source wants answers graded; empty for none."""
+    meta = parse_json(question.meta)
+    return str(meta.get("metric") or "") if isinstance(meta, dict) else ""
 
 
 def tolerance_text(tolerance: float | None) -> str:

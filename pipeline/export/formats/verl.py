@@ -1,13 +1,13 @@
-"""Parquet for verl's RL trainer with its tool agent loop."""
+"""Parquet for verl: multi-turn SFT, and RL with its tool agent loop."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pipeline.dialects.messages import question_text
-from pipeline.export.formats.huggingface import image_structs, message_structs, tolerance_text
+from pipeline.export.formats.huggingface import image_structs, message_structs, metric_name, tolerance_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
-from pipeline.export.rows import RlRow, Sample, truth
+from pipeline.export.rows import RlRow, Sample, SftRow, truth
 from pipeline.identity import canonical_json
 from pipeline.records import Category
 
@@ -23,6 +23,8 @@ EXTRA_INFO: dict[str, Feature] = {
     "answers": "string",
     "answer_type": "string",
     "tolerance": "string",
+    "metric": "string",
+    "judged": "string",
     "cluster_id": "string",
     "source": "string",
     "plain_right": "string",
@@ -35,7 +37,7 @@ EXTRA_INFO: dict[str, Feature] = {
 }
 """All strings: a data set that is concatenated with this one can then differ in no type."""
 
-SCHEMA = hf_schema(
+RL_SCHEMA = hf_schema(
     {
         "data_source": "string",
         "agent_name": "string",
@@ -47,9 +49,22 @@ SCHEMA = hf_schema(
     }
 )
 
+SFT_SCHEMA = hf_schema({"id": "string", "messages": MESSAGES, "images": IMAGES, "question_id": "string"})
+"""No column `tools`: the system text holds the schemas already, and verl would show them twice."""
+
+
+def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
+    """Return one row of `SFT_SCHEMA`."""
+    return {
+        "id": sample.record_id,
+        "messages": message_structs(sample),
+        "images": image_structs(images),
+        "question_id": sample.question.id,
+    }
+
 
 def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
-    """Return one row of `SCHEMA`.
+    """Return one row of `RL_SCHEMA`.
 
     `agent_name` selects the loop that calls tools; without it verl runs a single turn and says nothing.
     The reward style is `rule`: every answer here has a type that a deterministic grader can check, and
@@ -75,7 +90,7 @@ def extra_info(sample: Sample[RlRow]) -> dict[str, str]:
     """
     labels, question = sample.row.labels, sample.question
     return {
-        "split": "train",
+        "split": sample.split,
         "index": question.id,
         "question": question_text(question),
         "choices": canonical_json(question.choices),
@@ -83,6 +98,8 @@ def extra_info(sample: Sample[RlRow]) -> dict[str, str]:
         "answers": canonical_json(question.answers),
         "answer_type": question.answer_type,
         "tolerance": tolerance_text(question.tolerance),
+        "metric": metric_name(question),
+        "judged": _number(sample.row.judged),
         "cluster_id": sample.cluster_id,
         "source": question.source,
         "plain_right": _number(labels.plain_right),

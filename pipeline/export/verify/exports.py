@@ -18,10 +18,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from pipeline.errors import UsageError
-from pipeline.export.layout import MANIFEST, Manifest, RowKey, is_staging
+from pipeline.export.building import is_staging
+from pipeline.export.configurations import shard_card
+from pipeline.export.layout import CARD, MANIFEST, Manifest, RowKey, Shard
 from pipeline.export.rows import SharedPictures
 from pipeline.export.tombstones import Tombstone, Tombstones
 from pipeline.export.verify.file_checks import check_files, read_manifest, read_row_index
@@ -104,7 +106,7 @@ def verify_exports(
         problems += found
         if manifest is not None:
             checked.append(manifest)
-    problems += _misplaced(directory, checked)
+    problems += [*_misplaced(directory, checked), *_cards(directory, checked)]
     problems += [*_shared_between_shards(checked), *_different_within_shard(checked), *_contradictions(checked)]
     verified = tuple(_verified(export, tokenizer) for export in checked)
     return VerifyReport(verified, tuple(problems), _shared_pictures(checked))
@@ -141,10 +143,35 @@ def _survey(directory: Path) -> tuple[list[Path], list[Problem]]:
             continue
         links = [name for name in directories if (here / name).is_symlink()]
         strays += [(here / name, "is a link; links are not followed") for name in links]
-        strays += [(here / name, f"belongs to no export: no {MANIFEST} beside or above it") for name in files]
+        strays += [
+            (here / name, f"belongs to no export: no {MANIFEST} beside or above it")
+            for name in files
+            if (here.resolve().name, name) not in _BESIDE
+        ]
         directories[:] = sorted(name for name in directories if not is_staging(here.resolve() / name))
     problems = [Problem(".", path.relative_to(directory).as_posix(), None, text) for path, text in sorted(strays)]
     return exports, problems
+
+
+_BESIDE = {("sft", CARD), ("rl", CARD)}
+"""Files beside exports, by their folder: `_cards` looks at them."""
+
+
+def _cards(directory: Path, checked: Sequence[_Checked]) -> Iterator[Problem]:
+    """Yield folders of exports whose README is not the one that is written for these exports."""
+    for export in checked:
+        folder = (directory / export.name).parent
+        if (
+            export.name == "."
+            or export.manifest.format != "huggingface"
+            or folder.resolve().name not in get_args(Shard)
+        ):
+            continue
+        card = folder / CARD
+        found = card.read_text("utf-8", "replace") if card.is_file() and not card.is_symlink() else None
+        if found != shard_card(export.manifest):
+            text = "is not the README that makes the exports beside it one data set"
+            yield Problem(folder.relative_to(directory).as_posix(), CARD, None, text)
 
 
 def _misplaced(directory: Path, checked: Sequence[_Checked]) -> Iterator[Problem]:
@@ -188,7 +215,7 @@ def _shared_between_shards(checked: Sequence[_Checked]) -> Iterator[Problem]:
             shared = next((identity for identity in _identities(row) if identity in taken), None)
             if shared is not None:
                 text = f"{' '.join(shared)} is in {taken[shared]} as well"
-                yield Problem(export.name, row.key.file, row.key.index, text)
+                yield Problem(export.name, export.manifest.file_of(row.key.index), row.key.index, text)
 
 
 def _identities(row: _Row) -> list[tuple[str, str]]:
@@ -215,7 +242,8 @@ def _records(export: _Checked) -> set[str]:
 def _contradictions(checked: Sequence[_Checked]) -> Iterator[Problem]:
     """Yield rows that say otherwise than an earlier one of their shard, in whatever format.
 
-    A record has one question, lane and length; a question has one cluster, category, text and set of labels. Rows of
+    A record has one question, lane and length; a question has one cluster, category, text and set of labels; a
+    cluster has one split. Rows of
     LLaMA-Factory hold no question id: what they show binds them to the formats that do.
     """
     first: dict[tuple[str, str, str, str], tuple[str, str]] = {}
@@ -227,6 +255,7 @@ def _contradictions(checked: Sequence[_Checked]) -> Iterator[Problem]:
                 ("question", key.question_id, "category", key.category),
                 ("question", key.question_id, "labels", canonical_json(key.labels)),
                 ("record", key.record_id, "lane", str(key.lane)),
+                ("cluster", key.cluster_id, "split", key.split),
                 ("record", key.record_id, "loss tokens", str(key.loss_tokens)),
             ]
             if content is not None:
@@ -235,4 +264,4 @@ def _contradictions(checked: Sequence[_Checked]) -> Iterator[Problem]:
                 before, where = first.setdefault((export.manifest.shard, kind, name, what), (value, export.name))
                 if before != value:
                     text = f"{kind} {name} has {what} {value}; in {where} it has {before}"
-                    yield Problem(export.name, key.file, key.index, text)
+                    yield Problem(export.name, export.manifest.file_of(key.index), key.index, text)

@@ -12,7 +12,18 @@ from typing import NamedTuple, get_args
 from pydantic import ValidationError
 
 from pipeline.dialects import DialectName
-from pipeline.export.layout import CARD, MANIFEST, ROWS, SCHEMA, Manifest, RowKey, content_hash, file_hash, is_data_file
+from pipeline.export.layout import (
+    CARD,
+    MANIFEST,
+    ROWS,
+    SCHEMA,
+    Manifest,
+    RowKey,
+    content_hash,
+    file_hash,
+    is_data_file,
+    named_as,
+)
 from pipeline.export.told import has_slots
 from pipeline.identity import parse_json
 
@@ -62,7 +73,7 @@ def _repeated(keys: list[RowKey | None]) -> Iterator[Fault]:
     first: dict[str, int] = {}
     for number, key in enumerate(keys):
         if key is not None and first.setdefault(key.record_id, number) != number:
-            yield Fault(key.file, number, f"record {key.record_id} is row {first[key.record_id]} as well")
+            yield Fault(ROWS, number, f"record {key.record_id} is row {first[key.record_id]} as well")
 
 
 def check_files(directory: Path, manifest: Manifest) -> Iterator[Fault]:
@@ -91,9 +102,7 @@ def _manifest_faults(manifest: Manifest) -> Iterator[Fault]:
         yield Fault(MANIFEST, None, f"lists {path} twice")
     for name in sorted({CARD, ROWS} - set(paths)):
         yield Fault(MANIFEST, None, f"does not list {name}")
-    for file in manifest.files:
-        if (file.rows is not None) != is_data_file(manifest.format, file.path):
-            yield Fault(MANIFEST, None, f"{file.path}: data files have a number of rows, others have none")
+    yield from _name_faults(manifest)
     rows = sum(file.rows or 0 for file in manifest.files)
     if rows != manifest.rows:
         yield Fault(MANIFEST, None, f"says {manifest.rows} rows, its files add up to {rows}")
@@ -102,6 +111,17 @@ def _manifest_faults(manifest: Manifest) -> Iterator[Fault]:
     yield from _told_faults(manifest)
     if manifest.dialect not in get_args(DialectName):
         yield Fault(MANIFEST, None, f"names the dialect {manifest.dialect!r}, which this version cannot read")
+
+
+def _name_faults(manifest: Manifest) -> Iterator[Fault]:
+    """Yield files that are or are not data files against their names."""
+    for file in manifest.files:
+        if (file.rows is not None) != is_data_file(manifest.format, file.path):
+            yield Fault(MANIFEST, None, f"{file.path}: data files have a number of rows, others have none")
+    for file in manifest.data:
+        named = named_as(file.path)
+        if named is None or not manifest.content.startswith(named[1]):
+            yield Fault(MANIFEST, None, f"{file.path}: a data file is named by split and content hash")
 
 
 def _told_faults(manifest: Manifest) -> Iterator[Fault]:

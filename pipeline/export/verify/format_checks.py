@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, get_args
 
 from pipeline.dialects import Dialect, DialectName, by_name
 from pipeline.dialects.bad_calls import BadCall
-from pipeline.export.formats.llamafactory import DATASET_INFO, canonical_row, dataset_info
+from pipeline.export.formats.json_files import canonical_row
+from pipeline.export.formats.llamafactory import DATASET_INFO, by_split, dataset_info
+from pipeline.export.formats.trl import text_of
 from pipeline.export.formats.verl import DATA_SOURCES
-from pipeline.export.layout import MANIFEST, Format, Manifest, RowKey, mix_of, row_hash
+from pipeline.export.layout import MANIFEST, Format, Manifest, RowKey, is_json, mix_of, row_hash
 from pipeline.export.rows import MODE
 from pipeline.export.told import ExportPrompt, has_slots, question_of
 from pipeline.export.verify.file_checks import Fault, plain_file
@@ -27,6 +29,8 @@ class RowView(NamedTuple):
     images: list[bytes]
     canonical: dict[str, Any]
     """What `row_hash` is taken of."""
+    unlearnt: frozenset[int] = frozenset()
+    """Assistant messages, by their place among all, that the row says are not learnt."""
 
 
 def view_row(row: dict[str, Any], kind: Format, directory: Path) -> RowView:
@@ -36,17 +40,35 @@ def view_row(row: dict[str, Any], kind: Format, directory: Path) -> RowView:
         ValueError: it lacks a field, a field has another type, or an image file is missing.
     """
     try:
-        if kind == "llamafactory":
+        if is_json(kind):
             contents = [plain_file(directory, path).read_bytes() for path in row["images"]]
-            return RowView(row["id"], row["messages"], contents, canonical_row(row, contents))
+            view = RowView(row["id"], row["messages"], contents, canonical_row(row, contents))
+            return _unflagged(view) if kind == "ms_swift" else view
         images = [image["bytes"] for image in row["images"]]
         if not all(isinstance(image, bytes) for image in images):
             raise ValueError("an image has no bytes")
-        if kind == "huggingface":
-            return RowView(row["id"], row.get("messages") or row.get("prompt"), images, row)
-        return RowView(row["extra_info"]["index"], row["prompt"], images, row)
+        messages = row.get("messages") or row.get("prompt")
+        if kind == "trl":
+            messages = [{**message, "content": text_of(message["content"])} for message in messages or ()]
+        record_id = row["id"] if "id" in row else row["extra_info"]["index"]
+        return RowView(record_id, messages, images, row)
     except (KeyError, TypeError, AttributeError, OSError) as error:
         raise ValueError(f"lacks a field of the format or has another type in it ({error!r})") from error
+
+
+def _unflagged(view: RowView) -> RowView:
+    """Return a row without the flag that an assistant's message has.
+
+    Raises:
+        ValueError: it is missing, or where it does not belong, or the answer is not learnt.
+    """
+    flags = [message.get("loss") for message in view.messages]
+    if any(isinstance(flag, bool) != (m["role"] == "assistant") for flag, m in zip(flags, view.messages, strict=True)):
+        raise ValueError("`loss` is true or false in assistant messages, and in no others")
+    if flags[-1:] != [True]:
+        raise ValueError("its last message, the answer, is not learnt")
+    plain = [{name: value for name, value in message.items() if name != "loss"} for message in view.messages]
+    return view._replace(messages=plain, unlearnt=frozenset(n for n, flag in enumerate(flags) if flag is False))
 
 
 class Asked(NamedTuple):
@@ -101,7 +123,10 @@ def row_faults(
     said = [message["content"] for message in messages if message["role"] == "assistant"]
     if manifest.dialect in get_args(DialectName):  # another is a fault of the manifest
         yield from _turn_faults(said, by_name(manifest.dialect), mode)
-    yield from lane_faults(manifest, key, said, counter)
+    yield from lane_faults(manifest, key, said)
+    learnt = [m["content"] for n, m in enumerate(messages) if m["role"] == "assistant" and n not in view.unlearnt]
+    if counter is not None and counter.total(learnt) != key.loss_tokens:
+        yield f"rows.jsonl says {key.loss_tokens} loss tokens, what is learnt of it has {counter.total(learnt)}"
     yield from _field_faults(row, manifest, key)
 
 
@@ -140,19 +165,28 @@ def _turn_faults(said: Sequence[str], dialect: Dialect, mode: Mode) -> Iterator[
 
 
 def _field_faults(row: dict[str, Any], manifest: Manifest, key: RowKey) -> Iterator[str]:
-    match manifest.format:
-        case "llamafactory":
+    match manifest.shard, manifest.format:
+        case _, "llamafactory" | "ms_swift":
             return
-        case "huggingface":
+        case "sft", "verl":
+            yield from _question_faults(row, manifest, key)
+            return
+        case _, "huggingface" | "trl":
             facts = row
             yield from _empty_texts(row, _SFT_TEXTS if manifest.shard == "sft" else _RL_TEXTS)
-        case "verl" | "deepeyesv2":
+        case _:
             facts = row["extra_info"]
             yield from _empty_texts(facts, _EXTRA_TEXTS)
             yield from _verl_faults(row, manifest.format, key)
+            if facts["split"] != key.split:
+                yield f"split is {facts['split']!r}, rows.jsonl says {key.split}"
     yield from label_faults(facts, manifest, key)
     if facts["cluster_id"] != key.cluster_id:
         yield f"cluster_id is {facts['cluster_id']!r}, rows.jsonl says {key.cluster_id}"
+    yield from _question_faults(row, manifest, key)
+
+
+def _question_faults(row: dict[str, Any], manifest: Manifest, key: RowKey) -> Iterator[str]:
     question_id = key.record_id if manifest.shard == "rl" else row["question_id"]
     if question_id != key.question_id:
         yield f"question id is {question_id!r}, rows.jsonl says {key.question_id}"
@@ -185,14 +219,14 @@ def _verl_faults(row: dict[str, Any], kind: Format, key: RowKey) -> Iterator[str
 
 def dataset_info_faults(directory: Path, manifest: Manifest) -> Iterator[Fault]:
     """Yield a `dataset_info.json` that is not the one written for these parts; others stop or mislead the loader."""
-    parts = sorted(file.path for file in manifest.files if file.rows is not None)
+    parts = by_split([file.path for file in manifest.data])
     try:
         found = plain_file(directory, DATASET_INFO).read_bytes()
     except (OSError, ValueError) as error:
         yield Fault(DATASET_INFO, None, f"cannot be read: {error}")
         return
     if found != dataset_info(manifest.name, parts):
-        yield Fault(DATASET_INFO, None, f"is not what is written for {manifest.name} and its parts {', '.join(parts)}")
+        yield Fault(DATASET_INFO, None, f"is not what is written for {manifest.name} and its data files")
 
 
 def check_mix(manifest: Manifest, keys: Sequence[RowKey | None]) -> Iterator[Fault]:
@@ -210,20 +244,18 @@ def check_mix(manifest: Manifest, keys: Sequence[RowKey | None]) -> Iterator[Fau
             yield Fault(MANIFEST, None, f"mix says {told} of {'/'.join(name)}, the rows add up to {counted}")
 
 
-def lane_faults(manifest: Manifest, key: RowKey, said: Sequence[str], counter: TokenCounter | None) -> Iterator[str]:
-    """Yield a lane that the row cannot have, and loss tokens that are not those of what it says (`said`)."""
+def lane_faults(manifest: Manifest, key: RowKey, said: Sequence[str]) -> Iterator[str]:
+    """Yield a lane that the row cannot have; `said` are its assistant messages."""
     if (key.lane is None) != (manifest.shard == "rl"):
         yield f"rows.jsonl says lane {key.lane}; rows of sft have one, those of rl none"
     elif key.lane is not None and key.lane != "tools" and len(said) > 1:
         yield f"has {len(said)} assistant messages; a row of lane {key.lane} makes no call"
-    if counter is not None and counter.total(said) != key.loss_tokens:
-        yield f"rows.jsonl says {key.loss_tokens} loss tokens, its assistant messages have {counter.total(said)}"
 
 
 def label_faults(facts: dict[str, Any], manifest: Manifest, key: RowKey) -> Iterator[str]:
     """Yield labels, a lane or a category that a row holds otherwise than the index; `facts` holds its fields."""
     told = {"question_labels": canonical_json(key.labels), "personal_data": canonical_json(key.personal_data)}
-    if manifest.format == "huggingface":
+    if manifest.format in {"huggingface", "trl"}:
         told["category"] = key.category
     if manifest.shard == "sft":
         told["lane"] = str(key.lane)

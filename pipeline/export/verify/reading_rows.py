@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.export.formats import deepeyesv2, huggingface, verl
 from pipeline.export.layout import Format, Shard
 from pipeline.export.parquet import GROUP_ROWS
+from pipeline.export.schemas import schema_of
 from pipeline.identity import parse_json
 
 GROUP_LIMIT = 2**31 - 1
@@ -34,17 +34,19 @@ class FileDamaged(NamedTuple):
 
 def read_rows(path: Path, shard: Shard, kind: Format) -> Iterator[dict[str, Any] | Damaged | FileDamaged]:
     """Yield the rows of a data file in order, as their writer made them."""
-    return _read_json(path) if kind == "llamafactory" else _read_parquet(path, _schema(shard, kind))
-
-
-def _schema(shard: Shard, kind: Format) -> pa.Schema:
     match kind:
-        case "verl":
-            return verl.SCHEMA
-        case "deepeyesv2":
-            return deepeyesv2.SCHEMA
+        case "llamafactory":
+            return _read_json(path)
+        case "ms_swift":
+            return _read_lines(path)
         case _:
-            return huggingface.SFT_SCHEMA if shard == "sft" else huggingface.RL_SCHEMA
+            return _read_parquet(path, schema_of(shard, kind))
+
+
+def _read_lines(path: Path) -> Iterator[dict[str, Any] | Damaged]:
+    with path.open("rb") as file:
+        for line in file:
+            yield _json_row(line.removesuffix(b"\n")) if line.endswith(b"\n") else Damaged("line is not closed")
 
 
 def _read_json(path: Path) -> Iterator[dict[str, Any] | Damaged | FileDamaged]:

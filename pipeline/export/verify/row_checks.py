@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RowError
-from pipeline.export.layout import ExportFile, Manifest, RowKey, row_hash
+from pipeline.export.layout import ExportFile, Manifest, RowKey, named_as, row_hash
 from pipeline.export.tombstones import Tombstones
 from pipeline.export.verify.file_checks import Fault, check_content, plain_file
 from pipeline.export.verify.format_checks import check_mix, content_key, dataset_info_faults, row_faults, view_row
@@ -64,7 +64,7 @@ def check_rows(export: OpenExport) -> Iterator[Fault]:
     if export.manifest.format == "llamafactory":
         yield from dataset_info_faults(export.directory, export.manifest)
     start = 0
-    for file in sorted((f for f in export.manifest.files if f.rows is not None), key=lambda f: f.path):
+    for file in export.manifest.data:
         yield from _check_file(export, file, start)
         start += file.rows or 0
 
@@ -86,17 +86,20 @@ def _check_file(export: OpenExport, file: ExportFile, start: int) -> Iterator[Fa
                 yield Fault(file.path, index, row.message)
                 index += 1
             case _:
-                yield from (Fault(file.path, index, text) for text in _check_row(export, row, index))
+                yield from (Fault(file.path, index, text) for text in _check_row(export, file, row, index))
                 index += 1
     if index - start != file.rows:
         yield Fault(file.path, None, f"holds {index - start} rows, the manifest says {file.rows}")
 
 
-def _check_row(export: OpenExport, row: dict[str, Any], index: int) -> Iterator[str]:
+def _check_row(export: OpenExport, file: ExportFile, row: dict[str, Any], index: int) -> Iterator[str]:
     key = export.keys[index] if index < len(export.keys) else None
     if key is None:
         yield "has no readable line in rows.jsonl"
         return
+    named = named_as(file.path)
+    if named is not None and named[0] != key.split:
+        yield f"stands among the rows of {named[0]}, rows.jsonl says {key.split}"
     try:
         view = view_row(row, export.manifest.format, export.directory)
         if row_hash(view.canonical) != key.sha256:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -21,12 +20,12 @@ from filters.dedup.contamination import Benchmark, ContaminationSettings, benchm
 from filters.dedup.key import KEY_RECIPE
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.errors import InfrastructureError, UsageError
-from pipeline.export.formats import deepeyesv2, huggingface, verl
-from pipeline.export.layout import MANIFEST, ROWS
-from pipeline.export.parquet import IMAGES, file_name, hf_schema, write_parquet
+from pipeline.export.formats import huggingface
+from pipeline.export.layout import MANIFEST, ROWS, Format, Manifest, Shard, file_hash, is_json
+from pipeline.export.parquet import IMAGES, ParquetFiles, hf_schema
 from pipeline.export.rows import RlRow, SftRow
+from pipeline.export.schemas import schema_of
 from pipeline.export.verify.exports import verify_exports
-from pipeline.export.write import publish_rl, publish_sft
 from pipeline.images import decode, encode_png, put_image
 from pipeline.records import Terms
 from tests.support.command import ROOT
@@ -36,10 +35,14 @@ from tests.support.export_rows import (
     TOLD,
     attempt,
     context,
+    data_file,
     jpeg,
+    json_rows,
     numbered,
     picture,
     publish,
+    publish_rl,
+    publish_sft,
     rl_row,
     rl_rows,
     sft_row,
@@ -87,6 +90,10 @@ def load(directory: Path, cache: Path, *, streaming: bool = False) -> Any:
     return load_dataset(str(directory), split="train", cache_dir=str(cache), streaming=streaming)
 
 
+def lines_of(export: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in data_file(export).read_text("utf-8").splitlines()]
+
+
 def llamafactory_drops(row: dict[str, Any], root: Path) -> str | None:
     """The rules of LLaMA-Factory's sharegpt converter and its media check, written again from their description."""
     messages = row["messages"]
@@ -108,21 +115,8 @@ def llamafactory_drops(row: dict[str, Any], root: Path) -> str | None:
 def test_a_fresh_export_has_no_problem(export: Path) -> None:
     report = verify_exports(export)
     assert report.ok, report.problems
-    assert [(e.shard, e.format, e.rows) for e in report.exports] == [
-        ("rl", "deepeyesv2", ROWS_HERE),
-        ("rl", "huggingface", ROWS_HERE),
-        ("rl", "verl", ROWS_HERE),
-        ("sft", "huggingface", ROWS_HERE),
-        ("sft", "llamafactory", ROWS_HERE),
-    ]
-
-
-def test_the_same_rows_in_another_order_give_the_same_bytes(
-    export: Path, sft: list[SftRow], rl: list[RlRow], base: Path, tmp_path: Path
-) -> None:
-    shuffled = random.Random(1)
-    again = publish(tmp_path / "e", shuffled.sample(sft, len(sft)), shuffled.sample(rl, len(rl)), base)
-    assert files_of(again) == files_of(export)
+    every = [*(("rl", kind, ROWS_HERE) for kind in sorted(RL)), *(("sft", kind, ROWS_HERE) for kind in sorted(SFT))]
+    assert [(e.shard, e.format, e.rows) for e in report.exports] == every
 
 
 def test_another_process_with_another_hash_seed_writes_the_same_bytes(export: Path, tmp_path: Path) -> None:
@@ -174,7 +168,7 @@ def test_llamafactory_drops_no_row_and_opens_every_image(export: Path, sft: list
 
 
 def test_messages_are_the_export_prompts_and_the_fields_never_what_the_teacher_saw(export: Path) -> None:
-    rows = json.loads((export / "sft/llamafactory/sft-00000.json").read_text())
+    rows = json_rows(export / "sft/llamafactory")
     text = json.dumps(rows)
     assert "teacher saw" not in text
     assert "never exported" not in text
@@ -202,7 +196,7 @@ def test_an_image_that_a_trainer_would_open_otherwise_is_shipped_as_it_was_seen(
     asked = numbered(0, tuple(put_image(own.blobs, content) for content in originals))
     row = sft_row(attempt(asked, (step("Sure.", "answer", "0"),)), asked)
     publish_sft(tmp_path / "sft", [row], ["llamafactory"], own)
-    (exported,) = json.loads((tmp_path / "sft/llamafactory/sft-00000.json").read_text())
+    (exported,) = json_rows(tmp_path / "sft/llamafactory")
     for name, content in zip(exported["images"], originals, strict=True):
         with Image.open(tmp_path / "sft/llamafactory" / name) as image:
             assert image.convert("RGB").tobytes() == decode(content).tobytes()
@@ -222,7 +216,7 @@ def test_datasets_loads_every_parquet_export_with_decoded_images(name: str, expo
 def test_a_parquet_file_loads_by_itself_as_the_trainers_do_it(export: Path, hub_cache: Path) -> None:
     from datasets import load_dataset
 
-    file = export / "rl/deepeyesv2/data/train-00000-of-00001.parquet"
+    file = data_file(export / "rl/deepeyesv2")
     data = load_dataset("parquet", data_files=str(file), cache_dir=str(hub_cache))["train"]
     assert data[0]["images"][0].size == (64, 48)
 
@@ -242,7 +236,11 @@ def test_schemas_are_those_that_datasets_writes() -> None:
     assert features["messages"] == messages
     assert features["images"] == List(ImageFeature())
     assert features["meta"] == Value("string")
-    for schema in (huggingface.SFT_SCHEMA, huggingface.RL_SCHEMA, deepeyesv2.SCHEMA, verl.SCHEMA):
+    kinds: list[tuple[Shard, Format]] = [*(("rl", kind) for kind in RL), *(("sft", kind) for kind in SFT)]
+    for shard, kind in kinds:
+        if is_json(kind):
+            continue
+        schema = schema_of(shard, kind)
         assert Features.from_arrow_schema(schema).arrow_schema.equals(schema, check_metadata=True)
 
 
@@ -284,9 +282,8 @@ def test_a_text_only_row_is_refused_by_deepeyesv2_by_name_and_kept_elsewhere(rl:
     text_only = rl_row(numbered(5_000, (), "search"))
     published = publish_rl(base / "mixed" / "rl", [*rl, text_only], RL, context(base))
     assert {p.format: p.n_rows for p in published} == {
-        "huggingface": ROWS_HERE + 1,
+        **dict.fromkeys(RL, ROWS_HERE + 1),
         "deepeyesv2": ROWS_HERE,
-        "verl": ROWS_HERE + 1,
     }
     (refused,) = next(p for p in published if p.format == "deepeyesv2").refused
     assert (refused.record_id, refused.reason) == (text_only.question.id, "text_only")
@@ -313,29 +310,22 @@ def test_rows_that_a_trainer_would_learn_wrongly_from_are_refused_by_name(sft: l
     ]
     published = publish_sft(base / "refusing" / "sft", rows, SFT, context(base))
     for one in published:
-        assert one.n_rows == 1
-        assert sorted(row.reason for row in one.refused) == [
-            "image_marks",
-            "invalid_turn",
-            "no_answer",
-            "no_observation",
-            "unlearnable_turn",
-        ]
+        # One format has a flag for each turn.
+        flagged = one.format == "ms_swift"
+        assert one.n_rows == (2 if flagged else 1)
+        reasons = ["image_marks", "invalid_turn", "no_answer", "no_observation", "unlearnable_turn"]
+        assert sorted(row.reason for row in one.refused) == reasons[: 4 if flagged else 5]
+    said = next(row for row in lines_of(base / "refusing/sft/ms_swift") if not row["messages"][2]["loss"])
+    assert [message.get("loss") for message in said["messages"]] == [None, None, False, None, True]
     assert verify_exports(base / "refusing").ok
 
 
-def test_an_empty_shard_is_a_valid_export_of_no_rows(base: Path, tmp_path: Path, hub_cache: Path) -> None:
+def test_a_shard_without_a_row_is_not_written(base: Path, tmp_path: Path) -> None:
     root = publish(tmp_path / "empty", [], [], base)
-    assert verify_exports(root).ok
-    assert json.loads((root / "sft/llamafactory/sft-00000.json").read_text()) == []
-    for name in ("sft/huggingface", "rl/huggingface", "rl/deepeyesv2", "rl/verl"):
-        assert pq.read_table(root / name / "data").num_rows == 0
-        # `datasets` 5.2 raises for zero rows unless it streams; the card says so.
-        assert list(load(root / name, hub_cache, streaming=True)) == []
-        assert "holds no row" in (root / name / "README.md").read_text()
+    assert [path for path in root.rglob("*") if path.is_file()] == []
 
 
-def test_the_card_names_its_configuration_by_content_and_keeps_foreign_text_in_its_cell(
+def test_the_card_names_files_by_content_and_keeps_foreign_text_in_its_cell(
     export: Path, base: Path, sft: list[SftRow], tmp_path: Path
 ) -> None:
     publish_sft(tmp_path / "sft", sft[:2], ["huggingface"], context(base))
@@ -343,7 +333,9 @@ def test_the_card_names_its_configuration_by_content_and_keeps_foreign_text_in_i
     for card in (export / "sft/huggingface/README.md", tmp_path / "sft/huggingface/README.md"):
         text = card.read_text()
         header = yaml.safe_load(text.split("---\n")[1])
-        names.append(header["configs"][0]["config_name"])
+        (config,) = header["configs"]
+        assert (config["config_name"], config["default"]) == ("sft", True)
+        names.append(config["data_files"])
         assert header["license"] == "cc0-1.0"
         assert "Rectangles \\| drawn for &lt;tests>." in text
         assert "262144 pixels" in text
@@ -378,7 +370,7 @@ def test_card_and_manifest_name_the_benchmarks_that_were_checked_or_say_that_non
     assert "within 3 bits of phash" in checked[made.key]
     for some in (checked, {}):
         told = dataclasses.replace(context(base), benchmarks=some)
-        for one in publish_sft(tmp_path / str(len(some)), sft, SFT, told):
+        for one in publish_sft(tmp_path / str(len(some)) / "sft", sft, SFT, told):
             card = (one.directory / "README.md").read_text()
             assert ("None was checked" in card) == (not some)
             assert all(text in card for text in some.values())
@@ -415,8 +407,10 @@ def test_whatever_text_a_row_holds_it_comes_back_whole_or_is_refused_by_name(
     row = sft_row(attempt(origin, turns), origin)
     published = publish_sft(tmp_path / "sft", [row], SFT, own)
     assert all(p.n_rows + len(p.refused) == 1 for p in published)
+    if not published[0].n_rows:
+        return
     assert verify_exports(tmp_path / "sft").ok
-    from_json = json.loads((tmp_path / "sft/llamafactory/sft-00000.json").read_text("utf-8"))
+    from_json = json_rows(tmp_path / "sft/llamafactory")
     from_parquet = pq.read_table(tmp_path / "sft/huggingface/data").to_pylist()
     assert [row["messages"] for row in from_json] == [row["messages"] for row in from_parquet]
     for exported in from_json:
@@ -430,7 +424,7 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.export.parquet.GROUP_ROWS", 7)
     monkeypatch.setattr("pipeline.export.parquet.GROUP_BYTES", 2_500)
     monkeypatch.setattr("pipeline.export.parquet.FILE_BYTES", 5_000)
-    monkeypatch.setattr("pipeline.export.formats.llamafactory.PART_BYTES", 5_000)
+    monkeypatch.setattr("pipeline.export.formats.json_files.PART_BYTES", 5_000)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -439,15 +433,16 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_files_and_row_groups_are_bounded_by_what_is_written_and_hold_every_row_once_in_order(sizes: list[int]) -> None:
     schema = hf_schema({"images": IMAGES})
     with tempfile.TemporaryDirectory() as directory:
-        written = write_parquet(
-            Path(directory), schema, sizes, lambda size: {"images": [{"bytes": bytes(size), "path": None}]}
-        )
-        told = [(number, size) for number, size, _ in written]
-        names = sorted(path.relative_to(directory).as_posix() for path in Path(directory, "data").iterdir())
-        assert names == [file_name(number, len(names)) for number in range(len(names))]
-        groups = [groups_of(Path(directory, name)) for name in names]
-    assert [size for _, size in told] == sizes
-    assert [(number, size) for number, some in enumerate(groups) for group in some for size in group] == told
+        files = ParquetFiles(Path(directory), schema)
+        for size in sizes:
+            files.add({"images": [{"bytes": bytes(size), "path": None}]})
+        made = files.close()
+        assert [(file.sha256, file.nbytes) for file in made] == [
+            (file_hash(file.path), file.path.stat().st_size) for file in made
+        ]
+        groups = [groups_of(file.path) for file in made]
+    assert [size for some in groups for group in some for size in group] == sizes
+    assert [sum(map(len, some)) for some in groups] == [file.rows for file in made]
     for some in groups:
         assert all(len(group) <= 7 for group in some)
         # One row may exceed a bound by itself; no second one joins it.
@@ -468,10 +463,9 @@ def test_an_export_of_several_files_passes_its_checks(
 ) -> None:
     root = publish(tmp_path / "e", sft, rl, base)
     assert verify_exports(root).problems == ()
-    for export, pattern in (("sft/huggingface", "data/*"), ("sft/llamafactory", "sft-*.json"), ("rl/verl", "data/*")):
-        names = sorted(path.relative_to(root / export).as_posix() for path in (root / export).glob(pattern))
-        keys = [json.loads(line) for line in (root / export / "rows.jsonl").read_text().splitlines()]
-        assert len(names) > 1
-        assert sorted({key["file"] for key in keys}) == names
-    (entries,) = (json.loads(path.read_text()) for path in root.glob("sft/llamafactory/dataset_info.json"))
-    assert [entry["file_name"] for entry in entries.values()] == [f"sft-{n:05d}.json" for n in range(len(entries))]
+    for export in ("sft/huggingface", "sft/llamafactory", "sft/ms_swift", "rl/verl"):
+        manifest = Manifest.model_validate_json((root / export / MANIFEST).read_text())
+        assert len(manifest.data) > 1
+        assert [manifest.file_of(i) for i in range(manifest.rows)] == [
+            file.path for file in manifest.data for _ in range(file.rows or 0)
+        ]

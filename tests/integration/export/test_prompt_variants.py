@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,9 +16,19 @@ from pipeline.export.layout import MANIFEST
 from pipeline.export.rows import ExportContext, SftRow
 from pipeline.export.told import Told
 from pipeline.export.verify.exports import verify_exports
-from pipeline.export.write import publish_rl, publish_sft
 from pipeline.store.blobs import BlobStore
-from tests.support.export_rows import RL, SFT, TOLD, context, lane_rows, rl_rows, sft_rows
+from tests.support.export_rows import (
+    RL,
+    SFT,
+    TOLD,
+    context,
+    json_rows,
+    lane_rows,
+    publish_rl,
+    publish_sft,
+    rl_rows,
+    sft_rows,
+)
 from tests.support.runs import small_run
 
 
@@ -48,7 +57,7 @@ def told(base: Path, *variants: Told) -> ExportContext:
 
 def systems(export: Path) -> dict[str, tuple[str, str]]:
     """Row id → system text and last word of the question, of a LLaMA-Factory export."""
-    rows = json.loads((export / "sft/llamafactory/sft-00000.json").read_text())
+    rows = json_rows(export / "sft/llamafactory")
     return {r["id"]: (r["messages"][0]["content"], r["messages"][1]["content"].split()[-1]) for r in rows}
 
 
@@ -114,7 +123,7 @@ def test_rows_are_written_and_checked_in_the_dialect_of_the_run(base: Path) -> N
     assert verify_exports(target).problems == ()
     said = [
         message["content"]
-        for row in json.loads((target / "sft/llamafactory/sft-00000.json").read_text())
+        for row in json_rows(target / "sft/llamafactory")
         for message in row["messages"]
         if message["role"] == "assistant"
     ]

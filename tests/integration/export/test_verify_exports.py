@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,39 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.export import layout
+from pipeline.export.building import Building, DataFiles, Place, write_file
 from pipeline.export.formats import llamafactory
-from pipeline.export.layout import CARD, MANIFEST, ROWS, Facts, Manifest, RowKey, row_hash, write_export, write_file
+from pipeline.export.formats.json_files import JsonFiles
+from pipeline.export.layout import CARD, DATA, MANIFEST, ROWS, Facts, Manifest, RowKey, is_json, row_hash
+from pipeline.export.parquet import ParquetFiles
 from pipeline.export.rows import RlRow, SftRow
+from pipeline.export.schemas import schema_of
 from pipeline.export.verify.exports import Problem, verify_exports
 from pipeline.export.verify.format_checks import view_row
-from pipeline.export.write import publish_rl, publish_sft
-from pipeline.identity import canonical_json
-from tests.support.export_rows import SFT, attempt, context, publish, rl_row, rl_rows, sft_row, sft_rows, step
+from tests.support.export_rows import (
+    RL,
+    SFT,
+    attempt,
+    context,
+    data_file,
+    publish,
+    publish_rl,
+    publish_sft,
+    rl_row,
+    rl_rows,
+    sft_row,
+    sft_rows,
+    step,
+)
 
 PARQUET = "data/train-00000-of-00001.parquet"
-PART = "sft-00000.json"
+PART = "train-00000.json"
+LINES = "train-00000.jsonl"
+EVERY_SFT = {
+    *((f"sft/{kind}", PARQUET) for kind in ("huggingface", "trl", "verl")),
+    ("sft/llamafactory", PART),
+    ("sft/ms_swift", LINES),
+}
 Row = dict[str, Any]
 
 
@@ -47,8 +70,17 @@ def export(good: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(good, tmp_path / "export"))
 
 
+def plain(name: str) -> str:
+    """A file's name without the content that data files are named by."""
+    return re.sub("-[0-9a-f]{12}-", "-", name)
+
+
+def found(root: Path) -> list[Problem]:
+    return [p._replace(file=plain(p.file)) for p in verify_exports(root).problems]
+
+
 def problems(root: Path) -> set[tuple[str, str, int | None]]:
-    return {(p.export, p.file, p.row) for p in verify_exports(root).problems}
+    return {(p.export, p.file, p.row) for p in found(root)}
 
 
 def messages(root: Path, row: int) -> list[str]:
@@ -62,38 +94,49 @@ def flip(path: Path, position: int) -> None:
 
 
 def rows_of(path: Path) -> list[Row]:
-    rows: list[Row] = json.loads(path.read_text()) if path.suffix == ".json" else pq.read_table(path).to_pylist()
+    match path.suffix:
+        case ".json":
+            rows: list[Row] = json.loads(path.read_text())
+        case ".jsonl":
+            rows = [json.loads(line) for line in path.read_text().splitlines()]
+        case _:
+            rows = pq.read_table(path).to_pylist()
     return rows
 
 
 def forge(
     export: Path,
-    data: str,
     edit: Callable[[list[Row]], None],
     claim: Callable[[RowKey], dict[str, str]] = lambda _key: {},
 ) -> None:
     """Change rows and make every hash, the manifest and the index agree with them: a careful liar, or a bug of ours."""
     manifest = Manifest.model_validate_json((export / MANIFEST).read_text())
     keys = [RowKey.model_validate_json(line) for line in (export / ROWS).read_text().splitlines()]
-    rows = rows_of(export / data)
+    rows = rows_of(data_file(export))
     edit(rows)
 
-    def write_data(directory: Path) -> Iterator[RowKey]:
-        for file in manifest.files:
-            if file.path not in {data, CARD, ROWS}:
-                write_file(directory / file.path, (export / file.path).read_bytes())
-        if data == PART:
-            write_file(directory / data, ("[\n" + ",\n".join(map(canonical_json, rows)) + "\n]\n").encode())
-        else:
-            (directory / data).parent.mkdir(exist_ok=True)
-            pq.write_table(pa.Table.from_pylist(rows, schema=schema), directory / data)
-        for key, row in zip(keys, rows, strict=True):
-            view = view_row(row, manifest.format, export)
-            yield key.model_copy(update={"sha256": row_hash(view.canonical), **claim(key)})
+    def opened(directory: Path) -> DataFiles:
+        if is_json(manifest.format):
+            return JsonFiles(directory, array=True)
+        return ParquetFiles(directory, schema_of(manifest.shard, manifest.format))
 
-    schema = None if data == PART else pq.read_schema(export / data)
+    building = Building(export, manifest.format, opened)
+    for file in manifest.files:
+        if file.rows is None and file.path != ROWS:
+            write_file(building.directory / file.path, (export / file.path).read_bytes())
+    for key, row in zip(keys, rows, strict=True):
+        view = view_row(row, manifest.format, export)
+        claimed = key.model_copy(update={"sha256": row_hash(view.canonical), **claim(key)})
+        building.add(Place(DATA, key.split), row, claimed)
     facts = Facts(**{name: getattr(manifest, name) for name in Facts._fields})
-    write_export(export, facts, write_data, lambda _content, _mix: (export / CARD).read_text())
+    info = export / llamafactory.DATASET_INFO
+    old = info.read_text() if info.exists() else ""
+
+    def tell(files: Sequence[str], _mix: object) -> dict[str, bytes]:
+        return {llamafactory.DATASET_INFO: old.replace(manifest.data[0].path, files[0]).encode()} if old else {}
+
+    building.close(facts, tell)
+    building.put()
 
 
 def test_the_good_exports_have_no_problem_together_and_one_by_one(good: Path) -> None:
@@ -104,15 +147,15 @@ def test_the_good_exports_have_no_problem_together_and_one_by_one(good: Path) ->
 
 def test_a_flipped_byte_of_an_image_file_names_the_image_and_its_row(export: Path) -> None:
     root = export / "sft/llamafactory"
-    row = next(i for i, row in enumerate(rows_of(root / PART)) if row["images"])
-    image = rows_of(root / PART)[row]["images"][0]
+    row = next(i for i, row in enumerate(rows_of(data_file(root))) if row["images"])
+    image = rows_of(data_file(root))[row]["images"][0]
     flip(root / image, (root / image).stat().st_size // 2)
     assert {("sft/llamafactory", image, None), ("sft/llamafactory", PART, row)} <= problems(export)
 
 
 @pytest.mark.parametrize("name", ["sft/huggingface", "rl/huggingface", "rl/deepeyesv2", "rl/verl"])
 def test_a_flipped_byte_of_an_embedded_image_names_file_and_row(name: str, export: Path) -> None:
-    path = export / name / PARQUET
+    path = data_file(export / name)
     rows = rows_of(path)
     for number in [i for i, row in enumerate(rows) if row["images"]]:
         content = rows[number]["images"][-1]["bytes"]
@@ -123,7 +166,7 @@ def test_a_flipped_byte_of_an_embedded_image_names_file_and_row(name: str, expor
 
 
 def test_a_flipped_byte_of_compressed_text_names_file_and_the_rows_of_its_group(export: Path) -> None:
-    path = export / "rl/verl" / PARQUET
+    path = data_file(export / "rl/verl")
     column = next(
         c for c in _columns(path) if c["path_in_schema"] == "prompt.list.element.content" and c["compression"] == "ZSTD"
     )
@@ -138,7 +181,7 @@ def _columns(path: Path) -> list[dict[str, Any]]:
 
 
 def test_a_flipped_byte_of_a_row_names_file_and_row(export: Path) -> None:
-    path = export / "sft/llamafactory" / PART
+    path = data_file(export / "sft/llamafactory")
     lines = path.read_bytes().split(b"\n")
     for row in range(6):
         middle = sum(len(line) + 1 for line in lines[: row + 1]) + len(lines[row + 1]) // 2
@@ -153,18 +196,17 @@ def test_whatever_byte_of_whatever_file_changes_its_file_is_named(data: st.DataO
     files = sorted(path for path in good.rglob("*") if path.is_file())
     path = data.draw(st.sampled_from(files))
     position = data.draw(st.integers(0, path.stat().st_size - 1))
-    export = path.parent
-    while not (export / MANIFEST).exists():
-        export = export.parent
+    # The README of a shard stands beside its exports.
+    export = next((place for place in path.parents if (place / MANIFEST).exists()), path.parent)
     original = path.read_bytes()
     flip(path, position)
     try:
-        found = verify_exports(good).problems
+        wrong = verify_exports(good).problems
     finally:
         path.write_bytes(original)
     name = path.relative_to(export).as_posix()
     # A manifest has no hash of itself; what it says is checked against the files, and the rest is for people.
-    assert name == MANIFEST or any(p.file == name and good / p.export == export for p in found)
+    assert name == MANIFEST or any(p.file == name and good / p.export == export for p in wrong)
 
 
 MANIFEST_LIES: dict[str, Callable[[Row], object]] = {
@@ -193,8 +235,8 @@ def test_a_manifest_that_lies_is_found(lie: str, export: Path) -> None:
 
 def test_a_removed_image_names_the_image_and_its_row(export: Path) -> None:
     root = export / "sft/llamafactory"
-    row = next(i for i, row in enumerate(rows_of(root / PART)) if row["images"])
-    image = rows_of(root / PART)[row]["images"][0]
+    row = next(i for i, row in enumerate(rows_of(data_file(root))) if row["images"])
+    image = rows_of(data_file(root))[row]["images"][0]
     (root / image).unlink()
     assert problems(export) == {("sft/llamafactory", image, None), ("sft/llamafactory", PART, row)}
 
@@ -204,13 +246,13 @@ def test_an_rl_row_published_in_sft_is_named_in_every_format(export: Path, base:
     stolen = rl_row(rows[2].question)
     others = rl_rows(context(base).blobs, 4)
     publish_rl(export / "rl", [*others, stolen], ["huggingface"], context(base))
-    shutil.rmtree(export / "rl/deepeyesv2")
-    shutil.rmtree(export / "rl/verl")
-    found = verify_exports(export).problems
-    assert {(p.export, p.file) for p in found} == {("sft/huggingface", PARQUET), ("sft/llamafactory", PART)}
+    for kind in set(RL) - {"huggingface"}:
+        shutil.rmtree(export / "rl" / kind)
+    wrong = found(export)
+    assert {(p.export, p.file) for p in wrong} == EVERY_SFT
     keys = [json.loads(line) for line in (export / "sft/llamafactory" / ROWS).read_text().splitlines()]
-    assert all(keys[p.row or 0]["question_id"] == stolen.question.id for p in found)
-    assert all("is in rl/huggingface as well" in p.message for p in found)
+    assert all(keys[p.row or 0]["question_id"] == stolen.question.id for p in wrong)
+    assert all("is in rl/huggingface as well" in p.message for p in wrong)
 
 
 def test_another_question_of_an_rl_cluster_in_sft_is_named(export: Path, base: Path) -> None:
@@ -218,9 +260,9 @@ def test_another_question_of_an_rl_cluster_in_sft_is_named(export: Path, base: P
     shared = rl_rows(context(base).blobs, 4)[1].cluster_id
     rows[3] = sft_row(rows[3].trajectory, rows[3].question, shared)
     publish_sft(export / "sft", rows, SFT, context(base))
-    found = verify_exports(export).problems
-    assert {p.export for p in found} == {"sft/llamafactory", "sft/huggingface"}
-    assert all(f"cluster {shared}" in p.message and p.row is not None for p in found)
+    wrong = found(export)
+    assert {p.export for p in wrong} == {export for export, _ in EVERY_SFT}
+    assert all(f"cluster {shared}" in p.message and p.row is not None for p in wrong)
 
 
 def asks_the_same(row: RlRow) -> SftRow:
@@ -232,11 +274,11 @@ def asks_the_same(row: RlRow) -> SftRow:
 def test_the_prompt_of_an_rl_row_in_sft_is_named_in_every_format_whatever_its_ids(export: Path, base: Path) -> None:
     stolen = asks_the_same(rl_rows(context(base).blobs, 4)[1])
     publish_sft(export / "sft", [*sft_rows(context(base).blobs, 6), stolen], SFT, context(base))
-    found = verify_exports(export).problems
-    assert {(p.export, p.file) for p in found} == {("sft/huggingface", PARQUET), ("sft/llamafactory", PART)}
+    wrong = found(export)
+    assert {(p.export, p.file) for p in wrong} == EVERY_SFT
     keys = [json.loads(line) for line in (export / "sft/llamafactory" / ROWS).read_text().splitlines()]
-    assert all(keys[p.row or 0]["record_id"] == stolen.trajectory.id for p in found)
-    assert all("question (text and images)" in p.message for p in found)
+    assert all(keys[p.row or 0]["record_id"] == stolen.trajectory.id for p in wrong)
+    assert all("question (text and images)" in p.message for p in wrong)
 
 
 def test_the_same_text_over_other_images_and_other_text_over_the_same_images_are_other_prompts(
@@ -254,11 +296,10 @@ def test_the_same_text_over_other_images_and_other_text_over_the_same_images_are
 @pytest.mark.parametrize("name", ["sft/llamafactory", "rl/verl"])
 @pytest.mark.parametrize("field", ["question_id", "cluster_id"])
 def test_a_row_index_that_says_otherwise_than_another_format_is_named(name: str, field: str, export: Path) -> None:
-    data = PART if name == "sft/llamafactory" else PARQUET
-    forge(export / name, data, lambda _rows: None, lambda key: {field: "x"} if key.index == 2 else {})
-    found = verify_exports(export).problems
-    assert any((p.export, p.row) == (name, 2) and "; in " in p.message for p in found)
-    assert {p.row for p in found} == {2}
+    forge(export / name, lambda _rows: None, lambda key: {field: "x"} if key.index == 2 else {})
+    wrong = found(export)
+    assert any((p.export, p.row) == (name, 2) and "; in " in p.message for p in wrong)
+    assert {p.row for p in wrong} == {2}
 
 
 @pytest.mark.parametrize("part", ["text", "image"])
@@ -270,17 +311,17 @@ def test_a_record_that_asks_something_else_in_another_format_is_named(part: str,
         else:
             rows[number]["images"][0] = next(i for row in rows for i in row["images"] if i != rows[number]["images"][0])
 
-    number = next(i for i, row in enumerate(rows_of(export / "sft/llamafactory" / PART)) if row["images"])
-    forge(export / "sft/llamafactory", PART, swap)
+    number = next(i for i, row in enumerate(rows_of(data_file(export / "sft/llamafactory"))) if row["images"])
+    forge(export / "sft/llamafactory", swap)
     assert verify_exports(export / "sft/llamafactory").ok
-    (problem,) = verify_exports(export).problems
+    (problem,) = found(export)
     assert (problem.export, problem.file, problem.row) == ("sft/llamafactory", PART, number)
     assert "question (text and images)" in problem.message
 
 
 def test_an_rl_row_pasted_into_the_sft_file_is_named(export: Path) -> None:
-    path = export / "sft/llamafactory" / PART
-    pasted = rows_of(export / "rl/huggingface" / PARQUET)[0]
+    path = data_file(export / "sft/llamafactory")
+    pasted = rows_of(data_file(export / "rl/huggingface"))[0]
     line = json.dumps({"id": pasted["id"], "messages": pasted["prompt"], "images": []}).encode()
     path.write_bytes(path.read_bytes().replace(b"\n]\n", b",\n" + line + b"\n]\n"))
     assert {("sft/llamafactory", PART, None), ("sft/llamafactory", PART, 6)} <= problems(export)
@@ -310,7 +351,7 @@ SFT_LIES: dict[str, tuple[Callable[[Row], object], str]] = {
 @pytest.mark.parametrize("lie", SFT_LIES)
 def test_a_row_that_trainers_drop_or_misread_is_named_although_every_hash_fits(lie: str, export: Path) -> None:
     change, expected = SFT_LIES[lie]
-    forge(export / "sft/llamafactory", PART, _edit(4, change))
+    forge(export / "sft/llamafactory", _edit(4, change))
     assert any(expected in message for message in messages(export / "sft/llamafactory", 4))
     assert {p.row for p in verify_exports(export / "sft/llamafactory").problems} == {4}
 
@@ -331,12 +372,12 @@ RL_LIES: dict[str, tuple[Callable[[Row], object], str]] = {
 @pytest.mark.parametrize("lie", RL_LIES)
 def test_an_rl_row_that_its_environment_stops_at_is_named_although_every_hash_fits(lie: str, export: Path) -> None:
     change, expected = RL_LIES[lie]
-    forge(export / "rl/deepeyesv2", PARQUET, _edit(2, change))
+    forge(export / "rl/deepeyesv2", _edit(2, change))
     assert any(expected in message for message in messages(export / "rl/deepeyesv2", 2))
 
 
 def test_columns_of_another_type_are_found(export: Path) -> None:
-    path = export / "rl/verl" / PARQUET
+    path = data_file(export / "rl/verl")
     table = pq.read_table(path)
     pq.write_table(table.set_column(0, "data_source", pa.array([1, 2, 3, 4])), path)
     assert any("columns" in p.message for p in verify_exports(export).problems)
@@ -365,13 +406,13 @@ def test_a_manifest_path_that_leaves_the_export_is_a_problem_and_never_opened(
 
 def test_links_and_pipes_are_problems_and_never_opened(export: Path, tmp_path: Path) -> None:
     root = export / "sft/llamafactory"
-    row = next(row for row in rows_of(root / PART) if row["images"])
+    row = next(row for row in rows_of(data_file(root)) if row["images"])
     outside = tmp_path / "outside"
     shutil.move(root / row["images"][0], outside)
     (root / row["images"][0]).symlink_to(outside)
     os.mkfifo(root / "pipe")
-    found = problems(export)
-    assert {("sft/llamafactory", row["images"][0], None), ("sft/llamafactory", "pipe", None)} <= found
+    wrong = problems(export)
+    assert {("sft/llamafactory", row["images"][0], None), ("sft/llamafactory", "pipe", None)} <= wrong
     shutil.move(root / "images", tmp_path / "images")
     (root / "images").symlink_to(tmp_path / "images")
     assert ("sft/llamafactory", "images", None) in problems(export)
@@ -401,7 +442,7 @@ def test_a_directory_that_is_a_link_is_named_and_not_followed(what: str, export:
 def test_an_export_under_a_name_that_is_not_its_own_is_checked_and_named(name: str, export: Path) -> None:
     (export / "sft/huggingface").rename(export / "sft" / name)
     assert (f"sft/{name}", MANIFEST, None) in problems(export)
-    flip(export / "sft" / name / PARQUET, 1_000)
+    flip(data_file(export / "sft" / name), 1_000)
     assert (f"sft/{name}", PARQUET, None) in problems(export)
 
 
@@ -409,9 +450,9 @@ def test_an_export_under_a_name_that_is_not_its_own_is_checked_and_named(name: s
 def test_an_export_in_the_place_of_another_is_named(root: str, export: Path) -> None:
     shutil.rmtree(export / "sft/huggingface")
     shutil.copytree(export / "rl/huggingface", export / "sft/huggingface")
-    found = verify_exports(export / root).problems
+    wrong = verify_exports(export / root).problems
     name = (export / "sft/huggingface").relative_to(export / root).as_posix()
-    assert any(p.export == name and p.file == MANIFEST and "says it is rl/huggingface" in p.message for p in found)
+    assert any(p.export == name and p.file == MANIFEST and "says it is rl/huggingface" in p.message for p in wrong)
 
 
 def test_one_export_alone_may_lie_anywhere(export: Path, tmp_path: Path) -> None:
@@ -455,14 +496,14 @@ def test_dataset_info_that_makes_the_loader_read_otherwise_is_named_although_eve
     for entry in info.values():
         INFO_LIES[lie](entry)
     (root / llamafactory.DATASET_INFO).write_text(json.dumps(info, indent=2) + "\n")
-    forge(root, PART, lambda _rows: None)
+    forge(root, lambda _rows: None)
     assert problems(root) == {(".", llamafactory.DATASET_INFO, None)}
 
 
 def test_dataset_info_with_a_trailing_comma_or_another_file_is_found(export: Path) -> None:
     path = export / "sft/llamafactory" / llamafactory.DATASET_INFO
     good = path.read_text()
-    for bad in (good.rstrip()[:-1].rstrip() + ",\n}\n", good.replace(PART, "sft-00001.json"), "[]"):
+    for bad in (good.rstrip()[:-1].rstrip() + ",\n}\n", good.replace("-00000.json", "-00001.json"), "[]"):
         path.write_text(bad)
         found = [p for p in verify_exports(export).problems if p.file == llamafactory.DATASET_INFO]
         assert len(found) == 2, found  # its hash, and what is wrong with it
@@ -476,7 +517,7 @@ def test_a_format_that_lacks_a_record_of_its_shard_is_named(export: Path, base: 
         "sft/huggingface",
         MANIFEST,
         None,
-        f"record {rows[-1].trajectory.id} of sft/llamafactory is missing here",
+        f"record {rows[-1].trajectory.id} of sft/verl is missing here",
     )
 
 

@@ -20,14 +20,24 @@ from flows.run.progress import SilentProgress
 from flows.runners.local import local
 from pipeline.engine.done import Finished
 from pipeline.export.rows import RlRow
-from pipeline.export.write import publish_rl, publish_sft
 from pipeline.images import perceptual_hashes
 from pipeline.models.views import make_view
 from pipeline.records import ImageFacts, Outcome, Question
 from pipeline.sandbox import Policy, Pool, guest
 from pipeline.store.blobs import BlobStore
 from tests.support.asking import RULE
-from tests.support.export_rows import LABELS, RL, SFT, attempt, context, sft_row, step
+from tests.support.export_rows import (
+    LABELS,
+    RL,
+    SFT,
+    attempt,
+    context,
+    json_rows,
+    publish_rl,
+    publish_sft,
+    sft_row,
+    step,
+)
 from tests.support.pictures import HEIGHT, WIDTH, samples
 
 SAMPLES = samples()
@@ -163,7 +173,7 @@ def exported(root: Path) -> Iterator[tuple[str, str, bytes]]:
     """Yield format, question and image of every exported row."""
     folder = root / "sft" / "llamafactory"
     keys = [json.loads(line)["question_id"] for line in (folder / "rows.jsonl").read_text().splitlines()]
-    for key, row in zip(keys, json.loads((folder / "sft-00000.json").read_text()), strict=True):
+    for key, row in zip(keys, json_rows(folder), strict=True):
         yield "sft/llamafactory", key, (folder / row["images"][0]).read_bytes()
     for name in ("sft/huggingface", *(f"rl/{kind}" for kind in RL)):
         keys = [json.loads(line)["question_id"] for line in (root / name / "rows.jsonl").read_text().splitlines()]

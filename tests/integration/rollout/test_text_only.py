@@ -17,7 +17,6 @@ from flows.stages.long_cot import solution_trajectory
 from pipeline.dialects import DEEPEYESV2
 from pipeline.export.rows import SftRow
 from pipeline.export.verify.exports import verify_exports
-from pipeline.export.write import publish_rl, publish_sft
 from pipeline.identity import canonical_json
 from pipeline.models.chat import ChatRequest, Image
 from pipeline.prompts.sets import load_prompts
@@ -29,7 +28,7 @@ from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 from tests.support.asking import RULE, teacher_ask, tools
 from tests.support.builders import question
-from tests.support.export_rows import LABELS, RL, SFT, context, rl_row
+from tests.support.export_rows import LABELS, RL, SFT, context, publish_rl, publish_sft, rl_row
 from tests.support.fakes import ScriptedModel
 from tests.support.synthesis import PROMPT
 

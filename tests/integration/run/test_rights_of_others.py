@@ -23,6 +23,7 @@ from pipeline.engine.done import Finished
 from pipeline.export.layout import MANIFEST, ROWS
 from pipeline.images import decode, pixel_hash
 from tests.support.curated import RECIPE, curated, write_corpus
+from tests.support.export_rows import data_file
 
 MAIL = "jane.doe@museum-keller.de"
 LIGHT: dict[str, Any] = {**RECIPE, "export": {"sft": ["llamafactory", "huggingface"], "rl": ["huggingface"]}}
@@ -107,7 +108,7 @@ def test_personal_data_are_labelled_and_nothing_is_changed(run: Path) -> None:
     assert {row["source_row"] for row in rows_of(run).values() if row["personal_data"]} == {"mailed"}
     found = query_table(run, "SELECT field, kind, n FROM personal_data ORDER BY ALL").rows
     assert ("question", "email", 1) in found
-    assert MAIL in (run / "export/sft/llamafactory/sft-00000.json").read_text()
+    assert MAIL in data_file(run / "export/sft/llamafactory").read_text()
     assert "Personal data in questions" in command("stats", run).output
     # What was found stands where it always stood, and nowhere else.
     for path in (*(run / "export").rglob(MANIFEST), *(run / "export").rglob(ROWS), *(run / "export").rglob("*.md")):

@@ -32,7 +32,7 @@ def keys(run: Path) -> dict[str, TrajectoryKey]:
 def shipped(export: Path) -> dict[str, int]:
     """Return the tokens of every row, measured on the files of an export."""
     names = [json.loads(line)["record_id"] for line in (export / "rows.jsonl").read_text().splitlines()]
-    rows = [row for part in sorted(export.glob("sft-*.json")) for row in json.loads(part.read_text())]
+    rows = [row for part in sorted(export.glob("train-*.json")) for row in json.loads(part.read_text())]
     lengths = {}
     for name, row in zip(names, rows, strict=True):
         images = []

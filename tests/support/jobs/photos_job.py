@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image
 
 from pipeline.errors import InfrastructureError
-from pipeline.export.write import publish_sft
 from pipeline.records import ImageRef
-from tests.support.export_rows import attempt, context, jpeg, numbered, sft_row, step
+from tests.support.export_rows import attempt, context, jpeg, numbered, publish_sft, sft_row, step
 from tests.support.jobs.peak import peak_mb
 
 PHOTOS = 3

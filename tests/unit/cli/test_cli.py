@@ -271,7 +271,7 @@ def test_a_run_without_a_row_says_so_and_is_no_success(recipe: Path, tmp_path: P
     # The recipe's rows have no picture, and the embedded model does nothing but look.
     told = call("run", recipe, "--out", tmp_path / "run", "--store", tmp_path / "store")
     assert told.exit_code == 3, told.output
-    assert "no row came out, every export is empty" in told.stderr
+    assert "no row came out, no export is written" in told.stderr
     assert "finished in" in told.stdout
 
 

@@ -19,9 +19,9 @@ SERVER = "backend: openai, model: m@1, served_name: m, base_url: 'http://127.0.0
 def test_the_dialect_brings_its_prompts_and_formats() -> None:
     ours, other = load_recipe(DEMO), load_recipe(DEMO, ["dialect=tool_call"])
     assert (ours.dialect, ours.prompt_set) == ("deepeyesv2", "deepeyesv2")
-    assert ours.rl_formats == ("huggingface", "deepeyesv2", "verl")
+    assert ours.rl_formats == ("trl", "verl", "deepeyesv2", "huggingface")
     assert (other.dialect, other.prompt_set) == ("tool_call", "tool_call")
-    assert other.rl_formats == ("huggingface", "verl")
+    assert other.rl_formats == ("trl", "verl", "huggingface")
     assert load_recipe(DEMO, ["prompts.name=mine"]).prompt_set == "mine"
     assert ours.identity() != other.identity()
 
