@@ -61,7 +61,7 @@ test-vllm: setup $(VLLM)
 	COLDFORGE_VLLM=1 $(BIN)/pytest -s tests/vllm
 
 bench: setup
-	@set -e; for name in engine legibility image_search ingest global_stages; do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
+	@set -e; for name in engine legibility image_search ingest global_stages exports; do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
 
 bench-sandbox: setup $(RIVALS)
 	$(BIN)/python -m tests.benchmarks.sandbox

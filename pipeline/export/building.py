@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, get_args
 
@@ -18,6 +19,7 @@ from pipeline.export.layout import (
     MANIFEST,
     ROWS,
     SCHEMA,
+    ContentHash,
     ExportFile,
     Facts,
     Format,
@@ -26,10 +28,8 @@ from pipeline.export.layout import (
     Published,
     RowKey,
     Shard,
-    content_hash,
     file_hash,
     file_name,
-    mix_of,
     stem,
 )
 from pipeline.export.rows import Split
@@ -88,27 +88,26 @@ class Building:
             self._open[place] = _Open(self._open_files(own), (own / "keys").open("w+", encoding="utf-8"))
         files, keys = self._open[place]
         files.add(row)
-        keys.write(canonical_json(key) + "\n")
+        keys.write(key.model_dump_json() + "\n")
 
     @property
     def places(self) -> list[Place]:
         """Return where rows stand, in the order of their paths."""
         return sorted(self._open, key=lambda place: (f"{place.folder}/", place.split))
 
-    def close(self, facts: Facts, tell: Callable[[Sequence[str], Sequence[MixPart]], Mapping[str, bytes]]) -> Published:
+    def close(
+        self, facts: Facts, mix: Sequence[MixPart], tell: Callable[[Sequence[str]], Mapping[str, bytes]]
+    ) -> Published:
         """Name the data files and write what stands beside them; the export waits for `put`.
 
-        `tell` is given the data files and the mix; it returns the card, and what a trainer needs beside the rows,
-        by path. Without a row nothing is written.
+        `tell` is given the data files; it returns the card, and what a trainer needs beside the rows, by path.
+        Without a row nothing is written.
         """
         if not self._open:
             return Published(facts.shard, facts.format, 0, 0, self._target, facts.refused)
-        content = content_hash(self._numbered())
-        with (self.directory / ROWS).open("w", encoding="utf-8") as rows:
-            rows.writelines(canonical_json(key) + "\n" for key in self._numbered())
-        mix = mix_of(self._numbered())
+        content = self._write_index()
         files = [file for place in self.places for file in self._named(place, content)]
-        for path, text in tell([file.path for file in files], mix).items():
+        for path, text in tell([file.path for file in files]).items():
             write_file(self.directory / path, text)
         shutil.rmtree(self._parts, ignore_errors=True)
         known = {file.path for file in files}
@@ -124,7 +123,7 @@ class Building:
             dialect=facts.dialect,
             prompts=dict(facts.prompts),
             told=facts.told,
-            mix=mix,
+            mix=tuple(mix),
             tokens=facts.tokens,
             student=facts.student,
             image_max_pixels=facts.student.max_pixels,
@@ -153,14 +152,18 @@ class Building:
             keys.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _numbered(self) -> Iterator[RowKey]:
-        index = 0
-        for place in self.places:
-            keys = self._open[place].keys
-            keys.seek(0)
-            for line in keys:
-                yield RowKey.model_validate_json(line).model_copy(update={"index": index})
-                index += 1
+    def _write_index(self) -> str:
+        """Write `rows.jsonl`; return the content hash."""
+        content, index = ContentHash(), count()
+        with (self.directory / ROWS).open("w", encoding="utf-8") as rows:
+            for place in self.places:
+                keys = self._open[place].keys
+                keys.seek(0)
+                for line in keys:
+                    key = RowKey.model_validate_json(line).model_copy(update={"index": next(index)})
+                    content.add(key)
+                    rows.write(canonical_json(key) + "\n")
+        return content.hexdigest()
 
     def _named(self, place: Place, content: str) -> Iterator[ExportFile]:
         begin, made = stem(self._kind, place.split, content, place.folder), self._open[place].files.close()

@@ -74,11 +74,9 @@ def _personal_at(shard: Shard, kind: Format) -> str:
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def render_card(
-    facts: Facts, tally: Tally, mix: Sequence[MixPart], shared: SharedPictures | None, files: Sequence[str]
-) -> str:
+def render_card(facts: Facts, tally: Tally, shared: SharedPictures | None, files: Sequence[str]) -> str:
     """Return the README of an export with these data files; `shared` is None where there is one shard."""
-    configs = configurations(facts.shard, files)
+    configs, mix = configurations(facts.shard, files), tally.mix.parts()
     sections = [
         f"# {facts.name}: {facts.shard}, {facts.format}",
         _what(facts, tally.rows.total(), mix),

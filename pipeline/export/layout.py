@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -188,27 +188,41 @@ def _light(value: Any) -> Any:
             return value
 
 
-def content_hash(keys: Iterable[RowKey]) -> str:
-    """Return the identity of an export's rows, whatever the files that hold them."""
-    content = hashlib.sha256()
-    for key in keys:
-        content.update(bytes.fromhex(key.sha256))
-    return content.hexdigest()
+class ContentHash:
+    """The identity of an export's rows, whatever the files that hold them."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, key: RowKey) -> None:
+        """Count the next row in."""
+        self._hash.update(bytes.fromhex(key.sha256))
+
+    def hexdigest(self) -> str:
+        """Return it."""
+        return self._hash.hexdigest()
 
 
-def mix_of(keys: Iterable[RowKey]) -> tuple[MixPart, ...]:
-    """Return rows and loss tokens by lane and category, in the order of the lanes."""
-    counts: dict[tuple[int, Category], tuple[int, int]] = {}
-    for key in keys:
-        if key.lane is not None:
-            place = (get_args(Lane).index(key.lane), key.category)
-            rows, tokens = counts.get(place, (0, 0))
-            counts[place] = (rows + 1, tokens + key.loss_tokens)
-    lanes: tuple[Lane, ...] = get_args(Lane)
-    return tuple(
-        MixPart(lane=lanes[lane], category=category, rows=rows, loss_tokens=tokens)
-        for (lane, category), (rows, tokens) in sorted(counts.items())
-    )
+class Mix:
+    """Rows and loss tokens by lane and category."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[int, Category], tuple[int, int]] = {}
+
+    def add(self, lane: Lane | None, category: Category, loss_tokens: int) -> None:
+        """Count a row; one of no lane teaches nothing by itself."""
+        if lane is not None:
+            place = (get_args(Lane).index(lane), category)
+            rows, tokens = self._counts.get(place, (0, 0))
+            self._counts[place] = (rows + 1, tokens + loss_tokens)
+
+    def parts(self) -> tuple[MixPart, ...]:
+        """Return them, in the order of the lanes."""
+        lanes: tuple[Lane, ...] = get_args(Lane)
+        return tuple(
+            MixPart(lane=lanes[lane], category=category, rows=rows, loss_tokens=tokens)
+            for (lane, category), (rows, tokens) in sorted(self._counts.items())
+        )
 
 
 def file_hash(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from pipeline.export.layout import Mix
 from pipeline.export.rows import RlRow, Sample, SftRow, Split
 from pipeline.records import Category, PersonalKind
 
@@ -25,6 +26,7 @@ class Tally:
     `TOKEN_STEP`, rounded up."""
     images: Counter[int] = field(default_factory=Counter)
     """Rows by their number of pictures."""
+    mix: Mix = field(default_factory=Mix)
 
     def add(self, sample: Sample[SftRow] | Sample[RlRow]) -> None:
         """Count a row."""
@@ -35,6 +37,7 @@ class Tally:
         self.personal.update(dict.fromkeys(sample.row.personal_data, 1))
         self.tokens[-(-sample.tokens // TOKEN_STEP) * TOKEN_STEP] += 1
         self.images[len(sample.images)] += 1
+        self.mix.add(sample.lane, question.category, sample.loss_tokens)
 
     @property
     def licences(self) -> list[str]:

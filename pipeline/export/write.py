@@ -20,7 +20,6 @@ from pipeline.export.layout import (
     DATA,
     Facts,
     Format,
-    MixPart,
     Published,
     RlFormat,
     RowKey,
@@ -138,14 +137,14 @@ class _Export:
         refused = tuple(sorted(self.refused, key=lambda row: row.record_id))
         facts = _facts(self.shard, self.kind, context)._replace(refused=refused)
 
-        def tell(files: Sequence[str], mix: Sequence[MixPart]) -> Mapping[str, bytes]:
-            told = {CARD: render_card(facts, self.tally, mix, shared, files).encode()}
+        def tell(files: Sequence[str]) -> Mapping[str, bytes]:
+            told = {CARD: render_card(facts, self.tally, shared, files).encode()}
             if self.kind == "llamafactory":
                 info = llamafactory.dataset_info(context.name, llamafactory.by_split(files))
                 told[llamafactory.DATASET_INFO] = info
             return told
 
-        return self.building.close(facts, tell)
+        return self.building.close(facts, self.tally.mix.parts(), tell)
 
 
 def _add(row: SftRow | RlRow, exports: Sequence[_Export], context: ExportContext) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, get_args
 
@@ -17,9 +17,9 @@ from pipeline.export.layout import (
     MANIFEST,
     ROWS,
     SCHEMA,
+    ContentHash,
     Manifest,
     RowKey,
-    content_hash,
     file_hash,
     is_data_file,
     named_as,
@@ -141,8 +141,16 @@ def check_content(manifest: Manifest, keys: Sequence[RowKey | None]) -> Iterator
     """Yield a row index that does not belong to the manifest."""
     if len(keys) != manifest.rows:
         yield Fault(ROWS, None, f"has {len(keys)} rows, the manifest says {manifest.rows}")
-    elif None not in keys and content_hash(key for key in keys if key is not None) != manifest.content:
+    elif None not in keys and _content(keys) != manifest.content:
         yield Fault(ROWS, None, "its row hashes do not have the content hash of the manifest")
+
+
+def _content(keys: Iterable[RowKey | None]) -> str:
+    content = ContentHash()
+    for key in keys:
+        if key is not None:
+            content.add(key)
+    return content.hexdigest()
 
 
 def is_inside(path: str) -> bool:

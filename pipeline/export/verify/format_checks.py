@@ -12,7 +12,7 @@ from pipeline.export.formats.json_files import canonical_row
 from pipeline.export.formats.llamafactory import DATASET_INFO, by_split, dataset_info
 from pipeline.export.formats.trl import text_of
 from pipeline.export.formats.verl import DATA_SOURCES
-from pipeline.export.layout import MANIFEST, Format, Manifest, RowKey, is_json, mix_of, row_hash
+from pipeline.export.layout import MANIFEST, Format, Manifest, Mix, RowKey, is_json, row_hash
 from pipeline.export.rows import MODE
 from pipeline.export.told import ExportPrompt, has_slots, question_of
 from pipeline.export.verify.file_checks import Fault, plain_file
@@ -234,7 +234,10 @@ def check_mix(manifest: Manifest, keys: Sequence[RowKey | None]) -> Iterator[Fau
     said = {(part.lane, part.category): part for part in manifest.mix}
     if len(said) < len(manifest.mix):
         yield Fault(MANIFEST, None, "its mix names a lane and category twice")
-    found = {(part.lane, part.category): part for part in mix_of(key for key in keys if key is not None)}
+    mix = Mix()
+    for key in (key for key in keys if key is not None):
+        mix.add(key.lane, key.category, key.loss_tokens)
+    found = {(part.lane, part.category): part for part in mix.parts()}
     for name in sorted(said.keys() | found.keys()):
         told, counted = (
             "none" if part is None else f"{part.rows} rows of {part.loss_tokens} loss tokens"

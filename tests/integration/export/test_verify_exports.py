@@ -132,10 +132,10 @@ def forge(
     info = export / llamafactory.DATASET_INFO
     old = info.read_text() if info.exists() else ""
 
-    def tell(files: Sequence[str], _mix: object) -> dict[str, bytes]:
+    def tell(files: Sequence[str]) -> dict[str, bytes]:
         return {llamafactory.DATASET_INFO: old.replace(manifest.data[0].path, files[0]).encode()} if old else {}
 
-    building.close(facts, tell)
+    building.close(facts, manifest.mix, tell)
     building.put()
 
 

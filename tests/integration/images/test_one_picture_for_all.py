@@ -32,7 +32,7 @@ from tests.support.export_rows import (
     SFT,
     attempt,
     context,
-    json_rows,
+    data_file,
     publish_rl,
     publish_sft,
     sft_row,
@@ -171,15 +171,20 @@ def test_the_sandbox_shows_what_a_model_sees(
 
 def exported(root: Path) -> Iterator[tuple[str, str, bytes]]:
     """Yield format, question and image of every exported row."""
-    folder = root / "sft" / "llamafactory"
-    keys = [json.loads(line)["question_id"] for line in (folder / "rows.jsonl").read_text().splitlines()]
-    for key, row in zip(keys, json_rows(folder), strict=True):
-        yield "sft/llamafactory", key, (folder / row["images"][0]).read_bytes()
-    for name in ("sft/huggingface", *(f"rl/{kind}" for kind in RL)):
-        keys = [json.loads(line)["question_id"] for line in (root / name / "rows.jsonl").read_text().splitlines()]
-        column = pq.read_table(root / name / "data")["images"].to_pylist()
-        for key, images in zip(keys, column, strict=True):
-            yield name, key, images[0]["bytes"]
+    for name in (*(f"sft/{kind}" for kind in SFT), *(f"rl/{kind}" for kind in RL)):
+        folder = root / name
+        keys = [json.loads(line)["question_id"] for line in (folder / "rows.jsonl").read_text().splitlines()]
+        for key, picture in zip(keys, pictures_of(folder), strict=True):
+            yield name, key, picture
+
+
+def pictures_of(folder: Path) -> list[bytes]:
+    """The first picture of every row of an export."""
+    file = data_file(folder)
+    if file.suffix == ".parquet":
+        return [images[0]["bytes"] for images in pq.read_table(file)["images"].to_pylist()]
+    rows = json.loads(file.read_text()) if file.suffix == ".json" else map(json.loads, file.read_text().splitlines())
+    return [(folder / row["images"][0]).read_bytes() for row in rows]
 
 
 def test_every_export_opens_as_what_a_model_sees(

@@ -19,6 +19,7 @@ from flows.stages.order import GROUPS
 from pipeline.engine.done import Finished
 from pipeline.images import HASH_RECIPE
 from pipeline.records import Outcome, Question, Trajectory
+from tests.support.export_rows import json_rows
 
 STEPS = " ".join(f"The first {n} odd numbers add up to {n * n}, since {2 * n - 1} is added." for n in range(2, 12))
 PROTECTED = "How many apples does the farmer have left in the barn after he sold half of them on Monday"
@@ -116,8 +117,7 @@ def test_no_model_is_asked_about_them(done: Mapping[str, Finished]) -> None:
 
 def test_what_is_left_is_exported_under_the_prompt_without_tools(done: Mapping[str, Finished], place: Path) -> None:
     assert done["publish"].counts["kept"] == 1
-    (file,) = (place / "run").glob("export/sft/llamafactory/sft-*.json")
-    (row,) = json.loads(file.read_text("utf-8"))
+    (row,) = json_rows(place / "run/export/sft/llamafactory")
     system, user, said = (message["content"] for message in row["messages"])
     assert row["images"] == []
     assert "# Tools" not in system
