@@ -181,22 +181,29 @@ COMMENT ON VIEW review_queue IS 'Questions for a person to look at, the surest s
     'benchmark (near_benchmark; suspected_answer is the benchmark).';
 
 CREATE VIEW duplicate_pairs AS
-WITH pairs AS (
-  SELECT d.question_id, d.representative AS other, 'dropped: a repeat' AS verdict, NULL::DOUBLE AS share
-  FROM duplicates d WHERE d.question_id <> d.representative
+WITH seen AS (
+  SELECT c.question_id, c.other,
+         CASE WHEN c.verdict = 'contradicting' THEN 'dropped: answers contradict'
+              WHEN d.question_id <> d.representative THEN 'dropped: answers undecided'
+              ELSE 'kept: answers undecided' END AS verdict,
+         NULL::DOUBLE AS share, CASE WHEN c.verdict = 'contradicting' THEN 0 ELSE 1 END AS place
+  FROM conflicts c JOIN duplicates d USING (question_id)
   UNION ALL
-  SELECT question_id, other, CASE WHEN verdict = 'contradicting' THEN 'dropped: answers contradict'
-                                  ELSE 'answers undecided' END, NULL
-  FROM conflicts WHERE verdict <> 'contradicting' OR question_id < other
+  SELECT question_id, representative, 'dropped: a repeat', NULL, 2 FROM duplicates WHERE question_id <> representative
   UNION ALL
-  SELECT d.question_id, f.question_id, 'kept: answers differ', NULL
+  SELECT d.question_id, f.question_id, 'kept: answers differ', NULL, 3
   FROM duplicates d JOIN (SELECT cluster_id, min(question_id) AS question_id FROM duplicates
                           WHERE question_id = representative GROUP BY cluster_id) f USING (cluster_id)
   WHERE d.question_id = d.representative AND d.question_id <> f.question_id
     AND d.question_id NOT IN (SELECT question_id FROM conflicts)
   UNION ALL
-  SELECT question_id, other, CASE WHEN dropped THEN 'dropped: near text' ELSE 'kept: near text' END, share
+  SELECT question_id, other, CASE WHEN dropped THEN 'dropped: near text' ELSE 'kept: near text' END, share, 4
   FROM near_texts
+), pairs AS (
+  -- A pair may be seen from both sides, and as a repeat too: it is told once, by what says most, of whom is dropped.
+  SELECT question_id, other, verdict, share FROM seen
+  QUALIFY row_number() OVER (PARTITION BY least(question_id, other), greatest(question_id, other)
+                             ORDER BY place, verdict, question_id) = 1
 ), apart AS (
   SELECT a.question_id, b.question_id AS other, min(bit_count(xor(a.phash, b.phash))) AS phash_bits,
          min(bit_count(xor(a.dhash, b.dhash))) AS dhash_bits
@@ -206,8 +213,8 @@ WITH pairs AS (
 SELECT p.question_id, p.other, p.verdict, a.phash_bits, a.dhash_bits, p.share
 FROM pairs p LEFT JOIN apart a USING (question_id, other)
 ORDER BY p.verdict, p.question_id, p.other;
-COMMENT ON VIEW duplicate_pairs IS 'Pairs of questions that are one, or nearly: what became of question_id beside other, the '
-    'least distance of their pictures in bits, and the share of their texts where those are only near.';
+COMMENT ON VIEW duplicate_pairs IS 'Pairs of questions that are one, or nearly, each once: what became of question_id beside '
+    'other, the least distance of their pictures in bits, and the share of their texts where those are only near.';
 
 CREATE VIEW attempts AS
 SELECT question_id, trajectory_id, stage, arm, mode, sample, model, verdict, finish, n_turns, answer
