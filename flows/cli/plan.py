@@ -192,7 +192,7 @@ def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str | No
 
     source = open_use(job, use)
     index = RowIndex.of((source,), job.store)
-    found[source] = len(index)
+    found[source] = len(index) - index.left_out
     looked_at = [*index.first(LOOKED_AT).read()]
     first, reasons, total = "", Counter[str](), found[source]
     for row in looked_at:
@@ -200,6 +200,8 @@ def _tell_source(job: Job, use: SourceUse, found: dict[Source, int]) -> str | No
             first = first or f'row "{row.source_row}": {error}'
             reasons[error.reason] += 1
     where = f"{total:,} rows in {source.directory}"
+    if index.left_out:
+        where += f", without {index.left_out:,} later questions of conversations (`turns: first` of its manifest)"
     if not reasons:
         return where
     sample = "" if len(looked_at) == total else f" looked at, of {total:,},"

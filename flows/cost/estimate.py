@@ -104,7 +104,7 @@ def estimate(recipe: Recipe, prompts: Prompts, rows: Rows, measured: Measures | 
 
 def rows_of(inputs: Inputs) -> Rows:
     """Return the rows of a run."""
-    return Rows(len(inputs.rows) - inputs.solved, inputs.solved)
+    return Rows(len(inputs.rows) - inputs.rows.left_out - inputs.solved, inputs.solved)
 
 
 def totals(lines: Sequence[Expected]) -> Totals:

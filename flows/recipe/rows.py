@@ -10,10 +10,11 @@ from typing import Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.engine.done import RowFacts
-from pipeline.records import SourceRow
+from pipeline.records import LATER_TURN, SourceRow
 from pipeline.sources import Source
 from pipeline.sources.index import index_of, rows_at
 from pipeline.store.blobs import BlobStore
@@ -73,10 +74,25 @@ class RowIndex:
         """Return a stratified sample: the first `limit` rows by (rank in stratum + ½) ÷ stratum size.
 
         A stratum is one category of one source; ranks follow the row's id, which is a hash. The sample is
-        nested (a larger limit only adds rows) and every stratum is represented in proportion.
+        nested (a larger limit only adds rows) and every stratum is represented in proportion. Later questions of
+        conversations, where they are not taken, are in none.
         """
-        if limit is None or limit >= len(self):
+        left_out = self.left_out
+        if limit is None or limit >= len(self) - left_out:
             return self
+        return self.asked().limited(limit) if left_out else self._sample(limit)
+
+    @property
+    def left_out(self) -> int:
+        """Return how many rows are later questions of conversations that are not taken."""
+        return sum(pc.sum(_is_left_out(table)).as_py() or 0 for _, table in self.indexes)
+
+    def asked(self) -> RowIndex:
+        """Return the rows without those."""
+        kept = ((source, table.filter(pc.invert(_is_left_out(table)))) for source, table in self.indexes)
+        return replace(self, indexes=tuple(kept))
+
+    def _sample(self, limit: int) -> RowIndex:
         order = _order(_digests([table["id"] for _, table in self.indexes]))
         stratum = self._strata()[order]
         by_stratum = np.argsort(stratum, kind="stable")
@@ -88,7 +104,9 @@ class RowIndex:
         return self._taken(order[first])
 
     def first(self, count: int) -> RowIndex:
-        """Return the first rows by id, which is a hash: a sample."""
+        """Return the first rows by id, which is a hash, of those that are taken: a sample."""
+        if self.left_out:
+            return self.asked().first(count)
         return self._taken(_order(_digests([table["id"] for _, table in self.indexes]))[:count])
 
     def _taken(self, rows: NDArray[np.int64]) -> RowIndex:
@@ -110,6 +128,11 @@ class RowIndex:
 
 
 _BATCH = 16_384
+
+
+def _is_left_out(table: pa.Table) -> pa.ChunkedArray:
+    """Return for each row of an index whether nothing is wrong with it and it is not taken."""
+    return pc.fill_null(pc.equal(table["reason"], LATER_TURN), fill_value=False)
 
 
 def _digests(columns: Sequence[pa.ChunkedArray]) -> NDArray[np.uint8]:

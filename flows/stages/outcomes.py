@@ -14,7 +14,7 @@ from pipeline.errors import RowError
 from pipeline.identity import canonical_json
 from pipeline.models.refusals import FilteredError, RejectedError
 from pipeline.records import (
-    DUPLICATE_ROW,
+    BY_RULE,
     Decision,
     Outcome,
     Question,
@@ -99,8 +99,8 @@ def decided(
 
 
 def row_outcome(stage: str, row: SourceRow, error: RowError | None) -> Outcome:
-    """Return the outcome of a source row: kept, rejected as a duplicate, or quarantined with its payload."""
-    told = "kept" if error is None else "rejected" if error.reason == DUPLICATE_ROW else "quarantined"
+    """Return the outcome of a source row: kept, rejected by a rule, or quarantined with its payload."""
+    told = "kept" if error is None else "rejected" if error.reason in BY_RULE else "quarantined"
     return Outcome(
         stage=stage,
         unit="row",

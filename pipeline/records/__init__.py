@@ -29,7 +29,9 @@ from pipeline.records.evidence import (
 )
 from pipeline.records.outcomes import Decision, ExportWritten, Outcome, PartRead
 from pipeline.records.questions import (
+    BY_RULE,
     DUPLICATE_ROW,
+    LATER_TURN,
     ImageOrigin,
     ImageRef,
     Question,
@@ -63,8 +65,10 @@ from pipeline.records.words import (
 )
 
 __all__ = [
+    "BY_RULE",
     "DUPLICATE_ROW",
     "IMAGE_MARK",
+    "LATER_TURN",
     "WITHHELD",
     "Action",
     "AnswerConflict",

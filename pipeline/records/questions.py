@@ -53,6 +53,10 @@ class SourceRow(Record):
 
 DUPLICATE_ROW = "duplicate_row"
 """`SourceRow.reason` of a row that stands in its source before, key and content alike: nothing is lost with it."""
+LATER_TURN = "later_turn"
+"""`SourceRow.reason` of a later question of a conversation whose manifest takes the first alone."""
+BY_RULE = frozenset({DUPLICATE_ROW, LATER_TURN})
+"""Reasons of rows with which nothing is wrong: they are rejected, and not quarantined."""
 
 
 def root_id(source: str, source_revision: str, source_row: str) -> str:

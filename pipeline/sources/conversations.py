@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import RowError
+from pipeline.records import LATER_TURN
 from pipeline.sources.chats import ANSWERS, ASKS, pictures, said
 from pipeline.sources.columns import Column, Columns
 from pipeline.sources.entries import Entry, Place
@@ -30,8 +31,8 @@ TURNS = ("conversations", "messages", "conversation")
 def conversation_entries(files: Sequence[Path], turns: Turns) -> Iterator[Entry]:
     """Yield each question of each conversation, with its answer as `answer` and its number in the row as `part`.
 
-    Under `first` a conversation of several questions is its first one alone. One that is no conversation, or in which
-    speakers do not take turns, has the reason `row_turns`.
+    Under `first` the later questions of a conversation are left out (`later_turn`). One that is no conversation, or
+    in which speakers do not take turns, has the reason `row_turns`.
 
     Raises:
         UsageError: a file cannot be read.
@@ -61,11 +62,18 @@ def _questions(entry: Entry, turns: Turns) -> Iterator[Entry]:
     except RowError as error:
         yield entry._replace(found=error, line=entry.line or str(dict(entry.found)).encode(errors="backslashreplace"))
         return
-    for part, one in enumerate(rounds[: 1 if turns == "first" else None], 1):
+    for part, one in enumerate(rounds, 1):
         where = entry.where if part == 1 else f"{entry.where}, question {part}"
         # Pictures that its parts name, where none stand beside the turns.
         own = {"images": one.pictures} if one.pictures and not {"image", "images"} & row.keys() else {}
-        yield entry._replace(where=where, found={**own, **row, "question": one.text, "answer": one.answer}, part=part)
+        found = {**own, **row, "question": one.text, "answer": one.answer}
+        left_out = _later(where) if part > 1 and turns == "first" else None
+        yield entry._replace(where=where, found=found, part=part, left_out=left_out)
+
+
+def _later(where: str) -> RowError:
+    told = "not taken (`turns: first`), for it may need what was said before; where each question of a conversation"
+    return RowError(LATER_TURN, f"{where}: {told} stands alone, write `turns: each` into the manifest")
 
 
 class _Round(NamedTuple):

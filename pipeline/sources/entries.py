@@ -35,4 +35,6 @@ class Entry(NamedTuple):
     """As it stands in a file of text; empty for tables."""
     part: int = 1
     """Which question of the row; a conversation may hold several."""
+    left_out: RowError | None = None
+    """Why it is not taken, though nothing is wrong with it."""
     place: Place = Place()

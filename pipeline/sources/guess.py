@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipeline.records import AnswerType, Category
 from pipeline.sources.archives import PICTURES
 from pipeline.sources.coercion import flag, lettered, number
 from pipeline.sources.columns import Record, column_of
-from pipeline.sources.conversations import TURNS
+from pipeline.sources.conversations import TURNS, conversation_entries
 from pipeline.sources.items import object_entries
 from pipeline.sources.manifest import SourceKind
 from pipeline.sources.revisions import content_revision
@@ -89,8 +90,7 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
     ]
     if kind in {"llava", "sharegpt", "messages"}:
         said += [
-            "# Each question of a conversation becomes a row; `first`: only the first one.",
-            "turns: each",
+            *_turns(files),
             "# Read as columns: {row: id, text: question, answers: answer, images: [image, images]}. Question and",
             "# answer are those of the turns, all else is what stands beside them. Without an id the key is a hash.",
         ]
@@ -99,6 +99,18 @@ def manifest_for(path: Path, manifest: Path, key: str) -> str:
         directory = path if path.is_dir() else path.parent
         said += _columns(str(files[0]), Source("look", "", directory, "", kind=kind, files=tuple(files), hub=hub))
     return "\n".join(said) + "\n"
+
+
+def _turns(files: Sequence[Path]) -> tuple[str, ...]:
+    """Say which questions of conversations are taken, and how many of those that were looked at have several."""
+    found = Counter(entry.place for entry in islice(conversation_entries(files, "each"), LOOKED_AT))
+    several = sum(n > 1 for n in found.values())
+    return (
+        "# A later question may need what was said before it, and would be asked without: `first` leaves them out,",
+        f"# counted as `later_turn`. {several} of {len(found)} conversations looked at ask more than once; if each",
+        "# of their questions stands alone, write `each`.",
+        "turns: first",
+    )
 
 
 def hub_manifest(data: HubData, manifest: Path, key: str) -> str:

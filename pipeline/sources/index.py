@@ -28,7 +28,7 @@ from pipeline.sources.source import Source
 from pipeline.store.blobs import BlobStore, write_atomic
 from pipeline.store.hashes import Stamp
 
-VERSION = 1
+VERSION = 2
 """It rises whenever rows, or what the index says of them, come out otherwise."""
 INDEX = pa.schema(
     [

@@ -20,8 +20,9 @@ SourceKind = Literal[
 """`demo` is generated. `jsonl` holds objects on lines, under our names if there is no map; `json` is a list of them.
 `llava`, `sharegpt` and `messages` are three names for conversations; `folder` is pictures with files beside them,
 `webdataset` tar archives, `hf` what the library `datasets` reads."""
-Turns = Literal["each", "first"]
-"""Which questions of a conversation become rows."""
+Turns = Literal["first", "each"]
+"""Which questions of a conversation are asked. A later one may need what was said before it ("And the other one?"), and
+is asked without; no rule can tell. So whoever knows that each stands alone says `each`."""
 SourceLane = Literal["long_cot"]
 """A lane of synthesis that a source fills by itself."""
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
@@ -55,7 +56,8 @@ class SourceManifest(BaseModel):
     columns: Columns | None = None
     """Which columns are the fields of a row; required for tables. Default for conversations: question and answer are
     those of the turns, `image` or `images` the pictures, `id` the key."""
-    turns: Turns = "each"
+    turns: Turns = "first"
+    """Of conversations."""
     image_root: Path | None = None
     """Directory in which images may lie outside of `path`: where links in it lead, or where the paths of rows begin. A
     relative path starts at the manifest. Default: an image outside of `path` is refused."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,7 @@ from pipeline.identity import IdentityError, canonical_json, digest
 from pipeline.records import DUPLICATE_ROW, SourceRow, line_id, root_id
 from pipeline.sources.archives import archive_entries, archive_entries_at, folder_entries, folder_entries_at
 from pipeline.sources.coercion import quoted, scalar_text
-from pipeline.sources.columns import mapped
+from pipeline.sources.columns import Columns, mapped
 from pipeline.sources.conversations import COLUMNS, conversation_entries, conversation_entries_at
 from pipeline.sources.entries import Entry, Place
 from pipeline.sources.items import object_entries, object_entries_at
@@ -35,7 +36,8 @@ def read_source(source: Source) -> Iterator[SourceRow]:
     What is no row has a `reason`: `row_json` (no JSON object in UTF-8, or one without a canonical form: NaN, half a
     character, a name twice), `row_column` (it does not fit the map of the manifest), `row_turns` (no conversation of
     questions and answers), `row_key` (no key), `row_lane` (a lane, which the manifest has to name), `row_key_reused`
-    (another row has its key) or `duplicate_row` (the same row again).
+    (another row has its key), `duplicate_row` (the same row again) or `later_turn` (a later question
+    of a conversation).
 
     Raises:
         UsageError: a file cannot be read, or lacks a column that the manifest names.
@@ -157,7 +159,7 @@ class Seen:
             RowError: `duplicate_row` or `row_key_reused`, where an earlier row has its key.
         """
         name = hashlib.sha256(key.encode()).digest()[:_SEEN]
-        place = where.rpartition(", ")[2].encode(errors="backslashreplace")
+        place = _place(where).encode(errors="backslashreplace")
         before = self._rows.setdefault(name, told := content[:_SEEN] + place)
         if before is told:
             return
@@ -177,6 +179,8 @@ def row_of(source: Source, entry: Entry, blobs: BlobStore | None) -> tuple[Sourc
     Raises:
         RowError: as `read_source` tells, but for rows whose key another has.
     """
+    if entry.left_out is not None:
+        raise entry.left_out
     try:
         row = _fields(source, entry, blobs)
         payload = canonical_json({**_of_source(source), **_telling(row)})
@@ -228,6 +232,17 @@ def _fields(source: Source, entry: Entry, blobs: BlobStore | None) -> dict[str, 
     return row
 
 
+def _stated_key(source: Source, entry: Entry) -> str | None:
+    """Return the key that an entry has by the map of its source, None for none."""
+    if isinstance(entry.found, RowError) or source.columns is None or source.columns.row is None:
+        return None
+    try:
+        key = row_key(mapped(entry.found, Columns(row=source.columns.row)))
+    except RowError:
+        return None
+    return key if key is None or entry.part == 1 else f"{key}#{entry.part}"
+
+
 _HASH_KEY = 20
 """Hex digits of a row's content that are its key: 80 bits tell apart all rows there are."""
 
@@ -240,12 +255,18 @@ def no_row(source: Source, entry: Entry, error: RowError) -> SourceRow:
         id=line_id(source.key, source.revision, entry.number, entry.part),
         source=source.key,
         source_revision=source.revision,
-        source_row=row_key(row) or entry.where.rpartition(", ")[2],
+        source_row=row_key(row) or _stated_key(source, entry) or _place(entry.where),
         category=_category(row),
         payload=text,
         reason=error.reason,
         detail=error.detail,
     )
+
+
+def _place(where: str) -> str:
+    """Return where an entry stands in its file: what `Entry.where` says behind the file's name."""
+    place = re.search(r"(?:line|row) [0-9]+(?:, question [0-9]+)?\Z", where)
+    return place[0] if place else where
 
 
 def _lenient(text: str) -> dict[str, Any]:

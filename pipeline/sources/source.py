@@ -64,7 +64,8 @@ class Source(NamedTuple):
     """That hold the rows, in their order; empty for `rows.jsonl` in `directory`."""
     columns: Columns | None = None
     """Which columns are the fields of a row; None: rows have our names."""
-    turns: Turns = "each"
+    turns: Turns = "first"
+    """Of conversations: which of their questions are asked."""
     hub: HubData | None = None
     """Of kind `hf`: what the library `datasets` is to read."""
     blobs: Path | None = None

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from pipeline.engine.done import Done, write_rows
 from pipeline.engine.units import Range
 from pipeline.errors import UsageError
 from pipeline.images import encode_png
+from pipeline.sources import open_source
 from pipeline.store import hashes
 from tests.support.command import ROOT
 from tests.support.kinds import Shape, opened
@@ -69,6 +71,22 @@ def test_a_row_group_with_a_nested_column_beyond_2_gib_is_read(tmp_path: Path) -
     assert len(index) == count
     some = index.first(5)
     assert [row.id for row in some.read()] == sorted(some.ids(), key=[*index.ids()].index)
+
+
+def test_a_sample_is_of_questions_that_are_asked_and_what_is_not_taken_is_counted(tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "How many?"}, {"from": "gpt", "value": "3"}]
+    (tmp_path / "chats.json").write_text(json.dumps([{"id": str(n), "conversations": turns * 3} for n in range(8)]))
+    said = "key: own\nkind: llava\nrevision: v1\npath: chats.json\nlicence: CC0-1.0\n"
+    (tmp_path / "own.yaml").write_text(said)
+    index = RowIndex.of((open_source("own.yaml", tmp_path / "store", base=tmp_path),), tmp_path / "store")
+    assert (len(index), index.left_out) == (24, 16)
+    samples = [{row.id for row in index.limited(limit).read()} for limit in range(1, 8)]
+    assert [len(sample) for sample in samples] == [*range(1, 8)]
+    assert all(few < many for few, many in pairwise(samples))
+    assert not any(row.reason for row in index.limited(7).read())
+    assert not any(row.reason for row in index.first(8).read())
+    # All that are asked is all there are, with what is not taken: a run of everything accounts for everything.
+    assert len(index.limited(8)) == 24
 
 
 @pytest.fixture

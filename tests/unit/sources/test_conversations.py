@@ -51,17 +51,32 @@ def test_every_spelling_of_turns_is_the_same_question(tmp_path: Path, kind: str,
     )
 
 
-def test_each_question_of_a_conversation_is_a_row_of_its_own(tmp_path: Path) -> None:
+def test_where_the_manifest_says_so_each_question_of_a_conversation_is_asked(tmp_path: Path) -> None:
     item = {"id": "c", "image": "a.png", "conversations": [*LLAVA, *AGAIN]}
-    rows = read(tmp_path, [item])
-    assert [row.source_row for row in rows] == ["c", "c#2"]
+    rows = read(tmp_path, [item], more="turns: each\n")
+    assert [(row.source_row, row.reason) for row in rows] == [("c", ""), ("c#2", "")]
     assert [parse_json(row.payload)["answers"] for row in rows] == ["3", "4"]
-    assert [row.source_row for row in read(tmp_path, [item], more="turns: first\n")] == ["c"]
+
+
+@pytest.mark.parametrize("more", ["", "turns: first\n"])
+@pytest.mark.parametrize("questions", [1, 2, 5])
+@pytest.mark.parametrize("ending", [[], AGAIN[:1]], ids=["answered", "nobody answers the last"])
+def test_a_later_question_is_not_asked_without_what_was_said_before_and_is_counted(
+    tmp_path: Path, more: str, questions: int, ending: list[Any]
+) -> None:
+    items = [{"id": name, "conversations": [*LLAVA, *AGAIN * (questions - 1), *ending]} for name in "ab"]
+    later = range(2, questions + 1 + bool(ending))
+    rows = read(tmp_path, items, more=more)
+    keys = [key for name in "ab" for key in ((name, ""), *((f"{name}#{number}", "later_turn") for number in later))]
+    assert [(row.source_row, row.reason) for row in rows] == keys
+    assert all("turns: each" in row.detail for row in rows if row.reason)
+    assert len({row.id for row in rows}) == len(rows)
 
 
 def test_without_a_key_each_question_is_known_by_what_it_holds(tmp_path: Path) -> None:
     columns = "columns: {text: question, answers: answer, images: image}\n"
-    rows = read(tmp_path, [{"image": "a.png", "conversations": [*LLAVA, *AGAIN]}], more=columns)
+    more = f"{columns}turns: each\n"
+    rows = read(tmp_path, [{"image": "a.png", "conversations": [*LLAVA, *AGAIN]}], more=more)
     assert len({row.id for row in rows}) == 2
     assert not any(row.reason for row in rows)
 

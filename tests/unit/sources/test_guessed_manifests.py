@@ -48,13 +48,20 @@ def test_a_conversation_needs_no_id(row: dict[str, Any], tmp_path: Path) -> None
     _, rows = guessed(tmp_path, "chat.jsonl", [row, other])
     keys = [one.source_row for one in rows if not one.reason]
     assert len(set(keys)) == len(keys) >= 2
-    # The same question of one conversation again is a repeat, and no second row.
-    assert {one.reason for one in rows} <= {"", "duplicate_row"}
+    assert {one.reason for one in rows} <= {"", "later_turn"}
 
 
 def test_conversations_with_an_id_keep_it(tmp_path: Path) -> None:
     _, rows = guessed(tmp_path, "chat.jsonl", [{"id": "x7", "messages": [USER, BOT, {**USER, "content": "Why?"}, BOT]}])
-    assert [row.source_row for row in rows] == ["x7", "x7#2"]
+    assert [(row.source_row, row.reason) for row in rows] == [("x7", ""), ("x7#2", "later_turn")]
+
+
+@pytest.mark.parametrize(("several", "of"), [(0, 2), (1, 2), (2, 2)])
+def test_a_look_says_how_many_conversations_ask_more_than_once(several: int, of: int, tmp_path: Path) -> None:
+    rows = [{"messages": [USER, BOT] * (1 + (number < several))} for number in range(of)]
+    manifest, _ = guessed(tmp_path, "chat.jsonl", rows)
+    assert manifest["turns"] == "first"
+    assert f"{several} of {of} conversations" in (tmp_path / "made.yaml").read_text()
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "data.jsonl"])
