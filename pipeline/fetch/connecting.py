@@ -44,9 +44,14 @@ class Resolver(AbstractResolver):
 
         Raises:
             RefusedError: one of them is not public: a name with both kinds is a trap or a mistake.
-            OSError: as `Resolve`.
+            OSError: as `Resolve`; a name without an address is none, and who is silent does not answer.
         """
-        found = await self._resolve(host)
+        try:
+            found = await self._resolve(host)
+        except TimeoutError as error:
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer in time") from error
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "it has no address")
         for address in found:
             require_allowed(address, self._allowed)
         results: list[ResolveResult] = [

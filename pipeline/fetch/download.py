@@ -6,7 +6,6 @@ Nothing of this machine goes along: no proxy of the environment, no cookie, no k
 from __future__ import annotations
 
 import asyncio
-import socket
 import zlib
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from yarl import URL
 
 from pipeline.fetch.addresses import Allowed, RefusedError, checked_url, is_public
 from pipeline.fetch.connecting import Resolve, connector, system_resolve
+from pipeline.fetch.failures import FAILURES, FailedError, failure_of
 from pipeline.images import is_picture
 from pipeline.images.found import found
 from pipeline.pauses import retry_after_seconds
@@ -51,19 +51,6 @@ class Downloaded(NamedTuple):
     content: bytes
     at: str
     """The URL that gave it, after redirects."""
-
-
-class FailedError(Exception):
-    """A picture that did not come; the message says what came instead."""
-
-    def __init__(self, said: str, *, sure: bool, again: bool = False, after_seconds: float = 0.0) -> None:
-        super().__init__(said)
-        self.sure = sure
-        """Whether it tells of the link, whatever the state of the network."""
-        self.again = again
-        """Whether it may come if it is asked for again."""
-        self.after_seconds = after_seconds
-        """When the server wants to be asked again."""
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -124,18 +111,10 @@ class Downloader:
         try:
             async with asyncio.timeout(seconds) as clock:
                 return await self._followed(url)
-        except RefusedError as error:
-            raise FailedError(f"refused: {error}", sure=True) from error
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise FailedError(f"its certificate: {error.certificate_error}", sure=False) from error
-        except aiohttp.ClientConnectorDNSError as error:
-            again = error.os_error.errno == socket.EAI_AGAIN
-            raise FailedError(f"no such host: {error.os_error.strerror}", sure=False, again=again) from error
-        except TimeoutError as error:
-            late = f"not whole within {seconds:g} s" if clock.expired() else "its server does not answer"
-            raise FailedError(f"timed out: {late}", sure=False, again=True) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise FailedError(f"broken off: {str(error) or type(error).__name__}", sure=False, again=True) from error
+        except FAILURES as error:
+            if clock.expired():
+                raise FailedError(f"timed out: not whole within {seconds:g} s", sure=False, again=True) from error
+            raise failure_of(error, self.bounds.connect_seconds) from error
 
     async def _followed(self, url: URL) -> Downloaded:
         for _ in range(self.bounds.redirects + 1):
@@ -180,7 +159,7 @@ class Downloader:
             if len(content) > most:
                 raise FailedError(f"too large: more than {most:,} bytes", sure=True)
         if unpacking is not None and not unpacking.eof:
-            raise aiohttp.ClientPayloadError("the packed bytes end too early")
+            raise FailedError("broken off: the packed bytes end too early", sure=False, again=True)
         return bytes(content)
 
 

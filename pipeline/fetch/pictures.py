@@ -16,7 +16,8 @@ from yarl import URL
 
 from pipeline.errors import InfrastructureError
 from pipeline.fetch.addresses import RefusedError, checked_url, is_public
-from pipeline.fetch.download import Downloader, FailedError
+from pipeline.fetch.download import Downloader
+from pipeline.fetch.failures import FailedError
 from pipeline.fetch.recorded import Fetch, Fetched, fetched, key_of, made
 from pipeline.identity import digest
 from pipeline.pauses import jittered_pause

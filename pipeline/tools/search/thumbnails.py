@@ -10,7 +10,8 @@ from yarl import URL
 
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.fetch.addresses import Allowed, RefusedError, checked_url, is_public
-from pipeline.fetch.download import Bounds, Downloader, FailedError
+from pipeline.fetch.download import Bounds, Downloader
+from pipeline.fetch.failures import FailedError
 from pipeline.pauses import jittered_pause
 
 HOSTS = ("gstatic.com", "googleusercontent.com", "serpapi.com")

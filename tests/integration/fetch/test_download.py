@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 import ssl
+import struct
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientConnectorError, ConnectionTimeoutError, web
+from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 from pipeline.fetch.addresses import RefusedError, checked_url, is_public
 from pipeline.fetch.connecting import Resolver, only_to
-from pipeline.fetch.download import AGENT, Bounds, FailedError
+from pipeline.fetch.download import AGENT, Bounds
+from pipeline.fetch.failures import FailedError, failure_of
 from tests.support.servers.picture_server import (
     HERE,
     PNG,
@@ -74,7 +79,7 @@ def test_a_picture_comes_whatever_its_headers_say_of_it(path: str) -> None:
         ("/brotli", "packed as 'br'", True, False),
         ("/packed/60", "broken off: the packed bytes end too early", False, True),
         ("/drip", "timed out: not whole within 1 s", False, True),
-        ("/cut", "broken off", False, True),
+        ("/cut", "broken off: it ends too early", False, True),
         ("/redirect/4", "more than 3 redirects", True, False),
         ("/to?url=/to?url=/to?url=/to", "refused: a redirect that does not say where", True, False),
         ("/to", "refused: a redirect that does not say where", True, False),
@@ -183,20 +188,112 @@ def test_a_host_that_says_nothing_is_given_up_within_the_time_for_a_connection()
     asyncio.run(main())
 
 
-def test_names_that_are_not_there_and_ports_that_nobody_serves_may_be_this_machines_fault() -> None:
-    async def act(server: PictureServer) -> None:
-        error = await failure(server, "/a.png", "gone.test")
-        assert (str(error), error.sure, error.again) == ("no such host: Name or service not known", False, False)
-        server.names.down = True
-        error = await failure(server, "/a.png")
-        assert (error.sure, error.again) == (False, True)
-        server.names.down = False
-        port, server.port = server.port, 1
-        error = await failure(server, "/a.png")
-        assert (error.sure, error.again) == (False, True)
-        server.port = port
+NAMED: list[tuple[int, str, bool]] = [
+    (socket.EAI_NONAME, "no such host: ", False),
+    (socket.EAI_NODATA, "no such host: ", False),
+    (socket.EAI_AGAIN, "its name server does not answer: ", True),
+    (socket.EAI_FAIL, "its name server does not answer: ", True),
+    (socket.EAI_SYSTEM, "its name server does not answer: ", True),
+]
 
-    served(act)
+
+@pytest.mark.parametrize(("code", "said", "again"), NAMED)
+def test_a_name_that_is_none_is_another_failure_than_nobody_who_knows(code: int, said: str, again: bool) -> None:
+    async def names(_host: str) -> list[str]:
+        raise socket.gaierror(code, "so it is")
+
+    assert asked_of(names) == (f"{said}so it is", False, again)
+
+
+def test_a_name_without_an_address_is_none_and_a_silent_name_server_does_not_answer() -> None:
+    async def empty(_host: str) -> list[str]:
+        return []
+
+    async def silent(_host: str) -> list[str]:
+        raise TimeoutError
+
+    assert asked_of(empty) == ("no such host: it has no address", False, False)
+    assert asked_of(silent) == ("its name server does not answer: no answer in time", False, True)
+
+
+def asked_of(names: Callable[[str], Awaitable[list[str]]]) -> tuple[str, bool, bool]:
+    error = asyncio.run(failure(PictureServer(81, names), "/a.png"))  # type: ignore[arg-type]
+    return str(error), error.sure, error.again
+
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    made = writer.get_extra_info("socket")
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.close()
+
+
+def says(answer: bytes) -> Talk:
+    async def said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    return said
+
+
+SHORTER = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "talk", "said"),
+    [
+        ("http", None, "connection refused: nothing is served at pictures.test:"),
+        ("https", None, "connection refused: nothing is served at pictures.test:"),
+        ("http", resets, "broken off: connection reset by peer"),
+        ("https", resets, "broken off: reset before TLS was agreed on"),
+        ("http", says(b""), "broken off: closed without an answer"),
+        ("http", says(SHORTER), "broken off: it ends too early"),
+        ("http", says(b"SSH-2.0-OpenSSH\r\n"), "no HTTP: Bad status line"),
+        ("http", says(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 20_000 + b"\r\n\r\n"), "no HTTP: "),
+        ("https", says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "no TLS: wrong version number"),
+    ],
+)
+def test_each_way_in_which_a_host_gives_no_answer_has_words_of_its_own(
+    scheme: str, talk: Talk | None, said: str
+) -> None:
+    async def main() -> None:
+        with socket.create_server((HERE, 0)) as free:
+            port = free.getsockname()[1]
+        served = None if talk is None else await asyncio.start_server(talk, HERE, port)
+        server = PictureServer(port)
+        async with server.downloader() as downloader:
+            with pytest.raises(FailedError) as caught:
+                await downloader.picture(URL(f"{scheme}://pictures.test:{port}/a.png"))
+        assert str(caught.value).startswith(said)
+        assert (caught.value.sure, caught.value.again) == (False, True)
+        if served is not None:
+            served.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENETUNREACH, "no route: network is unreachable"),
+        (errno.EHOSTUNREACH, "no route: no route to host"),
+        (errno.EMFILE, "no connection: too many open files"),
+    ],
+)
+def test_what_the_system_says_of_a_connection_is_told_in_its_words(number: int, said: str) -> None:
+    key = ConnectionKey("h", 81, is_ssl=False, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None)
+    failed = failure_of(ClientConnectorError(key, OSError(number, "Multiple exceptions: …")), 5.0)
+    assert (str(failed), failed.sure, failed.again) == (said, False, True)
+
+
+def test_a_server_that_takes_no_connection_is_given_up() -> None:
+    failed = failure_of(ConnectionTimeoutError("Connection timeout to host"), 5.0)
+    assert (str(failed), failed.sure, failed.again) == ("timed out: no connection within 5 s", False, True)
 
 
 def test_a_server_is_believed_only_with_a_certificate_of_its_name(tmp_path: Path) -> None:

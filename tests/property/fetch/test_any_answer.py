@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from pipeline.fetch.download import Downloader, FailedError
+from pipeline.fetch.download import Downloader
+from pipeline.fetch.failures import FailedError
 from pipeline.images import is_picture
 from tests.support.servers.picture_server import HERE, PNG, SHORT, Names, only_here
 
