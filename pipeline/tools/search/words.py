@@ -56,6 +56,11 @@ def whole_phrase(text: str) -> str:
     return f'"{" ".join(words)}"' if words else ""
 
 
+def has_unspaced(text: str) -> bool:
+    """Return whether a text has a character of a script that is written without spaces."""
+    return _RUN.search(_composed(text)) is not None
+
+
 def _words(query: str) -> list[str]:
     found: list[str] = []
     for word in _spaced(_composed(query)):

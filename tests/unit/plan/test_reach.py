@@ -16,7 +16,14 @@ from pipeline.tools.search.local import LocalSearch
 PAGES = (
     {"url": "local://1", "title": "Paris", "text": "Paris is the capital of France."},
     {"url": "local://2", "title": "富士山", "text": "富士山は静岡県にある。"},
+    {
+        "url": "local://3",
+        "title": "A B C",
+        "text": "no yes 3 42 1889 12,345 three A. (b) is US 是 山 A380 Rhône true 1.5 —",
+    },
 )
+NOTHING = ["A", "(b)", "B.", "3", "42", "1889", "1.5", "three", "no", "Yes.", "true", "是", "山", "US", "is", "—", ""]
+TELLING = ["A380", "12,345", "Rhône", "富士", "静岡県", "capital of France"]
 
 
 def asked(answers: list[str], kind: str = "text", category: str = "search") -> dict[str, Any]:
@@ -32,6 +39,13 @@ def asked(answers: list[str], kind: str = "text", category: str = "search") -> d
         ([asked(["静岡県"]), asked(["静岡市"])], Reach(1, 2, 0)),
         ([asked(["7"], "number"), asked(["yes"], "boolean")], Reach(0, 0, 2)),
         ([asked(["Paris"], category="perception")], Reach(0, 0, 0)),
+        # What stands on the pages of any corpus tells nothing of this one, whatever its type says.
+        ([asked([gold]) for gold in NOTHING], Reach(0, 0, len(NOTHING))),
+        ([asked([gold, "Paris"]) for gold in NOTHING], Reach(len(NOTHING), len(NOTHING), 0)),
+        ([asked([gold]) for gold in TELLING], Reach(len(TELLING), len(TELLING), 0)),
+        ([asked(["a", "of"], "list"), asked(["1889"], "date")], Reach(0, 0, 2)),
+        # By whole words: it does not stand within others.
+        ([asked(["Fran"]), asked(["capita"])], Reach(0, 2, 0)),
     ],
 )
 def test_golds_are_looked_for_on_every_page(rows: list[dict[str, Any]], expected: Reach, tmp_path: Path) -> None:
