@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,8 +54,21 @@ Write = Annotated[
         help="Where to write the manifest with its revision and --data; default, if it lacks them: <key>.yaml.",
     ),
 ]
-Store = Annotated[Path, typer.Option(help="Where pictures are put that stand in tables: the store of the recipe.")]
-FetchFlag = Annotated[bool, typer.Option("--fetch", help="Fetch pictures that rows name by URL, into the store.")]
+StoreDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="DIR",
+        help="Where pictures that stand in tables are put, and hashes of files: the store of a later run.",
+        show_default="nothing is left behind",
+    ),
+]
+FETCHED = Path("runs") / ".store"
+"""Where pictures that were fetched stay by default: where a run in `runs/` finds them."""
+FetchFlag = Annotated[
+    bool,
+    typer.Option("--fetch", help=f"Fetch pictures that rows name by URL, into the store (then {FETCHED} by default)."),
+]
 AgainFlag = Annotated[bool, typer.Option("--again", help="As --fetch; ask anew for those that did not come before.")]
 Count = Annotated[int, typer.Argument(metavar="N", help="How many.", min=1)]
 
@@ -94,7 +110,7 @@ def check(
     data: DataOption = None,
     write: Write = None,
     recipe: RecipeOption = None,
-    store: Store = Path("store"),
+    store: StoreDir = None,
     *,
     fetch: FetchFlag = False,
     again: AgainFlag = False,
@@ -109,9 +125,12 @@ def check(
     from pipeline.sources import open_source
 
     written = _filled(manifest, data, write)
-    source = open_source(str(written or manifest), store)
     fetching = _fetching(str(written or manifest), recipe, again=again) if fetch or again else None
-    looked = look_through(source, _student(recipe), store, fetching)
+    with _store(store, kept=fetching is not None) as place:
+        source = open_source(str(written or manifest), place)
+        looked = look_through(source, _student(recipe), place, fetching)
+    if fetching is not None and store is None:
+        console(stderr=True).print(f"what was fetched stays in {FETCHED}, the store of runs in {FETCHED.parent}")
     if as_json:
         print_json(_as_json(source, looked))
     else:
@@ -120,6 +139,16 @@ def check(
         print_line(f"{written}: written, with the revision of this data; in a recipe: sources: [{{source: {written}}}]")
     if not looked.kept:
         raise CheckError(f"source {source.key}: no row can be used")
+
+
+@contextmanager
+def _store(stated: Path | None, *, kept: bool = False) -> Iterator[Path]:
+    """Yield the store to look with: the stated one, that of runs where something is to be kept, else a passing one."""
+    if stated is not None or kept:
+        yield stated or FETCHED
+        return
+    with TemporaryDirectory(prefix="coldforge-") as passing:
+        yield Path(passing)
 
 
 def _filled(name: str, data: Path | None, write: Path | None) -> Path | None:
@@ -140,8 +169,13 @@ def _filled(name: str, data: Path | None, write: Path | None) -> Path | None:
 
 
 @app.command()
-def sample(manifest: Manifest, count: Count = 5, store: Store = Path("store")) -> None:
+def sample(manifest: Manifest, count: Count = 5, store: StoreDir = None) -> None:
     """Show some questions of a source as they would be asked, chosen by their hash."""
+    with _store(store) as place:
+        _show(manifest, count, place)
+
+
+def _show(manifest: str, count: int, store: Path) -> None:
     from heapq import nsmallest
 
     from pipeline.errors import RowError

@@ -55,6 +55,21 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("command", ["check", "sample"])
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_look_leaves_behind_what_it_was_told_to_keep_and_nothing_else(
+    place: Path, command: str, stated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "passing").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place / "passing"))
+    assert call("init", "train.parquet")[0] == 0
+    before = {*place.rglob("*")}
+    assert call(command, "train.yaml", *(["--store", "kept"] if stated else []))[0] == 0
+    left = {*place.rglob("*")} - before
+    assert all(path.is_relative_to(place / "kept") for path in left)
+    assert bool(left) == stated
+
+
 def call(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(make_app(), ["sources", *arguments])
     return result.exit_code, result.output

@@ -11,6 +11,11 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli.main import make_app
+from flows.cli.sources import FETCHED
+from flows.recipe.inputs import make_job
+from flows.run.curate import open_run, run_groups
+from flows.run.progress import SilentProgress
+from flows.runners.local import local
 from tests.support.servers.picture_server import PictureServer, pictures_beside
 
 MODEL = {"backend": "reader", "policy": "naive"}
@@ -55,6 +60,7 @@ def test_without_the_flag_rows_with_urls_are_counted_and_told_what_they_need(ser
     assert (code, kept, list(losses)) == (3, 0, ["image_path"])
     assert "`fetch: {}`" in losses["image_path"]
     assert not server.asked
+    assert not Path("runs").exists()
 
 
 @pytest.mark.usefixtures("place")
@@ -69,6 +75,21 @@ def test_pictures_are_fetched_as_the_recipe_says_and_failures_are_kept_until_the
     assert server.asked == {"/a.png": 1, "/status/404": 1, "/third/1": 3}
     checked(*recipe, "--again")
     assert server.asked == {"/a.png": 1, "/status/404": 2, "/third/1": 3}
+
+
+@pytest.mark.usefixtures("place")
+def test_what_a_look_fetched_is_where_a_run_looks_for_it(server: PictureServer) -> None:
+    checked("--recipe", "recipe.yaml", "--fetch")
+    asked = dict(server.asked)
+    assert {path.name for path in Path().iterdir()} == {"asked.jsonl", "asked.yaml", "recipe.yaml", "runs"}
+    job = make_job(
+        Path("recipe.yaml"), changes=[f"sources=[{{source: asked.yaml, fetch: {{ports: [{server.port}]}}}}]"]
+    )
+    assert job.store == FETCHED
+    with open_run(job, SilentProgress(), local) as opened:
+        run_groups(opened, ["gather"])
+        assert opened.finished["ingest"].counts["kept"] == 2
+    assert server.asked == asked
 
 
 @pytest.mark.usefixtures("place")
