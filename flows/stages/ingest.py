@@ -168,7 +168,7 @@ def _origins(
 
 INGEST: Stage[IngestSettings, Store] = Stage(
     name="ingest",
-    version=4,
+    version=5,
     kind="map",
     resource="cpu",
     settings=IngestSettings,

@@ -88,7 +88,9 @@ def _refused(content: bytes, error: Exception) -> RowError:
         return RowError("image_format", f"{what}; images are {known}")
     if isinstance(error, UnidentifiedImageError):
         return RowError("image_undecodable", f"{what} whose header is truncated, damaged or of a kind that is not read")
-    return RowError("image_undecodable", f"{what}, truncated or damaged: {type(error).__name__}: {error}")
+    # Words of the decoder, where they are some; of other errors the text is a value that it stumbled over.
+    words = f": {error}" if type(error) in {OSError, SyntaxError, ValueError} and str(error) else ""
+    return RowError("image_undecodable", f"{what}, truncated or damaged{words}")
 
 
 def _open(content: bytes) -> Picture:

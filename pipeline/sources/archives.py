@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.errors import RowError, UsageError
 from pipeline.sources.entries import Entry, Place
 from pipeline.sources.lines import bytes_at
+from pipeline.sources.wording import kind_of, unread
 
 PICTURES = frozenset(
     {
@@ -81,7 +82,9 @@ def _picture_entry(directory: Path, path: Path, number: int) -> Entry:
     try:
         return Entry(number, where, {**row, **_beside(path)}, place=place)
     except (OSError, ValueError, RecursionError) as error:
-        wrong = RowError("row_json", f"{where}: the file beside it cannot be read ({error})")
+        wrong = RowError(
+            "row_json", f"{where}: the file beside it cannot be read ({unread(error)}); write it anew, in UTF-8"
+        )
         return Entry(number, where, wrong, place=place)
 
 
@@ -93,7 +96,7 @@ def _beside(picture: Path) -> dict[str, Any]:
     if fields.is_file():
         said = json.loads(fields.read_bytes())
         if not isinstance(said, dict):
-            raise ValueError(f"{fields.name} is a {type(said).__name__}; write one JSON object")
+            raise ValueError(f"{fields.name} is {kind_of(said)} and no object")
         found |= said
     return found
 
@@ -184,7 +187,9 @@ def _sample(path: Path, key: str, archive: tarfile.TarFile, parts: Iterator[tarf
         try:
             row[extension] = _content(extension, content)
         except (ValueError, RecursionError) as error:
-            wrong = RowError("row_json", f"{where}: {member.name} cannot be read ({error}); write it in UTF-8")
+            wrong = RowError(
+                "row_json", f"{where}: {member.name} cannot be read ({unread(error)}); write it anew, in UTF-8"
+            )
     stands = place._replace(at=begins, size=ends - begins)
     return Entry(place.row, where, wrong or row, key.encode() if wrong else b"", place=stands)
 

@@ -65,15 +65,6 @@ def too_deep(value: object, deepest: int = DEEPEST) -> bool:
             return False
 
 
-def quoted(value: object) -> str:
-    """Return a value of a row as a message quotes it: on one line, and no longer than one."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
-
-
-_LONGEST_QUOTE = 120
-
-
 def flag(value: object) -> object:
     """Return yes or no for the text that spells it in JSON, as tables hold it; anything else as it is."""
     return {"true": True, "false": False}.get(value.strip().lower(), value) if isinstance(value, str) else value

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 from pipeline.errors import RowError, UsageError
 from pipeline.sources.entries import Entry, Place
 from pipeline.sources.lines import bytes_at, line_entries, line_entries_at
+from pipeline.sources.wording import kind_of, unread
 
 _CHUNK = 1 << 20
 """Characters that are read at once, and again for as long as an item goes on: a list has a gigabyte, an item none."""
@@ -37,7 +38,7 @@ def object_entries(path: Path, file: int = 0) -> Iterator[Entry]:
                 yield _item_entry(path, Place(file, at, size, number), item)
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"{path} cannot be read as a JSON list ({error}); get it again, or write lines, in UTF-8"
+            f"{path} cannot be read as a JSON list ({unread(error)}); get it again, or write lines, in UTF-8"
         ) from error
 
 
@@ -53,7 +54,9 @@ def object_entries_at(files: Sequence[Path], places: Iterable[Place]) -> Iterato
                 try:
                     item = json.loads(content)
                 except (ValueError, RecursionError) as error:
-                    raise UsageError(f"{files[file]} has no row {place.row} any more ({error}); run again") from error
+                    raise UsageError(
+                        f"{files[file]} has no row {place.row} any more ({unread(error)}); run again"
+                    ) from error
                 yield _item_entry(files[file], place, item)
         else:
             yield from line_entries_at(files, here)
@@ -61,7 +64,7 @@ def object_entries_at(files: Sequence[Path], places: Iterable[Place]) -> Iterato
 
 def _item_entry(path: Path, place: Place, item: Any) -> Entry:
     where = f"{path.name}, row {place.row}"
-    wrong = RowError("row_json", f"{where}: JSON of a {type(item).__name__}; write a list of objects")
+    wrong = RowError("row_json", f"{where}: {kind_of(item)}; write a list of objects")
     return Entry(place.row, where, item if isinstance(item, dict) else wrong, place=place)
 
 

@@ -12,6 +12,7 @@ from pipeline.errors import RowError, UsageError
 from pipeline.identity import parse_json
 from pipeline.sources.coercion import DEEPEST, too_deep
 from pipeline.sources.entries import Entry, Place
+from pipeline.sources.wording import kind_of, unread
 
 
 def line_entries(path: Path, file: int = 0) -> Iterator[Entry]:
@@ -76,11 +77,13 @@ def _object(where: str, line: bytes) -> dict[str, Any]:
     except RecursionError:
         row, deep = None, True
     except ValueError as error:
-        raise RowError("row_json", f"{where}: not as JSON should be ({error}); write one object in UTF-8") from error
+        raise RowError(
+            "row_json", f"{where}: not as JSON should be ({unread(error)}); write one object in UTF-8"
+        ) from error
     if deep:
         raise RowError("row_json", f"{where}: JSON nested more than {DEEPEST} times; flatten it")
     if not isinstance(row, dict):
-        raise RowError("row_json", f"{where}: JSON of a {type(row).__name__}; write one object per line")
+        raise RowError("row_json", f"{where}: {kind_of(row)}; write one object per line")
     return row
 
 
@@ -113,8 +116,8 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             value = parse_json(line.decode())
         except (ValueError, RecursionError) as error:
             raise UsageError(
-                f"{path}, line {number}: not JSON ({error}); write one object per line, in UTF-8"
+                f"{path}, line {number}: not JSON ({unread(error)}); write one object per line, in UTF-8"
             ) from error
         if not isinstance(value, dict):
-            raise UsageError(f"{path}, line {number}: a {type(value).__name__}; write one JSON object per line")
+            raise UsageError(f"{path}, line {number}: {kind_of(value)}; write one JSON object per line")
         yield number, value

@@ -25,9 +25,10 @@ from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
 from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
-from pipeline.sources.coercion import flag, lettered, number, quoted, scalar_text, texts
+from pipeline.sources.coercion import flag, lettered, number, scalar_text, texts
 from pipeline.sources.image_marks import without_marks
 from pipeline.sources.manifest import SourceLane
+from pipeline.sources.wording import quoted, wrong_fields
 from pipeline.store.blobs import BlobStore
 from pipeline.store.hashes import hash_file
 
@@ -184,7 +185,7 @@ def _parse(row: SourceRow) -> tuple[_Payload, str]:
     try:
         payload = _Payload.model_validate(fields)
     except ValidationError as error:
-        raise RowError("row_field", "; ".join(_problems(error))) from error
+        raise RowError("row_field", "; ".join([*wrong_fields(error, fields)][:_LISTED])) from error
     _check_lane(payload)
     return payload, without_marks(payload.text, len(payload.images), payload.choices)
 
@@ -196,14 +197,6 @@ def _fields(row: dict[str, Any]) -> dict[str, Any]:
         for name, value in row.items()
         if value is not None and (value != "" or name not in _Payload.model_fields)
     }
-
-
-def _problems(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False)[:_LISTED]:
-        place = ".".join(map(str, problem["loc"]))
-        yield f"{place}: {problem['msg']}" + (
-            "" if problem["type"] == "missing" else f", not {quoted(problem['input'])}"
-        )
 
 
 _LISTED = 5
@@ -295,9 +288,18 @@ def _put(path: Path, name: str, blobs: BlobStore, stated: str | None, reason: st
         facts = path.stat()
         return _put_once(path, facts.st_mtime_ns, facts.st_size, blobs)
     except OSError as error:
-        raise RowError("image_missing", f"{quoted(name)} cannot be read: {error.strerror}") from error
+        raise RowError("image_missing", f"{_called(name)} cannot be read: {error.strerror}") from error
     except RowError as error:
-        raise RowError(error.reason, f"{quoted(name)}: {error.detail}") from error
+        raise RowError(error.reason, f"{_called(name)}: {error.detail}") from error
+
+
+_STORED = re.compile(r"[0-9a-f]{2}/(?P<sha256>[0-9a-f]{64})")
+
+
+def _called(name: str) -> str:
+    """Return what a message calls a picture: its path, or that it stands in the row and lies in the store."""
+    stored = _STORED.fullmatch(name)
+    return quoted(name) if stored is None else f"the picture that stands in the row, sha256 {stored['sha256'][:12]}…"
 
 
 def _require_same(path: Path, stated: str, reason: str) -> None:
@@ -343,7 +345,7 @@ def _inside(name: str, places: tuple[Path, ...]) -> Path:
                 return path
     if outside:
         raise RowError("image_path", f"{quoted(name)} leads out of the source; {_STAY_INSIDE}")
-    raise RowError("image_missing", f"{quoted(name)} is no file of the source")
+    raise RowError("image_missing", f"{quoted(name)} is no file of the source; paths begin at its folder")
 
 
 @lru_cache(maxsize=64)
@@ -357,7 +359,7 @@ def _resolved(root: Path, name: str) -> Path:
         # Resolved first, so that neither `..` nor a link inside the source leads anywhere else.
         return (root / name).resolve()
     except (OSError, ValueError, RuntimeError) as error:  # the last for links in a circle
-        raise RowError("image_path", f"{quoted(name)} is no path: {error}") from error
+        raise RowError("image_path", f"{quoted(name)} is no path; write that of a file") from error
 
 
 def _is_file(path: Path, name: str) -> bool:

@@ -18,7 +18,7 @@ from pipeline.errors import RowError, UsageError
 from pipeline.identity import IdentityError, canonical_json, digest
 from pipeline.records import DUPLICATE_ROW, SourceRow, line_id, root_id
 from pipeline.sources.archives import archive_entries, archive_entries_at, folder_entries, folder_entries_at
-from pipeline.sources.coercion import quoted, scalar_text
+from pipeline.sources.coercion import scalar_text
 from pipeline.sources.columns import Columns, mapped
 from pipeline.sources.conversations import COLUMNS, conversation_entries, conversation_entries_at
 from pipeline.sources.entries import Entry, Place
@@ -27,6 +27,7 @@ from pipeline.sources.lines import line_entries, line_entries_at
 from pipeline.sources.pictures import picture_names
 from pipeline.sources.source import ROWS, HubData, Source
 from pipeline.sources.tables import csv_entries, csv_entries_at, parquet_entries, parquet_entries_at, shown
+from pipeline.sources.wording import flaws, quoted, unread
 from pipeline.store.blobs import BlobStore
 
 
@@ -186,8 +187,8 @@ def row_of(source: Source, entry: Entry, blobs: BlobStore | None) -> tuple[Sourc
         payload = canonical_json({**_of_source(source), **_telling(row)})
     except (ValueError, IdentityError) as error:
         fix = "save the table as UTF-8" if source.kind in _SEPARATORS else "write one object in UTF-8"
-        told = f"{entry.where}: not as JSON should be ({error}); {fix}"
-        raise RowError("row_json", told) from error
+        found = next(flaws(entry.found), None) if not isinstance(entry.found, RowError) else None
+        raise RowError("row_json", f"{entry.where}: {found or unread(error)}; {fix}") from error
     key = row_key(row)
     if key is None:
         raise RowError(

@@ -211,6 +211,8 @@ def _row(path: Path, place: Place, header: Sequence[str], cells: Sequence[str]) 
     if len(cells) == len(header):
         return Entry(place.row, where, row, place=place)
     told = f"{where}: {len(cells)} cells under {len(header)} columns ({', '.join(header)})"
+    lines = max((cell.count("\n") for cell in cells), default=0)
+    told += f"; one of them goes over {lines + 1} lines: is a quote not closed?" if lines else "; quote what holds one"
     return Entry(place.row, where, RowError("row_cells", told), canonical_line(cells), place=place)
 
 

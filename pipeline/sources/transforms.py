@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 from pipeline.errors import RowError
 from pipeline.sources.chats import ANSWERS, ASKS, said
-from pipeline.sources.coercion import lettered, quoted
+from pipeline.sources.coercion import lettered
 from pipeline.sources.image_marks import unmarked
+from pipeline.sources.wording import quoted, unread
 
 Transform = Literal[
     "json", "split", "unwrap_list", "strip_marks", "letter_to_option", "index_to_option", "base64",
@@ -55,7 +56,7 @@ def _json(value: Any, _words: Words) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise _unfit("json", value, f"no JSON ({error})") from error
+        raise _unfit("json", value, unread(error)) from error
 
 
 def _split(value: Any, words: Words) -> Any:
@@ -108,7 +109,7 @@ def _base64(value: Any, words: Words) -> Any:
     try:
         return base64.b64decode(re.sub(r"\Adata:[^,]{0,100},|\s", "", text), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _unfit("base64", value, f"not base64 ({error})") from error
+        raise _unfit("base64", value, "not base64") from error
 
 
 def _first(value: Any, _words: Words) -> Any:

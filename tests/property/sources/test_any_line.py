@@ -20,6 +20,7 @@ from pipeline.records import Outcome, Question, Record, SourceRow
 from pipeline.sources import Source, read_source
 from pipeline.store import Store
 from pipeline.store.shards import arrow_table
+from tests.support.internal_names import internal_names
 from tests.support.screening import SETTINGS
 
 FIELDS = (
@@ -73,6 +74,7 @@ def screened(place: Path, lines: Sequence[bytes]) -> tuple[list[SourceRow], list
     assert sorted(outcome.record_id for outcome in asked.outcomes) == sorted(
         question.id for question in questions if isinstance(question, Question)
     )
+    assert not [outcome.detail for outcome in ingested.outcomes if internal_names(outcome.detail)]
     _written(SourceRow, rows)
     for made in (ingested, asked):
         _written(Outcome, [*made.outcomes])
