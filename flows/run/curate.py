@@ -177,7 +177,7 @@ def _run(run: Run, name: str) -> Finished:
         for one in takes:
             one.require_few()
 
-    reused = {unit.part.range: unit for unit in reused_units(declared, done)}
+    reused = {unit.part.range: unit for unit in reused_units(declared, done, reader)}
     try:
         result = run_stage(
             declared,

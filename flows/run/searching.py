@@ -10,10 +10,7 @@ from pipeline.errors import UsageError
 from pipeline.store import Store
 from pipeline.tools.search.asked import Search, open_recording
 from pipeline.tools.search.hits import ImageProvider, TextProvider
-from pipeline.tools.search.lens import open_lens
 from pipeline.tools.search.local import LocalSearch
-from pipeline.tools.search.thumbnails import Thumbnails
-from pipeline.tools.search.web import open_text
 
 
 def open_search(use: SearchUse | None, inputs: Inputs, store: Store, executor: Executor) -> Search | None:
@@ -45,6 +42,9 @@ def open_search(use: SearchUse | None, inputs: Inputs, store: Store, executor: E
 def _text_provider(use: SearchUse, executor: Executor) -> TextProvider | None:
     if use.text is None:
         return None
+    # Late, as below: most runs search a corpus, and need no client.
+    from pipeline.tools.search.web import open_text
+
     provider = open_text(use.text.provider, use.text.locale, use.text.address)
     executor.close_on_exit(provider.client.aclose)
     if use.mode != "strict":
@@ -55,6 +55,9 @@ def _text_provider(use: SearchUse, executor: Executor) -> TextProvider | None:
 def _image_provider(use: SearchUse, store: Store, executor: Executor) -> ImageProvider | None:
     if use.image is None:
         return None
+    from pipeline.tools.search.lens import open_lens
+    from pipeline.tools.search.thumbnails import Thumbnails
+
     thumbnails = Thumbnails()
     provider = open_lens(use.image.locale, use.image.address, store.blobs, thumbnails)
     executor.close_on_exit(provider.client.aclose)

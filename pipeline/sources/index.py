@@ -61,8 +61,8 @@ def index_of(source: Source, store: Path) -> pa.Table:
     stamps = stamps_of(source)
     cached = store / "indexes" / f"{_name(source, stamps)}.parquet"
     # One that is damaged is made again.
-    with suppress(OSError, pa.ArrowException):
-        return pq.read_table(cached, page_checksum_verification=True)
+    with suppress(OSError, pa.ArrowException), pq.ParquetFile(cached, page_checksum_verification=True) as file:
+        return file.read()
     table = pa.Table.from_batches(_batches(source), INDEX)
     require_same(source, stamps)
     sink = pa.BufferOutputStream()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.engine.commits import check_conservation, commit_stage, commit_unit, find_finished
 from pipeline.engine.done import Done, Finished, read_finished
-from pipeline.engine.running import reused_units, run_stage, run_unit
+from pipeline.engine.running import LOOKED_AT_HERE, reused_units, run_stage, run_unit
 from pipeline.engine.stage import Declared
 from pipeline.engine.units import (
     MAX_UNITS,
@@ -38,6 +38,13 @@ from tests.support.jobs.engine_job import outcome, source_rows
 from tests.support.staged import AnySettings, after, begun, declared, in_order, run_given
 
 UNITS = 4
+
+
+def _unread(span: Range) -> UnitInput:
+    raise AssertionError(f"unit {span} is read")
+
+
+UNREAD = Reader(50, _unread)
 
 
 def copying(run: Path, **changes: Any) -> Declared[AnySettings, object]:
@@ -81,15 +88,19 @@ class Job:
         self.stage, self.done = copying(run), after(begun(run, rows), *before)
         self.ran: list[Range] = []
 
-    def unit(self, span: Range) -> UnitResult:
+    @property
+    def reader(self) -> Reader:
         def read(span: Range) -> UnitInput:
             return UnitInput(tuple(row for row in self.rows if Range.of(row.id, span.total) == span))
 
+        return Reader(len(self.rows), read)
+
+    def unit(self, span: Range) -> UnitResult:
         def work(unit: UnitInput) -> UnitOutput:
             self.ran.append(span)
             return self.work(unit)
 
-        return run_unit(self.stage, Reader(len(self.rows), read), span, work)
+        return run_unit(self.stage, self.reader, span, work)
 
     def result(self) -> Finished:
         return run_stage(self.stage, self.done, self.unit, expected=len(self.rows), runner=in_order)
@@ -389,7 +400,7 @@ def test_a_manifest_vouches_for_no_other_rows(change: str, tmp_path: Path) -> No
     later = Job(tmp_path, other)
     assert read_finished(later.stage.directory) == finished
     assert find_finished(later.stage, later.done) is None
-    assert reused_units(later.stage, later.done) == []
+    assert reused_units(later.stage, later.done, later.reader) == []
     # In whatever order they come: the rows as they were are what it finished on.
     assert find_finished(later.stage, begun(tmp_path, rows[::-1])) == finished
     now = Job(tmp_path, other).result()
@@ -415,7 +426,7 @@ def test_a_manifest_vouches_for_no_other_earlier_stage(tmp_path: Path) -> None:
         later = Job(tmp_path, rows, before=stages)
         assert read_finished(later.stage.directory) == finished
         assert find_finished(later.stage, later.done) is None
-        assert reused_units(later.stage, later.done) == []
+        assert reused_units(later.stage, later.done, later.reader) == []
     same = Job(tmp_path, rows, before=[earlier(done)])
     assert find_finished(same.stage, same.done) == finished
 
@@ -432,19 +443,50 @@ def test_units_are_reused_though_the_manifest_is_of_an_earlier_input(tmp_path: P
 def test_a_stage_that_finished_is_told_unit_by_unit_without_reading_its_input(tmp_path: Path) -> None:
     job = Job(tmp_path, source_rows(50))
     finished = job.result()
-    units = reused_units(job.stage, job.done)
+    units = reused_units(job.stage, job.done, UNREAD)
     assert [unit.part for unit in units] == list(finished.parts)
     assert all(unit.reused for unit in units)
     assert sum((Counter(unit.counts) for unit in units), Counter()) == finished.counts
     assert commit_stage(job.stage, job.done, units) == replace(finished, reused=UNITS)
 
 
-def test_a_stage_that_reads_outside_the_run_is_never_taken_unread(tmp_path: Path) -> None:
+def test_a_stage_that_reads_outside_the_run_is_taken_as_finished_only_if_all_it_reads_is_as_it_was(
+    tmp_path: Path,
+) -> None:
+    job = Job(tmp_path, source_rows(50))
+    finished = job.result()
+    outside = replace(job.stage, stage=replace(job.stage.stage, outside=True))
+    assert find_finished(outside, job.done) is not None
+    units = reused_units(outside, job.done, job.reader)
+    assert [unit.part for unit in units] == list(finished.parts)
+    assert all(unit.reused for unit in units)
+
+    def changed(span: Range) -> UnitInput:
+        # What lies outside is no row: it may change while the rows, by which a manifest vouches, are the same.
+        return replace(job.reader.unit(span), context=tuple(source_rows(span.number // (UNITS - 1))))
+
+    assert reused_units(outside, job.done, Reader(50, changed)) == []
+
+
+def test_of_very_many_records_several_processes_look_whether_they_are_as_they_were(tmp_path: Path) -> None:
     job = Job(tmp_path, source_rows(50))
     job.result()
     outside = replace(job.stage, stage=replace(job.stage.stage, outside=True))
-    assert find_finished(outside, job.done) is not None
-    assert reused_units(outside, job.done) == []
+    assert reused_units(outside, job.done, UNREAD._replace(expected=LOOKED_AT_HERE + 1)) == []
+
+
+def test_an_outcome_that_says_nothing_of_its_row_is_no_reason_to_take_a_stage_as_finished(tmp_path: Path) -> None:
+    def stop(unit: UnitInput) -> UnitOutput:
+        made = copy(unit)
+        stopped = (one.model_copy(update={"outcome": "quarantined", "reason": "busy"}) for one in made.outcomes)
+        return UnitOutput([*stopped], made.tables)
+
+    job = Job(tmp_path, source_rows(50), work=stop)
+    job.result()
+    stage = replace(job.stage.stage, outside=True)
+    assert reused_units(replace(job.stage, stage=stage), job.done, job.reader)
+    again = replace(stage, again=frozenset({"busy"}))
+    assert reused_units(replace(job.stage, stage=again), job.done, job.reader) == []
 
 
 def test_a_unit_whose_files_beside_its_parts_are_gone_runs_again(tmp_path: Path) -> None:
