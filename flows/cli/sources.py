@@ -82,7 +82,8 @@ def sources() -> None:
 def init(data: Data, out: Out = None, key: Key = None, config: Config = None, split: Split = "train") -> None:
     """Look at DATA and write a manifest for it: which column is which field, with a comment on each."""
     from pipeline.errors import UsageError
-    from pipeline.sources.guess import UNKNOWN, hub_manifest, key_for, manifest_for
+    from pipeline.sources.guess import hub_manifest, key_for, manifest_for
+    from pipeline.sources.guess_columns import UNKNOWN
     from pipeline.sources.revisions import hub_commit
     from pipeline.sources.source import HubData
 

@@ -22,7 +22,7 @@ def pictures(turn: Mapping[str, Any]) -> list[str]:
     """Return where the pictures of a turn are, as its parts name them: `image`, or `image_url` with its `url`."""
     content = turn.get("value", turn.get("content"))
     parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
-    named = [part.get("image", part.get("image_url")) for part in parts if _is_image(part)]
+    named = [part.get("image") or part.get("image_url") for part in parts if _is_image(part)]
     places = [place.get("url") if isinstance(place, Mapping) else place for place in named]
     return [place for place in places if isinstance(place, str)]
 

@@ -1,12 +1,13 @@
 """Conversations as LLaVA, ShareGPT and chat templates have them: each question with its answer is a row.
 
-A file is a JSON list of objects, or an object on every line. The turns are `conversations` or `messages`; a turn says
-who speaks (`from` or `role`) and what (`value` or `content`, a text or a list of parts).
+A file is a JSON list of objects, an object on every line, or a Parquet table. The turns are `conversations` or
+`messages`; a turn says who speaks (`from` or `role`) and what (`value` or `content`, a text or a list of parts).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from pipeline.sources.columns import Column, Columns
 from pipeline.sources.entries import Entry, Place
 from pipeline.sources.items import object_entries, object_entries_at
 from pipeline.sources.manifest import Turns
+from pipeline.sources.tables import parquet_entries, parquet_entries_at, shown
 
 COLUMNS = Columns(
     row=Column(from_=("id",)), text=Column(from_=("question",)), answers=Column(from_=("answer",)),
@@ -25,6 +27,8 @@ COLUMNS = Columns(
 """The map of a conversation where a manifest has none: `question` and `answer` are those of its turns. One without an
 `id`, as trainers do not ask for it, has the hash of what it holds for a key."""
 
+TABLES = frozenset({".parquet"})
+"""Files of conversations that are tables: a row holds one, as a list of turns in a column."""
 TURNS = ("conversations", "messages", "conversation")
 
 
@@ -38,8 +42,13 @@ def conversation_entries(files: Sequence[Path], turns: Turns) -> Iterator[Entry]
         UsageError: a file cannot be read.
     """
     for number, path in enumerate(files):
-        for entry in object_entries(path, number):
+        for entry in _in_table(path, number) if path.suffix.lower() in TABLES else object_entries(path, number):
             yield from _questions(entry, turns)
+
+
+def _in_table(path: Path, number: int) -> Iterator[Entry]:
+    for entry in parquet_entries((path,), None):
+        yield entry._replace(place=entry.place._replace(file=number))
 
 
 def conversation_entries_at(files: Sequence[Path], turns: Turns, places: Iterable[Place]) -> Iterator[Entry]:
@@ -48,8 +57,13 @@ def conversation_entries_at(files: Sequence[Path], turns: Turns, places: Iterabl
     Raises:
         UsageError: a file cannot be read.
     """
-    for entry in object_entries_at(files, places):
-        yield from _questions(entry, turns)
+    for file, here in groupby(places, key=lambda place: place.file):
+        if files[file].suffix.lower() in TABLES:
+            found = parquet_entries_at(files, None, here)
+        else:
+            found = object_entries_at(files, here)
+        for entry in found:
+            yield from _questions(entry, turns)
 
 
 def _questions(entry: Entry, turns: Turns) -> Iterator[Entry]:
@@ -60,7 +74,7 @@ def _questions(entry: Entry, turns: Turns) -> Iterator[Entry]:
     try:
         rounds = _rounds(entry.where, entry.found)
     except RowError as error:
-        yield entry._replace(found=error, line=entry.line or str(dict(entry.found)).encode(errors="backslashreplace"))
+        yield entry._replace(found=error, line=entry.line or shown(entry.found).encode(errors="backslashreplace"))
         return
     for part, one in enumerate(rounds, 1):
         where = entry.where if part == 1 else f"{entry.where}, question {part}"

@@ -15,7 +15,7 @@ _SUFFIXES: dict[SourceKind, tuple[str, ...]] = {
     "csv": (".csv",),
     "tsv": (".tsv", ".tab"),
     "webdataset": (".tar", ".tgz", ".gz", ".zst"),
-    **dict.fromkeys(CONVERSATIONS, (".json", ".jsonl")),
+    **dict.fromkeys(CONVERSATIONS, (".json", ".jsonl", ".parquet")),
 }
 
 

@@ -312,6 +312,8 @@ _STAY_INSIDE = (
     "paths are relative to its directory. If a link in it leads to a folder of pictures, name that folder as "
     "`image_root` in the manifest"
 )
+_LONGEST_PATH = 4096
+"""Characters: `PATH_MAX` of Linux."""
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|data:", re.IGNORECASE)
 
 
@@ -327,6 +329,14 @@ def _inside(name: str, places: tuple[Path, ...]) -> Path:
     link is followed. Where there is none, back-slashes are those of Windows, and letters with marks are one character
     or two, as file systems keep them.
     """
+    if len(name) > _LONGEST_PATH or name.startswith("data:"):
+        raise RowError(
+            "image_path",
+            f"{quoted(name)} is no path; if it is a picture in base64, map it so "
+            "(`images: {from: COLUMN, as: base64}`)",
+        )
+    if is_url(name) and not name.lower().startswith(("http://", "https://")):
+        raise RowError("image_path", f"{quoted(name)} is a URL that nobody fetches; write the path of the file")
     if is_url(name):
         raise RowError(
             "image_path",

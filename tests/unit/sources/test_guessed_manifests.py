@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
@@ -18,6 +23,7 @@ from pipeline.records import SourceRow
 from pipeline.sources import open_source, read_source
 from pipeline.sources.columns import typed
 from pipeline.sources.guess import manifest_for
+from pipeline.sources.index import index_of, rows_at
 
 USER, BOT = {"role": "user", "content": "<image>How many?"}, {"role": "assistant", "content": "3"}
 ASKS, TELLS = {"from": "human", "value": "<image>How many?"}, {"from": "gpt", "value": "3"}
@@ -117,6 +123,101 @@ def test_a_column_of_a_usual_name_is_mapped(column: str, value: object, field: s
     rows = [plain, {**plain, "question": "How many more?", column: value}]
     manifest, _ = guessed(tmp_path, "data.jsonl", rows)
     assert manifest["columns"][field] == column
+
+
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        # Whatever case, spaces and hyphens a writer uses.
+        (
+            {"ID": "1", "Question": "Q?", "ANSWER": "3", "Image-Path": "a.png"},
+            {"row": "ID", "text": "Question", "images": "Image-Path", "answers": "ANSWER"},
+        ),
+        # An option in each column, however they are called.
+        *(
+            ({"q": 1, "question": "Q?", **dict.fromkeys(names, "x"), "answer": "B"}, {"choices": names})
+            for names in (
+                ["A", "B", "C", "D"], ["option A", "option B"], ["option_a", "option_b", "option_c"],
+                ["option1", "option2"], ["choice_0", "choice_1"],
+            )
+        ),
+        # Letters that are no options.
+        ({"question": "Q?", "answer": "3", "a": "x", "b": "y"}, {"choices": None}),
+        ({"question": "Q?", "answer": "3", "A": "x"}, {"choices": None}),
+        # Paths of pictures, whatever their column is called.
+        ({"question": "Q?", "answer": "3", "file_name": "IMG 1.JPG"}, {"images": "file_name"}),
+        ({"question": "Q?", "answer": "3", "foto": "图\\1.png"}, {"images": "foto"}),
+        ({"question": "Q?", "answer": "3", "file_name": "page.html"}, {"images": None}),
+        # An answer with other spellings.
+        (
+            {"question": "Q?", "answer": {"value": "3", "aliases": ["three"], "type": "x"}},
+            {"answers": ["answer.value", "answer.aliases"]},
+        ),
+        ({"question": "Q?", "answer": {"text": "3"}}, {"answers": "answer.text"}),
+        ({"question": "Q?", "answer": {"odd": "3"}}, {"answers": "COLUMN"}),
+    ],
+)  # fmt: skip
+def test_a_look_finds_the_fields_by_name_and_by_what_stands_there(
+    row: dict[str, Any], columns: dict[str, object], tmp_path: Path
+) -> None:
+    data = tmp_path / "data.jsonl"
+    data.write_text(json.dumps(row) + "\n")
+    found = yaml.safe_load(manifest_for(data, tmp_path / "made.yaml", "made"))["columns"]
+    assert {field: found.get(field) for field in columns} == columns
+
+
+def test_pictures_in_base64_become_bytes(tmp_path: Path) -> None:
+    told = base64.b64encode(encode_png(Image.linear_gradient("L"))).decode()
+    rows = [
+        {"question": f"How many {start}?", "image": start + told, "answer": "3"}
+        for start in ("", "data:image/png;base64,")
+    ]
+    manifest, read = guessed(tmp_path, "data.jsonl", rows)
+    assert manifest["columns"]["images"] == {"from": "image", "as": "base64"}
+    names = {tuple(parse_json(row.payload)["images"]) for row in read}
+    assert len(names) == 1
+    assert (tmp_path / "store" / "blobs" / names.pop()[0]).is_file()
+
+
+@pytest.mark.parametrize(("questions", "kind"), [(1, "sharegpt"), (2, "sharegpt")])
+@pytest.mark.parametrize("form", ["turns", "parts"])
+def test_conversations_in_a_table_are_conversations(questions: int, kind: str, form: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    held = {"bytes": encode_png(Image.linear_gradient("L")), "path": None}
+    # As Arrow has parts of a turn: each with the fields of all, mostly null.
+    parts = [{"type": "image", "text": None}, {"type": "text", "text": "How many?"}]
+    asks, tells = (
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": [{"type": "text", "text": "3"}]},
+    )
+    turns = [ASKS, TELLS] * questions if form == "turns" else [asks, tells] * questions
+    for number in range(2):
+        rows = [{"id": f"{number}-{n}", "images": [held], "conversations": turns} for n in range(70)]
+        pq.write_table(pa.Table.from_pylist(rows), data / f"{number}.parquet")
+    file = tmp_path / "made.yaml"
+    file.write_text(manifest_for(data, file, "made"))
+    assert yaml.safe_load(file.read_text())["kind"] == kind
+    source = open_source(str(file), tmp_path / "store")
+    read = [*read_source(source)]
+    assert Counter(row.reason for row in read) == Counter({"": 140, "later_turn": 140 * (questions - 1)})
+    first = parse_json(read[0].payload)
+    assert (first["text"].replace("\n", ""), first["answers"], len(first["images"])) == ("<image>How many?", "3", 1)
+    # From their places, as a run reads them.
+    index = index_of(source, tmp_path / "store")
+    assert [row.record_hash() for row in rows_at(source, index)] == [row.record_hash() for row in read]
+
+
+@pytest.mark.parametrize("questions", [1, 2])
+def test_of_a_chat_in_a_column_of_a_data_set_question_and_answer_are_taken_where_it_asks_once(
+    questions: int, tmp_path: Path
+) -> None:
+    rows = {"messages": [[USER, BOT] * questions] * 3, "image": ["a.png"] * 3}
+    datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "saved")
+    found = yaml.safe_load(manifest_for(tmp_path / "saved", tmp_path / "made.yaml", "made"))["columns"]
+    # Of several questions the last answer is not that of the first.
+    asked = {"text": {"from": "messages", "as": "user_text"}, "answers": {"from": "messages", "as": "assistant_text"}}
+    assert {field: found[field] for field in asked} == (asked if questions == 1 else dict.fromkeys(asked, "COLUMN"))
 
 
 @pytest.mark.parametrize(

@@ -276,9 +276,19 @@ def test_an_object_of_letters_is_a_list_of_options(place: Path, choices: Any, re
         assert imported(place, choices=choices).choices == read
 
 
-@pytest.mark.parametrize("name", ["https://example.org/a.png", "file:///etc/hostname", "data:image/png;base64,AAAA"])
-def test_a_url_is_refused_as_such(place: Path, name: str) -> None:
-    assert "is a URL, and nothing is fetched" in refused(place, images=[name]).detail
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("https://example.org/a.png", "is a URL, and nothing is fetched; write `fetch: {}`"),
+        ("file:///etc/hostname", "is a URL that nobody fetches; write the path of the file"),
+        ("s3://bucket/a.png", "is a URL that nobody fetches"),
+        ("data:image/png;base64,AAAA", "map it so (`images: {from: COLUMN, as: base64}`)"),
+        ("/9j/" + "A" * 5000, "map it so (`images: {from: COLUMN, as: base64}`)"),
+    ],
+)
+def test_what_is_no_path_is_refused_with_what_helps(place: Path, name: str, said: str) -> None:
+    error = refused(place, images=[name])
+    assert (error.reason, said in error.detail) == ("image_path", True), error.detail
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "none.png", "deep", "."])

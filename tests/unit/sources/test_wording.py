@@ -77,7 +77,21 @@ LINES = [
     b'{"row":"h","x":"\\ud800"}', b'{"row":"i","x":[{"y":"\\ud800"}]}', b"[" * 100 + b"]" * 100,
     b'{"row":"j","x":1e999}', b"{}{}", b'{"n": ' + b"9" * 5000 + b"}",
 ]  # fmt: skip
-PATHS = ["page.png", "cut.png", "head.png", "no.png", "../x.png", "http://x/a.png", "a\0b.png", ".", "/etc/passwd"]
+PATHS = [
+    "file:///a.png",
+    "s3://b/a.png",
+    "data:image/png;base64,iVBO",
+    "/9j/" + "A" * 9999,
+    "page.png",
+    "cut.png",
+    "head.png",
+    "no.png",
+    "../x.png",
+    "http://x/a.png",
+    "a\0b.png",
+    ".",
+    "/etc/passwd",
+]
 
 
 def test_lines_and_pictures_that_cannot_be_read_are_told_in_words(tmp_path: Path) -> None:

@@ -1,0 +1,307 @@
+"""Which column is which field: by the names that data sets give them, and by what stands in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, takewhile
+from pathlib import PurePosixPath
+from string import ascii_lowercase
+from typing import Any, NamedTuple, get_args
+
+import yaml
+
+from pipeline.errors import RowError, UsageError
+from pipeline.records import AnswerType, Category
+from pipeline.sources.archives import PICTURES
+from pipeline.sources.chats import ASKS, said
+from pipeline.sources.coercion import flag, lettered, number
+from pipeline.sources.columns import Record, column_of
+from pipeline.sources.conversations import TURNS
+from pipeline.sources.rows import entries
+from pipeline.sources.source import Source
+
+LOOKED_AT = 200
+"""Rows that are looked at: enough to see a column that is mostly null, few enough to be there at once."""
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "row": (
+        *("row", "id", "question_id", "questionid", "qid", "pid", "data_id", "sample_id", "uid", "uuid", "key"),
+        *("__key__", "index", "idx"),
+    ),
+    "text": (
+        *("text", "question", "problem", "query", "extra_info.question", "json.question", "json.problem", "prompt"),
+        *("instruction", "txt"),
+    ),
+    "images": (
+        *("images", "image", "jpg", "png", "jpeg", "webp", "img", "picture", "pictures", "decoded_image"),
+        *("image_path", "image_file", "image_name", "img_path", "photo", "image_url", "image_urls"),
+    ),
+    "image_sha256": ("image_sha256",),
+    "choices": ("choices", "options", "candidates", "json.choices", "json.options"),
+    "answers": (
+        *("answers", "answer", "label", "labels", "ground_truth", "reward_model.ground_truth", "extra_info.answer"),
+        *("json.answer", "json.answers", "json.label", "output", "response", "target", "cls"),
+    ),
+    "category": ("category",),
+    "answer_type": ("answer_type",),
+    "tolerance": ("tolerance",),
+    "licence": ("licence", "license"),
+    "redistributable": ("redistributable",),
+}
+"""What data sets call the fields, the commonest first, as `_plain` writes names."""
+_OPTIONS = ("{}", "option_{}", "option{}", "choice_{}", "choice{}", "opt_{}", "opt{}")
+"""What columns of one option each are called."""
+_VALUES, _ALIASES = ("value", "answer", "text", "label", "ground_truth"), "aliases"
+"""Parts of an answer that is an object: the first of these is what it says, beside other spellings."""
+UNKNOWN = "COLUMN"
+"""In place of a column that nothing tells."""
+_LONGEST = 60
+
+
+class _Look(NamedTuple):
+    """What was looked at."""
+
+    rows: Sequence[Record]
+    columns: Mapping[str, str]
+    """Columns by their names as `_plain` writes them."""
+
+    def values(self, name: str) -> list[Any]:
+        return [value for row in self.rows if (value := column_of(row, name)) not in (None, "")]
+
+
+def column_lines(label: str, source: Source) -> Iterator[str]:
+    """Yield the lines of a manifest that say which column is which field, each with a comment on its reason.
+
+    Raises:
+        UsageError: no row can be read, or they are not in UTF-8.
+    """
+    found = [entry.found for entry in islice(entries(source), LOOKED_AT)]
+    rows = [row for row in found if not isinstance(row, RowError)]
+    if not rows:
+        raise UsageError(f"{label}: no row can be read")
+    if not _is_utf8(rows):
+        raise UsageError(f"{label} is not in UTF-8; save it as UTF-8, then look again")
+    columns: dict[str, str] = {}
+    for column in dict.fromkeys(column for row in rows for column in row):
+        columns.setdefault(_plain(column), column)
+    look = _Look(rows, columns)
+    named = {field: _named(field, names, look) for field, names in _NAMES.items()}
+    named["images"] = named["images"] or _of_paths(look)
+    options = [named["choices"]] if named["choices"] is not None else _option_columns(look)
+    yield "# Which column is which field. What is not named is carried along in `meta`."
+    yield "columns:"
+    for field, name in named.items():
+        if field == "choices" and len(options) > 1:
+            yield "  # one option in each of these columns"
+            yield f"  choices: {text_of(options)}"
+        else:
+            yield from _column(field, name, look, options)
+    yield "  # Not mapped: category is perception with a picture, else reasoning; answer_type is choice with options,"
+    yield "  # number, boolean, date or expression where every answer is one, else text. Search questions:"
+    yield "  # category: {value: search}."
+
+
+def _plain(name: str) -> str:
+    """Return a name without what writers vary: case, spaces, hyphens."""
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def _is_utf8(rows: Sequence[Record]) -> bool:
+    """Return whether no cell holds half a character, which is what other encodings are read as."""
+    try:
+        "".join(str(cell) for row in rows for cells in row.items() for cell in cells).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _named(field: str, names: Sequence[str], look: _Look) -> str | None:
+    """Return the first of the usual names that a column has and whose values can be the field."""
+    for usual in names:
+        name = look.columns.get(usual, usual)
+        values = look.values(name)
+        if values and _fits(field, values, len(look.rows)):
+            return name
+    return None
+
+
+def _of_paths(look: _Look) -> str | None:
+    """Return the first column in which nothing but paths of pictures stand, whatever it is called."""
+    for name in look.columns.values():
+        values = look.values(name)
+        if values and all(isinstance(value, str) and _is_path(value) for value in values):
+            return name
+    return None
+
+
+def _is_path(text: str) -> bool:
+    return "\n" not in text and PurePosixPath(text.replace("\\", "/")).suffix.lower() in PICTURES
+
+
+def _option_columns(look: _Look) -> list[str]:
+    """Return the columns that hold an option each, in their order; none where there are not two."""
+    for form in _OPTIONS:
+        for labels in (ascii_lowercase, "123456789", "0123456789"):
+            usual = takewhile(look.columns.__contains__, map(form.format, labels))
+            columns = [look.columns[name] for name in usual]
+            # A letter alone is one of A, B, C, or any column.
+            if len(columns) > 1 and (form != "{}" or all(map(str.isupper, columns))):
+                return columns
+    return []
+
+
+def _fits(field: str, values: Sequence[Any], rows: int) -> bool:
+    match field:
+        case "row":
+            # A key is there in every row, and another in each.
+            return len(values) == rows and len({str(value) for value in values}) >= rows - rows // 20
+        case "text":
+            return all(isinstance(value, str) for value in values)
+        case "images":
+            return all(map(_is_picture, values))
+        case "choices":
+            return all(isinstance(lettered(value), list | str) for value in values)
+        case "answers":
+            return not any(isinstance(value, Mapping) for value in values) or bool(_spellings(values))
+        case "category" | "answer_type":
+            return set(map(str, values)) <= set(get_args(Category if field == "category" else AnswerType))
+        case "licence" | "image_sha256":
+            return all(isinstance(value, str) for value in values)
+        case "tolerance":
+            return all(isinstance(number(value), float | int) for value in values)
+        case "redistributable":
+            return all(isinstance(flag(value), bool) for value in values)
+        case _:
+            return True
+
+
+def _is_picture(value: object) -> bool:
+    match value:
+        case list():
+            return bool(value) and all(map(_is_picture, value))
+        case Mapping():
+            return bool({"bytes", "path"} & value.keys())
+        case _:
+            return isinstance(value, bytes | str)
+
+
+def _spellings(answers: Sequence[Any]) -> list[str]:
+    """Return the parts of answers that are objects which hold what they say; none where they are not."""
+    if not all(isinstance(answer, Mapping) for answer in answers):
+        return []
+    parts = {name for answer in answers for name in answer}
+    first = next((name for name in _VALUES if name in parts), None)
+    return [] if first is None else [first, *([_ALIASES] if _ALIASES in parts else [])]
+
+
+def _column(field: str, name: str | None, look: _Look, options: Sequence[str]) -> Iterator[str]:
+    if name is None:
+        yield from _unnamed(field, look)
+        return
+    values = look.values(name)
+    remark = _remark(field, name, values, look, options)
+    yield f"  # {len(values)} of {len(look.rows)} rows, such as {_example(values[0])}{remark}"
+    if field == "images" and isinstance(values[0], str) and values[0].startswith(("http://", "https://")):
+        yield "  # Addresses: say `fetch: {}` where a recipe names this source, or they are refused (docs/pictures.md)."
+    yield f"  {field}: {_written(field, name, values, look, options)}"
+
+
+def _unnamed(field: str, look: _Look) -> Iterator[str]:
+    if field == "row":
+        yield "  # row: no column is there and different in every row; the key is a hash of what the row holds."
+    if field not in {"text", "answers"}:
+        return
+    chat = next((name for name in TURNS if _are_chats(look.values(name))), None)
+    if chat is not None:
+        yield "  # of conversations, each of which asks once"
+        yield f"  {field}: {{from: {chat}, as: {'user_text' if field == 'text' else 'assistant_text'}}}"
+        return
+    # A name that no column has, which is refused before any row.
+    yield f"  {field}: {UNKNOWN}  # which one? there are: {' '.join(_example([*look.columns.values()]).split())}"
+
+
+def _are_chats(values: Sequence[Any]) -> bool:
+    """Return whether values are conversations of one question: of more, the last answer is not that of the first."""
+    told = [[said(turn) for turn in value] for value in values if isinstance(value, list)]
+    asks = [sum(turn is not None and turn[0] in ASKS for turn in turns) for turns in told]
+    return bool(told) and len(told) == len(values) and all(None not in turns for turns in told) and set(asks) == {1}
+
+
+def _remark(field: str, name: str, values: Sequence[Any], look: _Look, options: Sequence[str]) -> str:
+    match _form(field, name, values, look, options):
+        case "index_to_option":
+            return ": the number of an option, the first being 0"
+        case "json":
+            return "; a JSON list in a text"
+        case "base64":
+            return ": a picture in base64"
+        case _:
+            return ""
+
+
+def _written(field: str, name: str, values: Sequence[Any], look: _Look, options: Sequence[str]) -> str:
+    form = _form(field, name, values, look, options)
+    if form is not None:
+        return f"{{from: {text_of(name)}, as: {form}}}"
+    if field == "answers" and all(isinstance(value, list) and _told(value) for value in values):
+        return text_of(f"{name}.answer")
+    if field == "answers" and (parts := _spellings(values)):
+        places = [f"{name}.{part}" for part in parts]
+        return text_of(places if len(places) > 1 else places[0])
+    return text_of(name)
+
+
+def _form(field: str, name: str, values: Sequence[Any], look: _Look, options: Sequence[str]) -> str | None:
+    """Return the transform that a column needs; None for none."""
+    if field == "images" and all(isinstance(value, str) and _BASE64.match(value) for value in values):
+        return "base64"
+    if field != "answers":
+        return None
+    if len(options) == 1 and _are_indexes(name, options[0], look.rows):
+        return "index_to_option"
+    if all(isinstance(value, str) and re.match(r"\s*\[.*\]\s*\Z", value) for value in values):
+        return "json"
+    return None
+
+
+_BASE64 = re.compile(r"(?:data:image/[a-z+]+;base64,)?(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk)[A-Za-z0-9+/\s]{100}")
+"""How JPEG, PNG, GIF, WebP and BMP begin, and what no path goes on like."""
+
+
+def _told(answers: list[Any]) -> bool:
+    """Return whether answers are what annotators gave, each an object: VQA's form."""
+    return bool(answers) and all(isinstance(one, Mapping) and "answer" in one for one in answers)
+
+
+def _are_indexes(name: str, choices: str, rows: Sequence[Record]) -> bool:
+    """Return whether answers are numbers of options: each is one, some are 0, and none is what an option says."""
+    pairs = [(column_of(row, name), lettered(column_of(row, choices))) for row in rows]
+    known = [(value, options) for value, options in pairs if isinstance(options, list) and options]
+    return (
+        bool(known)
+        and all(
+            type(value) is int and 0 <= value < len(options) and str(value) not in map(str, options)
+            for value, options in known
+        )
+        and any(value == 0 for value, _ in known)
+    )
+
+
+def _example(value: Any) -> str:
+    match value:
+        case bytes():
+            text = f"<{len(value):,} bytes>"
+        case Mapping() if isinstance(value.get("bytes"), bytes):
+            text = f"<{len(value['bytes']):,} bytes> {value.get('path') or ''}".strip()
+        case list() if value and not isinstance(value[0], str):
+            text = f"{len(value)} of {_example(value[0])}"
+        case _:
+            text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def text_of(value: str | list[str]) -> str:
+    """Return a text, or a list of some, as YAML has it, on one line."""
+    flow = isinstance(value, list) or None
+    return yaml.safe_dump(value, allow_unicode=True, width=10_000, default_flow_style=flow).splitlines()[0]
