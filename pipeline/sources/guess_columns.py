@@ -27,21 +27,22 @@ LOOKED_AT = 200
 _NAMES: dict[str, tuple[str, ...]] = {
     "row": (
         *("row", "id", "question_id", "questionid", "qid", "pid", "data_id", "sample_id", "uid", "uuid", "key"),
-        *("__key__", "index", "idx"),
+        *("__key__", "index", "idx", "编号", "序号"),
     ),
     "text": (
         *("text", "question", "problem", "query", "extra_info.question", "json.question", "json.problem", "prompt"),
-        *("instruction", "txt"),
+        *("instruction", "txt", "问题", "题目", "問題", "質問"),
     ),
     "images": (
         *("images", "image", "jpg", "png", "jpeg", "webp", "img", "picture", "pictures", "decoded_image"),
         *("image_path", "image_file", "image_name", "img_path", "photo", "image_url", "image_urls"),
     ),
     "image_sha256": ("image_sha256",),
-    "choices": ("choices", "options", "candidates", "json.choices", "json.options"),
+    "choices": ("choices", "options", "candidates", "json.choices", "json.options", "选项", "選択肢"),
     "answers": (
         *("answers", "answer", "label", "labels", "ground_truth", "reward_model.ground_truth", "extra_info.answer"),
         *("json.answer", "json.answers", "json.label", "output", "response", "target", "cls"),
+        *("答案", "回答", "答え"),
     ),
     "category": ("category",),
     "answer_type": ("answer_type",),
@@ -82,6 +83,7 @@ def column_lines(label: str, source: Source) -> Iterator[str]:
         raise UsageError(f"{label}: no row can be read")
     if not _is_utf8(rows):
         raise UsageError(f"{label} is not in UTF-8; save it as UTF-8, then look again")
+    _require_rows(label, rows)
     columns: dict[str, str] = {}
     for column in dict.fromkeys(column for row in rows for column in row):
         columns.setdefault(_plain(column), column)
@@ -100,6 +102,22 @@ def column_lines(label: str, source: Source) -> Iterator[str]:
     yield "  # Not mapped: category is perception with a picture, else reasoning; answer_type is choice with options,"
     yield "  # number, boolean, date or expression where every answer is one, else text. Search questions:"
     yield "  # category: {value: search}."
+
+
+def _require_rows(label: str, rows: Sequence[Record]) -> None:
+    """Refuse one object around a list of rows: read as it stands, it is a row itself.
+
+    Raises:
+        UsageError: as said.
+    """
+    around = [
+        name for name, value in rows[0].items() if isinstance(value, list) and value and isinstance(value[0], Mapping)
+    ]
+    if len(rows) == 1 and around and not {"question", "text", "problem", *TURNS} & {_plain(name) for name in rows[0]}:
+        raise UsageError(
+            f"{label} is one object, with a list in its field `{around[0]}`; if that holds the rows, write it into a "
+            f"file of its own (`jq .{around[0]} FILE > rows.json`), and look at that"
+        )
 
 
 def _plain(name: str) -> str:

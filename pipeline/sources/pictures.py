@@ -1,7 +1,9 @@
-"""Pictures that stand in the rows themselves, as tables hold them: bytes, a struct of bytes and path, or a path."""
+"""Pictures that stand in the rows themselves: bytes, a struct of bytes and path, a `data:` URL, or a path."""
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,8 +30,26 @@ def _name(value: Any, blobs: BlobStore) -> str:
     if isinstance(value, Mapping) and {"bytes", "path"} & value.keys():
         held = value.get("path") if value.get("bytes") is None else value["bytes"]
     if isinstance(held, bytes):
-        sha256 = blobs.put(held)
-        return blobs.path(sha256).relative_to(blobs.root).as_posix()
+        return _stored(held, blobs)
     if isinstance(held, str):
-        return held
+        return _stored(_of_data_url(held), blobs) if held.startswith("data:") else held
     raise RowError("row_column", f"columns.images: {quoted(value)} is no picture: neither bytes nor a path")
+
+
+def _stored(content: bytes, blobs: BlobStore) -> str:
+    return blobs.path(blobs.put(content)).relative_to(blobs.root).as_posix()
+
+
+def _of_data_url(url: str) -> bytes:
+    """Return the bytes of a `data:` URL in base64 (RFC 2397), as chats for models have pictures in their parts.
+
+    Raises:
+        RowError: `row_column`, it is none.
+    """
+    head, _, content = url.partition(",")
+    try:
+        if head.endswith(";base64"):
+            return base64.b64decode(re.sub(r"\s", "", content), validate=True)
+    except ValueError:
+        pass
+    raise RowError("row_column", f"columns.images: {quoted(url)} is no picture in base64")

@@ -355,7 +355,9 @@ def _inside(name: str, places: tuple[Path, ...]) -> Path:
                 return path
     if outside:
         raise RowError("image_path", f"{quoted(name)} leads out of the source; {_STAY_INSIDE}")
-    raise RowError("image_missing", f"{quoted(name)} is no file of the source; paths begin at its folder")
+    raise RowError(
+        "image_missing", f"{quoted(name)} is no file of the source; paths begin at its folder, or at `image_root`"
+    )
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ PARTS = [
     {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "How many?"}]},
     {"role": "assistant", "content": [{"type": "text", "text": "3"}]},
 ]
+ASKED = {"type": "text", "text": "How many?"}
 AGAIN = [{"from": "human", "value": "And cats?"}, {"from": "gpt", "value": "4"}]
 
 
@@ -95,6 +97,18 @@ def test_what_is_no_conversation_is_a_bad_row_alone(tmp_path: Path, turns: objec
     assert [(row.source_row, row.reason) for row in rows[1:]] == [("good", ""), ("row 3", "row_json")]
     assert rows[0].reason == "row_turns"
     assert "bad" in rows[0].payload
+
+
+def test_a_picture_within_a_part_is_put_into_the_store(tmp_path: Path) -> None:
+    urls = [f"data:image/png;base64,{base64.b64encode(b'bytes').decode()}", "data:image/png;base64,%%", "data:,x"]
+    items = [
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}, ASKED]}, CHAT[1]]}
+        for url in urls
+    ]
+    good, *bad = read(tmp_path, items, "messages", lines=True)
+    (name,) = parse_json(good.payload)["images"]
+    assert (tmp_path / "store" / "blobs" / name).read_bytes() == b"bytes"
+    assert [(row.reason, "no picture in base64" in row.detail) for row in bad] == [("row_column", True)] * 2
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,10 @@ def test_a_column_of_a_usual_name_is_mapped(column: str, value: object, field: s
                 ["option1", "option2"], ["choice_0", "choice_1"],
             )
         ),
+        (
+            {"编号": "1", "题目": "Q?", "图片": "图.png", "答案": "3"},
+            {"row": "编号", "text": "题目", "images": "图片", "answers": "答案"},
+        ),
         # Letters that are no options.
         ({"question": "Q?", "answer": "3", "a": "x", "b": "y"}, {"choices": None}),
         ({"question": "Q?", "answer": "3", "A": "x"}, {"choices": None}),
@@ -177,6 +181,13 @@ def test_pictures_in_base64_become_bytes(tmp_path: Path) -> None:
     names = {tuple(parse_json(row.payload)["images"]) for row in read}
     assert len(names) == 1
     assert (tmp_path / "store" / "blobs" / names.pop()[0]).is_file()
+
+
+def test_one_object_around_the_rows_is_no_row(tmp_path: Path) -> None:
+    data = tmp_path / "set.json"
+    data.write_text(json.dumps({"info": {"v": 1}, "data": [{"question": "How many?", "answer": "3"}]}))
+    with pytest.raises(UsageError, match=r"a list in its field `data`; .*jq \.data FILE"):
+        manifest_for(data, tmp_path / "made.yaml", "made")
 
 
 @pytest.mark.parametrize(("questions", "kind"), [(1, "sharegpt"), (2, "sharegpt")])
