@@ -19,6 +19,7 @@ from flows.cli.duplicates import duplicates
 from flows.cli.export import export
 from flows.cli.gates import gates
 from flows.cli.plan import plan
+from flows.cli.release import diff, release
 from flows.cli.replay import replay
 from flows.cli.run import run
 from flows.cli.sandbox import app as sandbox
@@ -104,6 +105,8 @@ def make_app() -> typer.Typer:
         search_cache,
         verify,
         replay,
+        release,
+        diff,
         doctor,
         schema,
         serve_model,

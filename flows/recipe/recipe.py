@@ -225,6 +225,8 @@ class Recipe(Identity):
     validate_: ValidatorSettings = Field(default=ValidatorSettings(), alias="validate")
     select: SelectionSettings = SelectionSettings()
     export: ExportUse = ExportUse()
+    require: Place[tuple[str, ...]] = ()
+    """Conditions of a release, such as `sft_rows >= 1000`; `coldforge release` refuses where one is not kept."""
     runtime: Place[Runtime] = Runtime()
 
     @model_validator(mode="after")

@@ -1,0 +1,70 @@
+"""Conditions that a release states: one figure of the run each, and a bound that it has to keep."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from flows.releases.rows import Shipped
+from flows.report.tables import query_table
+from pipeline.errors import UsageError
+
+_COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+    "==": operator.eq,
+}
+_CONDITION = re.compile(r"\s*([a-z_]+)\s*(>=|<=|==|>|<)\s*([0-9]+(?:\.[0-9]+)?)\s*")
+
+_UNJUDGED = "SELECT count(*) FILTER (verdict = 'unjudged') / greatest(count(*), 1) FROM trajectories"
+
+
+class Condition(NamedTuple):
+    """A bound on a figure."""
+
+    text: str
+    figure: str
+    comparison: str
+    bound: float
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value keeps the bound."""
+        return _COMPARISONS[self.comparison](value, self.bound)
+
+
+def condition(text: str) -> Condition:
+    """Return a condition as it is written: `sft_rows >= 1000`.
+
+    Raises:
+        UsageError: it is not written so, or names no figure.
+    """
+    found = _CONDITION.fullmatch(text)
+    if found is None or found[1] not in FIGURES:
+        raise UsageError(
+            f"{text!r} is no condition; write one such as 'sft_rows >= 1000'; figures: {', '.join(FIGURES)}"
+        )
+    return Condition(" ".join(text.split()), found[1], found[2], float(found[3]))
+
+
+def figures(run: Path, exports: Mapping[str, Shipped], shared: float) -> dict[str, float]:
+    """Return what a run can be held to; `shared` is the share of RL's pictures that stand in SFT as well."""
+    rows = {shard: export.manifest.rows for shard, export in exports.items()}
+    checked = {name for export in exports.values() for name in export.manifest.benchmarks}
+    ((unjudged,),) = query_table(run, _UNJUDGED).rows
+    return {
+        "sft_rows": rows.get("sft", 0),
+        "rl_rows": rows.get("rl", 0),
+        "benchmarks": len(checked),
+        "shared_pictures": shared,
+        "unjudged": float(str(unjudged)),
+    }
+
+
+FIGURES = ("sft_rows", "rl_rows", "benchmarks", "shared_pictures", "unjudged")
+"""Rows of each shard; benchmarks that were kept out; shares: of RL's pictures that stand in SFT as well, of the graded
+answers that no rule decides."""

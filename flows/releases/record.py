@@ -1,0 +1,109 @@
+"""The record of a release: small, next to the shards, and the only place where versions of tools and dates stand."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from flows.releases.conditions import Condition, figures
+from flows.releases.rows import ReleasedRow, released_rows, shipped
+from pipeline.errors import CheckError, UsageError
+from pipeline.export.layout import MANIFEST, file_hash
+from pipeline.export.tombstones import Tombstone
+from pipeline.export.verify.exports import VerifyReport, verify_exports
+from pipeline.identity import digest, parse_json
+from pipeline.store.blobs import write_atomic
+from pipeline.store.shards import read_records, write_records
+
+RELEASE = "release.json"
+RELEASED = "rows.parquet"
+SCHEMA = 1
+_LIBRARIES = ("coldforge", "datasets", "duckdb", "pillow", "pyarrow")
+
+
+def make_release(run: Path, name: str | None, conditions: Sequence[Condition], taken: Iterable[Tombstone]) -> Path:
+    """Check a run's exports and conditions, and write `RUN/release/<name>`; the name is by default that of the content.
+
+    Raises:
+        CheckError: an export is wrong, a row was taken down, or a condition is not kept; nothing is written.
+        UsageError: a release of this name holds something else.
+    """
+    report = verify_exports(run / "export", tombstones=taken)
+    if not report.ok:
+        first = report.problems[0]
+        raise CheckError(
+            f"{run}: {len(report.problems)} faults in its exports, such as {first.export}/{first.file}: "
+            f"{first.message}; `coldforge verify` lists them"
+        )
+    exports = shipped(run)
+    known = figures(run, exports, _shared(report))
+    broken = [f"{one.text} (it is {known[one.figure]:g})" for one in conditions if not one.holds(known[one.figure])]
+    if broken:
+        raise CheckError(f"{run}: not released, for a condition is not kept: {'; '.join(broken)}")
+    manifests = {
+        path.parent.relative_to(run / "export").as_posix(): file_hash(path)
+        for path in sorted((run / "export").glob(f"*/*/{MANIFEST}"))
+    }
+    content = digest(manifests)
+    target = run / "release" / (name or content[:12])
+    stated = [one.text for one in conditions]
+    if (target / RELEASE).exists():
+        before = read_release(target)
+        if before["content"] != content:
+            raise UsageError(f"{target} is a release of other exports; give this one another name with --name")
+        if before["conditions"] == stated:
+            return target
+    rows = list(released_rows(run))
+    write_records(target / RELEASED, ReleasedRow, rows)
+    told = {
+        "schema": SCHEMA,
+        "name": target.name,
+        "content": content,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "libraries": {library: importlib.metadata.version(library) for library in _LIBRARIES},
+        "run": parse_json((run / "run.json").read_text())["name"],
+        "recipe": parse_json((run / "run.json").read_text())["recipe"],
+        "manifests": manifests,
+        "rows": {shard: export.manifest.rows for shard, export in sorted(exports.items())},
+        "figures": known,
+        "conditions": stated,
+    }
+    write_atomic(target / RELEASE, (json.dumps(told, indent=2) + "\n").encode())
+    return target
+
+
+def _shared(report: VerifyReport) -> float:
+    pictures = report.pictures
+    return pictures.shared / pictures.rl if pictures is not None and pictures.rl else 0.0
+
+
+def read_release(directory: Path) -> Mapping[str, Any]:
+    """Return what `release.json` says.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        said: Mapping[str, Any] = parse_json((directory / RELEASE).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{directory / RELEASE} cannot be read: {error}") from error
+    return said
+
+
+def rows_in(place: Path) -> list[ReleasedRow]:
+    """Return the rows of a release, or of the exports of a run.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if (place / RELEASE).exists():
+        return list(read_records(place / RELEASED, ReleasedRow))
+    if (place / "run.json").exists():
+        return list(released_rows(place))
+    raise UsageError(f"{place} is neither a run (run.json) nor a release ({RELEASE})")

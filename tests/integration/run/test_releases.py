@@ -1,0 +1,165 @@
+"""Releases of two runs over a corpus that was changed between them, and what differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from filters.gates.rules import GateSettings
+from flows.cli.main import make_app
+from flows.ledger.snapshot import RunFacts, build_ledger
+from flows.releases.compare import Difference, differences, fates
+from flows.releases.record import RELEASE, RELEASED, rows_in
+from flows.releases.rows import ReleasedRow, released_rows
+from pipeline.export.layout import MANIFEST
+from pipeline.store.shards import read_records
+from tests.support.curated import RECIPE, curated, write_corpus
+from tests.support.export_rows import data_file
+
+LIGHT: dict[str, Any] = {
+    **RECIPE,
+    "export": {"sft": ["trl"], "rl": ["huggingface"]},
+    "require": ["rl_rows >= 1"],
+}
+
+
+def ran(place: Path, out: str) -> Path:
+    finished = curated(place, LIGHT, out)
+    build_ledger(
+        place / out, tuple(finished.values()), RunFacts("cellars", "0", "0", "{}", (), (), GateSettings(), None)
+    )
+    return place / out
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ran(write_corpus(tmp_path_factory.mktemp("releases") / "place"), "old")
+
+
+@pytest.fixture(scope="module")
+def new(old: Path) -> Path:
+    """A row less, an answer more, and a row that comes under another key."""
+    rows = old.parent / "cellars" / "rows.jsonl"
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    kept = [CHANGES.get(line["row"], lambda line: line)(line) for line in lines if line["row"] != "taught-2"]
+    rows.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
+    return ran(old.parent, "new")
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "taught-4": lambda line: {**line, "answers": [*line["answers"], "a thing of brass"]},
+    "helped-0": lambda line: {**line, "row": "helped-too"},
+}
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
+
+
+def test_a_release_holds_every_row_of_both_shards_and_no_text_of_them(old: Path) -> None:
+    done = command("release", old, "--name", "first", "--require", "sft_rows >= 2")
+    assert done.exit_code == 0, done.output
+    assert "2 conditions kept" in done.stdout
+    made = old / "release" / "first"
+    rows = list(read_records(made / RELEASED, ReleasedRow))
+    manifests = [json.loads(path.read_text()) for path in (old / "export").rglob(MANIFEST)]
+    assert len(rows) == sum(manifest["rows"] for manifest in manifests)
+    assert {row.shard for row in rows} == {"sft", "rl"}
+    assert all(len(row.images) == len(row.phashes) for row in rows)
+    assert "cellar" not in (made / RELEASED).read_bytes().decode("latin-1").replace("cellars", "")
+    # Asked for again it stays as it was made.
+    before = (made / RELEASE).read_bytes()
+    assert command("release", old, "--name", "first", "--require", "sft_rows >= 2").exit_code == 0
+    assert (made / RELEASE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "told"),
+    [
+        (["--require", "sft_rows >= 1000"], 3, "sft_rows >= 1000 (it is "),
+        (["--require", "benchmarks > 9", "--require", "unjudged <= 1"], 3, "benchmarks > 9 (it is 1)"),
+        (["--require", "rows >= 1"], 2, "is no condition"),
+        (["--require", "__import__('os') >= 1"], 2, "is no condition"),
+        (["--tombstones", "taken.yaml"], 3, "was taken down by its row"),
+    ],
+)
+def test_a_release_is_refused_where_a_condition_is_not_kept_or_a_row_was_taken_down(
+    more: list[str], code: int, told: str, old: Path, tmp_path: Path
+) -> None:
+    gone = next(released_rows(old))
+    (tmp_path / "taken.yaml").write_text(yaml.safe_dump([{"source": gone.source, "row": gone.source_row}]))
+    done = command("release", old, "--name", "refused", *[str(tmp_path / a) if a.endswith("yaml") else a for a in more])
+    assert done.exit_code == code
+    assert told in " ".join(done.output.split())
+    assert not (old / "release" / "refused").exists()
+
+
+def test_an_export_that_was_changed_is_not_released(old: Path) -> None:
+    path = data_file(old / "export" / "sft" / "trl")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"x")
+    try:
+        done = command("release", old, "--name", "broken")
+    finally:
+        path.write_bytes(whole)
+    assert done.exit_code == 3
+    assert path.name in done.output
+
+
+def test_what_was_added_removed_and_changed_is_told_with_reasons(old: Path, new: Path) -> None:
+    told = {
+        (one.kind, one.source_row): one.reason
+        for one in differences(rows_in(old), rows_in(new), fates(old), fates(new))
+    }
+    assert (
+        told["removed", "taught-2"] == "there, no source has it"
+        or "no source has it there" in told["removed", "taught-2"]
+    )
+    assert "answers" in told["changed", "taught-4"]
+    assert told["added", "helped-too"] == "the same question comes from cellars helped-0 there"
+    assert told["removed", "helped-0"] == "the same question comes from cellars helped-too there"
+    assert {row for _, row in told} <= {"taught-2", "taught-4", "helped-0", "helped-too"}
+
+
+def test_a_release_differs_from_nothing_in_its_own_run_and_from_another_as_its_run_does(old: Path, new: Path) -> None:
+    for run in (old, new):
+        assert command("release", run, "--name", "one").exit_code == 0
+    first, second = old / "release/one", new / "release/one"
+    assert "no row differs" in command("diff", first, old).stdout
+    told = json.loads(command("diff", first, second, "--json").stdout)["rows"]
+    runs = differences(rows_in(old), rows_in(new), {}, {})
+    assert [Difference(**one) for one in told] == runs
+    assert "neither a run" in command("diff", first, old.parent).output
+
+
+def test_a_question_that_a_gate_stopped_is_told_by_its_gate() -> None:
+    row = ReleasedRow(
+        shard="sft",
+        split="train",
+        record_id="1" * 64,
+        question_id="2" * 64,
+        cluster_id="3" * 64,
+        source="s",
+        source_row="r",
+        question_key="k",
+        images=(),
+        phashes=(),
+        question="q",
+        prompt="p",
+        answers="a",
+        transcript="t",
+    )
+    stopped = {row.question_id: "gate1 rejected it (too_easy)"}
+    (gone,) = differences([row], [], {}, stopped)
+    assert (gone.kind, gone.reason) == ("removed", "there, gate1 rejected it (too_easy)")
+    moved = row.model_copy(update={"shard": "rl", "record_id": row.question_id})
+    assert {one.reason for one in differences([row], [moved], {}, {})} == {
+        "the question is in rl there",
+        "the question is in sft there",
+    }
