@@ -173,6 +173,7 @@ TABLE: Mapping[str, str] = {
     "export.withheld_images": "publish",
     "export.validation": "publish",
     "export.split_by_licence": "publish",
+    "require": NOTHING,
     **{
         f"runtime.{field}": NOTHING
         for field in (

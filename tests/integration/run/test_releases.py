@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +46,14 @@ def new(old: Path) -> Path:
     """A row less, an answer more, and a row that comes under another key."""
     rows = old.parent / "cellars" / "rows.jsonl"
     lines = [json.loads(line) for line in rows.read_text().splitlines()]
-    kept = [CHANGES.get(line["row"], lambda line: line)(line) for line in lines if line["row"] != "taught-2"]
+    kept = [{**line, **CHANGES.get(line["row"], {})} for line in lines if line["row"] != "taught-2"]
+    (changed,) = (line for line in kept if line["row"] == "taught-4")
+    changed["answers"] = [*changed["answers"], "a thing of brass"]
     rows.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
     return ran(old.parent, "new")
 
 
-CHANGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "taught-4": lambda line: {**line, "answers": [*line["answers"], "a thing of brass"]},
-    "helped-0": lambda line: {**line, "row": "helped-too"},
-}
+CHANGES: dict[str, dict[str, Any]] = {"helped-0": {"row": "helped-too"}}
 
 
 def command(*arguments: object) -> Result:
@@ -117,10 +115,7 @@ def test_what_was_added_removed_and_changed_is_told_with_reasons(old: Path, new:
         (one.kind, one.source_row): one.reason
         for one in differences(rows_in(old), rows_in(new), fates(old), fates(new))
     }
-    assert (
-        told["removed", "taught-2"] == "there, no source has it"
-        or "no source has it there" in told["removed", "taught-2"]
-    )
+    assert told["removed", "taught-2"] == "no source has it there"
     assert "answers" in told["changed", "taught-4"]
     assert told["added", "helped-too"] == "the same question comes from cellars helped-0 there"
     assert told["removed", "helped-0"] == "the same question comes from cellars helped-too there"
