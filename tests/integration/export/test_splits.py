@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.export.layout import MANIFEST, ROWS, Manifest
+from pipeline.export.layout import MANIFEST, ROWS, Manifest, SftFormat
 from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.verify.exports import verify_exports
 from pipeline.export.write import publish
@@ -99,3 +99,21 @@ def test_a_stream_goes_on_where_it_was_left_and_comes_shuffled(split: Path, tmp_
     stream.load_state_dict(stream.state_dict())
     assert first + [row["id"] for row in stream] == whole
     assert sorted(row["id"] for row in stream.shuffle(seed=1, buffer_size=4)) == sorted(whole)
+
+
+@pytest.mark.parametrize("kind", SFT)
+def test_parts_load_from_one_glob_also_where_all_rows_of_one_are_text_only(
+    kind: SftFormat, base: Path, tmp_path: Path
+) -> None:
+    from datasets import load_dataset
+
+    rows = sft_rows(context(base).blobs, 12)
+    texts = [row for row in rows if not row.question.images]
+    others = [row for row in rows if row.question.images]
+    for name, some in (("texts", texts), ("others", others)):
+        publish(tmp_path / name, some, [kind], (), context(base))
+    builder = "parquet" if kind in {"trl", "verl", "huggingface"} else "json"
+    files = str(tmp_path / "*" / "sft" / kind / ("data" if builder == "parquet" else "") / "train-*")
+    data = load_dataset(builder, data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    assert sorted(data["id"]) == sorted(row.trajectory.id for row in rows)
+    assert all(images is not None for images in data["images"])

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,11 @@ from hypothesis import strategies as st
 
 from pipeline.errors import UsageError
 from pipeline.export import layout
-from pipeline.export.building import Building, DataFiles, Place, write_file
+from pipeline.export.building import write_file
 from pipeline.export.formats import llamafactory
-from pipeline.export.formats.json_files import JsonFiles
-from pipeline.export.layout import CARD, DATA, MANIFEST, ROWS, Facts, Manifest, RowKey, is_json, row_hash
-from pipeline.export.parquet import ParquetFiles
+from pipeline.export.layout import CARD, MANIFEST, ROWS
 from pipeline.export.rows import RlRow, SftRow
-from pipeline.export.schemas import schema_of
 from pipeline.export.verify.exports import Problem, verify_exports
-from pipeline.export.verify.format_checks import view_row
 from tests.support.export_rows import (
     RL,
     SFT,
@@ -42,6 +38,7 @@ from tests.support.export_rows import (
     sft_rows,
     step,
 )
+from tests.support.forged import Row, forge, rows_of
 
 PARQUET = "data/train-00000-of-00001.parquet"
 PART = "train-00000.json"
@@ -51,7 +48,6 @@ EVERY_SFT = {
     ("sft/llamafactory", PART),
     ("sft/ms_swift", LINES),
 }
-Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -91,52 +87,6 @@ def flip(path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
     content[position] ^= 0x01
     path.write_bytes(content)
-
-
-def rows_of(path: Path) -> list[Row]:
-    match path.suffix:
-        case ".json":
-            rows: list[Row] = json.loads(path.read_text())
-        case ".jsonl":
-            rows = [json.loads(line) for line in path.read_text().splitlines()]
-        case _:
-            rows = pq.read_table(path).to_pylist()
-    return rows
-
-
-def forge(
-    export: Path,
-    edit: Callable[[list[Row]], None],
-    claim: Callable[[RowKey], dict[str, str]] = lambda _key: {},
-) -> None:
-    """Change rows and make every hash, the manifest and the index agree with them: a careful liar, or a bug of ours."""
-    manifest = Manifest.model_validate_json((export / MANIFEST).read_text())
-    keys = [RowKey.model_validate_json(line) for line in (export / ROWS).read_text().splitlines()]
-    rows = rows_of(data_file(export))
-    edit(rows)
-
-    def opened(directory: Path) -> DataFiles:
-        if is_json(manifest.format):
-            return JsonFiles(directory, array=True)
-        return ParquetFiles(directory, schema_of(manifest.shard, manifest.format))
-
-    building = Building(export, manifest.format, opened)
-    for file in manifest.files:
-        if file.rows is None and file.path != ROWS:
-            write_file(building.directory / file.path, (export / file.path).read_bytes())
-    for key, row in zip(keys, rows, strict=True):
-        view = view_row(row, manifest.format, export)
-        claimed = key.model_copy(update={"sha256": row_hash(view.canonical), **claim(key)})
-        building.add(Place(DATA, key.split), row, claimed)
-    facts = Facts(**{name: getattr(manifest, name) for name in Facts._fields})
-    info = export / llamafactory.DATASET_INFO
-    old = info.read_text() if info.exists() else ""
-
-    def tell(files: Sequence[str]) -> dict[str, bytes]:
-        return {llamafactory.DATASET_INFO: old.replace(manifest.data[0].path, files[0]).encode()} if old else {}
-
-    building.close(facts, manifest.mix, tell)
-    building.put()
 
 
 def test_the_good_exports_have_no_problem_together_and_one_by_one(good: Path) -> None:
