@@ -1,10 +1,10 @@
-"""`coldforge search-cache`: recorded image searches of RL questions, as the environment of DeepEyesV2 loads them."""
+"""`coldforge search-cache`: recorded searches of RL questions, as DeepEyesV2's environment and the kits load them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
@@ -20,39 +20,40 @@ if TYPE_CHECKING:
     from pipeline.store import Store
     from pipeline.tools.search.asked import Search
 
-FILE = "fvqa_train_image_search_results_cache.json"
-"""By what name the environment has it, and how its `search_utils.py` reads it: under `extra_info.index` of a row the
-titles, and as many paths of pictures, relative to the file (`cache_convert.py` puts a directory before them)."""
-PICTURES = "cached_images"
-
 
 def search_cache(
     run: RunDir,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write; made if it is not there.")],
     store: StoreDir = None,
 ) -> None:
-    """Write recorded image searches of RUN's RL questions as the cache of DeepEyesV2's environment. Nobody is asked.
+    """Write recorded searches of RUN's RL questions for DeepEyesV2's environment and trainer kits. Nobody is asked.
 
     A question whose picture nobody searched for has none. What was found on the web is not ours to pass on.
     """
     from flows.recipe.file import load_recipe
     from pipeline.errors import UsageError
+    from pipeline.identity import canonical_json
     from pipeline.store import Store
+    from pipeline.tools.search.record import IMAGES, TEXTS
 
     require_ledger(run)
     recipe = load_recipe(run / "recipe.yaml")
     provider = _image_provider(run)
     if recipe.search is None or not provider:
         raise UsageError(f"{run}: its recipe has no search, so that nothing is recorded")
-    questions = [question for question in _rl_questions(run) if question.images]
+    chosen = _rl_questions(run)
+    questions = [question for question in chosen if question.images]
     with Store(store if store is not None else run.parent / ".store") as opened:
         cache = asyncio.run(_cache(opened, _recorded(recipe.search, provider), questions, out))
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(cache, ensure_ascii=False, indent=1, sort_keys=True)
-    (out / FILE).write_text(text + "\n", encoding="utf-8")
+    (out / IMAGES).write_text(text + "\n", encoding="utf-8")
     print_line(
-        f"{out / FILE}: {len(cache):,} of {len(questions):,} RL questions with pictures have a recorded image search"
+        f"{out / IMAGES}: {len(cache):,} of {len(questions):,} RL questions with pictures have a recorded image search"
     )
+    texts = _texts(run, frozenset(question.id for question in chosen))
+    (out / TEXTS).write_text("".join(canonical_json(text) + "\n" for text in texts), encoding="utf-8")
+    print_line(f"{out / TEXTS}: {len(texts):,} text searches of {len(chosen):,} RL questions")
 
 
 class _Unasked(NamedTuple):
@@ -86,7 +87,27 @@ def _image_provider(run: Path) -> str:
     return str(content["environment"].get("image_search", ""))
 
 
-def _rl_questions(run: Path) -> Iterable[Question]:
+def _texts(run: Path, questions: Collection[str]) -> list[dict[str, str]]:
+    """Return each text search of these questions' rollouts with what was shown, by question and query."""
+    from flows.report.lookup import finished_stages
+    from pipeline.identity import parse_json
+    from pipeline.records import Trajectory
+    from pipeline.tools.search.record import wanted
+
+    shown = {
+        (trajectory.question_id, wanted(parse_json(turn.arguments)["query"])): turn.observation
+        for trajectory in finished_stages(run)["gate2"].records("trajectories", Trajectory)
+        if trajectory.question_id in questions
+        for turn in trajectory.turns
+        if turn.action == "search" and turn.status == "ok" and turn.observation is not None
+    }
+    return [
+        {"question_id": question, "query": query, "observation": shown[question, query]}
+        for question, query in sorted(shown)
+    ]
+
+
+def _rl_questions(run: Path) -> list[Question]:
     from flows.report.lookup import finished_stages
     from flows.report.tables import query_table
     from pipeline.records import Question
@@ -94,12 +115,13 @@ def _rl_questions(run: Path) -> Iterable[Question]:
     # Those that select left out as well: a larger cache does no harm.
     sql = "SELECT record_id FROM outcomes WHERE stage = 'gate2' AND outcome = 'kept' AND route = 'rl'"
     chosen = frozenset(str(row[0]) for row in query_table(run, sql).rows)
-    return (one for one in finished_stages(run)["screen"].records("questions", Question) if one.id in chosen)
+    return [one for one in finished_stages(run)["screen"].records("questions", Question) if one.id in chosen]
 
 
 async def _cache(store: Store, search: Search, questions: Iterable[Question], out: Path) -> dict[str, Any]:
     from pipeline.export.shipped import export_image
     from pipeline.tools.search.asked import recorded_images
+    from pipeline.tools.search.record import PICTURES
 
     cache: dict[str, Any] = {}
     (out / PICTURES).mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,7 @@ BadReason = Literal[
     "call_arguments",
     "no_tools",
     "image_search",
+    "not_recorded",
 ]
 """What is recorded of a bad call, as a label of its turn."""
 
@@ -56,6 +57,7 @@ Fault = Literal[
     "no_image",
     "second_image_search",
     "image_not_public",
+    "query_not_recorded",
 ]
 """Each thing that can be wrong; several may count as one reason."""
 
@@ -122,6 +124,8 @@ TABLE: Mapping[Fault, tuple[BadReason, str]] = {
         "Invalid message: image search can be used once only, and it was used already.",
     ),
     "image_not_public": ("image_search", "Image search is not available for this image."),
+    # In training alone: curation asks, or stops.
+    "query_not_recorded": ("not_recorded", "Search is not available for this query; try another, or do without."),
 }
 
 

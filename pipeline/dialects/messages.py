@@ -84,11 +84,18 @@ def question_text(question: Question) -> str:
     Raises:
         ValueError: there are more options than letters, which the screen keeps out.
     """
-    if not question.choices:
-        return question.text
-    letters = ascii_uppercase[: len(question.choices)]
-    options = (f"{letter}. {option}" for letter, option in zip(letters, question.choices, strict=True))
-    return "\n".join((question.text, "", *options))
+    return question.text + _options(question.choices)
+
+
+def without_options(asked: str, choices: Sequence[str]) -> str:
+    """Return the text of a question that was written as `question_text` does."""
+    return asked.removesuffix(_options(choices))
+
+
+def _options(choices: Sequence[str]) -> str:
+    letters = ascii_uppercase[: len(choices)]
+    options = (f"{letter}. {option}" for letter, option in zip(letters, choices, strict=True))
+    return "\n".join(("\n", *options)) if choices else ""
 
 
 def user_text(template: str, question_text: str, sizes: Sequence[tuple[int, int]]) -> str:

@@ -69,15 +69,27 @@ def make_view(content: bytes, rule: ViewRule, blobs: BlobStore) -> View:
         RowError: as `decode` and `ViewRule.size`.
     """
     image = decode(content)
-    original = Size(*image.size)
-    size = rule.size(original)
-    # Bicubic is the filter of Qwen's own processor.
-    seen = image if size == original else image.resize(size, Image.Resampling.BICUBIC)
+    shown = _resized(image, rule)
     return View(
-        blob=blobs.put(encode_png(seen)),
-        pixels=pixel_hash(seen),
-        width=seen.width,
-        height=seen.height,
-        source_width=original.width,
-        source_height=original.height,
+        blob=blobs.put(encode_png(shown)),
+        pixels=pixel_hash(shown),
+        width=shown.width,
+        height=shown.height,
+        source_width=image.width,
+        source_height=image.height,
     )
+
+
+def seen(content: bytes, rule: ViewRule) -> Image.Image:
+    """Return an image as the student sees it.
+
+    Raises:
+        RowError: as `make_view`.
+    """
+    return _resized(decode(content), rule)
+
+
+def _resized(image: Image.Image, rule: ViewRule) -> Image.Image:
+    size = rule.size(Size(*image.size))
+    # Bicubic is the filter of Qwen's own processor.
+    return image if size == Size(*image.size) else image.resize(size, Image.Resampling.BICUBIC)

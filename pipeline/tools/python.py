@@ -23,6 +23,7 @@ from pipeline.images import put_image
 from pipeline.records import CellStatus, ImageRef
 from pipeline.sandbox import CellResult, Sandbox
 from pipeline.sandbox.backend import AsyncNotebook, open_session
+from pipeline.sandbox.result import CellImage
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache, Made
 from pipeline.students.family import Size, ViewRule
@@ -77,23 +78,30 @@ def to_cell(result: CellResult, blobs: BlobStore, rule: ViewRule) -> Cell:
 
     An image that the student's processor would refuse is left out, and a note says so.
     """
-    images, notes = [], list(result.notes)
-    for image in result.images:
-        try:
-            rule.size(Size(image.width, image.height))
-            images.append(put_image(blobs, image.png()))
-        except RowError as error:
-            notes.append(f"An image of {image.width}x{image.height} pixels is not shown: {error.detail}.")
+    images, notes = visible(result, rule)
     return Cell(
         status=result.status,
         stdout=result.stdout,
         stderr=result.stderr,
         value=result.value,
         error=result.error.traceback if result.error else None,
-        images=tuple(images),
+        images=tuple(put_image(blobs, image.png()) for image in images),
         notes=tuple(notes),
         ended=result.ended,
     )
+
+
+def visible(result: CellResult, rule: ViewRule) -> tuple[list[CellImage], list[str]]:
+    """Return a result's images that the student's processor takes, and its notes with one for each of the others."""
+    images, notes = [], list(result.notes)
+    for image in result.images:
+        try:
+            rule.size(Size(image.width, image.height))
+        except RowError as error:
+            notes.append(f"An image of {image.width}x{image.height} pixels is not shown: {error.detail}.")
+        else:
+            images.append(image)
+    return images, notes
 
 
 @dataclass

@@ -249,7 +249,7 @@ def small_run(run: Path) -> Path:
     add(
         "gate2",
         asks("gate2", hard, lambda n: ("rl" if n in {4, 5, 6} else "sft", "")),
-        {"counts": GateCount, "arms": ArmCount},
+        {"counts": GateCount, "arms": ArmCount, "trajectories": Trajectory},
         lambda root: [
             ("counts", tried_with_tools(roots[root])),
             ("arms", fresh(roots[root])),

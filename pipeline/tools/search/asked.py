@@ -7,7 +7,6 @@ leaks asks nobody again. A failure is never stored and never shown as "no result
 from __future__ import annotations
 
 import asyncio
-import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -23,6 +22,7 @@ from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache, Entry, Made
 from pipeline.tools.search.dates import published
 from pipeline.tools.search.hits import Answer, Hit, ImageHit, ImageProvider, Picture, TextHit, TextProvider
+from pipeline.tools.search.record import wanted
 
 RESULTS = 5
 """Titles and snippets per query, thumbnails with titles per image (arXiv 2511.05271, App. A.1); no page is read."""
@@ -94,17 +94,17 @@ async def text_search(calls: CallCache, search: Search, question: Question, quer
         NotRecordedError: nothing is stored, and the mode is strict.
         InfrastructureError: the provider failed; nothing is stored, and no model is told "no results".
     """
-    wanted = " ".join(unicodedata.normalize("NFC", query).split())
-    if not wanted:
+    asked = wanted(query)
+    if not asked:
         return Found((), (), 0.0)  # providers refuse it, each in its own way
 
     async def make() -> Made:
-        answer = await search.text.text(wanted, ASKED_FOR)
+        answer = await search.text.text(asked, ASKED_FOR)
         today = _today()
         hits = tuple(hit.model_copy(update={"published": published(hit.date, today)}) for hit in answer.hits)
-        return _made(_TEXTS.dump_python(hits), answer, {"query": wanted})
+        return _made(_TEXTS.dump_python(hits), answer, {"query": asked})
 
-    what = {"tool": "text_search", "provider": search.text.revision, "query": wanted}
+    what = {"tool": "text_search", "provider": search.text.revision, "query": asked}
     entry = await _recorded(calls, search, what, make)
     return _shown(search, question, _TEXTS.validate_json(entry.value), entry.seconds)
 

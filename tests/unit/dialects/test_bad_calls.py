@@ -148,6 +148,12 @@ def test_a_picture_that_may_not_be_searched_for_is_the_fault_of_no_message() -> 
     )
 
 
+def test_in_training_a_query_that_no_rollout_asked_is_the_fault_of_no_message() -> None:
+    assert bad_call("query_not_recorded") == BadCall(
+        "not_recorded", "Error: Search is not available for this query; try another, or do without."
+    )
+
+
 def test_every_text_of_the_table_is_tested_here() -> None:
     told = {shown for _, _, _, shown in SHOWN}
     untold = {
@@ -156,7 +162,7 @@ def test_every_text_of_the_table_is_tested_here() -> None:
         if not any(shown.startswith(text.partition("{quoted}")[0]) for shown in told)
     }
     assert set(TABLE) == set(get_args(Fault))
-    assert untold == {"no_tools", "no_image", "second_image_search", "image_not_public"}  # the tests above
+    assert untold == {"no_tools", "no_image", "second_image_search", "image_not_public", "query_not_recorded"}  # above
     assert {reason for reason, _ in TABLE.values()} == set(get_args(BadReason))
 
 

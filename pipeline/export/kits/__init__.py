@@ -1,0 +1,87 @@
+"""What lies beside an export so that a trainer can begin: `kit/`, small, for the trainer of the format alone.
+
+Programs are files of this package (`files/`), shipped as they are; what depends on the data is `kit.json`, which they
+read, and one configuration, which is written here. No file is made from rows: equal exports have equal kits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+
+from pipeline.dialects import DialectName
+from pipeline.export.kit_facts import KIT_FACTS, KitFacts
+from pipeline.export.kits import deepeyesv2, llamafactory, ms_swift, verl
+from pipeline.export.layout import Facts
+from pipeline.export.summary import Summary
+from pipeline.students.family import FAMILIES
+
+KIT = "kit"
+REQUIREMENTS = "requirements.txt"
+
+
+def kit_files(facts: Facts, summary: Summary) -> dict[str, bytes]:
+    """Return the files of an export's kit by their paths, relative to the export; none for plain data sets."""
+    found = _KITS.get((facts.shard, facts.format))
+    if found is None:
+        return {}
+    written, shipped = found
+    made = {name: text.encode() for name, text in written(facts, summary).items()}
+    made |= {name: (files(__name__) / "files" / name).read_bytes() for name in shipped}
+    if shipped:
+        made[KIT_FACTS] = _facts(facts, summary)
+    if _OURS & set(shipped):
+        made[REQUIREMENTS] = requirements(summary.version).encode()
+    return {f"{KIT}/{name}": content for name, content in sorted(made.items())}
+
+
+def requirements(version: str) -> str:
+    """Return what the programs that import coldforge need beside it, for `pip install -r`.
+
+    coldforge itself is installed without its dependencies, which a trainer's environment would not all take.
+    """
+    return (
+        f"# pip install --no-deps coldforge=={version} && pip install -r {KIT}/{REQUIREMENTS}\n"
+        "pillow>=11\npydantic>=2.11\nsympy>=1.13\nurllib3>=2.2\n"
+    )
+
+
+Write = Callable[[Facts, Summary], Mapping[str, str]]
+
+
+def _nothing(_: Facts, __: Summary) -> Mapping[str, str]:
+    return {}
+
+
+_OURS = frozenset({"reward.py", "agent_loop.py", "env_coldforge.py"})
+"""Programs that import coldforge."""
+_KITS: Mapping[tuple[str, str], tuple[Write, tuple[str, ...]]] = {
+    ("sft", "llamafactory"): (llamafactory.files_of, ()),
+    ("sft", "ms_swift"): (ms_swift.files_of, ()),
+    ("sft", "trl"): (_nothing, ("train_sft.py",)),
+    ("sft", "verl"): (verl.sft_files, ("budget.py",)),
+    ("rl", "trl"): (_nothing, ("train_grpo.py", "reward.py")),
+    ("rl", "verl"): (verl.rl_files, ("agent_loop.py", "reward.py", "budget.py")),
+    ("rl", "deepeyesv2"): (deepeyesv2.files_of, ("env_coldforge.py", "reward.py", "budget.py")),
+}
+"""(shard, format) → what is written for the data, and the programs that are shipped."""
+
+
+def _facts(facts: Facts, summary: Summary) -> bytes:
+    dialect: DialectName = "tool_call" if facts.dialect == "tool_call" else "deepeyesv2"
+    told = KitFacts(
+        dialect=dialect,
+        search=summary.search,
+        family=facts.student.family,
+        max_pixels=facts.student.max_pixels,
+        view=facts.student.view,
+        seed=summary.seed,
+        sandbox=summary.sandbox,
+        max_turns=summary.max_turns,
+        model=facts.student.revision,
+        min_pixels=FAMILIES[facts.student.family].smallest,
+        cutoff_len=facts.student.cutoff_len,
+        files=dict(summary.files),
+    )
+    return (json.dumps(told.model_dump(), indent=2) + "\n").encode()

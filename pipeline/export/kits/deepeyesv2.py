@@ -1,0 +1,88 @@
+"""DeepEyesV2's verl fork: a script that puts our environment beside its own and trains with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from pipeline.dialects import by_name
+from pipeline.export.kits.lengths import lengths
+from pipeline.export.kits.verl import SEARCH, absolute
+from pipeline.export.layout import Facts
+from pipeline.export.summary import Summary
+
+ENV_KEY, ENV_NAME = "coldforge_env", "coldforge"
+"""Column of the rows that selects our environment, and what it says; `env_name` selects DeepEyesV2's own."""
+
+_LAUNCH = """\
+#!/bin/sh
+# DEEPEYESV2=/path/to/DeepEyesV2 sh kit/launch.sh: its GRPO (0373e6e) over {rows} questions, in our environment.
+# Before it, once, in its environment with Python 3.11 or newer:
+#   pip install --no-deps coldforge=={version} && pip install -r kit/requirements.txt
+#   coldforge sandbox serve --port 8000      (in another shell, in an environment with coldforge as a whole)
+# Its own environment, as it is: put actor_rollout_ref.rollout.agent.tool_name_key=env_name behind the command.
+set -eu
+cd "$(dirname "$0")/.."
+EXPORT="$PWD"
+FORK="$DEEPEYESV2/reinforcement_learning"
+# Environments are found by being imported: one file and one line are added to the checkout.
+ENVS="$FORK/verl/workers/agent"
+cp kit/env_coldforge.py kit/kit.json "$ENVS/envs/"
+grep -q env_coldforge "$ENVS/__init__.py" || echo "from .envs.env_coldforge import ColdforgeEnv" >> "$ENVS/__init__.py"
+export COLDFORGE_SANDBOX_URL="${{COLDFORGE_SANDBOX_URL:-http://127.0.0.1:8000}}"
+{search}# A judge for answers that no rule decides: export COLDFORGE_JUDGE_URL=http://…/v1 COLDFORGE_JUDGE_MODEL=…
+# The fork has no budget per picture but the checkpoint's: a copy that has the one of the data ({max_pixels}).
+python kit/budget.py "${{MODEL:-{model}}}" saves/base
+cd "$FORK"
+python3 -m verl.trainer.main_ppo \\
+  +debug=False +vs_debug=False \\
+  algorithm.adv_estimator=grpo algorithm.use_kl_in_reward=False \\
+  data.train_files="[{train}]" \\
+  data.val_files="[{validation}]" \\
+  data.train_batch_size=256 data.max_prompt_length={prompt} data.max_response_length={response} \\
+  data.return_raw_chat=True data.filter_overlong_prompts=False data.truncation=error data.image_key=images \\
+  custom_reward_function.path="$EXPORT/kit/reward.py" custom_reward_function.name=compute_score \\
+  reward_model.reward_manager=naive_async \\
+  actor_rollout_ref.model.path="$EXPORT/saves/base" actor_rollout_ref.model.use_remove_padding=True \\
+  actor_rollout_ref.model.enable_gradient_checkpointing=True \\
+  actor_rollout_ref.actor.optim.lr=1e-6 actor_rollout_ref.actor.use_kl_loss=False \\
+  actor_rollout_ref.actor.kl_loss_coef=0.0 actor_rollout_ref.actor.entropy_coeff=0 \\
+  actor_rollout_ref.actor.ppo_mini_batch_size=32 actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=1 \\
+  actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=1 \\
+  actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=1 actor_rollout_ref.rollout.name=vllm \\
+  actor_rollout_ref.rollout.tensor_model_parallel_size=1 actor_rollout_ref.rollout.gpu_memory_utilization=0.6 \\
+  actor_rollout_ref.rollout.enable_chunked_prefill=False actor_rollout_ref.rollout.enforce_eager=False \\
+  actor_rollout_ref.rollout.free_cache_engine=False actor_rollout_ref.rollout.max_num_batched_tokens={batched} \\
+  actor_rollout_ref.rollout.n=16 actor_rollout_ref.rollout.temperature=1 \\
+  actor_rollout_ref.rollout.agent.activate_agent=True \\
+  actor_rollout_ref.rollout.agent.tool_name_key={key} \\
+  actor_rollout_ref.rollout.agent.single_response_max_tokens=8192 \\
+  actor_rollout_ref.rollout.agent.max_turns={turns} \\
+  actor_rollout_ref.rollout.agent.concurrent_workers=2 \\
+  actor_rollout_ref.rollout.agent.custom_stop='{stop}' \\
+  trainer.critic_warmup=0 trainer.logger='[console]' trainer.project_name={name} trainer.experiment_name=rl \\
+  trainer.n_gpus_per_node="${{GPUS:-8}}" trainer.nnodes=1 trainer.save_freq=4 trainer.test_freq=4 \\
+  trainer.default_local_dir="$EXPORT/saves/rl" trainer.total_epochs=32 "$@"
+"""
+
+
+def files_of(facts: Facts, summary: Summary) -> Mapping[str, str]:
+    """Return the script."""
+    room = lengths(summary)
+    text = _LAUNCH.format(
+        rows=summary.rows,
+        version=summary.version,
+        search=SEARCH if summary.search else "",
+        max_pixels=facts.student.max_pixels,
+        model=facts.student.revision,
+        train=absolute(summary, "train"),
+        validation=absolute(summary, "validation"),
+        prompt=room.prompt,
+        response=room.response,
+        batched=max(32_768, room.together),
+        key=ENV_KEY,
+        turns=summary.max_turns,
+        stop=json.dumps(list(by_name(facts.dialect).stop)),
+        name=facts.name,
+    )
+    return {"launch.sh": text}

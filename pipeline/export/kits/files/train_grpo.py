@@ -1,0 +1,72 @@
+"""GRPO with TRL (1.16) and the reward of this kit: `accelerate launch kit/train_grpo.py`.
+
+TRL calls tools through a model's own template alone. So an episode is one message here, and a call ends it: this is the
+baseline without tools. With tools, train with the export for verl or for DeepEyesV2's environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from datasets import load_dataset
+from reward import compute_score
+from transformers import AutoProcessor
+from trl import GRPOConfig, GRPOTrainer
+
+KIT = json.loads(Path(__file__).with_name("kit.json").read_text(encoding="utf-8"))
+EXPORT = Path(__file__).parents[1]
+MODEL = os.environ.get("MODEL", KIT["model"])
+SOURCES = {"perception": "perception", "reasoning": "reason", "search": "search"}
+TRUTH = ("question", "choices", "answers", "answer_type", "tolerance", "metric")
+
+
+def reward(completions: list[Any], category: list[str], answer: list[str], **columns: Any) -> list[float]:
+    """Return the score of each completion; the other columns of the rows say what is right."""
+    rows = zip(completions, category, answer, strict=True)
+    truths = [{name: columns[name][row] for name in TRUTH if name in columns} for row in range(len(completions))]
+    scores = [
+        compute_score(SOURCES[kind], text(said), gold, truth)
+        for (said, kind, gold), truth in zip(rows, truths, strict=True)
+    ]
+    if "log_metric" in columns:
+        columns["log_metric"]("undecided", sum(score["undecided"] for score in scores) / len(scores))
+    return [score["score"] for score in scores]
+
+
+def text(completion: Any) -> str:
+    """Return what a completion says; TRL hands on messages, their content a text or parts."""
+    content = completion if isinstance(completion, str) else completion[0]["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def main() -> None:
+    """Train."""
+    files = {split: [str(EXPORT / path) for path in paths] for split, paths in KIT["files"].items()}
+    processor = AutoProcessor.from_pretrained(MODEL)
+    processor.image_processor.size = {"shortest_edge": KIT["min_pixels"], "longest_edge": KIT["max_pixels"]}
+    arguments = GRPOConfig(
+        output_dir=os.environ.get("OUTPUT", "saves/grpo"),
+        max_completion_length=2_048,
+        num_generations=16,
+        per_device_train_batch_size=16,
+        learning_rate=1e-6,
+        beta=0.0,
+        bf16=True,
+        logging_steps=1,
+    )
+    trainer = GRPOTrainer(
+        model=MODEL,
+        args=arguments,
+        reward_funcs=reward,
+        train_dataset=load_dataset("parquet", data_files=files)["train"],
+        processing_class=processor,
+    )
+    trainer.train()
+    trainer.save_model()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Full fine-tuning with TRL (1.16, transformers 5.18 or newer): `accelerate launch kit/train_sft.py`.
+
+The loss is on assistant messages alone, pictures stand in their turns and are reduced to the budget of the data. What
+is longer than the cutoff is in no export, so that nothing is cut.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from datasets import load_dataset
+from transformers import AutoProcessor
+from trl import SFTConfig, SFTTrainer
+
+KIT = json.loads(Path(__file__).with_name("kit.json").read_text(encoding="utf-8"))
+EXPORT = Path(__file__).parents[1]
+MODEL = os.environ.get("MODEL", KIT["model"])
+
+
+def main() -> None:
+    """Train."""
+    files = {split: [str(EXPORT / path) for path in paths] for split, paths in KIT["files"].items()}
+    data = load_dataset("parquet", data_files=files)
+    processor = AutoProcessor.from_pretrained(MODEL)
+    processor.image_processor.size = {"shortest_edge": KIT["min_pixels"], "longest_edge": KIT["max_pixels"]}
+    arguments = SFTConfig(
+        output_dir=os.environ.get("OUTPUT", "saves/sft"),
+        # TRL puts a template with generation marks in the place of the model's own where it knows one.
+        assistant_only_loss=True,
+        max_length=KIT["cutoff_len"],
+        packing=False,
+        num_train_epochs=3,
+        learning_rate=1e-5,
+        lr_scheduler_type="cosine",
+        warmup_steps=0.1,
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=4,
+        gradient_checkpointing=True,
+        bf16=True,
+        logging_steps=10,
+    )
+    columns = ["messages", "images"]
+    trainer = SFTTrainer(
+        model=MODEL,
+        args=arguments,
+        train_dataset=data["train"].select_columns(columns),
+        eval_dataset=data["validation"].select_columns(columns) if "validation" in data else None,
+        processing_class=processor,
+    )
+    # The tower that sees is not trained, nor what projects what it saw: as in DeepEyesV2's released configuration.
+    for name in ("visual", "vision_tower", "multi_modal_projector"):
+        if hasattr(trainer.model.model, name):
+            getattr(trainer.model.model, name).requires_grad_(False)
+    trainer.train()
+    trainer.save_model()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""What DeepEyesV2's own environment and reward would make of a row otherwise than we did, by their published rules.
+
+Rules: Visual-Agent/DeepEyesV2 at 0373e6e, `envs/deepeyesv2/deepeyesv2.py`, `search_utils.py` and
+`utils/reward_score/deepeyesv2.py` under `reinforcement_learning/verl`. Nothing is executed: where a rule alone cannot
+tell, the label is the cautious one. `docs/deepeyesv2.md` says what each reason means.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Literal, NamedTuple, get_args
+
+from pipeline.dialects.defuse import ZERO_WIDTH_SPACE
+from pipeline.identity import parse_json
+from pipeline.records import AnswerType, ImageRef, Metric, Question, Trajectory, Turn
+
+EnvReason = Literal[
+    "dialect",
+    "text_only",
+    "bad_call",
+    "code_rewritten",
+    "code_restyled",
+    "value_shown",
+    "other_image",
+    "image_file",
+    "image_search",
+    "text_search",
+    "session_ended",
+    "output_cut",
+    "defused",
+    "picture_resized",
+]
+RewardReason = Literal[
+    "text_only", "tolerance", "several_golds", "metric", "option_letter", "words", "formula", "items"
+]
+
+
+class StockEnv(NamedTuple):
+    """Whether the stock environment gives back what a transcript says."""
+
+    label: Literal["same", "differs"]
+    reasons: tuple[EnvReason, ...]
+    """In the order of `EnvReason`; empty of `same`."""
+
+
+class StockReward(NamedTuple):
+    """Whether the stock reward says of answers what our grader says."""
+
+    label: Literal["same", "differs", "unknown"]
+    """`unknown`: its judge model decides."""
+    reasons: tuple[RewardReason, ...]
+
+
+_ORDER: tuple[EnvReason, ...] = get_args(EnvReason)
+_SMALLEST_SIDE, _MOST_ASPECT = 32, 200
+"""Of a picture that code shows: `maybe_resize_image` makes another one of what is beyond."""
+_OMITTED = re.compile(r"\n\.\.\. \[\d+ characters omitted\] \.\.\.\n")
+_STDOUT = re.compile(r"stdout:\n```\n(.*?)\n```\n\nstderr:", re.DOTALL)
+_IMAGE_NAME = re.compile(r"image_(\d+)")
+_IMAGE_FILE = re.compile(r"(?:\./)?image_\d+(?:\.png|\.jpg)?")
+_RETURNS_NOTHING = frozenset(
+    {"print", "display", "show", "imshow", "append", "extend", "sort", "update", "close", "seed"}
+)
+"""Names of calls whose value is None, so that none is shown."""
+
+
+_JUDGED: Mapping[AnswerType, RewardReason] = {
+    "choice": "option_letter",
+    "text": "words",
+    "expression": "formula",
+    "list": "items",
+}
+"""Types of answers of which a judge may say otherwise than a rule."""
+
+
+def stock_env(trajectory: Trajectory) -> StockEnv:
+    """Return whether every observation of a transcript would come back as it is recorded, its cells being executed."""
+    if not any(turn.action != "answer" for turn in trajectory.turns):
+        return StockEnv("same", ()) if trajectory.images else StockEnv("differs", ("text_only",))
+    found = set(_env_reasons(trajectory))
+    ordered = tuple(reason for reason in _ORDER if reason in found)
+    return StockEnv("differs" if ordered else "same", ordered)
+
+
+def _env_reasons(trajectory: Trajectory) -> Iterator[EnvReason]:
+    if trajectory.dialect != "deepeyesv2":
+        yield "dialect"
+    if not trajectory.images:
+        # `reset` asserts one.
+        yield "text_only"
+    for turn in trajectory.turns:
+        yield from _turn_reasons(turn)
+
+
+def _turn_reasons(turn: Turn) -> Iterator[EnvReason]:
+    match turn.action:
+        case "none":
+            yield "bad_call"
+        case "image_search":
+            # Only for an index with `fvqa` in it that its cache holds; ours are hashes.
+            yield "image_search"
+        case "search":
+            # Five placeholders, whatever is asked.
+            yield "text_search"
+        case "python":
+            yield from _cell_reasons(turn)
+    if _OMITTED.search(turn.observation or ""):
+        yield "output_cut"
+    if ZERO_WIDTH_SPACE in (turn.observation or ""):
+        yield "defused"
+
+
+def _cell_reasons(turn: Turn) -> Iterator[EnvReason]:
+    code: str = parse_json(turn.arguments)["code"]
+    if turn.status not in {"ok", "exception"}:
+        yield "session_ended"
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # What is said of the mistake quotes the code, which is no longer the same.
+        if reindented(code) != code:
+            yield "code_rewritten"
+        return
+    yield from _rewriting(code, tree)
+    shown = _STDOUT.search(turn.observation or "")
+    if shown is not None and shown.group(1).strip() and _has_value(tree):
+        yield "value_shown"
+    yield from _image_uses(tree)
+    if any(_is_resized(image) for image in turn.images):
+        yield "picture_resized"
+
+
+def _rewriting(code: str, tree: ast.Module) -> Iterator[EnvReason]:
+    try:
+        if ast.dump(ast.parse(reindented(code))) != ast.dump(tree):
+            yield "code_rewritten"
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        yield "code_rewritten"
+    if any(map(_is_restyled, ast.walk(tree))):
+        yield "code_restyled"
+
+
+def reindented(code: str) -> str:
+    """Return code as `fix_python_indentation` guesses its indentation, before its style is changed.
+
+    Every line is stripped, empty ones go; a line after one that ends in a colon stands deeper, and only `except`,
+    `elif`, `else` and `finally` stand less deep: no block ever ends.
+    """
+    lines, depth = list[str](), 0
+    for line in filter(None, (line.strip() for line in code.split("\n"))):
+        if line.startswith(("except", "elif", "else", "finally")):
+            depth = max(0, depth - 1)
+        lines.append("    " * depth + line)
+        depth += line.endswith(":")
+    return textwrap.dedent("\n".join(lines)).strip()
+
+
+def _is_restyled(node: ast.AST) -> bool:
+    """Return whether autopep8 at aggressiveness 2, which comes after, makes another program of a node.
+
+    It writes `is` for `==` with None, True and False (E711, E712), `isinstance` for compared types (E721), and a
+    function for a lambda with a name (E731).
+    """
+    match node:
+        case ast.Compare(ops=ops, comparators=others, left=left):
+            equal = any(isinstance(op, ast.Eq | ast.NotEq) for op in ops)
+            singles = any(isinstance(one, ast.Constant) and one.value in (None, True, False) for one in others)
+            return equal and (singles or any(_is_type_call(one) for one in (left, *others)))
+        case ast.Assign(value=ast.Lambda()):
+            return True
+        case _:
+            return False
+
+
+def _is_type_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "type"
+
+
+def _has_value(tree: ast.Module) -> bool:
+    """Return whether a cell may end in a value, which we show and the stock environment does not."""
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr):
+        return False
+    match last.value:
+        case ast.Call(func=ast.Name(id=name)) | ast.Call(func=ast.Attribute(attr=name)):
+            return name not in _RETURNS_NOTHING
+        case ast.Constant(value=None):
+            return False
+        case _:
+            return True
+
+
+def _image_uses(tree: ast.Module) -> Iterator[EnvReason]:
+    """Tell of pictures that are not there: it opens the first alone, as a variable."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) if (number := _IMAGE_NAME.fullmatch(name)) and number.group(1) != "1":
+                if isinstance(node.ctx, ast.Load):
+                    yield "other_image"
+            case ast.Constant(value=str(text)) if _IMAGE_FILE.fullmatch(text):
+                yield "image_file"
+
+
+def _is_resized(image: ImageRef) -> bool:
+    sides = (image.width, image.height)
+    return min(sides) < _SMALLEST_SIDE or max(sides) > _MOST_ASPECT * min(sides)
+
+
+def stock_reward(question: Question, metric: Metric | None = None) -> StockReward:
+    """Return whether the stock reward, a judge that is shown one gold, says of every answer what our grader says.
+
+    Where the stored answer is one exact number, date, or yes or no, equality is all that either asks for.
+    """
+    differs, left = list[RewardReason](), list[RewardReason]()
+    if not question.images:
+        differs.append("text_only")
+    if question.tolerance is not None:
+        differs.append("tolerance")
+    if len({_plain(answer) for answer in question.answers}) > 1:
+        differs.append("several_golds")
+    if metric is not None:
+        differs.append("metric")
+    if question.answer_type in _JUDGED:
+        left.append(_JUDGED[question.answer_type])
+    if differs:
+        return StockReward("differs", (*differs, *left))
+    return StockReward("unknown", tuple(left)) if left else StockReward("same", ())
+
+
+def _plain(answer: str) -> str:
+    return " ".join(answer.casefold().split()).rstrip(".")
