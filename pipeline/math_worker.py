@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import resource
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -86,7 +88,8 @@ class MathWorker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs,), name="math-worker", daemon=True)
-        process.start()
+        with _without_main():
+            process.start()
         theirs.close()
         self._process, self._pipe = process, ours
         try:
@@ -105,6 +108,18 @@ class MathWorker:
         if self._pipe is not None:
             self._pipe.close()
         self._process = self._pipe = None
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let a process be spawned that does not run the main program again: a trainer's would load its models' libraries."""
+    main = sys.modules["__main__"]
+    hidden = {name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(hidden)
 
 
 @cache

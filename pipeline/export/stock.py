@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, get_args
 
 from pipeline.dialects.defuse import ZERO_WIDTH_SPACE
 from pipeline.identity import parse_json
-from pipeline.records import AnswerType, ImageRef, Metric, Question, Trajectory, Turn
+from pipeline.records import AnswerType, ImageRef, Question, Trajectory, Turn
 
 EnvReason = Literal[
     "dialect",
@@ -209,7 +209,7 @@ def _is_resized(image: ImageRef) -> bool:
     return min(sides) < _SMALLEST_SIDE or max(sides) > _MOST_ASPECT * min(sides)
 
 
-def stock_reward(question: Question, metric: Metric | None = None) -> StockReward:
+def stock_reward(question: Question) -> StockReward:
     """Return whether the stock reward, a judge that is shown one gold, says of every answer what our grader says.
 
     Where the stored answer is one exact number, date, or yes or no, equality is all that either asks for.
@@ -221,7 +221,8 @@ def stock_reward(question: Question, metric: Metric | None = None) -> StockRewar
         differs.append("tolerance")
     if len({_plain(answer) for answer in question.answers}) > 1:
         differs.append("several_golds")
-    if metric is not None:
+    meta = parse_json(question.meta)
+    if isinstance(meta, dict) and meta.get("metric"):
         differs.append("metric")
     if question.answer_type in _JUDGED:
         left.append(_JUDGED[question.answer_type])

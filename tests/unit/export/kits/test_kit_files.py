@@ -1,0 +1,150 @@
+"""A kit is made of what the manifest and the sums of an export say: small, readable by what will read it, always equal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.export.formats.llamafactory import dataset_info
+from pipeline.export.kit_facts import KitFacts
+from pipeline.export.kits import KIT, kit_files
+from pipeline.export.kits.lengths import lengths
+from pipeline.export.layout import Facts
+from pipeline.export.summary import Spread, Summary
+from tests.support.export_rows import STUDENT, TOLD
+
+SPLITS = {
+    "train": ("data/train-0a1b-00000-of-00002.parquet", "data/train-0a1b-00001-of-00002.parquet"),
+    "validation": ("data/validation-2c3d-00000-of-00001.parquet",),
+}
+SCREEN = 90
+"""Lines: a screen or two."""
+KITS = {
+    ("sft", "llamafactory"): {"train.yaml"},
+    ("sft", "ms_swift"): {"train.sh"},
+    ("sft", "trl"): {"train_sft.py", "kit.json"},
+    ("sft", "verl"): {"train_sft.sh", "budget.py", "kit.json"},
+    ("rl", "trl"): {"train_grpo.py", "reward.py", "kit.json", "requirements.txt"},
+    ("rl", "verl"): {
+        *{"launch.sh", "agent_loop.py", "agent_loop.yaml", "reward.py", "budget.py", "kit.json", "requirements.txt"}
+    },
+    ("rl", "deepeyesv2"): {
+        *{"launch.sh", "env_coldforge.py", "reward.py", "budget.py", "kit.json", "requirements.txt"}
+    },
+    ("sft", "huggingface"): set(),
+    ("rl", "huggingface"): set(),
+}
+
+
+def facts(shard: Any, form: Any, **more: Any) -> Facts:
+    usual: dict[str, Any] = {
+        "name": "tiny",
+        "dialect": "deepeyesv2",
+        "prompts": {},
+        "told": tuple(TOLD),
+        "tokens": "a" * 64,
+        "student": STUDENT,
+        "sources": {},
+        "corpus": None,
+        "benchmarks": {},
+        "refused": (),
+    }
+    return Facts(shard=shard, format=form, **{**usual, **more})
+
+
+def summary(**more: Any) -> Summary:
+    usual: dict[str, Any] = {
+        "rows": 61,
+        "splits": {"train": 60, "validation": 1},
+        "files": SPLITS,
+        "row_tokens": Spread.of([900, 4_000]),
+        "prompt_tokens": Spread.of([700, 1_300]),
+        "response_tokens": Spread.of([200, 2_700]),
+        "most_images": 6,
+        "categories": ("perception", "search"),
+        "search": True,
+        "seed": 7,
+        "sandbox": "c" * 64,
+        "max_turns": 9,
+        "max_completion_tokens": 16_384,
+        "version": "0.1.0",
+    }
+    return Summary(**{**usual, **more})
+
+
+@pytest.mark.parametrize(("shard", "form"), KITS)
+def test_a_format_has_the_kit_of_its_trainer(shard: str, form: str) -> None:
+    made = kit_files(facts(shard, form), summary())
+    assert set(made) == {f"{KIT}/{name}" for name in KITS[shard, form]}
+    assert made == kit_files(facts(shard, form), summary())
+
+
+def every_file() -> list[tuple[str, str]]:
+    made = (
+        kit_files(facts(*kind), summary(files=files)) for kind in KITS for files in (SPLITS, {"train": SPLITS["train"]})
+    )
+    return sorted({(path, content.decode()) for kit in made for path, content in kit.items()})
+
+
+@pytest.mark.parametrize(("path", "text"), every_file(), ids=[path for path, _ in every_file()])
+def test_each_file_is_what_its_name_says_and_fits_on_two_screens(path: str, text: str) -> None:
+    assert len(text.splitlines()) <= 2 * SCREEN
+    assert "{" not in text or not path.endswith("requirements.txt")
+    match path.rpartition(".")[2]:
+        case "py":
+            compile(text, path, "exec")
+        case "sh":
+            subprocess.run(["sh", "-n"], input=text, text=True, check=True)
+        case "yaml":
+            assert yaml.safe_load(text)
+        case "json":
+            assert KitFacts.model_validate_json(text).max_pixels == STUDENT.max_pixels
+
+
+def test_a_script_names_the_files_of_its_export() -> None:
+    swift = kit_files(facts("sft", "ms_swift"), summary())[f"{KIT}/train.sh"].decode()
+    assert f"--dataset {' '.join(SPLITS['train'])} \\\n" in swift
+    assert f"--val_dataset {SPLITS['validation'][0]} \\\n" in swift
+    verl = kit_files(facts("rl", "verl"), summary())[f"{KIT}/launch.sh"].decode()
+    assert f'data.train_files="[$EXPORT/{SPLITS["train"][0]},$EXPORT/{SPLITS["train"][1]}]"' in verl
+
+
+def test_llama_factory_is_told_the_data_sets_of_its_own_list_and_the_budget_of_the_student() -> None:
+    parts = ("train-0a1b-00000.json", "train-0a1b-00001.json")
+    files = {"train": parts, "validation": ("validation-2c3d-00000.json",)}
+    made = yaml.safe_load(kit_files(facts("sft", "llamafactory"), summary(files=files))[f"{KIT}/train.yaml"])
+    assert made["dataset"].split(", ") == list(json.loads(dataset_info("tiny", parts)))
+    assert (made["image_max_pixels"], made["cutoff_len"], made["template"]) == (262_144, 20_480, "qwen2_vl")
+    assert made["eval_strategy"] == "epoch"
+    assert made["learning_rate"] == 1e-5
+
+
+def test_where_there_is_no_search_none_is_spoken_of() -> None:
+    for form in ("verl", "deepeyesv2"):
+        script = kit_files(facts("rl", form), summary(search=False))[f"{KIT}/launch.sh"].decode()
+        assert "SEARCH" not in script
+
+
+@given(st.lists(st.integers(1, 30_000), min_size=1), st.lists(st.integers(0, 60_000)), st.integers(1, 40_000))
+def test_no_prompt_and_no_rollout_of_curation_is_too_long_for_training(
+    prompts: list[int], responses: list[int], allowed: int
+) -> None:
+    room = lengths(
+        summary(prompt_tokens=Spread.of(prompts), response_tokens=Spread.of(responses), max_completion_tokens=allowed)
+    )
+    assert room.prompt >= max(prompts)
+    assert room.response >= max([allowed, *responses])
+
+
+@given(st.lists(st.integers(0, 1_000), min_size=1))
+def test_a_spread_is_made_of_the_numbers_themselves(values: list[int]) -> None:
+    spread = Spread.of(values)
+    assert {spread.median, spread.p95, spread.most} <= set(values)
+    assert spread.median <= spread.p95 <= spread.most == max(values)
+    assert sum(value <= spread.p95 for value in values) >= 0.95 * len(values)

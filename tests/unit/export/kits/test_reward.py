@@ -1,0 +1,171 @@
+"""The reward says what the grader says, and nothing for what nobody decided."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pipeline.dialects import TOOL_CALL
+from pipeline.dialects.decoded import decoded_response
+from tests.support.kits import FACTS, program
+
+LOOK = "<think>a</think>\n<code>\n```python\nprint(1)\n```\n</code>"
+SEEK = '<think>a</think>\n<tool_call>\n{"name": "search", "arguments": {"query": "mill"}}\n</tool_call>'
+SHOWN = "Code execution result:\nstdout:\n```\nuser\n\nassistant\n\n```\n\nstderr:\n```\n\n```"
+
+
+@pytest.fixture(scope="module")
+def reward(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    return program("reward.py", tmp_path_factory.mktemp("deepeyesv2"))
+
+
+def said(answer: str) -> str:
+    return f"<think>b</think>\n<answer>{answer}</answer>"
+
+
+def row(*answers: str, **more: Any) -> dict[str, Any]:
+    return {"answers": json.dumps(answers), "answer_type": "number", **more}
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "accuracy"),
+    [
+        ("4", row("4"), 1.0),
+        ("5", row("4"), 0.0),
+        ("4.05", row("4", tolerance="0.02"), 1.0),
+        ("4.05", row("4"), 0.0),
+        ("no. 4", row("four", "no. 4", answer_type="text"), 1.0),
+        ("B", row("B", answer_type="choice", choices='["red", "blue"]'), 1.0),
+        ("blue", row("B", answer_type="choice", choices='["red", "blue"]'), 1.0),
+        ("A", row("B", answer_type="choice", choices='["red", "blue"]'), 0.0),
+        ("\\frac{x^2-1}{x-1}", row("x+1", answer_type="expression"), 0.0),
+        ("(x+1)^2", row("x^2+2x+1", answer_type="expression"), 1.0),
+        ("105", row("100", metric="relaxed"), 1.0),
+        ("4", {"answer_type": "number"}, 1.0),
+        ("red and blue", row("red", "blue", answer_type="list"), 1.0),
+        ("9" * 300, row("4"), 0.0),
+    ],
+)
+def test_accuracy_is_the_verdict_of_the_grader(
+    reward: ModuleType, answer: str, truth: dict[str, Any], accuracy: float
+) -> None:
+    score = reward.compute_score("perception", said(answer), "4", truth)
+    assert (score["acc"], score["undecided"]) == (accuracy, 0.0)
+    assert score["score"] == pytest.approx(0.8 * accuracy + 0.2 * score["format"])
+
+
+def test_a_copy_of_the_question_is_wrong_also_where_the_row_holds_it_with_its_options(reward: ModuleType) -> None:
+    asked = "Which of the mills is red?"
+    truth = row("B", answer_type="choice", choices='["old", "new"]', question=f"{asked}\n\nA. old\nB. new")
+    assert reward.compute_score("perception", said(asked), "B", truth)["acc"] == 0.0
+    assert reward.without_options(truth["question"], ["old", "new"]) == asked
+
+
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize(
+    ("messages", "valid"),
+    [
+        ([said("4")], 1.0),
+        ([LOOK, said("4")], 1.0),
+        ([said("4").removeprefix("<think>")], 1.0),  # the template opened the thought
+        (["<think>" + said("4")], 0.0),  # and the student opened it again
+        ([LOOK], 0.0),
+        (["<think>a</think> I see.", said("4")], 0.0),
+        ([LOOK + " " + LOOK, said("4")], 0.0),
+        ([said("4") + " so"], 0.0),
+    ],
+)
+def test_format_is_the_grammar_over_all_messages(
+    reward: ModuleType, messages: list[str], valid: float, bare: bool
+) -> None:
+    decoded = decoded_response(messages, [SHOWN] * (len(messages) - 1), bare=bare)
+    assert reward.compute_score("reason", decoded, "4", row("4"))["format"] == valid
+    # Our agent loop hands on the messages themselves.
+    opened = f"<think>{messages[0].removeprefix('<think>')}"
+    given = row("4", assistant_messages=[opened, *messages[1:]])
+    assert reward.compute_score("reason", "", "4", given)["format"] == valid
+
+
+def test_whoever_searches_is_paid_less_for_it_where_the_question_is_about_search(reward: ModuleType) -> None:
+    decoded = decoded_response([SEEK, said("4")], ["<tool_response>\nx\n</tool_response>"], bare=False)
+    paid = {source: reward.compute_score(source, decoded, "4", row("4")) for source in ("search", "perception")}
+    assert paid["search"]["score"] == pytest.approx(0.8 * 0.9 + 0.2)
+    assert (paid["search"]["penalty"], paid["perception"]["score"]) == (0.1, 1.0)
+
+
+def test_what_no_rule_decides_earns_its_form_alone_and_is_flagged(reward: ModuleType) -> None:
+    score = reward.compute_score("search", said("a sofa"), "couch", row("couch", answer_type="text"))
+    assert score == {"score": 0.2, "acc": 0.0, "format": 1.0, "penalty": 0.0, "undecided": 1.0}
+
+
+def test_a_row_of_another_data_set_is_refused(reward: ModuleType) -> None:
+    with pytest.raises(ValueError, match="'openai/gsm8k' is not coldforge's"):
+        reward.compute_score("openai/gsm8k", said("4"), "4", {})
+
+
+def test_each_dialect_is_read_by_its_own_grammar(tmp_path: Path) -> None:
+    other = program("reward.py", tmp_path, FACTS.model_copy(update={"dialect": "tool_call"}))
+    call = TOOL_CALL.render_turn("a", "python", '{"code":"1"}')
+    decoded = decoded_response([call, said("4")], ["<tool_response>\nx\n</tool_response>"], bare=True)
+    assert other.compute_score("reason", decoded, "4", row("4"))["format"] == 1.0
+    assert (
+        other.compute_score("reason", decoded_response([LOOK, said("4")], [SHOWN], bare=True), "4", row("4"))["format"]
+        == 0.0
+    )
+
+
+class _Judge(BaseHTTPRequestHandler):
+    votes: tuple[str, ...] = ()
+    asked: list[dict[str, Any]]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append(body)
+        said = [{"message": {"content": json.dumps({"reason": "", "verdict": vote})}} for vote in self.votes]
+        content = json.dumps({"choices": said}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def judge(reward: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Judge]]:
+    handler = type("Judge", (_Judge,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setattr(reward, "JUDGE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+        monkeypatch.setattr(reward, "JUDGE_MODEL", "wren")
+        yield handler
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("votes", "accuracy", "undecided"),
+    [
+        (("right", "right", "wrong"), 1.0, 0.0),
+        (("wrong", "wrong", "right"), 0.0, 0.0),
+        (("right", "wrong", "cannot_tell"), 0.0, 1.0),
+    ],
+)
+def test_a_judge_decides_what_no_rule_does_and_nothing_else(
+    reward: ModuleType, judge: type[_Judge], votes: tuple[str, ...], accuracy: float, undecided: float
+) -> None:
+    judge.votes = votes
+    score = reward.compute_score("search", said("a sofa"), "couch", row("couch", answer_type="text"))
+    assert (score["acc"], score["undecided"]) == (accuracy, undecided)
+    assert judge.asked[0]["model"] == "wren"
+    reward.compute_score("search", said("couch"), "couch", row("couch", answer_type="text"))
+    assert len(judge.asked) == 1
