@@ -112,9 +112,11 @@ class MathWorker:
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Let a process be spawned that does not run the main program again: a trainer's would load its models' libraries."""
+    """Let a process be spawned that does not run the main program again: a trainer's would load all its libraries."""
     main = sys.modules["__main__"]
-    hidden = {name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__}
+    hidden: dict[str, Any] = {
+        name: main.__dict__.pop(name) for name in ("__spec__", "__file__") if name in main.__dict__
+    }
     main.__spec__ = None
     try:
         yield

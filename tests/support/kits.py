@@ -1,4 +1,4 @@
-"""Kits as a trainer runs them: programs loaded from the folder of an export, trainers' base classes as they are published."""
+"""Programs of kits as a trainer loads them, from a folder with their facts; and what rows and recordings give them."""
 
 from __future__ import annotations
 

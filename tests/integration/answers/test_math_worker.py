@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +140,16 @@ def test_a_settled_grade_is_not_asked_again() -> None:
         reason="two",
     )
     assert expression_pairs("x or y", case.golds, verdict(case, None)) == []
+
+
+def test_the_program_that_asks_is_not_run_again_beside_it(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(
+        "print('loads its libraries')\n"
+        "from pipeline.math_worker import MathWorker\n"
+        "with MathWorker() as worker:\n"
+        '    print(worker.equal(\'["num", "1/2"]\', \'["num", "2/4"]\'))\n'
+        "print(__file__ is not None)\n"
+    )
+    said = subprocess.run([sys.executable, program], check=True, capture_output=True, text=True)
+    assert said.stdout == "loads its libraries\nTrue\nTrue\n"

@@ -35,8 +35,11 @@ class ColdforgeAgentLoop(AgentLoopBase):  # type: ignore[misc]
         """Let the student act until it answers, or a limit of messages or tokens ends it."""
         question_id = str((row.get("extra_info") or {}).get("index", ""))
         messages = list(row["raw_prompt"])
-        with await self._in_thread(episode, FACTS, image_files(messages), question_id) as opened:
+        opened = await self._in_thread(episode, FACTS, image_files(messages), question_id)
+        try:
             return await self._converse(opened, messages, sampling_params)
+        finally:
+            await self._in_thread(opened.close)
 
     async def _converse(self, episode: Episode, messages: list[dict[str, Any]], sampling: dict[str, Any]) -> Any:
         views = await self._in_thread(episode.views, episode.images)

@@ -1,4 +1,4 @@
-"""A kit is made of what the manifest and the sums of an export say: small, readable by what will read it, always equal."""
+"""A kit is made of what the manifest and the sums of an export say: small, readable by its trainer, always equal."""
 
 from __future__ import annotations
 
