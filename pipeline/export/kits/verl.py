@@ -20,7 +20,7 @@ python kit/budget.py "${{MODEL:-{model}}}" "$EXPORT/saves/base"
 torchrun --standalone --nnodes=1 --nproc_per_node="${{GPUS:-8}}" -m verl.trainer.sft_trainer \\
   data.train_files="[{train}]" \\
   data.val_files={validation} \\
-  data.messages_key=messages +data.image_key=images \\
+  data.messages_key=messages \\
   data.max_length={cutoff} data.truncation=error data.max_token_len_per_gpu={cutoff} \\
   data.train_batch_size=32 data.micro_batch_size_per_gpu=1 \\
   model.path="$EXPORT/saves/base" model.use_remove_padding=true \\
@@ -49,14 +49,13 @@ python -m verl.trainer.main_ppo \\
   data.prompt_key=prompt data.image_key=images data.return_raw_chat=true \\
   data.max_prompt_length={prompt} data.max_response_length={response} \\
   data.filter_overlong_prompts=false data.truncation=error data.train_batch_size=256 \\
-  custom_reward_function.path="$KIT/reward.py" custom_reward_function.name=compute_score \\
+  reward.custom_reward_function.path="$KIT/reward.py" reward.custom_reward_function.name=compute_score \\
   actor_rollout_ref.model.path="$EXPORT/saves/base" actor_rollout_ref.model.use_remove_padding=true \\
   actor_rollout_ref.model.enable_gradient_checkpointing=true \\
   actor_rollout_ref.actor.optim.lr=1e-6 actor_rollout_ref.actor.use_kl_loss=false \\
   actor_rollout_ref.actor.ppo_mini_batch_size=32 actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=1 \\
   actor_rollout_ref.rollout.name=vllm actor_rollout_ref.rollout.n=16 actor_rollout_ref.rollout.temperature=1.0 \\
   actor_rollout_ref.rollout.max_model_len={context} actor_rollout_ref.rollout.gpu_memory_utilization=0.6 \\
-  actor_rollout_ref.rollout.limit_images={images} \\
   actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=1 \\
   actor_rollout_ref.rollout.multi_turn.enable=true \\
   actor_rollout_ref.rollout.multi_turn.max_assistant_turns={turns} \\
@@ -77,13 +76,11 @@ _LOOP = """\
 """
 SEARCH = """\
 # Recorded searches: coldforge search-cache RUN --out DIR; what is not on record is refused, as the grammar refuses.
-export COLDFORGESEARCH_RECORD="${COLDFORGESEARCH_RECORD:-}"
+export COLDFORGE_SEARCH_RECORD="${COLDFORGE_SEARCH_RECORD:-}"
 """
 OBSERVED = 14_000
 """Characters of the longest observation: 8,000 of output, 4,000 of errors, and the frame around them. A loop of verl's
 own would cut at 256."""
-SHOWN = 10
-"""Pictures that a cell shows at most."""
 
 
 def absolute(summary: Summary, split: str) -> str:
@@ -122,7 +119,6 @@ def rl_files(facts: Facts, summary: Summary) -> Mapping[str, str]:
         prompt=room.prompt,
         response=room.response,
         context=room.together,
-        images=summary.most_images + SHOWN * (summary.max_turns - 1),
         turns=summary.max_turns,
         observation=max(OBSERVED, summary.most_observation),
         name=facts.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -17,7 +18,9 @@ from pipeline.export.kits import KIT, kit_files
 from pipeline.export.kits.lengths import lengths
 from pipeline.export.layout import Facts
 from pipeline.export.summary import Spread, Summary
+from pipeline.rollout import served
 from tests.support.export_rows import STUDENT, TOLD
+from tests.support.kits import FILES
 
 SPLITS = {
     "train": ("data/train-0a1b-00000-of-00002.parquet", "data/train-0a1b-00001-of-00002.parquet"),
@@ -105,6 +108,12 @@ def test_each_file_is_what_its_name_says_and_fits_on_two_screens(path: str, text
             assert yaml.safe_load(text)
         case "json":
             assert KitFacts.model_validate_json(text).max_pixels == STUDENT.max_pixels
+
+
+def test_a_script_names_the_variables_that_programs_read() -> None:
+    scripts = " ".join(text for path, text in every_file() if path.endswith(".sh"))
+    read = {served.SANDBOX_URL, served.SEARCH_RECORD, *re.findall('"(COLDFORGE_[A-Z_]+)"', (FILES / "reward.py").read_text())}
+    assert set(re.findall("COLDFORGE_[A-Z_]+", scripts)) <= read
 
 
 def test_a_script_names_the_files_of_its_export() -> None:
