@@ -118,8 +118,10 @@ def graded(answer: str | None, ground_truth: str, truth: dict[str, Any]) -> Grad
 
 
 def listed(value: Any) -> list[str]:
-    """Return a list that a row holds as such, or as JSON."""
-    return json.loads(value) if isinstance(value, str) and value else list(value or ())
+    """Return a list that a row holds as such, as an array or as JSON; none is an empty one."""
+    if isinstance(value, str):
+        return json.loads(value) if value else []
+    return [] if value is None else [str(one) for one in value]
 
 
 def judged(question: Question, answer: str) -> str | None:

@@ -112,7 +112,11 @@ def test_each_file_is_what_its_name_says_and_fits_on_two_screens(path: str, text
 
 def test_a_script_names_the_variables_that_programs_read() -> None:
     scripts = " ".join(text for path, text in every_file() if path.endswith(".sh"))
-    read = {served.SANDBOX_URL, served.SEARCH_RECORD, *re.findall('"(COLDFORGE_[A-Z_]+)"', (FILES / "reward.py").read_text())}
+    read = {
+        served.SANDBOX_URL,
+        served.SEARCH_RECORD,
+        *re.findall('"(COLDFORGE_[A-Z_]+)"', (FILES / "reward.py").read_text()),
+    }
     assert set(re.findall("COLDFORGE_[A-Z_]+", scripts)) <= read
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.dialects import TOOL_CALL
@@ -103,6 +104,13 @@ def test_whoever_searches_is_paid_less_for_it_where_the_question_is_about_search
 def test_what_no_rule_decides_earns_its_form_alone_and_is_flagged(reward: ModuleType) -> None:
     score = reward.compute_score("search", said("a sofa"), "couch", row("couch", answer_type="text"))
     assert score == {"score": 0.2, "acc": 0.0, "format": 1.0, "penalty": 0.0, "undecided": 1.0}
+
+
+@pytest.mark.parametrize("kind", [json.dumps, list, np.array])
+def test_answers_and_options_may_be_lists_arrays_or_json(reward: ModuleType, kind: Callable[[list[str]], Any]) -> None:
+    truth = {"answers": kind(["B", "b"]), "answer_type": "choice", "choices": kind(["red", "blue"])}
+    assert reward.compute_score("perception", said("blue"), "B", truth)["acc"] == 1.0
+    assert reward.compute_score("perception", said("4"), "4", {"answers": None, "choices": kind([])})["acc"] == 1.0
 
 
 def test_a_row_of_another_data_set_is_refused(reward: ModuleType) -> None:
