@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import InfrastructureError
 from pipeline.models.chat import ChatRequest, ChatResponse, Text
+from pipeline.sandbox import CellError, CellResult
+from pipeline.sandbox.usage import Usage
 
 
 def last_text(request: ChatRequest) -> str:
@@ -57,3 +60,56 @@ class ScriptedModel:
                 )
             )
         return responses
+
+
+@dataclass
+class CountingSandbox:
+    """A sandbox whose cells print how many ran in their session.
+
+    The code `lose` fails once, `fail` always; `die` ends its session.
+    """
+
+    identity: str = "counting"
+    workers: int = 2
+    capacity: int = 2
+    open: int = 0
+    most: int = 0
+    lost: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def facts(self) -> dict[str, str]:
+        return {}
+
+    def close(self) -> None:
+        pass
+
+    @contextmanager
+    def session(self, images: Sequence[bytes] = (), seed: int = 0) -> Iterator[CountingNotebook]:
+        del images, seed
+        with self.lock:
+            self.open += 1
+            self.most = max(self.most, self.open)
+        try:
+            yield CountingNotebook(self)
+        finally:
+            with self.lock:
+                self.open -= 1
+
+
+@dataclass
+class CountingNotebook:
+    sandbox: CountingSandbox
+    cells: int = 0
+
+    def run(self, code: str, seconds: float | None = None) -> CellResult:
+        del seconds
+        if code == "lose" and self.sandbox.lost == 0:
+            self.sandbox.lost += 1
+            raise InfrastructureError("gone")
+        if code == "fail":
+            raise InfrastructureError("gone")
+        self.cells += 1
+        died = code == "die"
+        error = CellError("ProcessError", "ended", "ProcessError: ended") if died else None
+        usage = Usage(0.0, 0.0, 0)
+        return CellResult("died" if died else "ok", f"{self.cells}", "", None, (), error, (), died, usage)

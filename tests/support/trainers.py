@@ -54,6 +54,8 @@ class Server:
     asked: list[list[int]] = field(default_factory=list)
     eos: bool = False
     """Whether it ends each message with a token of its own, as a student does that learnt to."""
+    cut: bool = False
+    """Whether a limit cuts messages that no string ends."""
 
     async def generate(
         self, *, request_id: str, prompt_ids: list[int], sampling_params: dict[str, Any], image_data: Any
@@ -65,23 +67,24 @@ class Server:
         self.asked.append(prompt_ids)
         message = self.messages.pop(0)
         ends = [message.index(stop) + len(stop) for stop in sampling_params["stop"] if stop in message]
-        ids = self.tokenizer.encode(message[: min(ends, default=len(message))]) + (
-            [END] if self.eos or not ends else []
-        )
+        ended = self.eos or not (ends or self.cut)
+        ids = self.tokenizer.encode(message[: min(ends, default=len(message))]) + [END] * ended
         return Output(ids, [-0.5] * len(ids))
 
 
 class AgentLoopBase:
     """What `AgentLoopWorker` gives each loop, and the tokens of Qwen's template."""
 
-    def __init__(self, server: Server, *, response_length: int = 1 << 20) -> None:
+    def __init__(self, server: Server, *, response_length: int = 1 << 20, opens: str = "") -> None:
         self.server_manager = server
         self.tokenizer = server.tokenizer
+        self.opening = "<|im_start|>assistant\n" + opens
+        """What the template ends a prompt with."""
         self.rollout_config = SimpleNamespace(name="vllm", response_length=response_length)
 
     async def ct_build_initial_tokens(self, messages: list[dict[str, Any]], *, images: Any) -> list[int]:
         assert sum(map(_pictures, messages)) == len(images or ())
-        return self.tokenizer.encode("".join(map(_framed, messages)) + "<|im_start|>assistant\n")
+        return self.tokenizer.encode("".join(map(_framed, messages)) + self.opening)
 
     async def ct_merge_assistant_token(
         self, ids: list[int], new: list[int], mask: list[int], logprobs: Any, *, assistant_logprobs: Any
@@ -97,7 +100,7 @@ class AgentLoopBase:
         assert before[-1]["role"] == "assistant"
         assert len(logprobs) == len(mask)
         between = self.tokenizer.encode("\n") if ids[-1] == END else []
-        new = between + self.tokenizer.encode("".join(map(_framed, after[len(before) :])) + "<|im_start|>assistant\n")
+        new = between + self.tokenizer.encode("".join(map(_framed, after[len(before) :])) + self.opening)
         return Merged([*ids, *new]), [*mask, *([0] * len(new))], [*logprobs, *([0.0] * len(new))]
 
 

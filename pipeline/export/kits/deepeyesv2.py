@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pipeline.dialects import by_name
 from pipeline.export.kits.lengths import lengths
-from pipeline.export.kits.verl import SEARCH, absolute
+from pipeline.export.kits.verl import SEARCH, absolute, evaluated
 from pipeline.export.layout import Facts
 from pipeline.export.summary import Summary
 
@@ -61,7 +61,7 @@ python3 -m verl.trainer.main_ppo \\
   actor_rollout_ref.rollout.agent.concurrent_workers=2 \\
   actor_rollout_ref.rollout.agent.custom_stop='{stop}' \\
   trainer.critic_warmup=0 trainer.logger='[console]' trainer.project_name={name} trainer.experiment_name=rl \\
-  trainer.n_gpus_per_node="${{GPUS:-8}}" trainer.nnodes=1 trainer.save_freq=4 trainer.test_freq=4 \\
+  trainer.n_gpus_per_node="${{GPUS:-8}}" trainer.nnodes=1 trainer.save_freq=4 {evaluated} \\
   trainer.default_local_dir="$EXPORT/saves/rl" trainer.total_epochs=32 "$@"
 """
 
@@ -77,6 +77,7 @@ def files_of(facts: Facts, summary: Summary) -> Mapping[str, str]:
         model=facts.student.revision,
         train=absolute(summary, "train"),
         validation=absolute(summary, "validation"),
+        evaluated=evaluated(summary, 4),
         prompt=room.prompt,
         response=room.response,
         batched=max(32_768, room.together),

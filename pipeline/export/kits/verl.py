@@ -63,7 +63,7 @@ python -m verl.trainer.main_ppo \\
   actor_rollout_ref.rollout.agent.agent_loop_config_path="$KIT/agent_loop.yaml" \\
   actor_rollout_ref.rollout.agent.default_agent_loop=coldforge actor_rollout_ref.rollout.agent.num_workers=8 \\
   trainer.project_name={name} trainer.experiment_name=rl trainer.logger='[console]' \\
-  trainer.n_gpus_per_node="${{GPUS:-8}}" trainer.nnodes=1 trainer.save_freq=20 trainer.test_freq=20 \\
+  trainer.n_gpus_per_node="${{GPUS:-8}}" trainer.nnodes=1 trainer.save_freq=20 {evaluated} \\
   trainer.total_epochs=10 trainer.default_local_dir="$EXPORT/saves/rl" "$@"
 """
 _LOOP = """\
@@ -86,6 +86,13 @@ own would cut at 256."""
 def absolute(summary: Summary, split: str) -> str:
     """Return the files of a split for a script in which `$EXPORT` is the export; without it those of `train`."""
     return ",".join(f"$EXPORT/{path}" for path in summary.files.get(split, summary.files["train"]))
+
+
+def evaluated(summary: Summary, steps: int) -> str:
+    """Return the options of verl that say how often to evaluate: without a validation split, never."""
+    if "validation" in summary.files:
+        return f"trainer.test_freq={steps}"
+    return "trainer.test_freq=-1 trainer.val_before_train=False"
 
 
 def sft_files(facts: Facts, summary: Summary) -> Mapping[str, str]:
@@ -116,6 +123,7 @@ def rl_files(facts: Facts, summary: Summary) -> Mapping[str, str]:
         model=facts.student.revision,
         train=absolute(summary, "train"),
         validation=absolute(summary, "validation"),
+        evaluated=evaluated(summary, 20),
         prompt=room.prompt,
         response=room.response,
         context=room.together,

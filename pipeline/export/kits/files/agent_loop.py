@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 
+from pipeline.dialects.decoded import THINK
 from pipeline.export.kit_facts import KitFacts
 from pipeline.records import IMAGE_MARK
 from pipeline.rollout.episode import Episode
@@ -46,6 +47,8 @@ class ColdforgeAgentLoop(AgentLoopBase):  # type: ignore[misc]
         shown = iter(views)
         messages = [{**message, "content": _viewed(message["content"], shown)} for message in messages]
         ids = await self.ct_build_initial_tokens(messages, images=views or None)
+        # Some templates open the thought in the prompt.
+        before = THINK if self.tokenizer.decode(ids[-8:]).rstrip().endswith(THINK) else ""
         mask, logprobs, said = list[int](), list[float](), list[str]()
         stop = {"stop": list(FACTS.grammar.stop), **STOPS.get(self.rollout_config.name, {})}
         request, room, end = uuid4().hex, self.rollout_config.response_length, self.tokenizer.eos_token_id
@@ -61,7 +64,7 @@ class ColdforgeAgentLoop(AgentLoopBase):  # type: ignore[misc]
                 ids, output.token_ids, mask, logprobs if new else None, assistant_logprobs=new
             )
             ids = merged.token_ids
-            said.append(self.tokenizer.decode(output.token_ids, skip_special_tokens=True))
+            said.append(before + self.tokenizer.decode(output.token_ids, skip_special_tokens=True))
             if len(mask) >= room or not self._ended(output.token_ids, said[-1]):
                 break
             step = await self._in_thread(episode.step, said[-1])
