@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,13 +14,16 @@ from typer.testing import CliRunner
 
 from flows.cli.main import make_app
 from flows.report.lookup import finished_stages
+from pipeline.errors import UsageError
 from pipeline.images import decode, encode_png, put_image
 from pipeline.records import ImageRef, Outcome, Question
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.search.asked import Search, image_search
 from pipeline.tools.search.hits import Answer, ImageHit, Picture
+from pipeline.tools.search.record import SearchRecord
 from tests.support.asking import NoSearch
+from tests.support.builders import question, trajectory, turn
 from tests.support.runs import PIXELS, small_run
 
 RECIPE = """
@@ -78,16 +83,53 @@ def record(run: Path, question: Question) -> ImageRef:
 
 
 def test_recorded_searches_of_rl_rows_are_written_as_the_environment_reads_them(run: Path, tmp_path: Path) -> None:
-    first = next(question for question in rl_questions(run) if question.images)
+    first = next(one for one in rl_questions(run) if one.images)
     shown = record(run, first)
     said = call("search-cache", run, "--out", tmp_path / "cache")
     cache = json.loads((tmp_path / "cache" / "fvqa_train_image_search_results_cache.json").read_text())
     path = f"cached_images/{shown.sha256}.png"
     expected = {"tool_returned_web_title": ["A mill"], "cached_images_path": [path]}
-    same = {question.id for question in rl_questions(run) if question.images == first.images}
+    same = {one.id for one in rl_questions(run) if one.images == first.images}
     assert cache == dict.fromkeys(same, expected)
     assert f"{len(same)} of " in said
     assert decode((tmp_path / "cache" / path).read_bytes()).size == (32, 24)
+
+
+def test_text_searches_are_written_as_rollouts_were_shown_them(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, other = rl_questions(run)[0], question("Of no RL row?")
+    shown, refused = "<tool_response>\nA mill.\n</tool_response>", "Error: Invalid message: …"
+    turns = (
+        turn("search", "old  mill", observation=shown),
+        turn("search", "mill", observation=refused, status="bad_call"),
+        turn("search", "never carried out"),
+        turn("python", "print(1)", observation="1"),
+    )
+    made = [trajectory(*turns, asked=asked), trajectory(*turns, asked=asked, sample=1), trajectory(*turns, asked=other)]
+    stages = finished_stages(run)
+    records = type(stages["gate2"]).records
+
+    def searched(stage: Any, table: str, kind: Any, *more: Any) -> Any:
+        return made if table == "trajectories" else records(stage, table, kind, *more)
+
+    monkeypatch.setattr(type(stages["gate2"]), "records", searched)
+    said = call("search-cache", run, "--out", tmp_path / "cache")
+    assert "1 text searches of 3 RL questions" in said
+    record = SearchRecord.of(tmp_path / "cache")
+    # Other spaces are the same search; another question's is not, and what was refused was none.
+    assert [record.text(asked.id, query) for query in ("old mill", " old mill ", "mill")] == [shown, shown, None]
+    assert record.text(other.id, "old mill") is None
+
+
+def test_the_record_is_read_as_it_is_written(run: Path, tmp_path: Path) -> None:
+    first = next(one for one in rl_questions(run) if one.images)
+    shown = record(run, first)
+    call("search-cache", run, "--out", tmp_path / "cache")
+    ((title, content),) = SearchRecord.of(tmp_path / "cache").images(first.id) or []
+    assert (title, hashlib.sha256(content).hexdigest()) == ("A mill", shown.sha256)
+    with pytest.raises(UsageError, match="write it with `coldforge search-cache`"):
+        SearchRecord.of(tmp_path)
 
 
 def test_nobody_is_asked_for_what_is_not_recorded(run: Path, tmp_path: Path) -> None:
