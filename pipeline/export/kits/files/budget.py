@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 KIT = json.loads(Path(__file__).with_name("kit.json").read_text(encoding="utf-8"))
-PROCESSOR = "preprocessor_config.json"
+OLD, NEW = "preprocessor_config.json", "processor_config.json"
+"""Where settings for pictures stand; in the newer file, which transformers 5 writes, under this key:"""
+PICTURES = "image_processor"
 
 
 def main(checkpoint: str, target: str) -> None:
@@ -27,12 +30,29 @@ def main(checkpoint: str, target: str) -> None:
         link = directory / path.name
         link.unlink(missing_ok=True)
         link.symlink_to(path.resolve())
-    settings = json.loads((source / PROCESSOR).read_text(encoding="utf-8"))
-    # Older processors read the one, newer the other.
-    settings["max_pixels"] = KIT["max_pixels"]
-    settings["size"] = {"shortest_edge": settings.get("min_pixels", 3_136), "longest_edge": KIT["max_pixels"]}
-    (directory / PROCESSOR).unlink()
-    (directory / PROCESSOR).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    new = read(source / NEW)
+    settings = budgeted(new.get(PICTURES) or read(source / OLD))
+    # Libraries differ in which they read, and in the names of the budget.
+    write(directory / OLD, settings)
+    if PICTURES in new:
+        write(directory / NEW, {**new, PICTURES: settings})
+
+
+def budgeted(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a processor's settings with the budget of the data."""
+    size = {"shortest_edge": KIT["min_pixels"], "longest_edge": KIT["max_pixels"]}
+    return {**settings, "min_pixels": KIT["min_pixels"], "max_pixels": KIT["max_pixels"], "size": size}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the settings in a file, none if it is not there."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write(path: Path, settings: dict[str, Any]) -> None:
+    """Write settings in the place of a link: never through it, into the checkpoint."""
+    path.unlink(missing_ok=True)
+    path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
