@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from pipeline.export.rows import Split
 from pipeline.records import Category
 
 
@@ -32,9 +33,9 @@ class Summary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int
-    splits: Mapping[str, int]
+    splits: Mapping[Split, int]
     """Split → rows; `train`, and `validation` where there is one."""
-    files: Mapping[str, tuple[str, ...]]
+    files: Mapping[Split, tuple[str, ...]]
     """Split → paths of its data files, relative to the export."""
     row_tokens: Spread
     """Of whole rows, pictures at the student's budget."""

@@ -59,7 +59,7 @@ ddp_timeout: 180000000
 def files_of(facts: Facts, summary: Summary) -> Mapping[str, str]:
     """Return the configuration; the data sets are those of `dataset_info.json`, by their names."""
     student = facts.student
-    names = {split: ", ".join(dataset_names(facts.name, paths)) for split, paths in summary.files.items()}
+    names = {split: ", ".join(dataset_names(facts.name, {split: paths})) for split, paths in summary.files.items()}
     counter = "exact" if len(facts.tokens) == _SHA256 else "estimated"
     text = _TRAIN.format(
         model=student.revision,

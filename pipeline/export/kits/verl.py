@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.export.kits.lengths import lengths
 from pipeline.export.layout import Facts
+from pipeline.export.rows import Split
 from pipeline.export.summary import Summary
 
 _SFT = """\
@@ -83,7 +84,7 @@ OBSERVED = 14_000
 own would cut at 256."""
 
 
-def absolute(summary: Summary, split: str) -> str:
+def absolute(summary: Summary, split: Split) -> str:
     """Return the files of a split for a script in which `$EXPORT` is the export; without it those of `train`."""
     return ",".join(f"$EXPORT/{path}" for path in summary.files.get(split, summary.files["train"]))
 

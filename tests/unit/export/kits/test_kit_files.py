@@ -17,6 +17,7 @@ from pipeline.export.kit_facts import KitFacts
 from pipeline.export.kits import KIT, kit_files
 from pipeline.export.kits.lengths import lengths
 from pipeline.export.layout import Facts
+from pipeline.export.rows import Split
 from pipeline.export.summary import Spread, Summary
 from pipeline.rollout import served
 from tests.support.export_rows import STUDENT, TOLD
@@ -53,6 +54,7 @@ def facts(shard: Any, form: Any, **more: Any) -> Facts:
         "told": tuple(TOLD),
         "tokens": "a" * 64,
         "student": STUDENT,
+        "validation": 0.02,
         "sources": {},
         "corpus": None,
         "benchmarks": {},
@@ -129,10 +131,12 @@ def test_a_script_names_the_files_of_its_export() -> None:
 
 
 def test_llama_factory_is_told_the_data_sets_of_its_own_list_and_the_budget_of_the_student() -> None:
-    parts = ("train-0a1b-00000.json", "train-0a1b-00001.json")
-    files = {"train": parts, "validation": ("validation-2c3d-00000.json",)}
+    files: dict[Split, tuple[str, ...]] = {
+        "train": ("train-0a1b-00000.json", "train-0a1b-00001.json"),
+        "validation": ("validation-2c3d-00000.json",),
+    }
     made = yaml.safe_load(kit_files(facts("sft", "llamafactory"), summary(files=files))[f"{KIT}/train.yaml"])
-    assert made["dataset"].split(", ") == list(json.loads(dataset_info("tiny", parts)))
+    assert [*made["dataset"].split(", "), made["eval_dataset"]] == list(json.loads(dataset_info("tiny", files)))
     assert (made["image_max_pixels"], made["cutoff_len"], made["template"]) == (262_144, 20_480, "qwen2_vl")
     assert made["eval_strategy"] == "epoch"
     assert made["learning_rate"] == 1e-5
