@@ -24,7 +24,7 @@ from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput, part_rang
 from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST, Manifest, Published, RlFormat, SftFormat, Shard, file_hash
 from pipeline.export.rights import PictureNames, Rights, WithheldImages
-from pipeline.export.rows import ExportContext, Refused, RlRow, SftRow
+from pipeline.export.rows import ExportContext, Refused, RlRow, RolloutFacts, SftRow
 from pipeline.export.told import ExportPrompt, Told, told_by
 from pipeline.export.tombstones import Tombstone, Tombstones
 from pipeline.export.verify.file_checks import check_files, read_manifest
@@ -100,6 +100,10 @@ class PublishSettings(StageSettings):
     """How each benchmark was kept out, by its key."""
     tokens: str
     """What counts tokens."""
+    seed: int
+    max_turns: int
+    max_completion_tokens: int
+    """How rollouts acted, which kits tell trainers."""
     tombstones: tuple[Tombstone, ...]
     """What no export may hold."""
 
@@ -120,6 +124,7 @@ class PublishSettings(StageSettings):
             corpus=inputs.searched,
             benchmarks={b.key: kept_out(b, recipe.decontaminate) for b in inputs.benchmarks},
             tokens=inputs.tokens.name,
+            **rollout_of(recipe)._asdict(),
             tombstones=inputs.tombstones,
         )
 
@@ -292,8 +297,14 @@ def context_of(settings: PublishSettings, store: Store) -> ExportContext:
         rights=Rights(Tombstones.of(settings.tombstones), settings.export.withheld_images),
         split_by_licence=settings.export.split_by_licence,
         validation=settings.export.validation,
+        rollout=RolloutFacts(settings.seed, settings.max_turns, settings.max_completion_tokens),
         benchmarks=settings.benchmarks,
     )
+
+
+def rollout_of(recipe: Recipe) -> RolloutFacts:
+    """Return how rollouts of a recipe act."""
+    return RolloutFacts(recipe.seed, recipe.rollout.max_turns, recipe.rollout.max_completion_tokens)
 
 
 def write_exports(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -268,6 +268,16 @@ def named_as(path: str) -> tuple[Split, str] | None:
 
 
 _NAME = re.compile(r"(?:.*/)?(train|validation)-([0-9a-f]{12})-")
+
+
+def by_split(paths: Iterable[str]) -> dict[Split, tuple[str, ...]]:
+    """Return data files by the split that their names begin with, in order; others are none."""
+    found: dict[Split, tuple[str, ...]] = {}
+    for path in sorted(paths):
+        named = named_as(path)
+        if named is not None:
+            found[named[0]] = (*found.get(named[0], ()), path)
+    return found
 
 
 def is_data_file(kind: Format, path: str) -> bool:

@@ -88,6 +88,16 @@ class SharedPictures(NamedTuple):
         return f"{self.shared:,} of {self.rl:,} pictures of RL stand in SFT as well"
 
 
+class RolloutFacts(NamedTuple):
+    """How rollouts of the run acted, so that those of training can act alike."""
+
+    seed: int = 0
+    """Of sandbox sessions."""
+    max_turns: int = 9
+    """Assistant messages."""
+    max_completion_tokens: int = 16_384
+
+
 @dataclass(frozen=True)
 class ExportContext:
     """What all exports of a run share."""
@@ -113,6 +123,7 @@ class ExportContext:
     """Benchmark that no row is of → how that was checked, in a sentence for card and manifest."""
     validation: float = 0.0
     """Share of the clusters whose rows are to validate with."""
+    rollout: RolloutFacts = field(default_factory=RolloutFacts)
 
     def __post_init__(self) -> None:
         if any(IMAGE_MARK in prompt.system for told in self.told for prompt in told):
@@ -173,6 +184,8 @@ class Sample(Generic[R]):
     """Of its assistant messages that may be learnt."""
     tokens: int = 0
     """Of the whole row in the student's template, every image at the trainer's budget."""
+    prompt_tokens: int = 0
+    """Of what stands before the first assistant message."""
     split: Split = "train"
 
 
@@ -201,7 +214,9 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
     prompt = context.prompt(question.id, MODE[row.lane])
     messages, images = conversation(trajectory, question, prompt, context.dialect)
     # `validate` has measured this; another prompt variant, or another tokenizer, may still make a row too long.
-    tokens = require_fits([message.content for message in messages], images, context.student, context.counter)
+    texts = [message.content for message in messages]
+    tokens = require_fits(texts, images, context.student, context.counter)
+    asked = row_tokens(texts[:2], question.images, context.student.view_rule, context.counter)
     said = (message.content for message in messages if message.loss)
     return Sample(
         record_id=trajectory.id,
@@ -213,6 +228,7 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
         lane=row.lane,
         loss_tokens=context.counter.total(said),
         tokens=tokens,
+        prompt_tokens=asked,
         split=context.split(row),
     )
 
@@ -257,6 +273,7 @@ def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
     messages = tuple(_opening(question, context.prompt(question.id, "tools")))
     _check(messages, question.images)
     texts = [message.content for message in messages]
+    tokens = row_tokens(texts, question.images, context.student.view_rule, context.counter)
     return Sample(
         record_id=question.id,
         question=question,
@@ -264,7 +281,8 @@ def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
         messages=messages,
         images=question.images,
         row=row,
-        tokens=row_tokens(texts, question.images, context.student.view_rule, context.counter),
+        tokens=tokens,
+        prompt_tokens=tokens,
         split=context.split(row),
     )
 

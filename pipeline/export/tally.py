@@ -22,10 +22,14 @@ class Tally:
     personal: Counter[PersonalKind] = field(default_factory=Counter)
     """Rows in whose texts a kind of personal data was found."""
     tokens: Counter[int] = field(default_factory=Counter)
-    """Rows by their length: tokens in the student's template, pictures at the trainer's budget, in steps of
-    `TOKEN_STEP`, rounded up."""
-    images: Counter[int] = field(default_factory=Counter)
-    """Rows by their number of pictures."""
+    """Rows by their length: tokens in the student's template, pictures at the trainer's budget."""
+    prompt_tokens: Counter[int] = field(default_factory=Counter)
+    """Rows by what of them stands before the first assistant message."""
+    response_tokens: Counter[int] = field(default_factory=Counter)
+    """Rows by the rest, observations included."""
+    most_images: int = 0
+    most_observation: int = 0
+    """Characters."""
     mix: Mix = field(default_factory=Mix)
 
     def add(self, sample: Sample[SftRow] | Sample[RlRow]) -> None:
@@ -35,14 +39,15 @@ class Tally:
         self.splits[sample.split] += 1
         self.sources.add((question.source, question.source_revision, question.licence))
         self.personal.update(dict.fromkeys(sample.row.personal_data, 1))
-        self.tokens[-(-sample.tokens // TOKEN_STEP) * TOKEN_STEP] += 1
-        self.images[len(sample.images)] += 1
+        self.tokens[sample.tokens] += 1
+        self.prompt_tokens[sample.prompt_tokens] += 1
+        self.response_tokens[sample.tokens - sample.prompt_tokens] += 1
+        self.most_images = max(self.most_images, len(sample.images))
+        observed = (len(message.content) for message in sample.messages[2:] if message.role == "user")
+        self.most_observation = max(self.most_observation, max(observed, default=0))
         self.mix.add(sample.lane, question.category, sample.loss_tokens)
 
     @property
     def licences(self) -> list[str]:
         """Return the licences of annotations, in order."""
         return sorted({licence for _, _, licence in self.sources})
-
-
-TOKEN_STEP = 256

@@ -8,54 +8,52 @@ from pipeline.dialects import DialectName
 from pipeline.export.layout import Facts, Format, Shard
 from pipeline.prompts.sets import for_search
 
+_PLAIN = """\
+`datasets.load_dataset("<this directory>", split="train")`; images decode on access. `<image>` in a text stands
+for the next image of the row. Resize images to at most {max_pixels} pixels, as in the rollouts."""
+
 _USE: dict[tuple[Shard, Format], str] = {
     ("sft", "llamafactory"): """\
-Set `dataset_dir` to this directory and `dataset` to a name of `dataset_info.json`. Set `image_max_pixels`
-to {max_pixels} and `cutoff_len` to at least {cutoff_len}. Image paths are relative to this directory.""",
+`llamafactory-cli train kit/train.yaml`, from this directory: it names the data sets of `dataset_info.json` and
+sets `image_max_pixels: {max_pixels}` and `cutoff_len: {cutoff_len}`. Image paths are relative to this
+directory.""",
     ("sft", "ms_swift"): """\
-Set `ROOT_IMAGE_DIR` to this directory: image paths are relative to it, and ms-swift replaces a row whose pictures do
-not open by another at random. Give the `.jsonl` files to `--dataset`; set `MAX_PIXELS` to {max_pixels} and
-`--max_length` to at least {cutoff_len}. `loss` of an assistant message says whether it is learnt.""",
+`sh kit/train.sh`: it sets `ROOT_IMAGE_DIR` to this directory (image paths are relative to it, and ms-swift
+replaces a row whose pictures do not open by another at random), `MAX_PIXELS` to {max_pixels} and `--max_length`
+to {cutoff_len}. `loss` of an assistant message says whether it is learnt.""",
     ("sft", "trl"): """\
-`datasets.load_dataset("<this directory>", split="train")`. Contents are lists of parts: every picture is in its turn.
-Set `assistant_only_loss=True`, or questions and observations are learnt as well, and `max_length` to at least
-{cutoff_len}. Resize images to at most {max_pixels} pixels.""",
+`accelerate launch kit/train_sft.py`. Contents are lists of parts: every picture is in its turn. It sets
+`assistant_only_loss=True`, without which questions and observations are learnt as well, `max_length` to
+{cutoff_len} and the budget of {max_pixels} pixels a picture.""",
     ("sft", "verl"): """\
-Give the files under `data/` to `data.train_files`. Every assistant message is learnt. Set `max_length`, which is 1,024
-by default, to at least {cutoff_len}. Resize images to at most {max_pixels} pixels.""",
-    ("sft", "huggingface"): """\
-`datasets.load_dataset("<this directory>", split="train")`; images decode on access. `<image>` in a text
-stands for the next image of the row. Resize images to at most {max_pixels} pixels, as in the rollouts.""",
+`sh kit/train_sft.sh`. Every assistant message is learnt. It sets `max_length`, which is 1,024 by default, to
+{cutoff_len}, and makes a copy of the checkpoint with the budget of {max_pixels} pixels a picture, for verl
+knows no other.""",
+    ("sft", "huggingface"): _PLAIN,
     ("rl", "trl"): """\
-`datasets.load_dataset("<this directory>", split="train")`. Prompts are lists of parts. Reward functions are given the
-other columns: all accepted `answers` (letters where there are `choices`), `answer_type`, `tolerance`, `metric`. Resize
-images to at most {max_pixels} pixels.""",
+`accelerate launch kit/train_grpo.py`: one message an episode, the baseline without tools, scored by
+`kit/reward.py`. Prompts are lists of parts. Reward functions are given the other columns: all accepted
+`answers` (letters where there are `choices`), `answer_type`, `tolerance`, `metric`. A picture has at most
+{max_pixels} pixels.""",
     ("rl", "deepeyesv2"): """\
-Give the files under `data/` to `data.train_files`; set
-`actor_rollout_ref.rollout.agent.activate_agent=True`, `data.return_raw_chat=True`, `data.filter_overlong_prompts=True`
-and `data.max_prompt_length`. Resize images to at most {max_pixels} pixels. The ground truth of a
-question with options is letter and option (`B. Paris`), for the judge to compare.[search] The environment answers
-`image_search` only for rows whose `extra_info.index` is in its own cache, and its text search is a
-placeholder: rows of `data_source` search need a search service of your own.[/search]""",
+`DEEPEYESV2=… sh kit/launch.sh` trains in an environment of ours, which acts as the rollouts of this data did:
+it is selected by the column `coldforge_env`, DeepEyesV2's own by `env_name`. Its own rewrites code, shows no
+value of a cell, opens one picture and[search] knows none of these searches[/search][no search] has no budget
+per picture[/no search]; `extra_info.stock_reward` says whether its reward grades a question as ours does. The
+ground truth of a question with options is letter and option (`B. Paris`), for its judge to compare. A picture
+has at most {max_pixels} pixels.""",
     ("rl", "verl"): """\
-Give the files under `data/` to `data.train_files`. Rewards are routed by `data_source`, for which verl has
-no function of its own: set a custom reward function; `extra_info` holds the `question` as it was asked, all
-golds (`answers`, a JSON list; letters where `choices`, a JSON list of the options, is not empty), `answer_type`,
-`tolerance` (relative, empty for exact) and `metric`. {calls}
-`max_tool_response_length` cuts at 256 characters unless raised. Resize images to at most {max_pixels} pixels.""",
+`sh kit/launch.sh`: an agent loop that acts as the rollouts of this data did, and `kit/reward.py`. `extra_info`
+holds the `question` as it was asked, all golds (`answers`, a JSON list; letters where `choices`, a JSON list of
+the options, is not empty), `answer_type`, `tolerance` (relative, empty for exact) and `metric`. verl's own tool
+loop would read {calls}, open a session for each call, and cut what comes back at 256 characters. A picture has
+at most {max_pixels} pixels.""",
+    ("rl", "huggingface"): _PLAIN,
 }
-_USE["rl", "huggingface"] = _USE["sft", "huggingface"]
 
 _VERL_CALLS: dict[DialectName, str] = {
-    "deepeyesv2": """\
-The prompt is written in the dialect
-`deepeyesv2`: verl's own tool parser reads `<tool_call>` blocks, so `<code>` blocks need an agent loop that
-reads them.""",
-    "tool_call": """\
-verl's tool parser `hermes` reads
-the calls; configure [search]tools named `python`, `image_search` and `search`[/search][no search]a tool
-named `python`[/no search]. The system text holds all schemas already, so an agent loop that hands schemas to
-the chat template shows them twice.""",
+    "deepeyesv2": "no `<code>` blocks, in which calls are written here",
+    "tool_call": "the calls with its parser `hermes`",
 }
 
 

@@ -15,6 +15,7 @@ from pipeline.export.card import render_card
 from pipeline.export.configurations import shard_card
 from pipeline.export.formats import deepeyesv2, huggingface, llamafactory, ms_swift, trl, verl
 from pipeline.export.formats.json_files import JsonFiles, canonical_row, write_images
+from pipeline.export.kits import kit_files
 from pipeline.export.layout import (
     CARD,
     DATA,
@@ -25,6 +26,7 @@ from pipeline.export.layout import (
     RowKey,
     SftFormat,
     Shard,
+    by_split,
     is_json,
     licence_folder,
     row_hash,
@@ -44,6 +46,7 @@ from pipeline.export.rows import (
 )
 from pipeline.export.schemas import schema_of
 from pipeline.export.shipped import ExportImage, export_image
+from pipeline.export.summary import summary_of
 from pipeline.export.tally import Tally
 from pipeline.store.blobs import write_atomic
 
@@ -75,18 +78,18 @@ def publish(
             "sft": [opened("sft", kind) for kind in sft],
             "rl": [opened("rl", kind) for kind in rl],
         }
-        pictures = _Pictures()
+        shown = _Shown()
         ids = set[tuple[Shard, str]]()
         for row in rows:
             shard: Shard = "sft" if isinstance(row, SftRow) else "rl"
             name = _add(row, exports[shard], context)
-            pictures.add(row)
+            shown.add(row)
             if (shard, name) in ids:
                 raise AssertionError(f"two rows of {shard} have the id {name}")
             ids.add((shard, name))
         every = [export for shard in exports.values() for export in shard]
-        shared = pictures.shared() if sft and rl else None
-        published = [export.close(context, shared) for export in every]
+        shared = shown.shared() if sft and rl else None
+        published = [export.close(context, shared, shown.sandbox) for export in every]
         for export, told in zip(every, published, strict=True):
             if told.n_rows:
                 export.building.put()
@@ -132,16 +135,16 @@ class _Export:
         self.building.add(Place(folder, sample.split), row, key(row_hash(canonical)))
         self.tally.add(sample)
 
-    def close(self, context: ExportContext, shared: SharedPictures | None) -> Published:
+    def close(self, context: ExportContext, shared: SharedPictures | None, sandbox: str) -> Published:
         """Write what stands beside the rows."""
         refused = tuple(sorted(self.refused, key=lambda row: row.record_id))
         facts = _facts(self.shard, self.kind, context)._replace(refused=refused)
 
         def tell(files: Sequence[str]) -> Mapping[str, bytes]:
-            told = {CARD: render_card(facts, self.tally, shared, files).encode()}
+            summary = summary_of(self.tally, by_split(files), context.rollout, sandbox, search=facts.corpus is not None)
+            told = {CARD: render_card(facts, self.tally, shared, files).encode(), **kit_files(facts, summary)}
             if self.kind == "llamafactory":
-                info = llamafactory.dataset_info(context.name, llamafactory.by_split(files))
-                told[llamafactory.DATASET_INFO] = info
+                told[llamafactory.DATASET_INFO] = llamafactory.dataset_info(context.name, by_split(files))
             return told
 
         return self.building.close(facts, self.tally.mix.parts(), tell)
@@ -242,16 +245,20 @@ def _parquet_row(shard: Shard, kind: Format, sample: Sample[Any], images: list[b
 
 
 @dataclass
-class _Pictures:
-    """The pictures of each shard, by the bytes of the stored files."""
+class _Shown:
+    """What the rows of both shards have in common."""
 
     sft: set[str] = field(default_factory=set)
+    """Pictures of a shard, by the bytes of the stored files."""
     rl: set[str] = field(default_factory=set)
+    sandbox: str = ""
+    """The first by name, of those that cells were executed in."""
 
     def add(self, row: SftRow | RlRow) -> None:
-        """Count those that a row shows, in its question or as an observation."""
+        """Count what a row shows, in its question or as an observation."""
         if isinstance(row, SftRow):
             self.sft.update(image.sha256 for turn in row.trajectory.turns for image in turn.images)
+            self.sandbox = min(filter(None, (self.sandbox, row.trajectory.sandbox)), default="")
         (self.sft if isinstance(row, SftRow) else self.rl).update(image.sha256 for image in row.question.images)
 
     def shared(self) -> SharedPictures:

@@ -12,10 +12,13 @@ from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
 from pipeline.export.rows import RlRow, Sample, truth
 from pipeline.records import Question
 
+ENV_KEY, ENV_NAME = "coldforge_env", "coldforge"
+"""Column that selects our environment, which acts as curation did, and what it says; `env_name` selects its own."""
 SCHEMA = hf_schema(
     {
         "data_source": "string",
         "env_name": "string",
+        ENV_KEY: "string",
         "prompt": MESSAGES,
         "images": IMAGES,
         "ability": "string",
@@ -44,6 +47,7 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
     return {
         "data_source": DATA_SOURCES[sample.question.category],
         "env_name": "deepeyes_v2",
+        ENV_KEY: ENV_NAME,
         "prompt": message_structs(sample),
         "images": image_structs(images),
         "ability": "vqa",

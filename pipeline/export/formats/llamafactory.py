@@ -56,12 +56,3 @@ def dataset_info(name: str, files: Mapping[Split, Sequence[str]]) -> bytes:
         for entry, path in dataset_names(name, files).items()
     }
     return (json.dumps(info, indent=2) + "\n").encode()
-
-
-def by_split(paths: Sequence[str]) -> dict[Split, list[str]]:
-    """Return data files by the split that their names begin with, in order."""
-    found: dict[Split, list[str]] = {}
-    for path in sorted(paths):
-        split: Split = "validation" if path.startswith("validation-") else "train"
-        found.setdefault(split, []).append(path)
-    return found

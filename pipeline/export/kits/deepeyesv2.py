@@ -6,13 +6,11 @@ import json
 from collections.abc import Mapping
 
 from pipeline.dialects import by_name
+from pipeline.export.formats.deepeyesv2 import ENV_KEY
 from pipeline.export.kits.lengths import lengths
 from pipeline.export.kits.verl import SEARCH, absolute, evaluated
 from pipeline.export.layout import Facts
 from pipeline.export.summary import Summary
-
-ENV_KEY, ENV_NAME = "coldforge_env", "coldforge"
-"""Column of the rows that selects our environment, and what it says; `env_name` selects DeepEyesV2's own."""
 
 _LAUNCH = """\
 #!/bin/sh

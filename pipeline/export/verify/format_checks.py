@@ -8,11 +8,12 @@ from typing import Any, NamedTuple, get_args
 
 from pipeline.dialects import Dialect, DialectName, by_name
 from pipeline.dialects.bad_calls import BadCall
+from pipeline.export.formats.deepeyesv2 import ENV_KEY, ENV_NAME
 from pipeline.export.formats.json_files import canonical_row
-from pipeline.export.formats.llamafactory import DATASET_INFO, by_split, dataset_info
+from pipeline.export.formats.llamafactory import DATASET_INFO, dataset_info
 from pipeline.export.formats.trl import text_of
 from pipeline.export.formats.verl import DATA_SOURCES
-from pipeline.export.layout import MANIFEST, Format, Manifest, Mix, RowKey, is_json, row_hash
+from pipeline.export.layout import MANIFEST, Format, Manifest, Mix, RowKey, by_split, is_json, row_hash
 from pipeline.export.rows import MODE
 from pipeline.export.told import ExportPrompt, has_slots, question_of
 from pipeline.export.verify.file_checks import Fault, plain_file
@@ -208,7 +209,7 @@ def _verl_faults(row: dict[str, Any], kind: Format, key: RowKey) -> Iterator[str
         yield "has no image; the environment deepeyes_v2 needs one"
     if row["data_source"] != DATA_SOURCES[key.category]:
         yield f"data_source is {row['data_source']!r}; category {key.category} is called {DATA_SOURCES[key.category]}"
-    loop = {"agent_name": "tool_agent", "env_name": "deepeyes_v2"}
+    loop = {"agent_name": "tool_agent", "env_name": "deepeyes_v2", ENV_KEY: ENV_NAME}
     for name, value in loop.items():
         if name in row and row[name] != value:
             yield f"{name} is {row[name]!r}, not {value}"
