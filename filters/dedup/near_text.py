@@ -125,19 +125,21 @@ def _by_minhash(texts: Sequence[str]) -> Iterator[set[int]]:
     import numpy as np
 
     bands = _minhashes(texts)
-    orders = np.empty(bands.shape, np.int32)
+    orders: list[array[int]] = []
     begins, ranks = np.empty(bands.T.shape, np.int32), np.empty(bands.T.shape, np.int8)
     places = np.arange(len(texts), dtype=np.int32)
-    for band, order, begin, rank in zip(bands, orders, begins.T, ranks.T, strict=True):
-        order[:] = np.argsort(band, kind="stable")
+    for band, begin, rank in zip(bands, begins.T, ranks.T, strict=True):
+        order = np.argsort(band, kind="stable")
+        orders.append(array("i", order.astype(np.int32).tobytes()))
         another = np.diff(band[order], prepend=~band[order[0]]) != 0
-        bucket = np.maximum.accumulate(np.where(another, places, 0))
-        begin[order], rank[order] = bucket, np.minimum(places - bucket, _MOST)
+        of_bucket = np.maximum.accumulate(np.where(another, places, 0))
+        begin[order], rank[order] = of_bucket, np.minimum(places - of_bucket, _MOST)
     for place in places.tolist():
         found = set[int]()
         if ranks[place].any():
-            for order, begin, rank in zip(orders, begins[place].tolist(), ranks[place].tolist(), strict=True):
-                found.update(order[begin : begin + rank].tolist() if rank else ())
+            for bucket, first, count in zip(orders, begins[place].tolist(), ranks[place].tolist(), strict=True):
+                if count:
+                    found.update(bucket[first : first + count])
         yield found
 
 
@@ -148,7 +150,7 @@ def _minhashes(texts: Sequence[str]) -> NDArray[np.uint64]:
 
     numbers = np.empty((_BANDS, len(texts)), np.uint64)
     for start in range(0, len(texts), _BATCH):
-        grams = [sorted(_ngrams(text)) for text in texts[start : start + _BATCH]]
+        grams = [_ngrams(text) for text in texts[start : start + _BATCH]]
         digests = RMinHash.digests_from_token_sets(grams, num_perm=_BANDS * _ROWS, seed=0)
         words = np.array(digests, np.uint64).reshape(len(grams), _BANDS, _ROWS)
         mixed = words[..., 0]
@@ -160,7 +162,7 @@ def _minhashes(texts: Sequence[str]) -> NDArray[np.uint64]:
 
 @lru_cache(maxsize=1 << 10)  # the first of a block stand beside many
 def _ngrams(text: str) -> frozenset[str]:
-    return frozenset(text[start : start + _NGRAM] for start in range(max(1, len(text) - _NGRAM + 1)))
+    return frozenset([text[start : start + _NGRAM] for start in range(max(1, len(text) - _NGRAM + 1))])
 
 
 @lru_cache(maxsize=1 << 14)  # of a source, the same questions are asked of many pictures

@@ -88,10 +88,12 @@ def _with_metas(
     keys: RecordColumns[QuestionKey], files: Sequence[Path], brought: Container[str]
 ) -> Iterator[tuple[QuestionKey, str]]:
     """Yield the questions that brought a solution, each with its `meta`."""
+    import pyarrow as pa
+
     place_of = {name: place for place, name in enumerate(keys.table["id"].to_pylist()) if name in brought}
     for path in files:
         told = [(place_of[name], meta) for name, meta in metas([path]) if name in brought]
-        some = RecordColumns(QuestionKey, keys.table.take([place for place, _ in told]))
+        some = RecordColumns(QuestionKey, keys.table.take(pa.array([place for place, _ in told], pa.int64())))
         yield from zip(some, (meta for _, meta in told), strict=True)
 
 

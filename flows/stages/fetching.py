@@ -54,7 +54,8 @@ def picture_keys(done: Done, ids: Collection[str] | None = None) -> RecordColumn
             table = table.filter(pc.is_in(table["question_id"], wanted))
         table = table.filter(pc.and_(pc.is_valid(table["phash"]), pc.is_valid(table["dhash"]))).select(columns)
         places = {name: place for place, name in reversed([*enumerate(table["sha256"].to_pylist())])}
-        tables.append(table.take([place for name, place in sorted(places.items()) if name not in seen]))
+        new = pa.array([place for name, place in sorted(places.items()) if name not in seen], pa.int64())
+        tables.append(table.take(new))
         seen |= places.keys()
     table = pa.concat_tables(tables).combine_chunks()
     versions = pa.repeat(pa.scalar(PictureKey.SCHEMA, pa.int16()), table.num_rows)

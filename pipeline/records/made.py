@@ -39,12 +39,22 @@ class Made(Sequence[R], Generic[R]):
             arrays.append(pa.array(values, column.type) if many else _same(values, end - begin, column.type))
         return pa.RecordBatch.from_arrays(arrays, schema=self._kind.ARROW)
 
+    def table(self, names: Sequence[str]) -> pa.Table:
+        """Return some columns of all records."""
+        batches = (self.batch(begin, end).select(names) for begin, end in self.spans())
+        return pa.Table.from_batches(batches, pa.schema([self._kind.ARROW.field(name) for name in names]))
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield the places from one up to another, as many as are values at a time; none are none."""
+        for begin in range(0, self._length, _BATCH):
+            yield begin, min(begin + _BATCH, self._length)
+
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[R]:
-        for begin in range(0, self._length, _BATCH):
-            yield from map(self._kind.from_row, self.batch(begin, min(begin + _BATCH, self._length)).to_pylist())
+        for begin, end in self.spans():
+            yield from map(self._kind.from_row, self.batch(begin, end).to_pylist())
 
     @overload
     def __getitem__(self, place: int) -> R: ...
