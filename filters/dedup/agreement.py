@@ -15,7 +15,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from filters.dedup.answers import answer_of, compare_answers, options_of
 from filters.dedup.clusters import (
@@ -30,11 +30,10 @@ from filters.dedup.clusters import (
     require_comparable,
     star_clusters,
 )
-from filters.dedup.made import Made
 from filters.dedup.near_text import near_texts
 from filters.rule import Rule
 from pipeline.identity import digest
-from pipeline.records import AnswerConflict, Cluster, Decision, NearText
+from pipeline.records import AnswerConflict, Cluster, Decision, Made, NearText
 
 if TYPE_CHECKING:
     from filters.dedup.hamming import Spread
@@ -44,7 +43,7 @@ _NAME = 32
 
 Reason = Literal["duplicate", "contradicting_answers", "near_text"]
 
-_RULE: Rule[Reason] = Rule("dedup", VERSION)
+RULE: Rule[Reason] = Rule("dedup", VERSION)
 
 _MOST = 30
 """Different answers within one cluster that each is graded against; beyond them only answers of equal tokens agree, so
@@ -58,17 +57,13 @@ class Conflict(NamedTuple):
     other: str
     verdict: Literal["contradicting", "undecided"]
 
-    def record(self) -> AnswerConflict:
-        """Return it as a record."""
-        return AnswerConflict(question_id=self.question_id, other=self.other, verdict=self.verdict)
-
 
 class Deduplicated(NamedTuple):
     """What dedup finds out; each part is sorted by question id."""
 
     clusters: Sequence[Cluster]
-    reasons: Mapping[str, Reason]
-    """Why a question is rejected, by its id; the others are kept."""
+    reasons: Sequence[Reason | None]
+    """Why each question is rejected; None where it is kept."""
     conflicts: Sequence[AnswerConflict]
     """Pairs of equal questions over equal pictures whose answers do not agree, each from both sides."""
     near_texts: Sequence[NearText]
@@ -77,12 +72,9 @@ class Deduplicated(NamedTuple):
     @property
     def decisions(self) -> tuple[Decision, ...]:
         """Return what becomes of every question."""
-        return tuple(self.decision(cluster.question_id) for cluster in self.clusters)
-
-    def decision(self, question_id: str) -> Decision:
-        """Return what becomes of a question."""
-        reason = self.reasons.get(question_id)
-        return _RULE.keep(question_id) if reason is None else _RULE.reject(question_id, reason)
+        ids = (cluster.question_id for cluster in self.clusters)
+        found = zip(ids, self.reasons, strict=True)
+        return tuple(RULE.keep(name) if reason is None else RULE.reject(name, reason) for name, reason in found)
 
 
 def deduplicate(
@@ -121,20 +113,26 @@ def deduplicate(
     kept = [place for place, centre in enumerate(centres) if place == centre and place not in refused]
     texts = near_texts(rows, kept, facts, near, pictures=pictures, settings=settings)
     conflicts.sort()
-    reasons: dict[str, Reason] = {ids[place]: "duplicate" for place, centre in enumerate(centres) if place != centre}
+    reasons: list[Reason | None] = [None if place == centre else "duplicate" for place, centre in enumerate(centres)]
     if settings.near_text == "drop":
-        reasons.update((text.question_id, "near_text") for text in texts if text.dropped)
-    reasons.update((ids[place], "contradicting_answers") for place in refused)
+        gone = {text.question_id for text in texts if text.dropped}
+        reasons = ["near_text" if name in gone else reason for name, reason in zip(ids, reasons, strict=True)]
+    for place in refused:
+        reasons[place] = "contradicting_answers"
 
-    def cluster(place: int) -> Cluster:
-        return Cluster(
-            question_id=ids[place],
-            cluster_id=names[_NAME * place : _NAME * (place + 1)].hex(),
-            representative=ids[centres[place]],
-            pictures=pictures[place],
-        )
+    def clusters(begin: int, end: int) -> Mapping[str, Any]:
+        return {
+            "question_id": ids[begin:end],
+            "cluster_id": [names[_NAME * place : _NAME * (place + 1)].hex() for place in range(begin, end)],
+            "representative": [ids[centre] for centre in centres[begin:end]],
+            "pictures": pictures[begin:end],
+        }
 
-    return Deduplicated(Made(range(len(ids)), cluster), reasons, Made(conflicts, Conflict.record), texts)
+    def told(begin: int, end: int) -> Mapping[str, Any]:
+        return {name: [getattr(one, name) for one in conflicts[begin:end]] for name in Conflict._fields}
+
+    made = Made(Cluster, len(ids), clusters)
+    return Deduplicated(made, reasons, Made(AnswerConflict, len(conflicts), told), texts)
 
 
 def tied_pictures(questions: Iterable[QuestionRow], near: Mapping[str, tuple[str, ...]]) -> Mapping[str, str]:

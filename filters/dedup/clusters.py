@@ -23,7 +23,7 @@ from pydantic import Field
 from filters.dedup.hamming import near_pairs
 from filters.dedup.key import question_key
 from pipeline.identity import Identity
-from pipeline.records import AnswerType, ImageFacts
+from pipeline.records import AnswerType, PictureKey
 
 if TYPE_CHECKING:
     from filters.dedup.hamming import Spread
@@ -54,7 +54,7 @@ class DedupSettings(Identity):
 
 
 class ImageHashes(NamedTuple):
-    """What of `ImageFacts` is needed of one image."""
+    """What is needed of one image."""
 
     phash: int
     dhash: int
@@ -86,22 +86,21 @@ class QuestionRow(NamedTuple):
     """Those that its source offers, where it is asked without them."""
 
 
-def hashes_of(facts: Iterable[ImageFacts]) -> dict[str, ImageHashes]:
-    """Return the hashes of images by sha256; what did not decode has none."""
+def hashes_of(pictures: Iterable[PictureKey]) -> dict[str, ImageHashes]:
+    """Return the hashes of pictures by sha256."""
     return {
-        fact.sha256: ImageHashes(
-            fact.phash,
-            fact.dhash,
-            fact.width,
-            fact.height,
-            fact.hash_recipe,
-            fact.pixels or "",
+        key.sha256: ImageHashes(
+            key.phash,
+            key.dhash,
+            key.width,
+            key.height,
+            key.hash_recipe,
+            key.pixels or "",
             None
-            if fact.mirrored_phash is None or fact.mirrored_dhash is None
-            else (fact.mirrored_phash, fact.mirrored_dhash),
+            if key.mirrored_phash is None or key.mirrored_dhash is None
+            else (key.mirrored_phash, key.mirrored_dhash),
         )
-        for fact in facts
-        if fact.phash is not None and fact.dhash is not None
+        for key in pictures
     }
 
 
@@ -213,7 +212,9 @@ def _stars(
 
 def are_near(one: QuestionRow, other: QuestionRow, near: Mapping[str, tuple[str, ...]]) -> bool:
     """Return whether the pictures of two questions with equally many are near one by one."""
-    return all(theirs in near[ours] for ours, theirs in zip(one.images, other.images, strict=True))
+    return one.images == other.images or all(
+        theirs in near[ours] for ours, theirs in zip(one.images, other.images, strict=True)
+    )
 
 
 def priority(question: QuestionRow, facts: Mapping[str, ImageHashes]) -> tuple[int, str]:

@@ -36,7 +36,7 @@ VERSION = 4
 
 Reason = Literal["benchmark_image", "benchmark_text", "benchmark_in_solution"]
 
-_RULE: Rule[Reason] = Rule("contamination", VERSION)
+RULE: Rule[Reason] = Rule("contamination", VERSION)
 
 HitBy = Literal["picture", "mirrored_picture", "text", "solution", "near_picture_and_text"]
 _REASONS: dict[str, Reason] = {
@@ -194,10 +194,10 @@ def index_benchmarks(benchmarks: Sequence[Benchmark]) -> BenchmarkIndex:
 def decision_on(question_id: str, hit: BenchmarkHit | None) -> Decision:
     """Return what follows from what was found."""
     if hit is None or not hit.stopped:
-        return _RULE.keep(question_id)
+        return RULE.keep(question_id)
     reason = _REASONS[hit.by]
     score = hit.bits if reason == "benchmark_image" else hit.share
-    return _RULE.reject(question_id, reason, None if score is None else float(score))
+    return RULE.reject(question_id, reason, None if score is None else float(score))
 
 
 def benchmark_hit(

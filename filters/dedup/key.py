@@ -46,6 +46,7 @@ def question_key(text: str) -> str:
     return " ".join(token.text for token in question_tokens(text))
 
 
+@lru_cache(maxsize=1 << 10)  # a key and a template, or an entry of a benchmark, are made of them
 def question_tokens(text: str) -> tuple[Token, ...]:
     """Return the tokens of `question_key`."""
     bare = without_image_marks(text)

@@ -10,11 +10,15 @@ from array import array
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from filters.dedup.answers import Verdict, compare_answers
 from filters.dedup.clusters import DedupSettings, ImageHashes, QuestionRow, are_near, priority
-from filters.dedup.made import Made
-from pipeline.records import NearText
+from pipeline.records import Made, NearText
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _NGRAM = 4
 """Characters, so that scripts without spaces are compared alike."""
@@ -66,13 +70,17 @@ def near_texts(
     found = found[np.lexsort((found["stays"], found["goes"]))]
     ids = [row.question_id for row in rows]
 
-    def record(pair: int) -> NearText:
-        goes, stays, share, answers, dropped = found[pair].item()
-        return NearText(
-            question_id=ids[goes], other=ids[stays], share=share, answers=_VERDICTS[answers], dropped=dropped
-        )
+    def columns(begin: int, end: int) -> Mapping[str, Any]:
+        some = found[begin:end]
+        return {
+            "question_id": [ids[place] for place in some["goes"].tolist()],
+            "other": [ids[place] for place in some["stays"].tolist()],
+            "share": some["share"],
+            "answers": [_VERDICTS[number] for number in some["answers"].tolist()],
+            "dropped": some["dropped"],
+        }
 
-    return Made(range(len(found)), record)
+    return Made(NearText, len(found), columns)
 
 
 def _pairs(
@@ -89,7 +97,7 @@ def _pairs(
     for goes, candidates in zip(block, _candidates([rows[place].text for place in block]), strict=True):
         told = 0
         for stays in map(block.__getitem__, candidates):
-            share = _jaccard(rows[stays].text, rows[goes].text)
+            share = _jaccard(rows[stays].text, rows[goes].text, settings.near_share)
             if share < settings.near_share or not are_near(rows[stays], rows[goes], near):
                 continue
             answers = compare_answers(rows[stays], rows[goes])
@@ -109,30 +117,60 @@ def _candidates(texts: Sequence[str]) -> Iterable[Iterable[int]]:
 
 
 def _by_minhash(texts: Sequence[str]) -> Iterator[set[int]]:
-    """Yield for each those that share a band of its MinHash; it is compared with the first of its bucket only."""
+    """Yield for each those that share a band of its MinHash; it is compared with the first of its bucket only.
+
+    Buckets are runs of equal numbers in a sorted band, 17 bytes a text and band. As dictionaries, of which a text
+    without a picture fills 25, they took some thousand bytes of each.
+    """
+    import numpy as np
+
+    bands = _minhashes(texts)
+    orders: list[array[int]] = []
+    begins, ranks = np.empty(bands.T.shape, np.int32), np.empty(bands.T.shape, np.int8)
+    places = np.arange(len(texts), dtype=np.int32)
+    for band, begin, rank in zip(bands, begins.T, ranks.T, strict=True):
+        order = np.argsort(band, kind="stable")
+        orders.append(array("i", order.astype(np.int32).tobytes()))
+        another = np.diff(band[order], prepend=~band[order[0]]) != 0
+        of_bucket = np.maximum.accumulate(np.where(another, places, 0))
+        begin[order], rank[order] = of_bucket, np.minimum(places - of_bucket, _MOST)
+    for place in places.tolist():
+        found = set[int]()
+        if ranks[place].any():
+            for bucket, first, count in zip(orders, begins[place].tolist(), ranks[place].tolist(), strict=True):
+                if count:
+                    found.update(bucket[first : first + count])
+        yield found
+
+
+def _minhashes(texts: Sequence[str]) -> NDArray[np.uint64]:
+    """Return a number for each band (row) and text (column); those of two unequal bands are equal once in 2^64."""
+    import numpy as np
     from rensa import RMinHash
 
-    buckets: list[dict[int, list[int]]] = [defaultdict(list) for _ in range(_BANDS)]
+    numbers = np.empty((_BANDS, len(texts)), np.uint64)
     for start in range(0, len(texts), _BATCH):
-        grams = [sorted(_ngrams(text)) for text in texts[start : start + _BATCH]]
-        for place, digest in enumerate(RMinHash.digests_from_token_sets(grams, num_perm=_BANDS * _ROWS, seed=0), start):
-            found = set[int]()
-            for band, bucket_of in enumerate(buckets):
-                # A tuple's hash takes a fifth of it; two tuples of one hash would cost a look and no more.
-                bucket = bucket_of[hash(tuple(digest[band * _ROWS : (band + 1) * _ROWS]))]
-                found.update(bucket)
-                if len(bucket) < _MOST:
-                    bucket.append(place)
-            yield found
+        grams = [_ngrams(text) for text in texts[start : start + _BATCH]]
+        digests = RMinHash.digests_from_token_sets(grams, num_perm=_BANDS * _ROWS, seed=0)
+        words = np.array(digests, np.uint64).reshape(len(grams), _BANDS, _ROWS)
+        mixed = words[..., 0]
+        for row in range(1, _ROWS):
+            mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + words[..., row]
+        numbers[:, start : start + len(grams)] = mixed.T
+    return numbers
 
 
 @lru_cache(maxsize=1 << 10)  # the first of a block stand beside many
 def _ngrams(text: str) -> frozenset[str]:
-    return frozenset(text[start : start + _NGRAM] for start in range(max(1, len(text) - _NGRAM + 1)))
+    return frozenset([text[start : start + _NGRAM] for start in range(max(1, len(text) - _NGRAM + 1))])
 
 
 @lru_cache(maxsize=1 << 14)  # of a source, the same questions are asked of many pictures
-def _jaccard(one: str, other: str) -> float:
+def _jaccard(one: str, other: str, least: float) -> float:
+    """Return the Jaccard index of two texts; of those that differ too much in length no more than that it is less."""
     ours, theirs = _ngrams(one), _ngrams(other)
+    fewer, more = sorted((len(ours), len(theirs)))
+    if fewer / more < least:
+        return 0.0
     both = len(ours & theirs)
     return both / (len(ours) + len(theirs) - both)

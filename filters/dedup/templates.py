@@ -13,18 +13,16 @@ that German questions, and those of scripts without capitals, keep their names.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from filters.answers.numbers.quantities import read_number
 from filters.answers.text import clean, folded, tokens
 from filters.dedup.key import Token, question_tokens
-from filters.dedup.made import Made
 from filters.languages import Language, language_of, word_sets
-from pipeline.records import AnswerType, TemplateFacts
+from pipeline.records import AnswerType, Made, TemplateFacts
 
 VERSION = 3
 """Rises whenever an equal question may get another template or majority."""
@@ -101,6 +99,7 @@ _AROUND_NUMBERS = frozenset("$€£¥%")
 _NO_CAPITALS_TELL: frozenset[Language | None] = frozenset({"de"})
 
 
+@lru_cache(maxsize=1 << 14)  # of many questions that a source asks, most are asked of many pictures
 def template_of(text: str) -> str:
     """Return the key of a question, what varies replaced by what it is.
 
@@ -120,34 +119,65 @@ def template_facts(rows: Iterable[TemplateRow]) -> Sequence[TemplateFacts]:
     Answers are compared as the grader does: by tokens, numbers by value. A question counts once for each thing
     that its answers say. Of equally frequent answers the one that sorts first is taken.
     """
-    numbers: dict[str, int] = {}
-    questions = Counter[int]()
-    answers = Counter[tuple[int, str]]()
-    held: list[tuple[str, int, frozenset[str]]] = []
+    counts = TemplateCounts()
     for row in rows:
-        said = _all_said(row.answers, row.answer_type)
-        number = numbers.setdefault(template_of(row.text), len(numbers))
-        questions[number] += 1
-        answers.update((number, answer) for answer in said)
-        held.append((row.question_id, number, said))
-    held.sort(key=itemgetter(0))
-    wordings, majorities = [*numbers], dict[int, tuple[int, str]]()
-    for (number, answer), times in answers.items():
-        majorities[number] = min(majorities.get(number, (0, "")), (-times, answer))
+        counts.add(row)
+    return counts.facts()
 
-    def facts(row: tuple[str, int, frozenset[str]]) -> TemplateFacts:
-        question_id, number, said = row
-        less, majority = majorities.get(number, (0, ""))
-        return TemplateFacts(
-            question_id=question_id,
-            template=wordings[number],
-            questions=questions[number],
-            majority=majority,
-            share=-less / questions[number],
-            is_majority=majority in said,
-        )
 
-    return Made(held, facts)
+class TemplateCounts:
+    """Counts questions one by one, in 16 bytes and its id each, and 8 for each answer."""
+
+    def __init__(self) -> None:
+        self._ids: list[str] = []
+        self._templates, self._answers = dict[str, int](), dict[str, int]()
+        self._template_of = array("i")
+        """For each question."""
+        self._asked, self._said = array("i"), array("i")
+        """For each thing that its answers say, which question, and which answer."""
+
+    def add(self, row: TemplateRow) -> None:
+        """Count a question."""
+        template = template_of(row.text)
+        self._template_of.append(self._templates.setdefault(template, len(self._templates)))
+        for answer in _all_said(row.answers, row.answer_type):
+            self._asked.append(len(self._ids))
+            self._said.append(self._answers.setdefault(answer, len(self._answers)))
+        self._ids.append(row.question_id)
+
+    def facts(self) -> Sequence[TemplateFacts]:
+        """Return as `template_facts`; nothing is added afterwards."""
+        import numpy as np
+
+        ids, wordings, answers = self._ids, [*self._templates], [*self._answers]
+        template_of = np.array(self._template_of, np.int64)
+        questions = np.bincount(template_of, minlength=len(wordings))
+        asked, said = np.array(self._asked, np.int64), np.array(self._said, np.int64)
+        pairs, times = np.unique(template_of[asked] * len(answers) + said, return_counts=True)
+        template, answer = np.divmod(pairs, max(1, len(answers)))
+        place_of = np.empty(len(answers), np.int64)
+        place_of[sorted(range(len(answers)), key=answers.__getitem__)] = np.arange(len(answers))
+        best = np.lexsort((place_of[answer], -times, template))
+        best = best[np.diff(template[best], prepend=-1) != 0]
+        majority, most = np.full(len(wordings), -1), np.zeros(len(wordings), np.int64)
+        majority[template[best]], most[template[best]] = answer[best], times[best]
+        of_majority = np.zeros(len(ids), bool)
+        of_majority[asked[said == majority[template_of[asked]]]] = True
+        order = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
+
+        def columns(begin: int, end: int) -> Mapping[str, Any]:
+            places = order[begin:end]
+            numbers = template_of[places]
+            return {
+                "question_id": [ids[place] for place in places.tolist()],
+                "template": [wordings[number] for number in numbers.tolist()],
+                "questions": questions[numbers],
+                "majority": [answers[number] if number >= 0 else "" for number in majority[numbers].tolist()],
+                "share": most[numbers] / questions[numbers],
+                "is_majority": of_majority[places],
+            }
+
+        return Made(TemplateFacts, len(ids), columns)
 
 
 @lru_cache(maxsize=1 << 14)  # of a source, a few answers are those of most questions

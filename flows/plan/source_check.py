@@ -15,12 +15,12 @@ from filters.screen.images import ImageSettings
 from filters.screen.questions import QuestionSettings
 from flows.stages import dedup, ingest, screen
 from flows.stages.dedup import DedupStageSettings
-from flows.stages.fetching import key_of
+from flows.stages.fetching import key_of, picture_key
 from flows.stages.ingest import IngestSettings, SourceRead
 from flows.stages.screen import ScreenSettings
 from pipeline.engine.units import UnitInput
 from pipeline.fetch.recorded import Fetch
-from pipeline.records import ImageFacts, Outcome, Question, QuestionKey, SourceRow
+from pipeline.records import ImageFacts, Outcome, PictureKey, Question, QuestionKey, SourceRow
 from pipeline.sources import Source
 from pipeline.sources.entries import Entry
 from pipeline.sources.questions import image_names, is_url
@@ -113,7 +113,7 @@ def look_through(source: Source, student: Student, store: Path, fetching: Fetchi
         fetch=None if fetching is None else fetching.fetch,
     )  # fmt: skip
     reading = IngestSettings(sources=(read,), store=store)
-    rows, lost, asked, facts = 0, dict[tuple[str, str], Loss](), dict[str, _Asked](), list[ImageFacts]()
+    rows, lost, asked, facts = 0, dict[tuple[str, str], Loss](), dict[str, _Asked](), dict[str, PictureKey]()
     with Store(store) as opened, asyncio.Runner() as loop:
         left = placed_rows(source)
         while batch := tuple(islice(left, ROWS_AT_ONCE)):
@@ -123,15 +123,16 @@ def look_through(source: Source, student: Student, store: Path, fetching: Fetchi
             found = _screened(batch, reading, screening, opened)
             _add(lost, found.lost)
             asked |= {one.key.id: one for one in found.asked}
-            facts += found.facts
+            facts |= found.pictures
         keys = tuple(one.key for one in asked.values())
-        made = dedup.run(UnitInput(keys, tuple(facts)), DedupStageSettings(dedup=DedupSettings()), opened)
+        unit = UnitInput(keys, tuple(facts.values()))
+        made = dedup.run(unit, DedupStageSettings(dedup=DedupSettings()), opened)
     repeated = [outcome for outcome in made.outcomes if outcome.outcome != "kept"]
     _add(lost, (_loss(outcome, asked[outcome.record_id]) for outcome in repeated))
     again = {outcome.record_id for outcome in repeated}
     kept = [one for name, one in asked.items() if name not in again]
     shown = Counter(image for key in keys for image in dict.fromkeys(key.images))
-    pictures = {fact.sha256: _times(student, Size(fact.width, fact.height)) for fact in facts if fact.sha256 in shown}
+    pictures = {name: _times(student, Size(key.width, key.height)) for name, key in facts.items() if name in shown}
     return Looked(
         rows=rows,
         losses=tuple(sorted(lost.values(), key=lambda loss: (-loss.rows, loss.stage, loss.reason))),
@@ -155,7 +156,8 @@ class _Asked(NamedTuple):
 class _Screened(NamedTuple):
     lost: list[Loss]
     asked: list[_Asked]
-    facts: list[ImageFacts]
+    pictures: dict[str, PictureKey]
+    """By sha256."""
 
 
 def _screened(
@@ -176,10 +178,11 @@ def _screened(
             detail = outcome.detail if asked is None else _shown(asked)
             lost.append(Loss(outcome.stage, outcome.reason, 1, where, row, detail))
     kept = [record for record in passed.tables["questions"] if isinstance(record, Question)]
+    facts = [record for record in passed.tables["facts"] if isinstance(record, ImageFacts)]
     return _Screened(
         lost,
         [_Asked(key_of(question.to_row()), question.licence, *place[question.root_id]) for question in kept],
-        [record for record in passed.tables["facts"] if isinstance(record, ImageFacts)],
+        {key.sha256: key for key in map(picture_key, facts) if key is not None},
     )
 
 

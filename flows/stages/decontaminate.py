@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 from filters.dedup.clusters import hashes_of
 from filters.dedup.contamination import (
+    RULE,
     Benchmark,
     ContaminationSettings,
     benchmark_hit,
@@ -17,15 +18,15 @@ from filters.dedup.contamination import (
 from filters.validate.long_cot import SOLUTION_FIELD, solution_of
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
-from flows.stages.fetching import question_keys
-from flows.stages.outcomes import Found, decided, gathered
+from flows.stages.fetching import picture_keys, question_keys
+from flows.stages.outcomes import decided_all
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
 from pipeline.identity import digest
-from pipeline.records import BenchmarkHit, ImageFacts, Outcome, Question, QuestionKey, SolutionKey
+from pipeline.records import BenchmarkHit, PictureKey, Question, QuestionKey, SolutionKey
 from pipeline.store import Store
-from pipeline.store.shards import read_columns
+from pipeline.store.shards import RecordColumns, Together, columns_of, read_columns
 
 
 class DecontaminateSettings(StageSettings):
@@ -48,9 +49,9 @@ def read(done: Done, settings: DecontaminateSettings) -> Reader:
     paths = tuple(done.paths("screen", "questions")) if settings.benchmarks else ()
 
     def unit(_: Range) -> UnitInput:
-        facts = (fact for fact in done.records("screen", "facts", ImageFacts) if fact.question_id in ids)
         brought = (SolutionKey(question_id=name, meta=digest(meta)) for name, meta in metas(paths) if name in ids)
-        return UnitInput(question_keys(done, ids), (*facts, *brought), paths)
+        context = Together(picture_keys(done, ids), RecordColumns.of(SolutionKey, brought))
+        return UnitInput(question_keys(done, ids), context, paths)
 
     return Reader(len(ids), unit)
 
@@ -58,24 +59,42 @@ def read(done: Done, settings: DecontaminateSettings) -> Reader:
 def run(unit: UnitInput, settings: DecontaminateSettings, store: Store) -> UnitOutput:
     """Compare every question, and the solution that it may have brought, with every benchmark."""
     del store
-    rule = settings.decontaminate
+    keys, rule = columns_of(QuestionKey, unit.records), settings.decontaminate
     index = index_benchmarks(settings.benchmarks)
-    hashes = hashes_of(record for record in unit.context if isinstance(record, ImageFacts))
-    keys = {record.id: record for record in unit.records if isinstance(record, QuestionKey)}
+    hashes = hashes_of(record for record in unit.context if isinstance(record, PictureKey))
     brought = {record.question_id for record in unit.context if isinstance(record, SolutionKey)}
-
-    def looked_up(key: QuestionKey, solution: str = "") -> tuple[Outcome, Found]:
-        found = Found()
-        hit = benchmark_hit(key.id, key.text, [hashes[i] for i in key.images], index, rule, solution=solution)
-        found.add("hits", hit)
-        return decided("decontaminate", key, [decision_on(key.id, hit)]), found
-
     # Solutions may be a hundred times as long as questions, so only those of one part are in memory at once.
-    with_solution = (
-        looked_up(keys[name], solution_of(meta) or "") for name, meta in metas(unit.files) if name in brought
+    with_solution = ((key, solution_of(meta) or "") for key, meta in _with_metas(keys, unit.files, brought))
+    without = ((key, "") for key in keys if key.id not in brought)
+    found = (
+        benchmark_hit(key.id, key.text, [hashes[i] for i in key.images], index, rule, solution=solution)
+        for key, solution in chain(with_solution, without)
     )
-    without = (looked_up(key) for key in keys.values() if key.id not in brought)
-    return gathered(DECONTAMINATE.tables, chain(with_solution, without))
+    hits = {hit.question_id: hit for hit in found if hit is not None}
+    decisions = (decision_on(name, hit) for name, hit in hits.items())
+    stopped = {decision.record_id: decision for decision in decisions if decision.outcome != "keep"}
+    said = [stopped.get(name) for name in sorted(keys.table["id"].to_pylist())]
+    outcomes = decided_all(
+        "decontaminate",
+        keys,
+        [None if decision is None else decision.reason for decision in said],
+        by=RULE.name,
+        scores=[None if decision is None else decision.score for decision in said],
+    )
+    return UnitOutput(outcomes, {"hits": [hits[name] for name in sorted(hits)]})
+
+
+def _with_metas(
+    keys: RecordColumns[QuestionKey], files: Sequence[Path], brought: Container[str]
+) -> Iterator[tuple[QuestionKey, str]]:
+    """Yield the questions that brought a solution, each with its `meta`."""
+    import pyarrow as pa
+
+    place_of = {name: place for place, name in enumerate(keys.table["id"].to_pylist()) if name in brought}
+    for path in files:
+        told = [(place_of[name], meta) for name, meta in metas([path]) if name in brought]
+        some = RecordColumns(QuestionKey, keys.table.take(pa.array([place for place, _ in told], pa.int64())))
+        yield from zip(some, (meta for _, meta in told), strict=True)
 
 
 def metas(questions: Sequence[Path]) -> Iterator[tuple[str, str]]:

@@ -11,21 +11,22 @@ from typing import TypeVar, cast
 
 from filters.answers import grader
 from filters.dedup import templates
-from filters.dedup.agreement import deduplicate
+from filters.dedup.agreement import RULE, deduplicate
 from filters.dedup.clusters import DedupSettings, QuestionRow, hashes_of
 from filters.dedup.key import KEY_RECIPE
-from filters.dedup.templates import TemplateRow, template_facts
+from filters.dedup.templates import TemplateCounts, TemplateRow
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
-from flows.stages.fetching import question_keys
-from flows.stages.outcomes import decided
+from flows.stages.fetching import picture_keys, question_keys
+from flows.stages.outcomes import decided_all
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Reader, UnitInput, UnitOutput
 from pipeline.identity import Revision
 from pipeline.processes import cores
-from pipeline.records import AnswerConflict, Cluster, ImageFacts, NearText, QuestionKey, Record, TemplateFacts
+from pipeline.records import AnswerConflict, Cluster, NearText, PictureKey, QuestionKey, TemplateFacts
 from pipeline.store import Store
+from pipeline.store.shards import columns_of
 
 T = TypeVar("T", bound=Hashable)
 
@@ -54,34 +55,32 @@ def read(done: Done, settings: DedupStageSettings) -> Reader:
     del settings
     return Reader(
         done.stages["screen"].counts.get("kept", 0),
-        lambda _: UnitInput(question_keys(done), done.columns("screen", "facts", ImageFacts)),
+        lambda _: UnitInput(question_keys(done), picture_keys(done)),
     )
 
 
 def run(unit: UnitInput, settings: DedupStageSettings, store: Store) -> UnitOutput:
     """Cluster and decide; count what each wording is answered."""
     del store
-    hashes = hashes_of(fact for fact in unit.context if isinstance(fact, ImageFacts))
+    keys, hashes = columns_of(QuestionKey, unit.records), hashes_of(columns_of(PictureKey, unit.context))
+    templates = TemplateCounts()
     # The one unit of a global stage works while no other does, so that every core is its own.
     with ThreadPoolExecutor(cores()) as threads:
-        found = deduplicate(_rows(_keys(unit.records)), hashes, settings.dedup, spread=threads.map)
-    outcomes = (decided("dedup", key, [found.decision(key.id)]) for key in _keys(unit.records))
-    asked = (TemplateRow(key.id, key.text, key.answers, key.answer_type) for key in _keys(unit.records))
+        found = deduplicate(_rows(keys, templates), hashes, settings.dedup, spread=threads.map)
     tables = {
         "clusters": found.clusters,
         "conflicts": found.conflicts,
         "near_texts": found.near_texts,
-        "templates": template_facts(asked),
+        "templates": templates.facts(),
     }
-    return UnitOutput(outcomes, tables)
+    return UnitOutput(decided_all("dedup", keys, found.reasons, by=RULE.name), tables)
 
 
-def _keys(records: Iterable[Record]) -> Iterator[QuestionKey]:
-    return (record for record in records if isinstance(record, QuestionKey))
+def _rows(keys: Iterable[QuestionKey], templates: TemplateCounts) -> Iterator[QuestionRow]:
+    """Yield the columns that are compared, and count each question: its text is taken apart once for both.
 
-
-def _rows(keys: Iterable[QuestionKey]) -> Iterator[QuestionRow]:
-    """Yield the columns that are compared; values that many questions share are held once."""
+    Values that many questions share are held once.
+    """
     shared: dict[object, object] = {}
 
     def once(value: T) -> T:
@@ -90,6 +89,7 @@ def _rows(keys: Iterable[QuestionKey]) -> Iterator[QuestionRow]:
         return cast("T", shared.setdefault(value, value))
 
     for key in keys:
+        templates.add(TemplateRow(key.id, key.text, key.answers, key.answer_type))
         yield QuestionRow(
             key.id,
             key.text,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Any
 
 from filters.answers.choices import answer_texts, option_texts
 from filters.screen.open_ended import offered_choices
 from pipeline.engine.done import Done
 from pipeline.engine.units import Range
-from pipeline.records import Outcome, Question, QuestionKey
+from pipeline.records import ImageFacts, Outcome, PictureKey, Question, QuestionKey
 from pipeline.store.shards import RecordColumns, read_columns, rows_of
 
 
@@ -38,6 +38,35 @@ def _keys(done: Done, ids: Container[str] | None) -> Iterator[QuestionKey]:
         for row in rows_of(read_columns([path], Question, columns)):
             if ids is None or row["id"] in ids:
                 yield key_of(row)
+
+
+def picture_keys(done: Done, ids: Collection[str] | None = None) -> RecordColumns[PictureKey]:
+    """Return what global stages read of the pictures of all screened questions, or of those in `ids`: each once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = None if ids is None else pa.array(ids, pa.string())
+    columns = [name for name in PictureKey.ARROW.names if name != "schema"]
+    seen, tables = set[str](), [PictureKey.ARROW.empty_table().select(columns)]
+    for path in done.paths("screen", "facts"):
+        table = read_columns([path], ImageFacts, ["question_id", *columns])
+        if wanted is not None:
+            table = table.filter(pc.is_in(table["question_id"], wanted))
+        table = table.filter(pc.and_(pc.is_valid(table["phash"]), pc.is_valid(table["dhash"]))).select(columns)
+        places = {name: place for place, name in reversed([*enumerate(table["sha256"].to_pylist())])}
+        new = pa.array([place for name, place in sorted(places.items()) if name not in seen], pa.int64())
+        tables.append(table.take(new))
+        seen |= places.keys()
+    table = pa.concat_tables(tables).combine_chunks()
+    versions = pa.repeat(pa.scalar(PictureKey.SCHEMA, pa.int16()), table.num_rows)
+    return RecordColumns(PictureKey, table.add_column(0, PictureKey.ARROW.field("schema"), versions))
+
+
+def picture_key(fact: ImageFacts) -> PictureKey | None:
+    """Return what global stages read of a picture; None of one that does not decode."""
+    if fact.phash is None or fact.dhash is None:
+        return None
+    return PictureKey.model_validate({name: getattr(fact, name) for name in PictureKey.model_fields})
 
 
 def key_of(row: Mapping[str, Any]) -> QuestionKey:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pipeline.engine.units import UnitOutput
 from pipeline.errors import RowError
@@ -16,6 +16,7 @@ from pipeline.models.refusals import FilteredError, RejectedError
 from pipeline.records import (
     BY_RULE,
     Decision,
+    Made,
     Outcome,
     Question,
     QuestionKey,
@@ -25,6 +26,7 @@ from pipeline.records import (
     Trajectory,
     TrajectoryKey,
 )
+from pipeline.store.shards import RecordColumns
 
 T = TypeVar("T")
 
@@ -96,6 +98,46 @@ def decided(
         if decision.outcome != "keep":
             return rejected(stage, question, decision.reason, detail=decision.filter, score=decision.score)
     return kept(stage, question, route=route, score=decisions[-1].score if decisions else None)
+
+
+def decided_all(
+    stage: str,
+    keys: RecordColumns[QuestionKey],
+    reasons: Sequence[str | None],
+    *,
+    by: str,
+    scores: Sequence[float | None] | None = None,
+) -> Sequence[Outcome]:
+    """Return as `decided` what follows for all questions of a run, in the order of their ids.
+
+    Args:
+        stage: which decides.
+        keys: the questions, in any order.
+        reasons: why each is rejected, in the order of the ids; None where it goes on.
+        by: the filter that says so.
+        scores: those of the decisions, in the same order.
+    """
+    named = keys.table.select(["id", "source", "category"]).sort_by("id")
+
+    def columns(begin: int, end: int) -> Mapping[str, Any]:
+        ids, sources, categories = (column.to_pylist() for column in named.slice(begin, end - begin).columns)
+        why = reasons[begin:end]
+        return {
+            "stage": stage,
+            "unit": "question",
+            "record_id": ids,
+            "question_id": ids,
+            "source": sources,
+            "category": categories,
+            "outcome": ["kept" if reason is None else "rejected" for reason in why],
+            "route": ["next" if reason is None else None for reason in why],
+            "reason": [reason or "" for reason in why],
+            "detail": ["" if reason is None else by for reason in why],
+            "payload": "",
+            "score": None if scores is None else scores[begin:end],
+        }
+
+    return Made(Outcome, named.num_rows, columns)
 
 
 def row_outcome(stage: str, row: SourceRow, error: RowError | None) -> Outcome:

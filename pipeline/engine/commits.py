@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from pipeline.engine.stage import Declared
 from pipeline.engine.units import Part, Range, UnitInput, UnitOutput, UnitResult
 from pipeline.errors import InfrastructureError
 from pipeline.identity import canonical_json, digest
-from pipeline.records import Outcome, Record
+from pipeline.records import Made, Outcome, Record
 from pipeline.store.blobs import write_atomic
 from pipeline.store.shards import RecordColumns, Together, arrow_table, read_columns, write_records, write_table
 
@@ -47,19 +47,41 @@ def commit_unit(stage: Declared[Any, Any], part: Part, unit: UnitInput, output: 
         InfrastructureError: the outcomes do not match the input; nothing is written.
     """
     tables, directory = stage.stage.tables, stage.directory
-    outcomes = arrow_table(Outcome, output.outcomes).sort_by("record_id")
-    check_conservation(stage.name, _ids(unit.records), outcomes["record_id"].to_pylist())
+    outcomes = _in_order(output.outcomes)
+    told = outcomes.table(["record_id", "outcome"]) if isinstance(outcomes, Made) else outcomes
+    if not _one_each(unit.records, told["record_id"]):
+        check_conservation(stage.name, _ids(unit.records), told["record_id"].to_pylist())
     if set(output.tables) != set(tables):
         raise InfrastructureError(f"stage {stage.name} made tables {sorted(output.tables)}, declared {sorted(tables)}")
     directory.mkdir(parents=True, exist_ok=True)
     for name, kind in tables.items():
         write_records(part.path(directory, name), kind, output.tables[name])
-    write_table(part.path(directory, "outcomes"), outcomes)
-    return UnitResult(part, reused=False, counts=_counts(outcomes))
+    if isinstance(outcomes, Made):
+        write_records(part.path(directory, "outcomes"), Outcome, outcomes)
+    else:
+        write_table(part.path(directory, "outcomes"), outcomes)
+    return UnitResult(part, reused=False, counts=_counts(told))
 
 
 def _counts(outcomes: pa.Table) -> Mapping[str, int]:
     return {count["values"]: count["counts"] for count in pc.value_counts(outcomes["outcome"]).to_pylist()}
+
+
+def _in_order(outcomes: Iterable[Outcome]) -> Made[Outcome] | pa.Table:
+    """Return outcomes in the order of their ids: what is made when it is looked at as it is, if it is in order."""
+    if isinstance(outcomes, Made):
+        ids = outcomes.table(["record_id"])["record_id"]
+        if pc.all(pc.less_equal(ids[:-1], ids[1:])).as_py() is not False:
+            return outcomes
+    return arrow_table(Outcome, outcomes).sort_by("record_id")
+
+
+def _one_each(records: Collection[Record], outcomes: pa.ChunkedArray) -> bool:
+    """Return whether sorted outcomes are those of records that are columns, without a Python value for each."""
+    if not (isinstance(records, RecordColumns) and "id" in records.table.column_names):
+        return False
+    ids = records.table.select(["id"]).sort_by("id")["id"]
+    return bool(ids.equals(outcomes)) and pc.any(pc.equal(ids[:-1], ids[1:])).as_py() is not True
 
 
 def _ids(records: Collection[Record]) -> list[str]:

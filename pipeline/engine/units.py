@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from pipeline.identity import digest
 from pipeline.records import Outcome, Record
+from pipeline.store.shards import record_hashes
 
 MIN_UNITS, MAX_UNITS = 4, 128
 """At least one unit per core of a small machine; at most what a scheduler shows as tasks of one stage."""
@@ -71,7 +72,16 @@ class UnitInput:
 
     def hash(self) -> str:
         """Return the identity of the input: whole records, in no particular order."""
-        return digest([sorted(r.record_hash() for r in self.records), sorted(r.record_hash() for r in self.context)])
+        # As `digest` of two lists of hashes, of which it would hold the text several times over.
+        whole = sha256(b"[")
+        for before, records in ((b"", self.records), (b",", self.context)):
+            hashes = sorted(map(bytes.fromhex, record_hashes(records)))
+            whole.update(before + b"[")
+            for number, one in enumerate(hashes):
+                whole.update(f'{"," if number else ""}"{one.hex()}"'.encode())
+            whole.update(b"]")
+        whole.update(b"]")
+        return whole.hexdigest()
 
 
 @dataclass(frozen=True)

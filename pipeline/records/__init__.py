@@ -22,11 +22,13 @@ from pipeline.records.evidence import (
     NearText,
     ObservationFacts,
     PersonalData,
+    PictureKey,
     ReplayResult,
     SolutionKey,
     Suspicion,
     TemplateFacts,
 )
+from pipeline.records.made import Made
 from pipeline.records.outcomes import Decision, ExportWritten, Outcome, PartRead
 from pipeline.records.questions import (
     BY_RULE,
@@ -92,6 +94,7 @@ __all__ = [
     "Int32",
     "JudgeVotes",
     "Lane",
+    "Made",
     "Metric",
     "Mode",
     "NearText",
@@ -101,6 +104,7 @@ __all__ = [
     "PersonalData",
     "PersonalField",
     "PersonalKind",
+    "PictureKey",
     "Purpose",
     "Question",
     "QuestionKey",

@@ -52,6 +52,25 @@ class ImageFacts(Record):
     SCHEMA: ClassVar[int] = 3
 
 
+class PictureKey(Record):
+    """What stages over the whole input read of a picture that was measured, once for all questions about it.
+
+    The fields are those of `ImageFacts`.
+    """
+
+    KEY: ClassVar[tuple[str, ...]] = ("sha256",)
+
+    sha256: str
+    width: Int32
+    height: Int32
+    phash: UInt64
+    dhash: UInt64
+    hash_recipe: str
+    pixels: str | None = None
+    mirrored_phash: UInt64 | None = None
+    mirrored_dhash: UInt64 | None = None
+
+
 class Cluster(Record):
     """Which questions are one for training: the same image up to re-encoding, the same key, and answers that agree."""
 

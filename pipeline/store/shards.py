@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InfrastructureError
-from pipeline.records import Record
+from pipeline.identity import digest
+from pipeline.records import Made, Record
 from pipeline.store.blobs import sync, write_atomic
 
 R = TypeVar("R", bound=Record)
@@ -65,6 +66,36 @@ class Together(Collection[Record]):
         return any(record in part for part in self.parts)
 
 
+def columns_of(kind: type[R], records: Iterable[Record]) -> RecordColumns[R]:
+    """Return records of one kind as columns, as which they mostly come.
+
+    Raises:
+        TypeError: one is of another kind.
+    """
+    if isinstance(records, RecordColumns) and records.kind is kind:
+        return records
+
+    def checked() -> Iterator[R]:
+        for record in records:
+            if not isinstance(record, kind):
+                raise TypeError(f"{type(record).__name__} among records that have to be {kind.__name__}")
+            yield record
+
+    return RecordColumns.of(kind, checked())
+
+
+def record_hashes(records: Collection[Record]) -> Iterator[str]:
+    """Yield `Record.record_hash` of each; of columns without making records of them, for a row is what is hashed."""
+    match records:
+        case Together():
+            for part in records.parts:
+                yield from record_hashes(part)
+        case RecordColumns():
+            yield from map(digest, rows_of(records.table))
+        case _:
+            yield from (record.record_hash() for record in records)
+
+
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table as Python values, a batch of them at a time."""
     for batch in table.to_batches(ROW_GROUP):
@@ -80,6 +111,10 @@ def arrow_table(kind: type[R], records: Iterable[R]) -> pa.Table:
 
 def _batches(kind: type[R], records: Iterable[R]) -> Iterator[pa.RecordBatch]:
     """Yield the row groups of a part; no records are one without rows."""
+    if isinstance(records, Made):
+        for begin in range(0, max(1, len(records)), ROW_GROUP):
+            yield records.batch(begin, min(begin + ROW_GROUP, len(records)))
+        return
     left = iter(records)
     rows = [record.to_row() for record in islice(left, ROW_GROUP)]
     while True:

@@ -27,7 +27,7 @@ from pipeline.engine.stage import Declared, Stage, StageSettings
 from pipeline.engine.units import WHOLE, Reader, UnitInput
 from pipeline.identity import digest
 from pipeline.images import HASH_RECIPE
-from pipeline.records import ImageFacts, QuestionKey
+from pipeline.records import PictureKey, QuestionKey
 from pipeline.store import Store
 from pipeline.store.shards import RecordColumns
 from tests.support.command import ROOT
@@ -40,9 +40,8 @@ ASKED = ("What is left of the {}?", "How many {}s are there?", "What colour is t
 
 
 def evidence(rows: int) -> UnitInput:
-    """Return what the stage dedup reads: keys of questions, and facts of their pictures."""
-    keys, facts = RecordColumns.of(QuestionKey, _keys(rows)), RecordColumns.of(ImageFacts, _facts(rows))
-    return UnitInput(keys, facts)
+    """Return what the stage dedup reads: keys of questions and of their pictures."""
+    return UnitInput(RecordColumns.of(QuestionKey, _keys(rows)), RecordColumns.of(PictureKey, _pictures()))
 
 
 def _shown(rows: int) -> Iterator[tuple[str, int]]:
@@ -65,23 +64,17 @@ def _keys(rows: int) -> Iterator[QuestionKey]:
         )
 
 
-def _facts(rows: int) -> Iterator[ImageFacts]:
+def _pictures() -> Iterator[PictureKey]:
     rnd = random.Random(0)
-    pictures = [(rnd.getrandbits(64), rnd.getrandbits(64)) for _ in range(PICTURES)]
-    for name, place in _shown(rows):
-        sha256, (phash, dhash) = digest(["picture", place]), pictures[place]
-        yield ImageFacts(
-            question_id=name,
+    for place in range(PICTURES):
+        sha256, phash, dhash = digest(["picture", place]), rnd.getrandbits(64), rnd.getrandbits(64)
+        yield PictureKey(
             sha256=sha256,
             width=64,
             height=64,
             phash=phash,
             dhash=dhash,
             hash_recipe=HASH_RECIPE,
-            contrast=99,
-            frames=1,
-            scaling="none",
-            error=None,
             pixels=sha256,
             mirrored_phash=phash ^ 0x5555555555555555,
             mirrored_dhash=dhash,

@@ -25,7 +25,7 @@ from pipeline.engine.stage import Declared, Stage, StageSettings
 from pipeline.engine.units import WHOLE, Reader, UnitInput
 from pipeline.identity import digest
 from pipeline.images import HASH_RECIPE
-from pipeline.records import Cluster, ImageFacts, QuestionKey, Record, TrajectoryKey
+from pipeline.records import Cluster, PictureKey, QuestionKey, Record, TrajectoryKey
 from pipeline.store import Store
 from pipeline.store.shards import RecordColumns, Together
 from tests.support.command import ROOT
@@ -74,10 +74,9 @@ def to_dedup(rows: int) -> UnitInput:
     hashes = [random.getrandbits(64) for _ in range(PICTURES)]
     texts = [f"How many squares of shade {n % 997} stand left of place {n} in the picture?" for n in range(rows)]
     names = [pictures[number] for number in shown]
-    seen = [hashes[number] for number in shown]
-    facts: dict[str, list[Any]] = {"question_id": ids, "sha256": names, "pixels": names, "phash": seen, "dhash": seen}
+    facts: dict[str, list[Any]] = {"sha256": pictures, "pixels": pictures, "phash": hashes, "dhash": hashes}
     asked: dict[str, list[Any]] = {"id": ids, "text": texts, "images": [[name] for name in names]}
-    return UnitInput(columns(QuestionKey, asked), columns(ImageFacts, facts))
+    return UnitInput(columns(QuestionKey, asked), columns(PictureKey, facts))
 
 
 def measure(name: str, rows: int) -> None:

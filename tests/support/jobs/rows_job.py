@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -50,27 +51,31 @@ def write_data(place: Path, rows: int) -> None:
     (place / "recipe.yaml").write_text(yaml.safe_dump(recipe))
 
 
-def _status(pid: str) -> tuple[str, int, int]:
-    """Return the parent of a process, and what it holds and has held at most, in MiB."""
+def _status(pid: str) -> tuple[str, int]:
+    """Return the parent of a process, and the most that it has held, in MiB."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
-    now, most = (int(fields.get(name, "0 kB").split()[0]) // 1024 for name in ("VmRSS", "VmHWM"))
-    return fields["PPid"].strip(), now, most
+    return fields["PPid"].strip(), int(fields.get("VmHWM", "0 kB").split()[0]) // 1024
+
+
+def _held(pid: str) -> int:
+    """Return what a process holds now, in MiB; of what several share each has a part."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) // 1024
 
 
 def _tree(root: int) -> Iterator[tuple[str, int, int]]:
     found = {}
     for entry in Path("/proc").iterdir():
-        try:
-            found[entry.name] = _status(entry.name) if entry.name.isdigit() else None
-        except (OSError, ValueError, KeyError):
-            continue  # it ended meanwhile
-    for pid, facts in found.items():
+        with suppress(OSError, ValueError, KeyError):  # it ended meanwhile
+            if entry.name.isdigit():
+                found[entry.name] = _status(entry.name)
+    for pid, (_, most) in found.items():
         above: str | None = pid
         while above is not None and above != str(root):
-            known = found.get(above)
-            above = known[0] if known else None
-        if facts is not None and above is not None:
-            yield pid, facts[1], facts[2]
+            above = found[above][0] if above in found else None
+        if above is not None:
+            with suppress(OSError):
+                yield pid, _held(pid), most
 
 
 class Watch:

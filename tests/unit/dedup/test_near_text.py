@@ -97,7 +97,7 @@ def test_many_texts_are_searched_by_minhash_verified_exactly_and_in_no_order() -
         (f"q{j:03}", f"q{i:03}")
         for j in range(len(keys))
         for i in range(j)
-        if near_text._jaccard(keys[i], keys[j]) >= DedupSettings().near_share
+        if near_text._jaccard(keys[i], keys[j], 0) >= DedupSettings().near_share
     }
     pairs = {(text.question_id, text.other) for text in result.near_texts}
     assert pairs <= exact
