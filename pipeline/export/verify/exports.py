@@ -9,7 +9,8 @@ beside them; SFT and RL share no id of a question, no cluster and no question un
 formats of one shard hold the same records and say the same of each. How many pictures SFT and RL share is counted.
 
 Not covered: a manifest is not signed, so rows that were changed together with every hash pass unless
-their content is wrong; and Parquet is decompressed by Arrow as its metadata asks.
+their content is wrong; Parquet is decompressed by Arrow as its metadata asks; and the card of the whole
+(`WHOLE`) is not read.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ from pipeline.export.verify.format_checks import counter_for
 from pipeline.export.verify.row_checks import ImageChecks, OpenExport, check_rows
 from pipeline.identity import canonical_json
 from pipeline.students.tokens import TokenCounter
+
+WHOLE = frozenset({"README.md", "LICENSE.md", "croissant.json", ".gitattributes", "card"})
+"""What stands beside the folders of the shards where they are a repository of a hub: the card of the whole, which is made
+from them (`coldforge card --check` compares the two), and what the hub itself adds."""
 
 
 class Problem(NamedTuple):
@@ -141,12 +146,14 @@ def _survey(directory: Path) -> tuple[list[Path], list[Problem]]:
             directories.clear()
             exports.append(here)
             continue
+        card = {name for name in WHOLE if here == directory and not (here / name).is_symlink()}
+        directories[:] = [name for name in directories if name not in card]
         links = [name for name in directories if (here / name).is_symlink()]
         strays += [(here / name, "is a link; links are not followed") for name in links]
         strays += [
             (here / name, f"belongs to no export: no {MANIFEST} beside or above it")
             for name in files
-            if (here.resolve().name, name) not in _BESIDE
+            if name not in card and (here.resolve().name, name) not in _BESIDE
         ]
         directories[:] = sorted(name for name in directories if not is_staging(here.resolve() / name))
     problems = [Problem(".", path.relative_to(directory).as_posix(), None, text) for path, text in sorted(strays)]
