@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.cli.benchmarks import app as benchmarks
+from flows.cli.card import card
 from flows.cli.doctor import doctor
 from flows.cli.duplicates import duplicates
 from flows.cli.export import export
@@ -104,6 +105,7 @@ def make_app() -> typer.Typer:
         export,
         search_cache,
         verify,
+        card,
         replay,
         release,
         diff,
