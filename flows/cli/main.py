@@ -20,6 +20,7 @@ from flows.cli.duplicates import duplicates
 from flows.cli.export import export
 from flows.cli.gates import gates
 from flows.cli.plan import plan
+from flows.cli.push import push
 from flows.cli.release import diff, release
 from flows.cli.replay import replay
 from flows.cli.run import run
@@ -106,6 +107,7 @@ def make_app() -> typer.Typer:
         search_cache,
         verify,
         card,
+        push,
         replay,
         release,
         diff,

@@ -57,7 +57,7 @@ def verify(
         wrong = sum(problem.export == export.export for problem in report.problems)
         print_line(f"{'wrong' if wrong else 'ok':<7}{export.export:<36}{export.rows:>8,} rows{_untold(export)}")
     for problem in report.problems:
-        print_line(_tell(problem))
+        print_line(tell_problem(problem))
     if report.pictures is not None:
         print_line(f"{report.pictures}; `select: {{disjoint: image}}` in the recipe lets none")
     if not report.ok:
@@ -70,6 +70,7 @@ def _untold(export: VerifiedExport) -> str:
     return "" if export.tokens_counted else "  loss tokens not counted again: give their --tokenizer"
 
 
-def _tell(problem: Problem) -> str:
+def tell_problem(problem: Problem) -> str:
+    """Return a problem as a line."""
     row = "" if problem.row is None else f", row {problem.row}"
     return f"{problem.export}/{problem.file}{row}: {problem.message}"

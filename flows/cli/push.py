@@ -1,0 +1,101 @@
+"""`coldforge push`: the data set of a run onto the hub."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.card import made
+from flows.cli.console import print_line, require_ledger
+from flows.cli.export import Tombstones
+from flows.cli.status import RunDir
+
+if TYPE_CHECKING:
+    from flows.publishing.facts import CardFacts
+    from flows.publishing.push import Sent
+
+TOKEN = "HF_TOKEN"  # noqa: S105 - the name of a variable
+
+
+def push(
+    run: RunDir,
+    to: Annotated[str, typer.Option(metavar="hf://OWNER/NAME", help="The repository; it is made if it is not there.")],
+    public: Annotated[bool, typer.Option("--public", help="For everybody to see; default: private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")] = False,
+    tombstones: Tombstones = None,
+) -> None:
+    """Send RUN's exports and their card to the hub, in pieces; again = go on. The token is read from $HF_TOKEN.
+
+    Nothing is sent where `verify` or `card --check` finds something, or a row was taken down (exit 3).
+    """
+    from flows.publishing.card import content_of
+    from flows.publishing.push import push as send
+    from flows.publishing.push import repository, target
+    from pipeline.errors import UsageError
+
+    name, root = target(to), require_ledger(run) / "export"
+    token = os.environ.get(TOKEN, "")
+    if not token and not dry_run:
+        raise UsageError(f"${TOKEN} is not set; put a token into it that may write to {name}")
+    facts, card = made(run)
+    _require_sound(run, facts, card, tombstones)
+    files = repository(facts.exports, card, root)
+    if dry_run:
+        _tell(name, facts, files, public=public)
+        return
+    print_line(_size(files))
+    place = send(name, files, token=token, public=public, release=content_of(facts), tell=print_line)
+    print_line(f"{place} holds release {content_of(facts)}")
+
+
+def _require_sound(run: Path, facts: CardFacts, card: Mapping[str, bytes], tombstones: Path | None) -> None:
+    """Refuse what may not be published.
+
+    Raises:
+        CheckError: exports are damaged, a row was taken down, or something is left of the card; each is printed.
+    """
+    from flows.cli.verify import tell_problem
+    from flows.publishing.check import check_card
+    from flows.recipe.file import load_recipe
+    from pipeline.errors import CheckError
+    from pipeline.export.tombstones import load_tombstones
+    from pipeline.export.verify.exports import verify_exports
+
+    root = run / "export"
+    taken = tombstones if tombstones is not None else load_recipe(run / "recipe.yaml").rights.tombstones
+    wrong = [
+        *(tell_problem(problem) for problem in verify_exports(root, None, load_tombstones(taken)).problems),
+        *(str(fault) for fault in check_card(facts, card, root)),
+    ]
+    for line in wrong:
+        print_line(line)
+    if wrong:
+        raise CheckError(
+            f"{root}: {len(wrong)} wrong, and nothing was sent; `coldforge verify` and `coldforge card --check` tell "
+            "when it is right"
+        )
+
+
+def _tell(name: str, facts: CardFacts, files: Sequence[Sent], *, public: bool) -> None:
+    """Print what would be sent."""
+    seen = "for everybody to see" if public else "private"
+    print_line(f"would send to hf://{name}, {seen}: {_size(files)}")
+    for folder in sorted({_folder(file) for file in files}):
+        print_line(f"  {folder:<24}{_size([file for file in files if _folder(file) == folder])}")
+    for config in facts.configs:
+        splits = ", ".join(f"{split} {sum(file.rows for file in of):,} rows" for split, of in config.splits.items())
+        print_line(f"  configuration {config.name}: {splits}")
+
+
+def _folder(file: Sent) -> str:
+    """Return the export or the folder of the card that a file is in; the root is `.`."""
+    parts = file.path.split("/")[:-1]
+    return "/".join(parts[: 1 if parts[:1] == ["card"] else 2]) or "."
+
+
+def _size(files: Sequence[Sent]) -> str:
+    return f"{len(files):,} files, {sum(file.nbytes for file in files) / 1e6:,.1f} MB"
