@@ -10,7 +10,7 @@ from flows.publishing.facts import CardFacts
 from flows.publishing.head import front_matter
 from flows.publishing.making import FOLDER, how_it_was_made, prompt_path
 from flows.publishing.markdown import code, fence, fold, table, text
-from flows.publishing.numbers import percent
+from flows.publishing.numbers import percent, size
 from flows.publishing.terms import kept_out, sources
 from pipeline.export.rows import SharedPictures
 from pipeline.export.told import question_of
@@ -80,9 +80,10 @@ def _lead(facts: CardFacts) -> str:
         if calls
         else ""
     )
+    judged = " or by votes of a judge" if any(model.part == "judge" for model in facts.models) else ""
     return (
         f"{' and '.join(parts)}, for `{facts.student.revision}` at {facts.student.max_pixels:,} pixels per image.{ran} "
-        "Every answer was graded by rule or by named judges against the stored one."
+        f"Every answer was graded against the stored one, by rule{judged}."
     )
 
 
@@ -219,7 +220,7 @@ def _splits(facts: CardFacts) -> str:
             f"`{split}`",
             sum(f.rows for f in files),
             len(files),
-            f"{sum(f.nbytes for f in files) / 1e6:,.1f} MB",
+            size(sum(f.nbytes for f in files)),
         )
         for config in facts.configs
         for split, files in config.splits.items()

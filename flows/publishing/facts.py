@@ -32,7 +32,8 @@ class Model(NamedTuple):
     part: str
     name: str
     """With its revision."""
-    rollouts: int
+    samples: int
+    """Rollouts, or votes of a judge."""
 
 
 class Prompt(NamedTuple):

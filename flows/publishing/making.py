@@ -37,11 +37,11 @@ def prompt_page(role: str, sha256: str, system: str, user: str) -> str:
 
 def how_it_was_made(facts: CardFacts) -> str:
     """Return models, prompts, gates, funnel and tools."""
-    models = [(_PARTS[model.part], code(model.name), model.rollouts) for model in facts.models]
+    models = [(_PARTS[model.part], code(model.name), model.samples) for model in facts.models]
     prompts = [(f"[{p.role}]({prompt_path(p.role)})", f"`{p.sha256[:16]}…`") for p in facts.prompts]
     parts = [
         "### Models",
-        table(("part", "model and revision", "rollouts"), models),
+        table(("part", "model and revision", "samples"), models),
         _views(facts),
         fold("Prompts, with their texts", table(("role", "sha256"), prompts)),
         "### Gates",

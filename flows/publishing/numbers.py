@@ -13,3 +13,8 @@ def whole(value: Json) -> int:
 def percent(value: Json) -> str:
     """Return a share as a percentage with one decimal; nothing for null."""
     return "" if value is None else f"{100 * float(str(value)):.1f} %"
+
+
+def size(nbytes: int) -> str:
+    """Return a number of bytes in megabytes, or in kilobytes where those would be none."""
+    return f"{nbytes / 1e6:,.1f} MB" if nbytes >= 10**5 else f"{nbytes / 1e3:,.1f} kB"

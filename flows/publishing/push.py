@@ -226,28 +226,37 @@ def _told(name: str, token: str) -> Iterator[None]:
     """Say what a failure means, in words that cannot hold the token."""
     from huggingface_hub.errors import HfHubHTTPError, HTTPError, RepositoryNotFoundError  # type: ignore[attr-defined]
 
-    def said(error: Exception) -> str:
+    def said(error: BaseException) -> str:
         return " ".join(str(error).split()).replace(token, "…")
 
-    fix = "give $HF_TOKEN a token that may write there, or correct --to"
     try:
         yield
     except RepositoryNotFoundError as error:
-        raise UsageError(f"hf://{name}: the hub does not show it to this token; {fix}") from error
+        raise UsageError(f"hf://{name}: the hub does not show it to this token; {_FIX}") from error
     except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else 0
-        if status in {401, 403}:
-            raise UsageError(f"hf://{name}: the hub does not let this token write ({said(error)}); {fix}") from error
-        if status in {400, 402, 404, 413, 422}:
-            raise UsageError(f"hf://{name}: the hub does not take it: {said(error)}") from error
-        if status in {409, 412}:
-            raise InfrastructureError(
-                f"hf://{name}: somebody else wrote to it meanwhile ({said(error)}); push again, which looks anew"
-            ) from error
-        raise InfrastructureError(
-            f"hf://{name}: the hub does not answer ({said(error)}); push again to go on"
-        ) from error
-    except (HTTPError, ConnectionError, TimeoutError) as error:
-        raise InfrastructureError(
-            f"hf://{name}: the hub does not answer ({said(error)}); push again to go on"
-        ) from error
+        raise _refusal(name, error.response.status_code, said(error)) from error
+    except ValueError as error:  # what the hub says of the head of a card, or of a file that it does not store
+        raise UsageError(f"hf://{name}: the hub does not take it: {said(error)}") from error
+    except (RuntimeError, HTTPError, ConnectionError, TimeoutError) as error:
+        # What happens to one of several files at once comes wrapped in a RuntimeError; any other is none of the hub's.
+        cause = error.__cause__ if isinstance(error, RuntimeError) else error
+        if not isinstance(cause, HfHubHTTPError | HTTPError | ConnectionError | TimeoutError):
+            raise
+        raise InfrastructureError(f"hf://{name}: no answer ({said(cause)}); push again to go on") from error
+
+
+_FIX = "give $HF_TOKEN a token that may write there, or correct --to"
+
+
+def _refusal(name: str, status: int, said: str) -> UsageError | InfrastructureError:
+    match status:
+        case 401 | 403:
+            return UsageError(f"hf://{name}: the hub does not let this token write ({said}); {_FIX}")
+        case 409 | 412:
+            return InfrastructureError(
+                f"hf://{name}: somebody else wrote to it meanwhile ({said}); push again, which looks anew"
+            )
+        case 429 | 500 | 502 | 503 | 504:
+            return InfrastructureError(f"hf://{name}: the hub is busy or fails ({said}); push again to go on")
+        case _:
+            return UsageError(f"hf://{name}: the hub does not take it: {said}")
