@@ -134,7 +134,7 @@ def _transcript(facts: CardFacts, example: Example) -> str:
     messages = list(example.messages)
     prompt, asked = _told(facts, example)
     if prompt is not None:
-        said = f"**Asked**, in the words of [{prompt}]({prompt_path(prompt)}):\n\n{fence(asked, 'text')}"
+        said = f"**Asked**, under the prompt [{prompt}]({prompt_path(prompt)}):\n\n{fence(asked, 'text')}"
         parts, messages = [*parts, said], messages[2:]
     for role, content in messages:
         body = fence(content, "text")

@@ -59,6 +59,16 @@ def test_both_shards_hold_rows_and_pass_their_checks(undisturbed: Path) -> None:
     assert min(rows.values()) > 0
 
 
+def test_the_demo_may_be_published_as_it_is(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed / "run", tmp_path / "run")
+    coldforge("card", tmp_path / "run")
+    assert "is the card of these exports" in coldforge("card", tmp_path / "run", "--check").stdout
+    assert (
+        "would send to hf://me/demo" in coldforge("push", tmp_path / "run", "--to", "hf://me/demo", "--dry-run").stdout
+    )
+    assert json.loads(coldforge("verify", tmp_path / "run", "--json").stdout)["problems"] == []
+
+
 def test_the_same_command_again_pays_nothing_and_changes_no_byte(undisturbed: Path) -> None:
     before = results(undisturbed / "run")
     run(undisturbed)
