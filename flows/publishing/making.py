@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flows.publishing.facts import CardFacts
+from flows.publishing.figures import percent, whole
 from flows.publishing.markdown import code, fence, fold, table, text
-from flows.publishing.numbers import percent, whole
 from flows.report.tables import Table
 
 FOLDER = "card"
