@@ -64,6 +64,18 @@ def test_a_card_may_be_published_and_the_exports_beside_it_are_as_they_were(made
     card(made_once, check=True)
 
 
+def test_only_the_card_may_lie_beside_exports_and_no_link_in_its_place(run: Path, tmp_path: Path) -> None:
+    (run / "export" / "notes.md").write_text("mine")
+    (run / "export" / "README.md").rename(tmp_path / "elsewhere.md")
+    (run / "export" / "README.md").symlink_to(tmp_path / "elsewhere.md")
+    (run / "export" / "sft" / "README.md").write_text("stray")
+    assert {problem.file for problem in verify_exports(run / "export").problems} == {
+        "notes.md",
+        "README.md",
+        "sft/README.md",
+    }
+
+
 def test_equal_runs_have_equal_cards_whatever_the_process(made_once: Path) -> None:
     job = (
         "import sys, hashlib; from pathlib import Path; from flows.cli.card import made\n"
@@ -125,6 +137,17 @@ def test_a_set_that_is_split_by_licence_has_a_configuration_for_each(tmp_path: P
     found = datasets.load_dataset(str(run / "export"), "sft-cc0-1.0", split="train", cache_dir=str(tmp_path / "cache"))
     assert len(found) == len(rows(run, "sft"))
     assert faults(run) == []
+
+
+def test_a_set_of_texts_alone_has_a_card_without_pictures_and_without_rl(tmp_path: Path) -> None:
+    run = carded_run(tmp_path, sources=[{"source": "texts.yaml"}], benchmarks=[], search=None)
+    card(run)
+    assert faults(run) == []
+    assert [config["config_name"] for config in head(run)["configs"]] == ["sft"]
+    assert "visual-question-answering" not in head(run)["task_categories"]
+    assert list((run / "export" / "card").glob("*.png")) == []
+    for words in ("No benchmark was looked for", "The set has one shard"):
+        assert words in page(run)
 
 
 def test_every_column_of_an_export_has_a_meaning() -> None:

@@ -138,21 +138,23 @@ def test_a_release_that_is_there_is_not_sent_again(served: Hub, run: Path) -> No
     assert served.repositories[NAME].commit == commit
 
 
-def test_a_push_that_was_killed_goes_on_and_sends_nothing_twice(served: Hub, run: Path) -> None:
-    served.waits_at = "POST /api/datasets/.*/commit/main"
+@pytest.mark.parametrize("lost", ["the commit", "its answer"])
+def test_a_push_that_was_killed_goes_on_and_sends_nothing_twice(served: Hub, run: Path, lost: str) -> None:
+    served.waits_at, served.drops = "POST /api/datasets/.*/commit/main", lost == "the commit"
     process = start(served, run)
     assert served.waiting.wait(120)
-    # All of the first piece is in the storage, and nothing is committed.
+    # All of the first piece is in the storage, and nobody hears whether it is committed.
     process.kill()
     process.communicate()
-    served.waits_at = ""
     served.go_on.set()
-    sent = puts(served)
-    assert sent
-    assert served.repositories[NAME].messages == ()
+    assert served.finished.wait(60)
+    served.waits_at = ""
+    assert len(served.repositories[NAME].messages) == (0 if served.drops else 1)
+    assert puts(served)
     push(run)
     assert held(served) == local(run)
     assert len(puts(served)) == len(set(puts(served)))
+    assert len(served.repositories[NAME].messages) == 2
 
 
 def test_a_push_that_broke_off_in_the_storage_goes_on_there(served: Hub, run: Path) -> None:

@@ -100,6 +100,10 @@ class Hub:
     waiting: threading.Event = field(default_factory=threading.Event)
     """Set as soon as one of them has come."""
     go_on: threading.Event = field(default_factory=threading.Event)
+    drops: bool = False
+    """What waited is then forgotten, as if it had never come whole."""
+    finished: threading.Event = field(default_factory=threading.Event)
+    """Set once what waited was answered or forgotten."""
     fails: bool = False
     """It answers 500 to everything."""
     breaks_off: str = ""
@@ -248,8 +252,23 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
-        split = urlsplit(self.path)
         body = self._body()
+        if not self.hub.waits_at or not re.fullmatch(self.hub.waits_at, f"{self.command} {urlsplit(self.path).path}"):
+            return self._answer_to(body)
+        self.hub.waiting.set()
+        self.hub.go_on.wait(60)
+        try:
+            if not self.hub.drops:
+                self._answer_to(body)
+        except OSError:
+            pass  # whoever asked is gone
+        finally:
+            self.close_connection = True
+            self.hub.finished.set()
+        return None
+
+    def _answer_to(self, body: bytes) -> None:
+        split = urlsplit(self.path)
         match = _ROUTE.fullmatch(unquote(split.path))
         if self.hub.fails:
             return self._error(500, "", "Internal Error")
@@ -292,9 +311,6 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _refused(self, asked: str) -> Refusal | None:
-        if self.hub.waits_at and re.fullmatch(self.hub.waits_at, asked):
-            self.hub.waiting.set()
-            self.hub.go_on.wait(60)
         for refusal in self.hub.refusals:
             if re.fullmatch(refusal.route, asked):
                 with self.lock:
