@@ -27,8 +27,7 @@ _FORMATS: Mapping[str, str] = {
     "huggingface": "`datasets`; the configurations above",
     "llamafactory": "LLaMA-Factory",
     "deepeyesv2": "the environment of DeepEyesV2",
-    "verl": "verl, agent loop",
-    "verl_sft": "verl, multi-turn SFT",
+    "verl": "verl",
     "trl": "TRL",
     "ms_swift": "ms-swift",
 }

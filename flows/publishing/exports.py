@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pipeline.errors import UsageError
-from pipeline.export.layout import MANIFEST, ROWS, ExportFile, Format, Manifest, RowKey, Shard, licence_folder
+from pipeline.export.layout import MANIFEST, ROWS, ExportFile, Format, Manifest, RowKey, Shard, licence_folder, named_as
 from pipeline.export.verify.file_checks import read_manifest
 from pipeline.identity import parse_json
 
@@ -25,11 +25,6 @@ class Export:
     """`<shard>/<format>`: where it lies in `export/`, and in the repository."""
     directory: Path
     manifest: Manifest
-
-    @property
-    def data(self) -> tuple[ExportFile, ...]:
-        """Return the files with rows, in their order."""
-        return tuple(sorted((f for f in self.manifest.files if f.rows is not None), key=lambda f: f.path))
 
     def rows(self) -> Iterator[RowKey]:
         """Yield the lines of its row index."""
@@ -90,7 +85,7 @@ def configs(exports: Sequence[Export], licences: Sequence[str]) -> tuple[Config,
     found = []
     for export in exports:
         if export.manifest.format == CONFIGURED and export.manifest.rows:
-            shard, files = export.manifest.shard, export.data
+            shard, files = export.manifest.shard, export.manifest.data
             found.append(Config(shard, shard, None, _splits(export, files)))
             found += _parts(export, {licence_folder(one): one for one in licences})
     return tuple(found)
@@ -98,7 +93,7 @@ def configs(exports: Sequence[Export], licences: Sequence[str]) -> tuple[Config,
 
 def _parts(export: Export, folders: Mapping[str, str]) -> Iterator[Config]:
     by_folder: defaultdict[str, list[ExportFile]] = defaultdict(list)
-    for file in export.data:
+    for file in export.manifest.data:
         by_folder[PurePosixPath(file.path).parent.as_posix()].append(file)
     for folder, files in sorted(by_folder.items()):
         if folder in folders:
@@ -112,11 +107,7 @@ def _splits(export: Export, files: Sequence[ExportFile]) -> Mapping[str, tuple[D
         one = DataFile(
             f"{export.name}/{file.path}", export.directory / file.path, file.sha256, file.nbytes, file.rows or 0
         )
-        splits[split_of(file.path)].append(one)
+        named = named_as(file.path)
+        splits[named[0] if named is not None else "train"].append(one)
     # `train` before `validation`, which is the order of their names.
     return {split: tuple(splits[split]) for split in sorted(splits)}
-
-
-def split_of(path: str) -> str:
-    """Return the split of a data file: what its name begins with, as the exports name them."""
-    return PurePosixPath(path).name.partition("-")[0]

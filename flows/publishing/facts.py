@@ -79,7 +79,7 @@ class CardFacts:
     fields: Mapping[str, tuple[Field, ...]]
     """By shard."""
     rows: Mapping[str, int]
-    """By shard: rows of its largest export, which holds all that any format of it can."""
+    """By shard: those of its configuration, or of its largest export where it has none."""
     asked: Mapping[str, Asked]
     """By shard."""
     mix: tuple[MixPart, ...]
@@ -130,7 +130,7 @@ def gather(run: Path, recipe: Recipe) -> CardFacts:
         UsageError: there is no ledger or no export, or one cannot be read; or a prompt is no longer what it was.
     """
     exports = read_exports(run)
-    largest = _largest(exports)
+    largest = _told_of(exports)
     first = exports[0].manifest
     keys = {shard: list(export.rows()) for shard, export in largest.items()}
     asked = {shard: {key.question_id for key in rows} for shard, rows in keys.items()}
@@ -195,15 +195,17 @@ def gather(run: Path, recipe: Recipe) -> CardFacts:
     )
 
 
-def _largest(exports: Iterable[Export]) -> dict[str, Export]:
-    """Return the export with most rows of each shard, and of equals the one that becomes a configuration."""
+def _told_of(exports: Iterable[Export]) -> dict[str, Export]:
+    """Return the export of each shard whose rows a card tells of: the configuration, else the largest."""
+
+    def rank(export: Export) -> tuple[bool, int]:
+        return export.manifest.format == CONFIGURED, export.manifest.rows
+
     found: dict[str, Export] = {}
-    for export in exports:
-        said = export.manifest
-        rank = (said.rows, said.format == CONFIGURED)
-        before = found.get(said.shard)
-        if said.rows and (before is None or rank > (before.manifest.rows, before.manifest.format == CONFIGURED)):
-            found[said.shard] = export
+    for export in (export for export in exports if export.manifest.rows):
+        before = found.get(export.manifest.shard)
+        if before is None or rank(export) > rank(before):
+            found[export.manifest.shard] = export
     return found
 
 

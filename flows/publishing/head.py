@@ -6,8 +6,10 @@ from typing import Any
 
 import yaml
 
+from flows.publishing.exports import CONFIGURED
 from flows.publishing.facts import CardFacts
 from flows.publishing.licences import OTHER, licence, of_all
+from pipeline.export.configurations import configurations
 
 LICENCES = "LICENSE.md"
 """The file that the hub is pointed to where it has no word for the licence, or rows have several."""
@@ -27,18 +29,23 @@ def front_matter(facts: CardFacts) -> str:
         "task_categories": task_categories(facts),
         "tags": tags(facts),
         "size_categories": [size_category(sum(facts.rows.values()))],
-        "configs": [
-            {
-                "config_name": config.name,
-                **({"default": True} if number == 0 else {}),
-                "data_files": [
-                    {"split": split, "path": [file.path for file in files]} for split, files in config.splits.items()
-                ],
-            }
-            for number, config in enumerate(facts.configs)
-        ],
+        "configs": _configs(facts),
     }
     return yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=1_000)
+
+
+def _configs(facts: CardFacts) -> list[dict[str, Any]]:
+    """Return the configurations of both shards as exports name them; of a repository only the first is the default."""
+    plain = (e for e in facts.exports if e.manifest.format == CONFIGURED)
+    listed = [
+        config
+        for export in plain
+        for config in configurations(export.manifest.shard, [f.path for f in export.manifest.data], f"{export.name}/")
+    ]
+    return [
+        {name: said for name, said in config.items() if name != "default" or number == 0}
+        for number, config in enumerate(listed)
+    ]
 
 
 def size_category(rows: int) -> str:

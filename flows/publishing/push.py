@@ -83,8 +83,10 @@ def repository(exports: Sequence[Export], card: Mapping[str, bytes], root: Path)
         for export in exports
         for file in export.manifest.files
     ]
-    manifests = [_file(f"{export.name}/{MANIFEST}", export.directory / MANIFEST) for export in exports]
-    return tuple(sorted([*listed, *manifests, *(_file(path, root / path) for path in card)]))
+    manifests = [f"{export.name}/{MANIFEST}" for export in exports]
+    # What makes the folder of a shard one data set; one without the plain format has none.
+    shards = [path for path in (f"{shard}/{CARD}" for shard in ("rl", "sft")) if (root / path).is_file()]
+    return tuple(sorted([*listed, *(_file(path, root / path) for path in (*manifests, *shards, *card))]))
 
 
 def _file(path: str, local: Path) -> Sent:

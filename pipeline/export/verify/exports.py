@@ -34,8 +34,8 @@ from pipeline.identity import canonical_json
 from pipeline.students.tokens import TokenCounter
 
 WHOLE = frozenset({"README.md", "LICENSE.md", "croissant.json", ".gitattributes", "card"})
-"""What stands beside the folders of the shards where they are a repository of a hub: the card of the whole, which is made
-from them (`coldforge card --check` compares the two), and what the hub itself adds."""
+"""What stands beside the folders of the shards where they are a repository of a hub: the card of the whole, which is
+made from them (`coldforge card --check` compares the two), and what the hub itself adds."""
 
 
 class Problem(NamedTuple):

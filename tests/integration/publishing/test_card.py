@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,7 @@ def test_only_the_card_may_lie_beside_exports_and_no_link_in_its_place(run: Path
     (run / "export" / "notes.md").write_text("mine")
     (run / "export" / "README.md").rename(tmp_path / "elsewhere.md")
     (run / "export" / "README.md").symlink_to(tmp_path / "elsewhere.md")
-    (run / "export" / "sft" / "README.md").write_text("stray")
-    assert {problem.file for problem in verify_exports(run / "export").problems} == {
-        "notes.md",
-        "README.md",
-        "sft/README.md",
-    }
+    assert {problem.file for problem in verify_exports(run / "export").problems} == {"notes.md", "README.md"}
 
 
 def test_equal_runs_have_equal_cards_whatever_the_process(made_once: Path) -> None:
@@ -137,6 +133,25 @@ def test_a_set_that_is_split_by_licence_has_a_configuration_for_each(tmp_path: P
     found = datasets.load_dataset(str(run / "export"), "sft-cc0-1.0", split="train", cache_dir=str(tmp_path / "cache"))
     assert len(found) == len(rows(run, "sft"))
     assert faults(run) == []
+
+
+def test_a_validation_split_is_a_split_of_its_configuration(tmp_path: Path) -> None:
+    import datasets
+    import mlcroissant as mlc
+
+    run = carded_run(tmp_path, export={"rl": ["huggingface"], "validation": 0.4})
+    card(run)
+    assert faults(run) == []
+    cache = str(tmp_path / "cache")
+    found = datasets.load_dataset(str(run / "export"), "sft", cache_dir=cache)
+    assert set(found) == {"train", "validation"}
+    assert sorted(row["id"] for split in found.values() for row in split) == sorted(r["id"] for r in rows(run, "sft"))
+    told = Counter(
+        record["sft/split"].decode() for record in mlc.Dataset(jsonld=run / "export" / "croissant.json").records("sft")
+    )
+    assert told == {split: len(of) for split, of in found.items()}
+    for split, n in told.items():
+        assert re.search(rf"^\| `sft` +\| `{split}` +\| +{n} \|", page(run), re.MULTILINE)
 
 
 def test_a_set_of_texts_alone_has_a_card_without_pictures_and_without_rl(tmp_path: Path) -> None:
@@ -261,7 +276,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "no licence": (edited("license: cc0-1.0\n", ""), "front matter: lacks what the hub reads"),
     "no configurations": (edited("configs:\n", "confs:\n"), "front matter: lacks what the hub reads"),
     "another file of a configuration": (edited("data/train-", "data/other-"), "is no file of this folder"),
-    "a file outside": (edited("- sft/huggingface/data/", "- ../sft/huggingface/data/"), "is no file of this folder"),
+    "a file outside": (
+        edited("path: sft/huggingface/data/", "path: ../sft/huggingface/data/"),
+        "is no file of this folder",
+    ),
     "no front matter": (edited("---\n", ""), "has no front matter"),
     "no YAML": (edited("pretty_name: cellars", "pretty_name: [cellars"), "front matter: is not YAML"),
 }
