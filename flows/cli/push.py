@@ -41,8 +41,9 @@ def push(
     token = os.environ.get(TOKEN, "")
     if not token and not dry_run:
         raise UsageError(f"${TOKEN} is not set; put a token into it that may write to {name}")
+    _require_verified(run, tombstones)
     facts, card = made(run)
-    _require_sound(run, facts, card, tombstones)
+    _require_card(root, facts, card)
     files = repository(facts.exports, card, root)
     if dry_run:
         _tell(name, facts, files, public=public)
@@ -52,32 +53,41 @@ def push(
     print_line(f"{place} holds release {content_of(facts)}")
 
 
-def _require_sound(run: Path, facts: CardFacts, card: Mapping[str, bytes], tombstones: Path | None) -> None:
-    """Refuse what may not be published.
+def _require_verified(run: Path, tombstones: Path | None) -> None:
+    """Refuse exports that are damaged or hold what was taken down; each fault is printed.
 
     Raises:
-        CheckError: exports are damaged, a row was taken down, or something is left of the card; each is printed.
+        CheckError: as said.
     """
     from flows.cli.verify import tell_problem
-    from flows.publishing.check import check_card
     from flows.recipe.file import load_recipe
-    from pipeline.errors import CheckError
     from pipeline.export.tombstones import load_tombstones
     from pipeline.export.verify.exports import verify_exports
 
-    root = run / "export"
     taken = tombstones if tombstones is not None else load_recipe(run / "recipe.yaml").rights.tombstones
-    wrong = [
-        *(tell_problem(problem) for problem in verify_exports(root, None, load_tombstones(taken)).problems),
-        *(str(fault) for fault in check_card(facts, card, root)),
-    ]
+    report = verify_exports(run / "export", None, load_tombstones(taken))
+    _refuse([tell_problem(problem) for problem in report.problems], f"coldforge verify {run}")
+
+
+def _require_card(root: Path, facts: CardFacts, card: Mapping[str, bytes]) -> None:
+    """Refuse a card that may not be published; each fault is printed.
+
+    Raises:
+        CheckError: as said.
+    """
+    from flows.publishing.check import check_card
+
+    faults = check_card(facts, card, root)
+    _refuse([str(fault) for fault in faults], f"coldforge card {root.parent} --check")
+
+
+def _refuse(wrong: Sequence[str], command: str) -> None:
+    from pipeline.errors import CheckError
+
     for line in wrong:
         print_line(line)
     if wrong:
-        raise CheckError(
-            f"{root}: {len(wrong)} wrong, and nothing was sent; `coldforge verify` and `coldforge card --check` tell "
-            "when it is right"
-        )
+        raise CheckError(f"{len(wrong)} wrong, and nothing was sent; `{command}` tells when it is right")
 
 
 def _tell(name: str, facts: CardFacts, files: Sequence[Sent], *, public: bool) -> None:

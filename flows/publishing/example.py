@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from flows.publishing.exports import Config, DataFile
+from flows.publishing.exports import Config, DataFile, readable
 from pipeline.images import decode, encode_png
 from pipeline.records import IMAGE_MARK
 
@@ -44,8 +44,15 @@ def example_of(config: Config) -> Example:
     """Return the shortest row that shows most: one in which a tool showed a picture, else one with a picture.
 
     A row of a configuration is chosen by what it says alone, so that equal sets have equal cards.
+
+    Raises:
+        UsageError: a file cannot be read.
     """
-    column = "messages" if config.shard == "sft" else "prompt"
+    with readable(config):
+        return _example_of(config, "messages" if config.shard == "sft" else "prompt")
+
+
+def _example_of(config: Config, column: str) -> Example:
     best = min(islice(_places(config, column), _LOOKED_AT), key=lambda place: place.rank)
     table = pq.ParquetFile(best.file.local).read_row_group(best.group).slice(best.row, 1)
     row = table.to_pylist()[0]

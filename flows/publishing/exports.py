@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from pipeline.errors import UsageError
+from pipeline.errors import RowError, UsageError
 from pipeline.export.layout import MANIFEST, ROWS, ExportFile, Format, Manifest, RowKey, Shard, licence_folder, named_as
 from pipeline.export.verify.file_checks import read_manifest
 from pipeline.identity import parse_json
@@ -58,6 +59,23 @@ class Config:
     def rows(self) -> int:
         """Return how many rows it has."""
         return sum(file.rows for files in self.splits.values() for file in files)
+
+
+@contextmanager
+def readable(config: Config) -> Iterator[None]:
+    """Tell of a data file that cannot be read in place of failing in its reader.
+
+    Raises:
+        UsageError: as said.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, RowError) as error:
+        raise UsageError(
+            f"configuration {config.name}: its files cannot be read ({error}); `coldforge verify` says what is wrong"
+        ) from error
 
 
 def read_exports(run: Path) -> tuple[Export, ...]:

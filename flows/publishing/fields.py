@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.publishing.exports import Config
+from flows.publishing.exports import Config, readable
 
 MEANINGS: Mapping[str, str] = {
     "id": "Of the trajectory; `coldforge show RUN ID` prints it.",
@@ -61,10 +61,15 @@ class Field(NamedTuple):
 
 
 def fields_of(config: Config) -> tuple[Field, ...]:
-    """Return the columns of a configuration, by the schema of its first file."""
+    """Return the columns of a configuration, by the schema of its first file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     first = next(file for files in config.splits.values() for file in files)
     meanings = {**MEANINGS, **_OF_RL} if config.shard == "rl" else MEANINGS
-    schema = pq.read_schema(first.local)
+    with readable(config):
+        schema = pq.read_schema(first.local)
     return tuple(
         Field(column.name, type_name(column.type), meanings.get(column.name), column.type) for column in schema
     )

@@ -109,7 +109,10 @@ def pieces(files: Iterable[Sent], remote: Mapping[str, Remote]) -> Pieces:
         else:
             first.append(file)
     gone = sorted(path for path in remote.keys() - ours if path.startswith(_OURS))
-    return Pieces(tuple(_split(first)), tuple(last), tuple(gone), tuple(there))
+    # Exports show the same pictures. What is in the storage is not sent again, but of one offer twice it would be.
+    named: dict[str, Sent] = {}
+    repeated = [file for file in first if named.setdefault(file.sha256, file) is not file]
+    return Pieces((*_split(named.values()), *_split(repeated)), tuple(last), tuple(gone), tuple(there))
 
 
 def _is_read_first(path: str) -> bool:

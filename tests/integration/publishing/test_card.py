@@ -296,6 +296,14 @@ def test_a_card_that_is_not_whole_or_not_of_these_exports_is_not_published(
     assert words in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("shard", ["sft", "rl"])
+def test_a_data_file_that_cannot_be_read_is_told_in_a_sentence(run: Path, shard: str) -> None:
+    (data,) = (run / EXPORT / shard / "huggingface" / "data").glob("*.parquet")
+    data.write_bytes(data.read_bytes()[:-100])
+    with pytest.raises(UsageError, match=f"configuration {shard}: its files cannot be read.*coldforge verify"):
+        card(run)
+
+
 def test_placeholders_in_code_of_a_row_are_not_those_of_the_card(run: Path) -> None:
     edited("print(image_1", "# TODO\nprint(image_1")(run)
     assert faults(run) == ["README.md: is not what these exports give; `coldforge card RUN` writes it anew"]

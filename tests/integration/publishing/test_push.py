@@ -96,7 +96,9 @@ def test_a_push_makes_a_private_repository_of_the_exports_and_their_card(served:
     assert held(served) == local(run)
     assert "made, private" in told
     # What readers go by comes last, in one commit.
-    assert [message.partition(" ")[0] for message in repository.messages] == ["Files", "Release"]
+    assert [message.partition(" ")[0] for message in repository.messages] == ["Files", "Files", "Release"]
+    # Formats show the same pictures, each of which is sent once.
+    assert len(puts(served)) == len(set(puts(served)))
     # Storage is written by addresses that were signed for it, without a token.
     assert {asked.authorization for asked in served.asked if asked.method == "PUT"} == {None}
 
@@ -154,7 +156,11 @@ def test_a_push_that_was_killed_goes_on_and_sends_nothing_twice(served: Hub, run
     push(run)
     assert held(served) == local(run)
     assert len(puts(served)) == len(set(puts(served)))
-    assert len(served.repositories[NAME].messages) == 2
+    assert [message.partition(" ")[0] for message in served.repositories[NAME].messages] == [
+        "Files",
+        "Files",
+        "Release",
+    ]
 
 
 def test_a_push_that_broke_off_in_the_storage_goes_on_there(served: Hub, run: Path) -> None:
@@ -178,7 +184,7 @@ def test_a_new_release_replaces_the_one_before_in_one_commit(served: Hub, run: P
     told = push(run)
     assert "1 files of earlier releases taken out" in told
     assert held(served) == {**local(run), "notes.md": b"mine"}
-    assert len(served.repositories[NAME].messages) == 3
+    assert len(served.repositories[NAME].messages) == 4
 
 
 REFUSED = {

@@ -65,6 +65,14 @@ def test_pieces_are_bounded_in_files_and_bytes(sizes: list[int], most: int, nbyt
     assert all(len(piece) == 1 or sum(file.nbytes for file in piece) <= nbytes for piece in made)
 
 
+def test_content_that_comes_twice_is_offered_again_only_once_it_is_there() -> None:
+    files = [sent(f"sft/{kind}/images/{n}.png")._replace(sha256=str(n % 3)) for kind in "abc" for n in range(5)]
+    first = pieces(files, {}).first
+    assert sorted(file for piece in first for file in piece) == sorted(files)
+    assert [len(piece) for piece in first] == [3, 12]
+    assert len({file.sha256 for file in first[0]}) == 3
+
+
 def test_a_small_file_is_known_by_its_name_in_git(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_bytes(b"hello\n")
     file = Sent("README.md", tmp_path / "README.md", "", 6)
