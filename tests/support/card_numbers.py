@@ -43,6 +43,17 @@ def query(run: Path, sql: str) -> list[tuple[Any, ...]]:
         return db.sql(sql).fetchall()
 
 
+def tables(page: str) -> dict[str, list[list[str]]]:
+    """The tables of a page by the names of their columns: cells without marks of code."""
+    found: dict[str, list[list[str]]] = {}
+    for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
+        header, _, *lines = (
+            [cell.strip().replace("`", "") for cell in line.strip("|").split(" | ")] for line in block.splitlines()
+        )
+        found["; ".join(cell.strip("| ") for cell in header)] = [[cell.strip("| ") for cell in line] for line in lines]
+    return found
+
+
 def numbers_said(page: str) -> Iterator[tuple[str, str]]:
     """Each number of a page with its line, but for the example and what is always so."""
     body = page.split("---\n", 2)[2]

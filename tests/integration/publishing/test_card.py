@@ -24,7 +24,7 @@ from flows.publishing.fields import MEANINGS
 from pipeline.errors import CheckError, UsageError
 from pipeline.export.formats.huggingface import RL_SCHEMA, SFT_SCHEMA
 from pipeline.export.verify.exports import verify_exports
-from tests.support.card_numbers import numbers_of, numbers_said, query, rows
+from tests.support.card_numbers import numbers_of, numbers_said, query, rows, tables
 from tests.support.carded import carded_run
 
 ROOT = Path(__file__).parents[3]
@@ -72,6 +72,17 @@ def test_only_the_card_may_lie_beside_exports_and_no_link_in_its_place(run: Path
     assert {problem.file for problem in verify_exports(run / "export").problems} == {"notes.md", "README.md"}
 
 
+def test_a_card_to_be_looked_at_elsewhere_changes_nothing_of_the_run(run: Path, tmp_path: Path) -> None:
+    (run / "export" / "README.md").unlink()
+    before = set((run / "export").rglob("*"))
+    card(run, out=tmp_path / "shown" / "page.md")
+    assert (tmp_path / "shown" / "card" / "sft-example-1.png").is_file()
+    assert (tmp_path / "shown" / "page.md").read_text().startswith("---\n")
+    assert set((run / "export").rglob("*")) == before
+    with pytest.raises(UsageError, match="--check looks at the card of the run itself"):
+        card(run, out=tmp_path / "page.md", check=True)
+
+
 def test_equal_runs_have_equal_cards_whatever_the_process(made_once: Path) -> None:
     job = (
         "import sys, hashlib; from pathlib import Path; from flows.cli.card import made\n"
@@ -112,6 +123,52 @@ def test_the_funnel_of_a_card_is_that_of_the_ledger(made_once: Path) -> None:
         "GROUP BY o.stage, o.unit, s.position ORDER BY s.position, o.unit",
     )
     assert lines == counted
+
+
+def test_tables_of_a_card_say_what_ledger_and_rows_say(made_once: Path) -> None:
+    told, sft, rl = tables(page(made_once)), rows(made_once, "sft"), rows(made_once, "rl")
+    ids = {row["id"] for row in sft}
+    lanes = Counter((row["lane"], row["category"]) for row in sft)
+    mix = told["lane; category; rows; of rows; loss tokens; of loss tokens"]
+    assert {(lane, category): int(n) for lane, category, n, *_ in mix} == lanes
+    calls = query(made_once, "SELECT trajectory_id, action, status FROM turns WHERE action NOT IN ('answer', 'none')")
+    ended = Counter(call[1:] for call in calls if call[0] in ids)
+    assert {(tool, how): int(n) for tool, how, n in told["tool, in sft; how its call ended; calls"]} == ended
+    asked = dict(query(made_once, "SELECT model, count(*) FROM trajectories GROUP BY model"))
+    judged = dict(query(made_once, "SELECT model, sum(len(votes))::INT FROM votes GROUP BY model"))
+    assert {model: int(n) for _, model, n in told["part; model and revision; samples"]} == {**asked, **judged}
+    (licence,) = told["licence; on the hub; rows of sft; rows of rl; text"]
+    assert licence[:4] == ["CC0-1.0", "cc0-1.0", str(len(sft)), str(len(rl))]
+    stopped = query(
+        made_once,
+        "SELECT stage, unit, outcome, reason, count(*)::VARCHAR FROM outcomes WHERE outcome <> 'kept' GROUP BY ALL",
+    )
+    assert {tuple(line) for line in told["stage; unit; outcome; reason; records"]} == set(stopped)
+    written = {
+        f"{path.parent.relative_to(made_once / EXPORT)}/": json.loads(path.read_text())["rows"]
+        for path in (made_once / EXPORT).glob("*/*/manifest.json")
+    }
+    assert {folder: int(n) for folder, _, n in told["folder; for; rows"]} == written
+
+
+def test_sentences_of_a_card_say_what_ledger_and_rows_say(made_once: Path) -> None:
+    body, sft, rl = page(made_once), rows(made_once, "sft"), rows(made_once, "rl")
+    ids = {row["id"] for row in sft}
+    shown = [n for identity, n in query(made_once, "SELECT trajectory_id, n_images FROM turns") if identity in ids]
+    assert f"Tools showed {sum(shown)} pictures." in body
+    again: dict[str, list[int]] = {}
+    for identity, verdict, cells in query(made_once, "SELECT trajectory_id, verdict, cells FROM replays"):
+        if identity in ids:
+            again.setdefault(verdict, []).append(cells)
+    for verdict, ran in again.items():
+        executed = sum(n > 0 for n in ran)
+        assert f"outcome `{verdict}`: {len(ran)} rows, {executed} of them with code, {sum(ran)} cells." in body
+    pictures = [{image["bytes"] for row in of for image in row["images"]} for of in (sft, rl)]
+    assert f"{len(pictures[0] & pictures[1])} of {len(pictures[1])} pictures of RL stand in SFT as well" in body
+    majority = dict(query(made_once, "SELECT question_id, is_majority FROM labels"))
+    for shard, asked in (("sft", [row["question_id"] for row in sft]), ("rl", [row["id"] for row in rl])):
+        told = [majority[question] for question in asked if majority[question] is not None]
+        assert f"**Guessing in `{shard}`.** {sum(told)} of {len(told)} rows" in body
 
 
 def test_configurations_load_by_name_and_the_default_is_sft(made_once: Path, tmp_path: Path) -> None:
