@@ -1,7 +1,7 @@
 """Croissant 1.1 with its fields of responsible AI: the card for machines, beside the card for people.
 
-`url` and `datePublished` stand in no file of an export: where it was put, and when, is not of the data. The hub adds
-both to the description that it serves.
+`url` and `datePublished` stand in no file of an export: where it was put, and when, is not of the data. Whoever
+publishes it adds both.
 """
 
 from __future__ import annotations

@@ -263,7 +263,7 @@ def test_croissant_is_valid_and_gives_the_rows(made_once: Path) -> None:
 
     found = mlc.Dataset(jsonld=made_once / "export" / "croissant.json")
     assert found.metadata.ctx.issues.errors == set()
-    # Where and when it is published is not of the data: a hub adds it.
+    # When it is published is not of the data.
     assert {warning for warning in found.metadata.ctx.issues.warnings if "datePublished" not in warning} == set()
     for shard, column in (("sft", "messages"), ("rl", "prompt")):
         records = list(found.records(shard))
