@@ -39,7 +39,7 @@ def kit_files(facts: Facts, summary: Summary) -> dict[str, bytes]:
 def requirements(version: str) -> str:
     """Return what the programs that import coldforge need beside it, for `pip install -r`.
 
-    coldforge itself is installed without its dependencies, which a trainer's environment would not all take.
+    It is installed without its own dependencies, which a trainer's environment would not all take.
     """
     return (
         f"# pip install --no-deps coldforge=={version} && pip install -r {KIT}/{REQUIREMENTS}\n"
