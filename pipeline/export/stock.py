@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple, get_args
 
 from pipeline.dialects.defuse import ZERO_WIDTH_SPACE
@@ -54,6 +54,7 @@ class StockReward(NamedTuple):
     reasons: tuple[RewardReason, ...]
 
 
+SAME = StockEnv("same", ())
 _ORDER: tuple[EnvReason, ...] = get_args(EnvReason)
 _SMALLEST_SIDE, _MOST_ASPECT = 32, 200
 """Of a picture that code shows: `maybe_resize_image` makes another one of what is beyond."""
@@ -79,7 +80,7 @@ _JUDGED: Mapping[AnswerType, RewardReason] = {
 def stock_env(trajectory: Trajectory) -> StockEnv:
     """Return whether every observation of a transcript would come back as it is recorded, its cells being executed."""
     if not any(turn.action != "answer" for turn in trajectory.turns):
-        return StockEnv("same", ()) if trajectory.images else StockEnv("differs", ("text_only",))
+        return SAME if trajectory.images else StockEnv("differs", ("text_only",))
     found = set(_env_reasons(trajectory))
     ordered = tuple(reason for reason in _ORDER if reason in found)
     return StockEnv("differs" if ordered else "same", ordered)
@@ -124,11 +125,15 @@ def _cell_reasons(turn: Turn) -> Iterator[EnvReason]:
         if reindented(code) != code:
             yield "code_rewritten"
         return
-    yield from _rewriting(code, tree)
+    nodes = list(ast.walk(tree))
+    if not _stands(code):
+        yield from _rewriting(code, tree)
+    if any(map(_is_restyled, nodes)):
+        yield "code_restyled"
     shown = _STDOUT.search(turn.observation or "")
     if shown is not None and shown.group(1).strip() and _has_value(tree):
         yield "value_shown"
-    yield from _image_uses(tree)
+    yield from _image_uses(nodes)
     if any(_is_resized(image) for image in turn.images):
         yield "picture_resized"
 
@@ -139,8 +144,13 @@ def _rewriting(code: str, tree: ast.Module) -> Iterator[EnvReason]:
             yield "code_rewritten"
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         yield "code_rewritten"
-    if any(map(_is_restyled, ast.walk(tree))):
-        yield "code_restyled"
+
+
+def _stands(code: str) -> bool:
+    """Return whether lines keep their indentation, which decides without a second tree; false where that is unsure."""
+    if any(mark in code for mark in ('"""', "'''", "\\\n")):
+        return False  # an empty line may be part of a text
+    return reindented(code) == "\n".join(line.rstrip() for line in code.split("\n") if line.strip())
 
 
 def reindented(code: str) -> str:
@@ -193,9 +203,9 @@ def _has_value(tree: ast.Module) -> bool:
             return True
 
 
-def _image_uses(tree: ast.Module) -> Iterator[EnvReason]:
+def _image_uses(nodes: Iterable[ast.AST]) -> Iterator[EnvReason]:
     """Tell of pictures that are not there: it opens the first alone, as a variable."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Name(id=name) if (number := _IMAGE_NAME.fullmatch(name)) and number.group(1) != "1":
                 if isinstance(node.ctx, ast.Load):

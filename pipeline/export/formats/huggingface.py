@@ -7,7 +7,6 @@ from typing import Any
 from pipeline.dialects.messages import question_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
 from pipeline.export.rows import RlRow, Sample, SftRow, truth
-from pipeline.export.stock import stock_env, stock_reward
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Question
 
@@ -72,7 +71,6 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
     `labels` would be taken for token ids: TRL's collator for text does.
     """
     trajectory, question = sample.row.trajectory, sample.question
-    stock = stock_env(trajectory)
     meta = {
         **origin(sample),
         "answers": question.answers,
@@ -98,8 +96,8 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
         "answer": trajectory.answer,
         "question_labels": canonical_json(sample.row.labels),
         "personal_data": canonical_json(sample.row.personal_data),
-        "stock_env": stock.label,
-        "stock_env_reasons": list(stock.reasons),
+        "stock_env": sample.stock.label,
+        "stock_env_reasons": list(sample.stock.reasons),
         **dict.fromkeys(MEASURED_LATER),
         "meta": canonical_json(meta),
     }
@@ -111,7 +109,6 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
     `question` holds the options as the prompt does; the answers of a question with `choices` are letters.
     """
     labels, question = sample.row.labels, sample.question
-    stock = stock_reward(question)
     return {
         "id": sample.record_id,
         "prompt": message_structs(sample),
@@ -135,8 +132,8 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
         "saturated": sample.row.saturated,
         "question_labels": canonical_json(labels),
         "personal_data": canonical_json(sample.row.personal_data),
-        "stock_reward": stock.label,
-        "stock_reward_reasons": list(stock.reasons),
+        "stock_reward": sample.stock.label,
+        "stock_reward_reasons": list(sample.stock.reasons),
         **dict.fromkeys(MEASURED_LATER),
         "meta": canonical_json(origin(sample)),
     }

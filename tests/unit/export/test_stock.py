@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.export.stock import EnvReason, RewardReason, reindented, stock_env, stock_reward
+from pipeline.export.stock import EnvReason, RewardReason, _stands, reindented, stock_env, stock_reward
 from pipeline.records import Trajectory
 from tests.support.builders import image, question, trajectory, turn
 
@@ -92,3 +92,33 @@ def test_a_question_differs_where_one_gold_does_not_say_what_is_right(
     fields: dict[str, Any], label: str, reasons: tuple[RewardReason, ...]
 ) -> None:
     assert stock_reward(question(**{"images": (image(),), **fields})) == (label, reasons)
+
+
+LINES = [
+    "x = 1",
+    "",
+    "  ",
+    "    y = 2",
+    "if x:",
+    "for i in [1]:",
+    "    print(i)",
+    "else:",
+    'x = "a',
+    'b"',
+    "# note",
+    "z = (1,",
+    "  2)",
+    "x = 1  ",
+]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=8))
+def test_code_that_stands_line_by_line_is_the_same_program(lines: list[str]) -> None:
+    code = "\n".join(lines)
+    if not _stands(code):
+        return
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return
+    assert ast.dump(ast.parse(reindented(code))) == ast.dump(tree)
