@@ -95,20 +95,8 @@ def test_a_question_differs_where_one_gold_does_not_say_what_is_right(
 
 
 LINES = [
-    "x = 1",
-    "",
-    "  ",
-    "    y = 2",
-    "if x:",
-    "for i in [1]:",
-    "    print(i)",
-    "else:",
-    'x = "a',
-    'b"',
-    "# note",
-    "z = (1,",
-    "  2)",
-    "x = 1  ",
+    *("x = 1", "", "  ", "    y = 2", "if x:", "for i in [1]:", "    print(i)", "else:", 'x = "a', 'b"', "# note"),
+    *("z = (1,", "  2)", "x = 1  "),
 ]
 
 
