@@ -9,28 +9,33 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.console import console, print_line, print_table, require_ledger
+from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
     from flows.report.lookup import Life
     from pipeline.records import ImageRef, Question
+    from pipeline.store.blobs import BlobStore
 
 
 def show(
     run: RunDir,
     identity: Annotated[str, typer.Argument(metavar="ID", help="A question or trajectory id, or how it begins.")],
+    store: StoreDir = None,
 ) -> None:
-    """Show the life of a question of RUN, or the transcript of a trajectory."""
+    """Show the life of a question of RUN, or the transcript of a trajectory, and where their pictures lie."""
     from flows.report.lookup import find, read_life
+    from pipeline.store.blobs import BlobStore
 
     found = find(require_ledger(run), identity)
+    blobs = BlobStore((store if store is not None else run.parent / ".store") / "blobs")
     if found.kind == "trajectory":
-        _print_trajectory(run, found.id)
+        _print_trajectory(run, found.id, blobs)
     else:
-        _print_life(run, read_life(run, found), found.id)
+        _print_life(run, read_life(run, found), found.id, blobs)
 
 
-def _print_trajectory(run: Path, identity: str) -> None:
+def _print_trajectory(run: Path, identity: str, blobs: BlobStore) -> None:
     from flows.report.lookup import Found, read_life, read_trajectory
     from flows.report.transcript import render_transcript
 
@@ -38,6 +43,9 @@ def _print_trajectory(run: Path, identity: str) -> None:
     question = read_life(run, Found(trajectory.question_id, "question")).screened
     console().print(render_transcript(trajectory, question), soft_wrap=True)
     print_line("")
+    shown = [(f"image_{number}", image) for number, image in enumerate(trajectory.images, 1)]
+    shown += [(f"turn {number}", image) for number, turn in enumerate(trajectory.turns, 1) for image in turn.images]
+    _print_fields([(name, _place(image, blobs)) for name, image in shown])
     _print_parts(run, _OF_TRAJECTORY, f"'{identity}'")
 
 
@@ -51,13 +59,19 @@ def _print_parts(run: Path, parts: Sequence[tuple[str, str, str]], listed: str) 
             print_table(table)
 
 
-def _print_life(run: Path, life: Life, identity: str) -> None:
+def _place(image: ImageRef, blobs: BlobStore) -> str:
+    """Return where a picture lies, or that it does not."""
+    path = blobs.path(image.sha256)
+    return f"{path}" + ("" if path.exists() else " (not there: give the run's --store)")
+
+
+def _print_life(run: Path, life: Life, identity: str, blobs: BlobStore) -> None:
     question = life.screened or life.ingested
     listed = ", ".join(f"'{one}'" for one in life.ids or (identity,))
     if question is None:
         print_line(f"source row {identity}: no question was made of it\n")
     else:
-        _print_question(question, life)
+        _print_question(question, life, blobs)
     payloads = _payloads(run, listed)
     if payloads or question is None:
         _print_row(run, life.row or identity, payloads)
@@ -159,11 +173,11 @@ def _image_line(image: ImageRef) -> str:
     return f"{image.width}x{image.height} {image.mime} {image.sha256[:12]}{made}"
 
 
-def _print_question(question: Question, life: Life) -> None:
+def _print_question(question: Question, life: Life, blobs: BlobStore) -> None:
     from pipeline.identity import canonical_json
 
     tolerance = f", within {question.tolerance:g} relative" if question.tolerance is not None else ""
-    images = [_image_line(image) for image in question.images]
+    images = [f"{_image_line(image)}\n{_place(image, blobs)}" for image in question.images]
     lines = [
         ("question", question.id),
         ("source row", f"{life.row} ({question.source} {question.source_revision[:12]}: {question.source_row})"),

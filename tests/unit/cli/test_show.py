@@ -101,3 +101,12 @@ def test_a_question_without_a_finished_screen_is_shown_as_ingested(run: Path) ->
     assert life.ingested == marked(1)
     assert life.screened is None
     assert life.ids == (row(1).id, marked(1).id)
+
+
+def test_every_picture_is_shown_with_the_place_where_it_lies_or_is_missing(run: Path) -> None:
+    images = attempt(8, "synthesis", "tools", 1, "right").images
+    assert images
+    for identity in (opened(8).id, attempt(8, "synthesis", "tools", 1, "right").id):
+        text = show(run, identity)
+        for image in images:
+            assert f"{run.parent / '.store' / 'blobs' / image.sha256[:2] / image.sha256} (not there" in text
