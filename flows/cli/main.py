@@ -31,6 +31,7 @@ from flows.cli.sources import app as sources
 from flows.cli.stats import stats
 from flows.cli.status import status
 from flows.cli.verify import verify
+from flows.cli.why import why
 from pipeline.errors import ColdforgeError
 from pipeline.processes import heed_signals
 
@@ -99,6 +100,7 @@ def make_app() -> typer.Typer:
         status,
         stats,
         gates,
+        why,
         show,
         duplicates,
         export,
