@@ -30,6 +30,8 @@ from flows.cli.show import show
 from flows.cli.sources import app as sources
 from flows.cli.stats import stats
 from flows.cli.status import status
+from flows.cli.trace import trace
+from flows.cli.try_ import try_
 from flows.cli.verify import verify
 from flows.cli.why import why
 from pipeline.errors import ColdforgeError
@@ -101,6 +103,7 @@ def make_app() -> typer.Typer:
         stats,
         gates,
         why,
+        trace,
         show,
         duplicates,
         export,
@@ -114,6 +117,8 @@ def make_app() -> typer.Typer:
         serve_model,
     ):
         app.command()(command)
+    # `try` is a word of Python's.
+    app.command("try")(try_)
     app.add_typer(sources, name="sources")
     app.add_typer(benchmarks, name="benchmarks")
     app.add_typer(sandbox, name="sandbox")
