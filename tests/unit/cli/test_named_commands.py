@@ -57,7 +57,22 @@ def unknown(words: tuple[str, ...]) -> str | None:
     return next((word for word in given if re.match(r"--[a-z]", word) and word not in options), None)
 
 
-PROSE = {"again", "an", "has", "itself", "knows", "needs", "outside", "saw", "that", "version", "is", "reads", "and", "or"}
+PROSE = {
+    "again",
+    "an",
+    "has",
+    "itself",
+    "knows",
+    "needs",
+    "outside",
+    "saw",
+    "that",
+    "version",
+    "is",
+    "reads",
+    "and",
+    "or",
+}
 """Words after the project's name in a sentence that begins a line."""
 
 
