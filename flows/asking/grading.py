@@ -43,19 +43,24 @@ async def judged(trajectory: Trajectory, question: Question, judge: AnswerJudge 
 
 
 async def graded(trajectory: Trajectory, question: Question) -> Trajectory:
-    """Return the trajectory with its verdict: only a finished answer can be right or wrong.
+    """Return the trajectory with its verdict: only a finished answer can be right or wrong."""
+    if trajectory.finish != "answer":
+        return trajectory
+    result = await grade_of(trajectory.answer or "", question)
+    return trajectory.model_copy(update={"verdict": VERDICTS[result.verdict]})
+
+
+async def grade_of(answer: str, question: Question) -> GradeResult:
+    """Return the grade of an answer with the rule that gave it.
 
     An expression that its spelling does not settle is compared by algebra, away from the event loop.
     """
-    if trajectory.finish != "answer":
-        return trajectory
-    answer = trajectory.answer or ""
     result = _grade(answer, question)
     if question.answer_type == "expression":
         pairs = expression_pairs(answer, question.answers, result)
         worker = math_worker()
         result = settle(result, [await asyncio.to_thread(worker.equal, said, gold) for said, gold in pairs])
-    return trajectory.model_copy(update={"verdict": VERDICTS[result.verdict]})
+    return result
 
 
 def _grade(answer: str, question: Question) -> GradeResult:

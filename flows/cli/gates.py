@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 def gates(
     run: RunDir,
     *,
-    max_plain: Annotated[
+    max_plain_right: Annotated[
         int | None, typer.Option(metavar="N", help="Right without tools that gate 1 still calls hard.")
     ] = None,
-    min_tools: Annotated[int | None, typer.Option(metavar="N", help="Right after a call that RL asks for.")] = None,
+    min_tools_right: Annotated[
+        int | None, typer.Option(metavar="N", help="Right after a call that RL asks for.")
+    ] = None,
     rule: Annotated[
         Literal["count", "interval"] | None,
         typer.Option(help="When tools help: more often right than gate 1 counted, or surely more than a fresh arm."),
@@ -28,7 +30,7 @@ def gates(
     min_valid: Annotated[
         int | None, typer.Option(metavar="N", help="Graded rollouts with tools that RL needs.")
     ] = None,
-    max_without_call: Annotated[
+    max_right_without_call: Annotated[
         int | None, typer.Option(metavar="N", help="Right under the tool prompt without a call that gate 2 lets pass.")
     ] = None,
     guess_floor: Annotated[
@@ -38,16 +40,19 @@ def gates(
 ) -> None:
     """Tell which routes other thresholds give the questions of RUN, from the rollouts that it kept.
 
-    No model is asked and nothing is changed. What is not given is as in the run.
+    No model is asked and nothing is changed. Flags are called as the fields of `gate` in the recipe; what is not given
+    is as in the run.
+
+    Example: coldforge gates runs/demo --max-plain-right 1
     """
     require_ledger(run)
     from flows.ledger.regate import regate
 
     wanted = {
-        "max_plain_right": max_plain,
-        "min_tools_right": min_tools,
+        "max_plain_right": max_plain_right,
+        "min_tools_right": min_tools_right,
         "min_valid": min_valid,
-        "max_right_without_call": max_without_call,
+        "max_right_without_call": max_right_without_call,
         "guess_floor": guess_floor,
         "rule": rule,
     }

@@ -32,7 +32,10 @@ from flows.cli.show import show
 from flows.cli.sources import app as sources
 from flows.cli.stats import stats
 from flows.cli.status import status
+from flows.cli.trace import trace
+from flows.cli.try_ import try_
 from flows.cli.verify import verify
+from flows.cli.why import why
 from pipeline.errors import ColdforgeError
 from pipeline.processes import heed_signals
 
@@ -101,6 +104,8 @@ def make_app() -> typer.Typer:
         status,
         stats,
         gates,
+        why,
+        trace,
         show,
         duplicates,
         export,
@@ -116,6 +121,8 @@ def make_app() -> typer.Typer:
         serve_model,
     ):
         app.command()(command)
+    # `try` is a word of Python's.
+    app.command("try")(try_)
     app.add_typer(sources, name="sources")
     app.add_typer(benchmarks, name="benchmarks")
     app.add_typer(sandbox, name="sandbox")

@@ -39,11 +39,13 @@ def stats(
 
 def _print_all(run: Path, wanted: Format) -> None:
     from flows.report.tables import filled, query_table, records, run_tables
+    from flows.report.why import large_losses
     from pipeline.errors import UsageError
 
     if wanted == "csv":
         raise UsageError('--format csv prints one table; choose it, such as --sql "select * from funnel"')
-    tables = run_tables(run)
+    funnel, *others = run_tables(run)
+    tables = (funnel, large_losses(run), *others)
     if wanted == "json":
         by_source = query_table(run, "SELECT * FROM funnel", "funnel_by_source")
         print_json({"run": str(run), **{table.name: records(table) for table in (*tables, by_source)}})

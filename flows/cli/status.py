@@ -1,10 +1,11 @@
-"""`coldforge status`: how far a run is."""
+"""`coldforge status`: what of a run is running, and how far it is; what came out is told by `coldforge stats`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import typer
 
@@ -12,52 +13,105 @@ from flows.cli.console import JsonFlag, print_json, print_line, print_table, req
 
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/demo.")]
 
+State = Literal["done", "running", "unfinished", "not started"]
+
 
 class StageStatus(NamedTuple):
     """A stage as its directory tells it."""
 
     stage: str
-    state: str
-    """`done`, `unfinished` (some units committed, or about to be) or `not started`."""
+    state: State
+    """`unfinished` is one that was begun, of a run in which nobody works now."""
     units: int
     """Committed units."""
-    kept: int | None
-    """Counts of a finished stage."""
-    rejected: int | None
-    quarantined: int | None
+    of: int | None
+    """Units that there are; None where no row is known yet."""
+    records: int
+    """Records that have an outcome by now."""
     fingerprint: str | None
+    """Under which it was worked on last."""
+    changed: float | None
+    """When something was committed last, in seconds of the clock (epoch)."""
 
 
 def status(run: RunDir, as_json: JsonFlag = False) -> None:
-    """Tell which stages of RUN are done, and what became of their records."""
-    require_run(run)
-    from flows.stages.order import STAGES
+    """Tell whether RUN is being worked on, which stages are done, and how far the others are.
 
-    stages = [stage_status(run, name) for name in STAGES]
+    Example: coldforge status runs/demo
+    """
+    require_run(run)
+    from pipeline.processes import holder
+
+    process = holder(run / ".lock")
+    stages = run_status(run, working=process is not None)
     if as_json:
-        print_json({"run": str(run), "stages": [stage._asdict() for stage in stages]})
+        print_json({"run": str(run), "process": process, "stages": [stage._asdict() for stage in stages]})
         return
     from flows.report.tables import Table
 
-    columns = ("stage", "state", "units", "kept", "rejected", "quarantined")
+    columns = ("stage", "state", "units", "of", "records")
     print_table(Table("status", "", columns, tuple(stage[: len(columns)] for stage in stages)))
-    open_stages = [stage.stage for stage in stages if stage.state != "done"]
-    print_line(f"{run}: next is {open_stages[0]}; `coldforge run` resumes" if open_stages else f"{run}: finished")
+    print_line(f"{run}: {_told(run, process, stages)}")
 
 
-def stage_status(run: Path, name: str) -> StageStatus:
-    """Return the status of one stage under the fingerprint that was worked on last."""
+def run_status(run: Path, *, working: bool) -> Sequence[StageStatus]:
+    """Return the status of every stage, under the fingerprint that it was worked on last.
+
+    `working`: some process works in the run; it is at the first stage that is not done.
+    """
+    from flows.stages.order import STAGES
+    from pipeline.engine.done import Done
+
+    try:
+        total: int | None = Done(run, {}).units
+    except OSError:
+        total = None
+    stages = [_stage_status(run, name, total if stage.kind == "map" else 1) for name, stage in STAGES.items()]
+    begun = next((number for number, stage in enumerate(stages) if stage.state != "done"), None)
+    if working and begun is not None:
+        stages[begun] = stages[begun]._replace(state="running")
+    return stages
+
+
+def _told(run: Path, process: int | None, stages: Sequence[StageStatus]) -> str:
+    """Return in a line who works at what, or what comes next."""
+    opened = next((stage for stage in stages if stage.state != "done"), None)
+    changed = max((stage.changed for stage in stages if stage.changed is not None), default=None)
+    ago = "" if changed is None else f"; last commit {_ago(time.time() - changed)} ago"
+    if process is not None:
+        at = "is ending" if opened is None else f"is at {opened.stage}"
+        return f"process {process} {at}{ago}"
+    if opened is None:
+        return f"finished{ago}; coldforge stats {run} tells what came out"
+    return f"nobody works here{ago}; next is {opened.stage}, `coldforge run` resumes"
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"
+
+
+def _stage_status(run: Path, name: str, total: int | None) -> StageStatus:
     from pipeline.engine.done import read_finished
 
     directory = max(_directories(run / "stages" / name), key=_last_change, default=None)
     if directory is None:
-        return StageStatus(name, "not started", 0, None, None, None, None)
+        return StageStatus(name, "not started", 0, total, 0, None, None)
+    changed = _last_change(directory)
     manifest = read_finished(directory)
-    if manifest is None:
-        units = sum(1 for _ in directory.glob("part-*.outcomes.parquet"))
-        return StageStatus(name, "unfinished", units, None, None, None, directory.name)
-    kept, rejected, quarantined = (manifest.counts.get(key, 0) for key in ("kept", "rejected", "quarantined"))
-    return StageStatus(name, "done", len(manifest.parts), kept, rejected, quarantined, manifest.fingerprint)
+    if manifest is not None:
+        units, records = len(manifest.parts), sum(manifest.counts.values())
+        return StageStatus(name, "done", units, units, records, manifest.fingerprint, changed)
+    parts = list(directory.glob("part-*.outcomes.parquet"))
+    return StageStatus(name, "unfinished", len(parts), total, sum(map(_rows, parts)), directory.name, changed)
+
+
+def _rows(part: Path) -> int:
+    from pyarrow.parquet import read_metadata
+
+    return int(read_metadata(part).num_rows)
 
 
 def _directories(stage: Path) -> Iterator[Path]:

@@ -222,15 +222,19 @@ def _moves(moved: Sequence[tuple[Alike, str, str]]) -> tuple[Move, ...]:
 
 def _require_range(given: Thresholds, k: int) -> None:
     if not 0 <= given.max_plain_right < k:
-        raise UsageError(f"--max-plain {given.max_plain_right}: give 0 to {k - 1}; with k = {k} more would keep all")
+        raise UsageError(
+            f"--max-plain-right {given.max_plain_right}: give 0 to {k - 1}; with k = {k} more would keep all"
+        )
     if not 1 <= given.min_valid <= k:
         raise UsageError(f"--min-valid {given.min_valid}: give 1 to k = {k}, the rollouts that were asked")
     if not 1 <= given.min_tools_right <= k:
         raise UsageError(
-            f"--min-tools {given.min_tools_right}: give 1 or more, up to k = {k}; no right answer is no help"
+            f"--min-tools-right {given.min_tools_right}: give 1 or more, up to k = {k}; no right answer is no help"
         )
     if not 0 <= given.max_right_without_call < k:
-        raise UsageError(f"--max-without-call {given.max_right_without_call}: give 0 to {k - 1}; k = {k} were asked")
+        raise UsageError(
+            f"--max-right-without-call {given.max_right_without_call}: give 0 to {k - 1}; k = {k} were asked"
+        )
     if not 0 < given.guess_floor <= 1:
         raise UsageError(f"--guess-floor {given.guess_floor:g}: give a share above 0, and 1 for no floor")
 
@@ -241,8 +245,8 @@ def _require_asked(groups: Sequence[Alike], given: GateSettings) -> None:
     stopped = [group for group, count in counted if count.censored and count.plain_right <= given.max_plain_right]
     if stopped:
         raise UsageError(
-            f"--max-plain {given.max_plain_right}: early stop left rollouts of {_total(stopped)} questions unasked "
-            f"that would tell ({_named(stopped)}); run again with `gate.early_stop: false`, which asks for them alone"
+            f"--max-plain-right {given.max_plain_right}: early stop left rollouts of {_total(stopped)} questions "
+            f"unasked that would tell ({_named(stopped)}); run again with `gate.early_stop: false`, which asks for them alone"
         )
     if given.rule == "count":
         return

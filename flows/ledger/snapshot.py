@@ -114,6 +114,7 @@ class _Source(NamedTuple):
 
 _SOURCES = (
     _Source("outcomes", ("outcomes",), Outcome, None),
+    _Source("ingested", ("questions",), Question, frozenset({"ingest"})),
     _Source("questions", ("questions",), Question, frozenset({"screen"})),
     _Source("trajectories", TRAJECTORY_TABLES, Trajectory, frozenset({"gate1", "gate2", "synthesize"})),
     _Source("gate1_counts", ("counts",), GateCount, frozenset({"gate1"})),

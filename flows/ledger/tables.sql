@@ -17,6 +17,21 @@ SELECT id AS question_id, source, source_revision, source_row, category, text, l
 FROM part.questions;
 COMMENT ON TABLE questions IS 'Questions as they left the screen (open-ended), before deduplication.';
 
+CREATE TABLE ingested AS
+SELECT id AS question_id, source, source_revision, source_row, category, text, answers, answer_type FROM part.ingested;
+COMMENT ON TABLE ingested IS 'Questions as their source has them, before the screen.';
+
+CREATE VIEW every_question AS
+SELECT question_id, question_id AS ingested_id, source, category, text, answers, answer_type, answer_type AS ingested_type
+FROM ingested
+UNION ALL
+SELECT q.question_id, coalesce(i.question_id, q.question_id), q.source, q.category, q.text, q.answers, q.answer_type,
+       coalesce(i.answer_type, q.answer_type)
+FROM questions q LEFT JOIN ingested i USING (source, source_revision, source_row)
+WHERE i.question_id IS NULL OR i.question_id <> q.question_id;
+COMMENT ON VIEW every_question IS 'Questions under each of their ids, as ingested and as they left the screen: what the '
+    'question_id of any outcome but those of ingest stands for.';
+
 CREATE TABLE trajectories AS
 SELECT id AS trajectory_id, question_id,
        CASE WHEN purpose = 'synthesis' THEN 'synthesize'
@@ -273,6 +288,56 @@ GROUP BY t.model, t.arm
 ORDER BY t.model, t.arm;
 COMMENT ON VIEW yield_by_teacher IS 'Attempts of each teacher in each lane and how far they got; of the lane long_cot, '
     'solutions of the source.';
+
+CREATE VIEW way AS
+WITH reached AS (
+  SELECT DISTINCT e.source, e.ingested_type AS answer_type, e.ingested_id AS id, o.stage,
+         CASE WHEN o.stage IN ('gate2', 'select') THEN o.route ELSE '' END AS route
+  FROM outcomes o JOIN every_question e USING (question_id) WHERE o.outcome = 'kept'
+  UNION
+  SELECT source, answer_type, question_id, 'ingest', '' FROM ingested
+)
+SELECT source, answer_type, count(*) FILTER (stage = 'ingest') AS ingested,
+       count(*) FILTER (stage = 'screen') AS screened,
+       count(*) FILTER (stage = 'decontaminate') AS clean,
+       count(*) FILTER (stage = 'gate1') AS gate1,
+       count(*) FILTER (stage = 'gate2' AND route = 'rl') AS gate2_rl,
+       count(*) FILTER (stage = 'gate2' AND route = 'sft') AS gate2_sft,
+       count(*) FILTER (stage = 'validate') AS validated,
+       count(*) FILTER (stage = 'select' AND route = 'sft') AS sft,
+       count(*) FILTER (stage = 'select' AND route = 'rl') AS rl
+FROM reached GROUP BY ALL ORDER BY ingested DESC, source, answer_type;
+COMMENT ON VIEW way IS 'How many questions of each source and answer type (as ingested) every stage kept; of validate and '
+    'sft those with a trajectory.';
+
+CREATE VIEW teacher_yield AS
+SELECT e.source, e.ingested_type AS answer_type, t.model AS teacher, count(DISTINCT t.question_id) AS questions,
+       count(*) AS attempts, count(*) FILTER (t.finish = 'answer') AS answered,
+       count(*) FILTER (t.verdict = 'right') AS answered_right,
+       count(*) FILTER (v.outcome = 'kept') AS valid,
+       round(count(DISTINCT t.question_id) FILTER (v.outcome = 'kept') / count(DISTINCT t.question_id), 4) AS yield
+FROM trajectories t JOIN every_question e USING (question_id)
+LEFT JOIN outcomes v ON v.stage = 'validate' AND v.record_id = t.trajectory_id
+WHERE t.purpose = 'synthesis'
+GROUP BY ALL ORDER BY attempts - valid DESC, source, answer_type, teacher;
+COMMENT ON VIEW teacher_yield IS 'Attempts by source, answer type (as ingested) and teacher, and how far they got; yield = '
+    'share of the questions with a valid one. What loses most stands first.';
+
+CREATE VIEW validators AS
+WITH failed AS (
+  SELECT d.trajectory_id, d.filter, d.reason, o.question_id, o.detail = d.filter AS is_first,
+         count(*) OVER (PARTITION BY d.trajectory_id) AS together
+  FROM decisions d JOIN outcomes o ON o.stage = 'validate' AND o.record_id = d.trajectory_id WHERE d.outcome <> 'keep'
+), served AS (
+  SELECT DISTINCT question_id FROM outcomes WHERE stage = 'validate' AND outcome = 'kept'
+)
+SELECT filter, reason, count(*) AS failing, count(*) FILTER (is_first) AS first_failing,
+       count(*) FILTER (together = 1) AS only_failing,
+       count(DISTINCT question_id) FILTER (together = 1 AND question_id NOT IN (FROM served)) AS questions_gained
+FROM failed GROUP BY ALL ORDER BY only_failing DESC, failing DESC, filter, reason;
+COMMENT ON VIEW validators IS 'Attempts that each validator is against: first = it gave the outcome its reason; only = no '
+    'other is, so that relaxing it alone would recover them, where a replay agrees (it is made of what passes all else); '
+    'questions_gained = those of them that have no valid attempt yet.';
 
 CREATE VIEW tool_mix AS
 SELECT t.purpose, q.category, t.action, t.status, count(*) AS n

@@ -79,6 +79,18 @@ def find(run: Path, prefix: str) -> Found:
     raise UsageError(f"no question or trajectory of {run} has the id {prefix}; nearest:\n{_listed(near)}")
 
 
+def find_question(run: Path, prefix: str) -> Found:
+    """Return the question or row that an id belongs to: its own under any of its names, or that of a rollout of it.
+
+    Raises:
+        UsageError: as `find`.
+    """
+    found = find(run, prefix)
+    if found.kind == "trajectory":
+        return Found(read_trajectory(run, found.id).question_id, "question")
+    return found
+
+
 def finished_stages(run: Path) -> Mapping[str, Finished]:
     """Return the stages that the run's ledger was built from, by name."""
     rows = query_table(run, "SELECT stage, fingerprint FROM stages ORDER BY position").rows

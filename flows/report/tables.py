@@ -188,6 +188,14 @@ _HEADERS = {
     "mix.token_share": "loss tokens %",
     "mix.loss_tokens": "loss tokens",
     "rates.pass_rate": "goes on %",
+    "yield": "yield %",
+    "answer_type": "type",
+    "answered_right": "right",
+    "first_failing": "first",
+    "only_failing": "only",
+    "questions_gained": "questions gained",
+    "gate2_rl": "gate2 rl",
+    "gate2_sft": "gate2 sft",
     "cost_per_row.grouped_by": "by",
     "cost_per_row.sft_rows": "SFT rows",
     "cost_per_row.rl_rows": "RL rows",
@@ -202,7 +210,7 @@ _HEADERS = {
 
 
 _SHARES = {
-    *("pass_rate", "executed_share", "share", "right_share", "arms.solved_share", "mix.token_share"),
+    *("yield", "pass_rate", "executed_share", "share", "right_share", "arms.solved_share", "mix.token_share"),
     *(f"{table}.{end}" for table in ("rates", "placebo", "arms") for end in ("low", "high")),
 }
 """Columns of numbers from 0 to 1, of every table or of the one named, which people read as percentages."""

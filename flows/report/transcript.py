@@ -40,6 +40,13 @@ def render_transcript(trajectory: Trajectory, question: Question | None = None) 
     return Text("\n").join(parts)
 
 
+def render_turn(number: int, turn: Turn, seen: Sequence[Sequence[int]]) -> Text:
+    """Return one turn of a transcript, numbered from 1; `seen` holds the sizes at which its images are shown."""
+    from rich.text import Text
+
+    return Text("\n").join([*_heading(*_turn_title(number, turn)), *_turn(turn, seen)])
+
+
 def _head(trajectory: Trajectory, question: Question | None) -> Iterator[Text]:
     yield _field("trajectory", f"{trajectory.id[:_SHORT]}  {trajectory.purpose}, {trajectory.mode}")
     yield _field("model", f"{trajectory.model}, attempt {trajectory.sample}, dialect {trajectory.dialect}")

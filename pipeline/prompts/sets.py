@@ -96,14 +96,14 @@ def load_prompts(name: str, dialect: Dialect, teacher_guidance: Path | None = No
         known = ", ".join(sorted(file.parent.name for file in root.glob("*/user.md")))
         raise UsageError(f"prompts.name: there is no prompt set {name}; known sets: {known}")
     prompts = Prompts(
-        plain_system=_read(folder / "system.md", dialect),
-        tools_system=_read(folder / "system_tools.md", dialect),
+        plain_system=read_prompt(folder / "system.md", dialect),
+        tools_system=read_prompt(folder / "system_tools.md", dialect),
         calls_system=_read_calls(folder / "system_calls.md", dialect),
-        plain_user=_read(folder / "user.md", dialect),
-        tools_user=_read(folder / "user_tools.md", dialect),
-        guidance=_read(teacher_guidance or folder / "teacher_guidance.md", dialect),
-        no_call_guidance=_read(folder / "teacher_guidance_no_call.md", dialect),
-        plain_guidance=_read(folder / "teacher_guidance_plain.md", dialect),
+        plain_user=read_prompt(folder / "user.md", dialect),
+        tools_user=read_prompt(folder / "user_tools.md", dialect),
+        guidance=read_prompt(teacher_guidance or folder / "teacher_guidance.md", dialect),
+        no_call_guidance=read_prompt(folder / "teacher_guidance_no_call.md", dialect),
+        plain_guidance=read_prompt(folder / "teacher_guidance_plain.md", dialect),
     )
     _check_slots(folder / "user.md", prompts.plain_user, _SLOTS)
     return prompts
@@ -131,21 +131,21 @@ def load_variants(directory: Path, own: Prompts, dialect: Dialect) -> Mapping[st
 
 def _load_variant(path: Path, own: Prompts, dialect: Dialect) -> Prompts:
     if path.suffix == ".md" and path.is_file():
-        return replace(own, plain_system=_read(path, dialect))
+        return replace(own, plain_system=read_prompt(path, dialect))
     texts = {}
     for file in sorted(path.glob("*")) if path.is_dir() else ():
         match file.name:
             case "system.md":
-                texts["plain_system"] = _read(file, dialect)
+                texts["plain_system"] = read_prompt(file, dialect)
             case "system_tools.md":
-                texts["tools_system"] = _read(file, dialect)
+                texts["tools_system"] = read_prompt(file, dialect)
             case "system_calls.md":
                 texts["calls_system"] = _read_calls(file, dialect)
             case "user.md":
-                texts["plain_user"] = _read(file, dialect)
+                texts["plain_user"] = read_prompt(file, dialect)
                 _check_slots(file, texts["plain_user"], _SLOTS)
             case "user_tools.md":
-                texts["tools_user"] = _read(file, dialect)
+                texts["tools_user"] = read_prompt(file, dialect)
             case "teacher_guidance.md" | "teacher_guidance_no_call.md" | "teacher_guidance_plain.md":
                 continue  # of a whole set; no student is told it
             case _:
@@ -160,7 +160,12 @@ def for_search(text: str, *, search: bool) -> str:
     return _PASSAGE.sub(lambda passage: passage[2] if bool(passage[1]) != search else "", text)
 
 
-def _read(path: Path, dialect: Dialect) -> str:
+def read_prompt(path: Path, dialect: Dialect) -> str:
+    """Return the text of a prompt file.
+
+    Raises:
+        UsageError: it cannot be read, or holds what no prompt may: image marks, control tokens, tools there are not.
+    """
     try:
         text = for_search(path.read_text(encoding="utf-8"), search=dialect.search).strip()
     except OSError as error:
@@ -203,7 +208,7 @@ def _read_calls(path: Path, dialect: Dialect) -> str:
             f"prompt file {path} is missing, which tells how to call tools by JSON as the dialect {dialect.name} does; "
             "correct `prompts.name` or `dialect` in the recipe"
         )
-    text = _read(path, dialect)
+    text = read_prompt(path, dialect)
     _check_slots(path, text, (_TOOLS_SLOT,))
     return text.replace(_TOOLS_SLOT, dialect.tools_text)
 

@@ -7,7 +7,7 @@ a rollout that is resumed ends where it ended before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -110,6 +110,14 @@ class Tools(NamedTuple):
     """None: there is nothing to search, and a call that would is one of a tool that is not there."""
 
 
+Watch = Callable[[Turn, Sequence[tuple[int, int]]], None]
+"""Told of each turn when it is over, with the sizes at which its pictures are shown."""
+
+
+def unwatched(turn: Turn, seen: Sequence[tuple[int, int]]) -> None:
+    """Look at no turn."""
+
+
 class Rollout(NamedTuple):
     """A rollout that ended, and what its searches found that it was not shown."""
 
@@ -118,8 +126,10 @@ class Rollout(NamedTuple):
     dropped: tuple[DroppedHit, ...]
 
 
-async def rollout(question: Question, sample: int, ask: Ask, model: ChatModel, tools: Tools) -> Rollout:
-    """Run one rollout to its end. Its verdict is `unknown`: grading is the caller's.
+async def rollout(
+    question: Question, sample: int, ask: Ask, model: ChatModel, tools: Tools, *, watch: Watch = unwatched
+) -> Rollout:
+    """Run one rollout to its end, under the eyes of `watch`. Its verdict is `unknown`: grading is the caller's.
 
     Raises:
         InfrastructureError: a model, the sandbox or a search failed; the rollout may be run again.
@@ -129,7 +139,7 @@ async def rollout(question: Question, sample: int, ask: Ask, model: ChatModel, t
     sizes = [(image.width, image.height) for image in question.images]
     user = user_text(ask.user_template, question_text(question), sizes)
     async with tools.python.session(question.images) as session:
-        conversation = _Conversation(question, sample, ask, model, tools, session)
+        conversation = _Conversation(question, sample, ask, model, tools, session, watch)
         conversation.messages.append(Message(role="system", parts=(Text(text=ask.system),)))
         await conversation.show(user, question.images)
         finish = await conversation.run()
@@ -178,6 +188,7 @@ class _Conversation:
     model: ChatModel
     tools: Tools
     session: PythonSession
+    watch: Watch
     messages: list[Message] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     seen: list[tuple[int, int]] = field(default_factory=list)
@@ -196,7 +207,10 @@ class _Conversation:
     async def run(self) -> Finish:
         limits = self.ask.limits or Limits(max_turns=1)
         for number in range(limits.max_turns):
+            before = len(self.turns), len(self.seen)
             finish = await self._take_turn(last=number == limits.max_turns - 1)
+            if len(self.turns) > before[0]:
+                self.watch(self.turns[-1], self.seen[before[1] :])
             if finish is not None:
                 return finish
             if self.completion_tokens >= limits.max_completion_tokens:

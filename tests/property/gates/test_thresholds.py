@@ -118,7 +118,7 @@ def test_what_early_stop_hides_is_refused_and_the_rest_is_told(runs: dict[str, D
     run = runs["early stop"]
     hidden = [one for one in run.asked if one.counts.censored]
     assert hidden
-    with pytest.raises(UsageError, match=rf"--max-plain 3: .* {len(hidden)} questions .*early_stop: false"):
+    with pytest.raises(UsageError, match=rf"--max-plain-right 3: .* {len(hidden)} questions .*early_stop: false"):
         regate(run.run, {"max_plain_right": 3})
     told = regate(run.run, {"max_plain_right": 1})
     asked = {one.question.id: expected(one, run.own, GateSettings(max_plain_right=1)) for one in run.asked}
@@ -137,14 +137,14 @@ def test_the_interval_is_refused_where_survivors_have_no_fresh_arm(runs: dict[st
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
-        ({"max_plain_right": K}, "--max-plain 8: give 0 to 7"),
-        ({"max_plain_right": -1}, "--max-plain -1"),
+        ({"max_plain_right": K}, "--max-plain-right 8: give 0 to 7"),
+        ({"max_plain_right": -1}, "--max-plain-right -1"),
         ({"min_valid": K + 1}, "--min-valid 9: give 1 to k = 8"),
         ({"min_valid": 0}, "--min-valid 0"),
-        ({"min_tools_right": 0}, "--min-tools 0"),
-        ({"min_tools_right": K + 1}, "--min-tools 9: give 1 or more, up to k = 8"),
-        ({"max_right_without_call": -1}, "--max-without-call -1"),
-        ({"max_right_without_call": K}, "--max-without-call 8: give 0 to 7"),
+        ({"min_tools_right": 0}, "--min-tools-right 0"),
+        ({"min_tools_right": K + 1}, "--min-tools-right 9: give 1 or more, up to k = 8"),
+        ({"max_right_without_call": -1}, "--max-right-without-call -1"),
+        ({"max_right_without_call": K}, "--max-right-without-call 8: give 0 to 7"),
         ({"guess_floor": 0.0}, "--guess-floor 0: give a share above 0"),
         ({"guess_floor": 1.5}, "--guess-floor 1.5"),
     ],

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ from pipeline.engine.done import Finished
 from pipeline.engine.units import Part, Range, UnitResult
 from pipeline.errors import CheckError, InfrastructureError, RowError
 from pipeline.models.samples import Spent
+from pipeline.processes import turn
 from pipeline.records import SourceRow
 from pipeline.sources.questions import check_row
 from pipeline.store.blobs import BlobStore
@@ -286,8 +288,9 @@ def test_what_a_model_wrote_does_not_drive_the_terminal(run: Path) -> None:
 def test_status_tells_what_is_done_and_what_comes_next(run: Path) -> None:
     stages = {stage["stage"]: stage for stage in document("status", run, "--json")["stages"]}
     assert stages["gate1"]["state"] == "done"
-    assert (stages["gate1"]["kept"], stages["gate1"]["rejected"]) == (9, 1)
+    assert (stages["gate1"]["units"], stages["gate1"]["of"], stages["gate1"]["records"]) == (4, 4, 10)
     assert stages["publish"]["state"] == "not started"
+    assert "nobody works here" in call("status", run).stdout
     assert "next is decontaminate" in call("status", run).stdout
 
 
@@ -296,6 +299,24 @@ def test_a_stage_without_its_manifest_is_unfinished(run: Path, tmp_path: Path) -
     next(copy.glob("stages/validate/*/stage.json")).unlink()
     stages = {stage["stage"]: stage for stage in document("status", copy, "--json")["stages"]}
     assert (stages["validate"]["state"], stages["validate"]["units"]) == ("unfinished", 4)
+    funnel = {line["stage"]: line for line in document("stats", run, "--json")["funnel"]}
+    assert stages["validate"]["records"] == funnel["validate"]["n_in"]
+
+
+def test_status_tells_which_process_works_at_what_and_takes_no_turn_from_it(run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    with turn(copy / ".lock", wait=False):
+        told = document("status", copy, "--json")
+        assert told["process"] == os.getpid()
+        assert [stage["stage"] for stage in told["stages"] if stage["state"] == "running"] == ["decontaminate"]
+        assert f"process {os.getpid()} is at decontaminate" in call("status", copy).stdout
+    assert document("status", copy, "--json")["process"] is None
+
+
+def test_status_and_stats_tell_nothing_twice(run: Path) -> None:
+    status = {name for stage in document("status", run, "--json")["stages"] for name in stage}
+    funnel = {name for line in document("stats", run, "--json")["funnel"] for name in line}
+    assert status & funnel == {"stage"}
 
 
 def test_a_run_that_never_ended_has_no_ledger_and_says_so(tmp_path: Path) -> None:

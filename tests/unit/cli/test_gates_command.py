@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from filters.gates.rules import GateSettings
 from flows.cli.main import make_app
+from flows.ledger.regate import Thresholds
 from tests.support.runs import opened, small_run
 
 
@@ -33,6 +36,15 @@ def routes(document: Any, column: str) -> dict[str, int]:
 OWN = {"gate1 too_easy": 1, "gate2 rl": 3, "gate2 sft": 6}
 
 
+def test_every_threshold_that_is_shown_is_set_by_a_flag_of_its_own_name_in_the_recipe() -> None:
+    flags = set(
+        re.findall(r"--([a-z-]+) ", CliRunner(env={"COLUMNS": "200"}).invoke(make_app(), ["gates", "--help"]).stdout)
+    )
+    named = {name.replace("_", "-") for name in Thresholds._fields}
+    assert flags - {"json", "help"} == named
+    assert set(Thresholds._fields) <= set(GateSettings.model_fields)
+
+
 def test_without_other_thresholds_a_run_is_told_as_it_is(run: Path) -> None:
     document = told(run)
     assert routes(document, "own") == routes(document, "given") == OWN
@@ -43,12 +55,12 @@ def test_without_other_thresholds_a_run_is_told_as_it_is(run: Path) -> None:
 
 
 def test_other_thresholds_are_told_beside_those_of_the_run(run: Path) -> None:
-    document = told(run, "--max-plain", 0)
+    document = told(run, "--max-plain-right", 0)
     assert (routes(document, "own"), routes(document, "given")) == (OWN, {"gate1 too_easy": 10})
     moves = {(move["was"], move["becomes"]): move for move in document["moves"]}
     assert moves["gate2 rl", "gate1 too_easy"]["n"] == 3
     assert moves["gate2 rl", "gate1 too_easy"]["examples"] == sorted(opened(n).id for n in (4, 5, 6))
-    printed = call(run, "--max-plain", 0).stdout
+    printed = call(run, "--max-plain-right", 0).stdout
     assert "max_plain_right 2" in printed
     assert "max_plain_right 0" in printed
     assert opened(4).id[:12] in printed
@@ -58,15 +70,15 @@ def test_other_thresholds_are_told_beside_those_of_the_run(run: Path) -> None:
 def test_the_interval_asks_more_of_tools_than_the_counts(run: Path) -> None:
     # 4 of 8 with tools against 2 of 8 in the fresh arm may be chance.
     assert routes(told(run, "--rule", "interval"), "given") == {"gate1 too_easy": 1, "gate2 sft": 9}
-    assert routes(told(run, "--min-tools", 5), "given") == {"gate1 too_easy": 1, "gate2 sft": 9}
+    assert routes(told(run, "--min-tools-right", 5), "given") == {"gate1 too_easy": 1, "gate2 sft": 9}
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--max-plain", "8"), "give 0 to 7"),
+        (("--max-plain-right", "8"), "give 0 to 7"),
         (("--min-valid", "9"), "give 1 to k = 8"),
-        (("--min-tools", "0"), "give 1 or more"),
+        (("--min-tools-right", "0"), "give 1 or more"),
     ],
 )
 def test_what_cannot_be_told_is_refused(words: tuple[str, ...], message: str, run: Path) -> None:

@@ -1,0 +1,112 @@
+"""`coldforge why`: where records are lost, what usually causes it, and examples."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.console import PIPED_WIDTH, JsonFlag, print_json, print_line, print_table, require_ledger
+from flows.cli.status import RunDir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from flows.report.why import Hit, Loss
+
+TOP = 5
+"""Reasons that are told where no stage is named."""
+LINES = 20
+"""Of the yield of teachers: what loses most stands first."""
+
+
+def why(
+    run: RunDir,
+    *,
+    stage: Annotated[
+        str | None, typer.Option(metavar="STAGE", help="All reasons of this stage, such as validate.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Reasons to tell, where no stage is named.")] = TOP,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell why records of RUN were lost: top reasons with examples, yield by source and teacher, validators one by one.
+
+    Example: coldforge why runs/demo --stage validate
+    """
+    require_ledger(run)
+    from flows.report.why import losses
+
+    found = losses(run, stage)
+    shown = found if stage is not None else found[:top]
+    if as_json:
+        _print_json(run, shown)
+        return
+    for loss in shown:
+        _print_loss(run, loss)
+    if not shown:
+        print_line(f"nothing was lost in {stage or str(run)}\n")
+    elif len(shown) < len(found):
+        rest = found[len(shown) :]
+        print_line(f"{len(rest)} more reasons took {sum(loss.n for loss in rest):,} records (--top, --stage)\n")
+    _print_yield(run, stage)
+
+
+def _print_json(run: Path, shown: Sequence[Loss]) -> None:
+    from flows.report.tables import query_table, records
+
+    told = [
+        {
+            **loss._asdict(),
+            "share": round(loss.share, 4),
+            "hits": [hit._asdict() for hit in loss.hits],
+            "examples": [example._asdict() for example in loss.examples],
+        }
+        for loss in shown
+    ]
+    tables = {name: records(query_table(run, f"SELECT * FROM {name}")) for name in _VIEWS}  # noqa: S608 - our names
+    print_json({"run": str(run), "losses": told, **tables})
+
+
+_VIEWS = ("way", "teacher_yield", "validators")
+
+
+def _print_loss(run: Path, loss: Loss) -> None:
+    from flows.report.tables import Table, filled
+
+    what = {"trajectory": "trajectories"}.get(loss.unit, f"{loss.unit}s")
+    print_line(
+        f"{loss.stage}: {loss.reason}, {loss.outcome} {loss.n:,} of {loss.n_in:,} {what} ({100 * loss.share:.1f} %)"
+    )
+    for line in wrap(loss.cause, PIPED_WIDTH - 2):
+        print_line(f"  {line}")
+    print_line(f"  hits: {'; '.join(map(_hit, loss.hits))}")
+    columns = ("id", "source", "type", "question", "said", "stored", "detail")
+    # A column in which no example has anything is not printed.
+    rows = tuple(tuple(cell or None for cell in example) for example in loss.examples)
+    print_table(filled(Table("examples", "", columns, rows)))
+    print_line(f"  look: coldforge show {run} {loss.examples[0].record_id[:12]}\n")
+
+
+def _hit(hit: Hit) -> str:
+    named = " ".join(filter(None, (hit.source, hit.answer_type, hit.teacher)))
+    return f"{named} {hit.n:,} of {hit.n_in:,}"
+
+
+def _print_yield(run: Path, stage: str | None) -> None:
+    from flows.report.tables import query_table
+
+    if stage is None:
+        title = "Questions that each stage kept, by source and answer type"
+        print_table(query_table(run, "SELECT * FROM way", "way", title))
+    if stage in {None, "synthesize", "validate"}:
+        title = "Yield by source, answer type and teacher: what loses most first"
+        told = query_table(run, f"SELECT * FROM teacher_yield LIMIT {LINES}", "teacher_yield", title)  # noqa: S608 - ours
+        if told.rows:
+            print_table(told)
+    if stage in {None, "validate"}:
+        title = "Validators: only = no other is against it, so that relaxing it alone would recover it, if it replays"
+        told = query_table(run, "SELECT * FROM validators", "validators", title)
+        if told.rows:
+            print_table(told)
