@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import print_line, require_ledger
+from flows.cli.console import JsonFlag, print_json, print_line, print_table, require_ledger, require_run
 from flows.cli.status import RunDir
 
 app = typer.Typer(help="Have people look at a sample of a run, and measure it by their marks.", no_args_is_help=True)
@@ -58,6 +58,44 @@ def sample(
     )
     print_line(f"hand out {written.pages[0].parent}, and nothing else of the run: each opens one of its pages")
     print_line(f"next: coldforge review import {run} marks-annotator-1.json ...")
+
+
+@app.command("import")
+def import_(
+    run: RunDir,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files that pages saved, one per annotator.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Check marks against the sample that they are of, store them, and print what they say of RUN.
+
+    Marks of an annotator replace those that he gave before.
+
+    coldforge review import runs/demo marks-annotator-1.json marks-annotator-2.json
+    """
+    from flows.review.figures import FIGURES, figures_of, plain_figures, tables
+    from flows.review.marks import MARKS, gather_marks, write_marks
+    from pipeline.identity import canonical_json
+    from pipeline.store.blobs import write_atomic
+
+    directory, sample, marks = gather_marks(require_run(run), files)
+    found = figures_of(sample, marks)
+    write_marks(directory, marks)
+    write_atomic(directory / FIGURES, (canonical_json(plain_figures(found)) + "\n").encode())
+    if as_json:
+        print_json({"sample": str(directory), **plain_figures(found)})
+        return
+    for table in tables(found, sample.sizes):
+        if table.rows:
+            print_table(table)
+    left = len(sample.rows) - len({mark.record_id for mark in marks})
+    print_line(
+        f"{directory / MARKS}: {len(marks)} marks, {found.marks['cannot_tell']} of them cannot tell; "
+        f"{left} of {len(sample.rows)} rows are not marked. Shares are of all attempts: each row stands "
+        "for as many as it was drawn from."
+    )
+    print_line(
+        f"next: in the recipe, select: {{exclude: {directory / MARKS}}}; or require: ['defect_rate_high <= 0.05']"
+    )
 
 
 def _checked(name: str | None) -> str | None:
