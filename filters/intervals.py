@@ -37,12 +37,23 @@ def wilson(hits: int, of: int) -> Interval:
         raise ValueError(f"{hits} of {of} is no share")
     if not of:
         return Interval(0.0, 1.0)
-    share, square = hits / of, Z95 * Z95
+    return wilson_share(hits / of, of)
+
+
+def wilson_share(share: float, of: float) -> Interval:
+    """Return the score interval of a share of so many tries, which need be no whole number, as an effective size is.
+
+    Raises:
+        ValueError: it is no share, or of nothing.
+    """
+    if not (0 <= share <= 1 and of > 0):
+        raise ValueError(f"{share} of {of} is no share")
+    square = Z95 * Z95
     middle = share + square / (2 * of)
     spread = Z95 * math.sqrt(share * (1 - share) / of + square / (4 * of * of))
     low, high = ((middle + sign * spread) / (1 + square / of) for sign in (-1, 1))
     # At none and at all the ends are 0 and 1 exactly; rounding would leave them a bit beside.
-    return Interval(0.0 if hits == 0 else low, 1.0 if hits == of else high)
+    return Interval(0.0 if share == 0 else low, 1.0 if share == 1 else high)
 
 
 def newcombe(a_hits: int, a_of: int, b_hits: int, b_of: int) -> Interval:

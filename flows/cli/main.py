@@ -23,6 +23,7 @@ from flows.cli.plan import plan
 from flows.cli.push import push
 from flows.cli.release import diff, release
 from flows.cli.replay import replay
+from flows.cli.review import app as review
 from flows.cli.run import run
 from flows.cli.sandbox import app as sandbox
 from flows.cli.schema import schema
@@ -126,6 +127,7 @@ def make_app() -> typer.Typer:
     app.add_typer(sources, name="sources")
     app.add_typer(benchmarks, name="benchmarks")
     app.add_typer(sandbox, name="sandbox")
+    app.add_typer(review, name="review")
     return app
 
 

@@ -184,6 +184,8 @@ _HEADERS = {
     "placebo.share": "to rl %",
     "arms.solved_share": "above threshold %",
     "benefit.low": "low",
+    "agreement.low": "low",
+    "agreement.high": "high",
     "benefit.high": "high",
     "mix.token_share": "loss tokens %",
     "mix.loss_tokens": "loss tokens",
@@ -211,7 +213,7 @@ _HEADERS = {
 
 _SHARES = {
     *("yield", "pass_rate", "executed_share", "share", "right_share", "arms.solved_share", "mix.token_share"),
-    *(f"{table}.{end}" for table in ("rates", "placebo", "arms") for end in ("low", "high")),
+    *(f"{table}.{end}" for table in ("rates", "placebo", "arms", "defects", "caught") for end in ("low", "high")),
 }
 """Columns of numbers from 0 to 1, of every table or of the one named, which people read as percentages."""
 

@@ -43,6 +43,7 @@ from pipeline.records.questions import (
     line_id,
     root_id,
 )
+from pipeline.records.reviews import Defect, FrameRow, Mark, MarkWord
 from pipeline.records.terms import Terms
 from pipeline.records.trajectories import Tokens, Trajectory, TrajectoryKey, Turn
 from pipeline.records.words import (
@@ -83,9 +84,11 @@ __all__ = [
     "CellStatus",
     "Cluster",
     "Decision",
+    "Defect",
     "DroppedHit",
     "ExportWritten",
     "Finish",
+    "FrameRow",
     "GateCount",
     "GradeResult",
     "ImageFacts",
@@ -95,6 +98,8 @@ __all__ = [
     "JudgeVotes",
     "Lane",
     "Made",
+    "Mark",
+    "MarkWord",
     "Metric",
     "Mode",
     "NearText",

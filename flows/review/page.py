@@ -1,0 +1,167 @@
+"""The page of an annotator: what was asked and what was written, and nothing of what the run made of it.
+
+Everything that models, sources and the web wrote is escaped, and no script but the page's own can run: its hash stands
+in the policy. Pictures are files beside the page, named by their sha256; nothing else is loaded, and nothing is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.errors import UsageError
+from pipeline.identity import parse_json, uniform
+from pipeline.records import IMAGE_MARK, ImageRef, Question, Trajectory, Turn
+from pipeline.store.blobs import BlobStore, write_atomic
+
+PICTURES = "pictures"
+_FILES = Path(__file__).parent / "files"
+_ENDINGS: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_WORDS = (
+    ("g", "good", "good"),
+    ("1", "wrong_answer", "wrong answer"),
+    ("2", "bad_question", "bad question"),
+    ("3", "useless_tool", "useless tool"),
+    ("4", "unfaithful_thought", "unfaithful thought"),
+    ("5", "bad_picture", "bad picture"),
+    ("6", "other", "other defect"),
+    ("c", "cannot_tell", "cannot tell"),
+)
+"""Key, word in the file of marks, and label of each mark."""
+
+
+class Shown(NamedTuple):
+    """A row of a page."""
+
+    item: str
+    question: Question
+    trajectory: Trajectory
+
+
+def write_pages(directory: Path, sample: str, annotators: int, rows: Sequence[Shown], blobs: BlobStore) -> list[Path]:
+    """Write a page for each annotator, and the pictures beside them; return the pages.
+
+    All annotators see all rows, each in an order of his own, so that what comes late and is read in haste differs.
+
+    Raises:
+        UsageError: a picture is not in the store; the message says which.
+    """
+    for image in {image.sha256: image for row in rows for image in _images(row)}.values():
+        if image.sha256 not in blobs:
+            raise UsageError(f"picture {image.sha256} is not in {blobs.root}; name the run's store with --store")
+        write_atomic(directory / _link(image), blobs.get(image.sha256))
+    pages = []
+    for annotator in range(1, annotators + 1):
+        ordered = sorted(rows, key=lambda row: (uniform("page", annotator, row.item), row.item))
+        pages.append(directory / f"annotator-{annotator}.html")
+        write_atomic(pages[-1], annotator_page(sample, annotator, ordered).encode())
+    return pages
+
+
+def annotator_page(sample: str, annotator: int, rows: Iterable[Shown]) -> str:
+    """Return one page."""
+    style, script = ((_FILES / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    own = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    scripts = f"script-src 'sha256-{own}'"
+    policy = f"default-src 'none'; base-uri 'none'; img-src 'self' file:; style-src 'unsafe-inline'; {scripts}"
+    articles = "".join(f"{_article(row)}\n" for row in rows)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Review, annotator {annotator}</title>
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>{style}</style></head>
+<body data-sample="{escape(sample)}" data-annotator="{annotator}"><main>
+<h1>Is this worth learning from?</h1>
+<p>A model was asked a question about pictures, may have used tools, and answered. Mark each row: good, its main defect,
+or that you cannot tell. Marks stay in this browser until you save them to a file.</p>
+<noscript><p>Marking needs JavaScript; without it this page can only be read.</p></noscript>
+{articles}</main>
+{_form()}
+<script>{script}</script></body></html>
+"""
+
+
+def _form() -> str:
+    radios = "".join(
+        f'<label><input type="radio" name="mark" value="{word}" data-key="{key}"> {label} <kbd>{key}</kbd></label>\n'
+        for key, word, label in _WORDS
+    )
+    buttons = "".join(
+        f'<button type="button" data-does="{key}">{label} <kbd>{key}</kbd></button>'
+        for key, label in (("k", "back"), ("j", "next"), ("u", "next unmarked"), ("s", "save to a file"))
+    )
+    return f"""<form aria-label="Mark of this row"><fieldset><legend>Mark</legend>
+{radios}</fieldset>
+<textarea name="comment" aria-label="Comment" placeholder="Comment (m; Escape leaves it)"></textarea>
+{buttons}<span id="told" role="status"></span></form>"""
+
+
+def _article(row: Shown) -> str:
+    asked, made = row.question, row.trajectory
+    parts = [f'<article data-item="{escape(row.item)}"><h2 tabindex="-1">Question</h2>', _words(asked.text)]
+    parts += [_listed(asked.choices)] if asked.choices else []
+    parts += [_figure(image, f"image_{number}") for number, image in enumerate(made.images, 1)]
+    parts += ["<h3>Stored answer, any of these</h3>", _listed(asked.answers)]
+    parts.append("<h2>What the model did</h2>")
+    parts += [f'<div class="turn">{"".join(_turn(turn))}</div>' for turn in made.turns]
+    if made.answer is None:
+        parts.append("<p>It gave no answer.</p>")
+    return "".join([*parts, "</article>"])
+
+
+def _turn(turn: Turn) -> Iterator[str]:
+    if turn.think:
+        yield f'<h3>Thought</h3><pre class="words think">{escape(turn.think)}</pre>'
+    match turn.action, parse_json(turn.arguments):
+        case "python", {"code": str(code)}:
+            yield f"<h3>Code</h3><pre>{escape(code)}</pre>"
+        case "search", {"query": str(query)}:
+            yield f"<h3>Search</h3><pre>{escape(query)}</pre>"
+        case "answer", {"answer": str(answer)}:
+            yield f"<h3>Answer</h3>{_words(answer)}"
+        case "image_search", _:
+            yield "<h3>Search by image</h3>"
+        case _:
+            yield f"<h3>Message that calls no tool and gives no answer</h3><pre>{escape(turn.raw_text)}</pre>"
+    if turn.observation is not None:
+        yield "<h3>What came back</h3>"
+        yield from _observed(turn.observation, turn.images)
+
+
+def _observed(text: str, images: Sequence[ImageRef]) -> Iterator[str]:
+    """Yield an observation with each picture where its mark stands."""
+    first, *pieces = text.split(IMAGE_MARK)
+    yield f"<pre>{escape(first)}</pre>" if first.strip() else ""
+    for number, piece in enumerate(pieces):
+        yield _figure(images[number], "picture") if number < len(images) else "<p>A picture is missing.</p>"
+        yield f"<pre>{escape(piece)}</pre>" if piece.strip() else ""
+
+
+def _words(text: str) -> str:
+    return f'<pre class="words">{escape(text)}</pre>'
+
+
+def _listed(texts: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
+
+
+def _figure(image: ImageRef, name: str) -> str:
+    size = f"{image.width} x {image.height}"
+    return (
+        f'<figure><a href="{_link(image)}"><img loading="lazy" alt="{name}, {size}" src="{_link(image)}"></a>'
+        f"<figcaption>{name}, {size}</figcaption></figure>"
+    )
+
+
+def _link(image: ImageRef) -> str:
+    return f"{PICTURES}/{image.sha256}.{_ENDINGS[image.mime]}"
+
+
+def _images(row: Shown) -> Iterator[ImageRef]:
+    yield from row.trajectory.images
+    for turn in row.trajectory.turns:
+        yield from turn.images
