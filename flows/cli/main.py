@@ -21,6 +21,7 @@ from flows.cli.gates import gates
 from flows.cli.plan import plan
 from flows.cli.release import diff, release
 from flows.cli.replay import replay
+from flows.cli.report import report
 from flows.cli.run import run
 from flows.cli.sandbox import app as sandbox
 from flows.cli.schema import schema
@@ -101,6 +102,7 @@ def make_app() -> typer.Typer:
         gates,
         show,
         duplicates,
+        report,
         export,
         search_cache,
         verify,

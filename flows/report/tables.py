@@ -188,6 +188,9 @@ _HEADERS = {
     "mix.token_share": "loss tokens %",
     "mix.loss_tokens": "loss tokens",
     "rates.pass_rate": "goes on %",
+    "asked_share": "asked %",
+    "sft_share": "SFT %",
+    "rl_share": "RL %",
     "cost_per_row.grouped_by": "by",
     "cost_per_row.sft_rows": "SFT rows",
     "cost_per_row.rl_rows": "RL rows",
@@ -203,6 +206,7 @@ _HEADERS = {
 
 _SHARES = {
     *("pass_rate", "executed_share", "share", "right_share", "arms.solved_share", "mix.token_share"),
+    *("asked_share", "sft_share", "rl_share"),
     *(f"{table}.{end}" for table in ("rates", "placebo", "arms") for end in ("low", "high")),
 }
 """Columns of numbers from 0 to 1, of every table or of the one named, which people read as percentages."""
@@ -244,6 +248,11 @@ def _headers(table: Table) -> list[str]:
     return [_HEADERS.get(f"{table.name}.{name}", _HEADERS.get(name, name)) for name in table.columns]
 
 
+def labelled(table: Table) -> tuple[list[str], list[bool]]:
+    """Return the header of each column for people, and whether its numbers are shares from 0 to 1."""
+    return _headers(table), [_is_share(table, name) for name in table.columns]
+
+
 def csv_text(table: Table) -> str:
     """Return the table as CSV with a header (RFC 4180); null is an empty field, nested values are JSON."""
     buffer = io.StringIO()
@@ -270,9 +279,13 @@ def _markdown_cell(text: str) -> str:
 def _columns(table: Table) -> list[list[str]]:
     """Return the columns as text."""
     return [
-        _cells([row[index] for row in table.rows], share=not _SHARES.isdisjoint({name, f"{table.name}.{name}"}))
+        _cells([row[index] for row in table.rows], share=_is_share(table, name))
         for index, name in enumerate(table.columns)
     ]
+
+
+def _is_share(table: Table, name: str) -> bool:
+    return not _SHARES.isdisjoint({name, f"{table.name}.{name}"})
 
 
 def _cells(values: Sequence[Json], *, share: bool) -> list[str]:
