@@ -17,7 +17,9 @@ def report(
     store: Annotated[
         Path | None, typer.Option(help="Where the run's pictures are; default: .store beside RUN.")
     ] = None,
-    bundle: Annotated[bool, typer.Option("--bundle", help="Copy the pictures, so that the folder can be moved.")] = False,
+    bundle: Annotated[
+        bool, typer.Option("--bundle", help="Copy the pictures, so that the folder can be moved.")
+    ] = False,
 ) -> None:
     """Write a report of RUN, and a viewer of all its transcripts and pictures; it opens without a server."""
     from flows.report.viewer.write import write_report

@@ -55,11 +55,19 @@ def _crops(code: str, known: dict[str, _Region | float]) -> Iterator[Crop]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     try:
-        for statement in ast.walk(tree):
-            if isinstance(statement, ast.stmt):
-                yield from _statement(statement, known)
+        for statement in _statements(tree):
+            yield from _statement(statement, known)
     except RecursionError:
         return
+
+
+def _statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """Yield all statements under a node, in the order of the text."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        if not isinstance(child, ast.expr):
+            yield from _statements(child)
 
 
 def _statement(statement: ast.stmt, known: dict[str, _Region | float]) -> Iterator[Crop]:
@@ -79,6 +87,10 @@ def _statement(statement: ast.stmt, known: dict[str, _Region | float]) -> Iterat
                 _name(target, given, known)
         case ast.AugAssign(target=target) | ast.AnnAssign(target=target) | ast.For(target=target):
             _name(target, None, known)
+        case ast.With(items=items):
+            for item in items:
+                if item.optional_vars is not None:
+                    _name(item.optional_vars, _value(item.context_expr, known), known)
         case _:
             pass
 
@@ -87,7 +99,6 @@ def _name(target: ast.expr, given: _Region | float | None, known: dict[str, _Reg
     """Note what a name stands for; a name of a picture that was given to something else stands for it no longer."""
     match target:
         case ast.Name(id=name):
-            known.pop(name, None)
             known[name] = given if given is not None else _UNKNOWN
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             for element in elements:
@@ -129,7 +140,9 @@ def _region(node: ast.expr, known: dict[str, _Region | float]) -> _Region | None
             if isinstance(found, _Region):
                 return found if found.image >= 0 else None
             return _picture(name) if found is None else None
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="Image"), attr="open"), args=[ast.Constant(value=str(path))]):
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="Image"), attr="open"), args=[ast.Constant(value=str(path))]
+        ):
             return _picture(path)
         case ast.Call(func=ast.Attribute(value=receiver, attr="crop")):
             crop = _crop(node, known)
@@ -158,8 +171,8 @@ def _worked_out(node: ast.expr, known: dict[str, _Region | float]) -> float | No
             found = known.get(name)
             return found if isinstance(found, float) else None
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            value = _number(operand, known)
-            return None if value is None else -value
+            number = _number(operand, known)
+            return None if number is None else -number
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as operation, right=right):
             a, b = _number(left, known), _number(right, known)
             if a is None or b is None:

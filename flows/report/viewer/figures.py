@@ -15,15 +15,17 @@ WHERE (SELECT count(*) FROM gates) > 0 ORDER BY r
 """
 """The placebo is the arm `fresh`: what survived gate 1, asked once more without tools."""
 
-_TURNS = "SELECT stage, n_turns AS turns, count(*) AS rollouts FROM trajectories JOIN stages USING (stage) " \
+_TURNS = (
+    "SELECT stage, n_turns AS turns, count(*) AS rollouts FROM trajectories JOIN stages USING (stage) "
     "GROUP BY stage, position, n_turns ORDER BY position, n_turns"
+)
 
 _TOKENS = """
 SELECT stage, 1 << CAST(floor(log2(completion_tokens)) AS INTEGER) AS at_least, count(*) AS rollouts
 FROM trajectories JOIN stages USING (stage) WHERE completion_tokens > 0 AND arm <> 'long_cot'
 GROUP BY stage, position, at_least ORDER BY position, at_least
 """
-_TOKEN_SUMS = """
+_SUMS_OF_TOKENS = """
 SELECT stage, count(*) AS rollouts, sum(prompt_tokens)::BIGINT AS prompt_tokens,
        sum(completion_tokens)::BIGINT AS completion_tokens,
        quantile_disc(completion_tokens, 0.5) AS median_completion, max(completion_tokens) AS most_completion
@@ -52,18 +54,24 @@ WITH told AS (
   FROM counted WINDOW w AS (PARTITION BY "by")
 )
 """
-"""Questions as they left the screen, beside rows that `select` kept: of SFT one per trajectory, of RL one per question."""
+"""Questions as they left the screen, beside rows that `select` kept: in SFT a row is a trajectory, in RL a question."""
 
-_SHIFT = _SELECTED + """
+_SHIFT = (
+    _SELECTED
+    + """
 SELECT "by", value, asked, round(asked_share, 4) AS asked_share, sft, round(sft_share, 4) AS sft_share,
        rl, round(rl_share, 4) AS rl_share
 FROM shared ORDER BY "by", asked DESC, value
 """
-_DISTANCE = _SELECTED + """
+)
+_DISTANCE = (
+    _SELECTED
+    + """
 SELECT "by", round(sum(abs(sft_share - asked_share)) / 2, 4) AS sft_distance,
        round(sum(abs(rl_share - asked_share)) / 2, 4) AS rl_distance
 FROM shared GROUP BY "by" ORDER BY "by"
 """
+)
 
 SAMPLES_EACH = 3
 _SAMPLES = f"""
@@ -80,13 +88,15 @@ ORDER BY l.outcome, q.category, t.trajectory_id
 """  # noqa: S608 - our own number
 """By id, which is a hash: as good as drawn by lot, and the same every time."""
 
-_PAIRS = "SELECT verdict, count(*) AS pairs, min(question_id) AS example FROM duplicate_pairs GROUP BY verdict ORDER BY ALL"
+_PAIRS = (
+    "SELECT verdict, count(*) AS pairs, min(question_id) AS example FROM duplicate_pairs GROUP BY verdict ORDER BY ALL"
+)
 
 FIGURES = (
     Report("gate_histogram", "Questions by how many of k rollouts are right", _HISTOGRAM),
     Report("turns", "Rollouts by number of turns", _TURNS),
     Report("tokens", "Rollouts by completion tokens, in powers of two", _TOKENS),
-    Report("token_sums", "Tokens of all rollouts, whoever paid for them", _TOKEN_SUMS),
+    Report("token_sums", "Tokens of all rollouts, whoever paid for them", _SUMS_OF_TOKENS),
     Report("shift", "Shares among the questions that left the screen, and among the rows that select kept", _SHIFT),
     Report("distance", "Total-variation distance: half the sum of the differences of the shares above", _DISTANCE),
     Report("samples", "Attempts of the teachers, drawn by id", _SAMPLES),

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from flows.ledger.snapshot import TRAJECTORY_TABLES
 from flows.report.lookup import finished_stages
 from flows.report.tables import query_table
-from pathlib import Path
 from pipeline.engine.done import Finished
 from pipeline.engine.units import WHOLE, Range, spans
 from pipeline.records import ArmCount, Decision, GateCount, Outcome, Question, Record, Suspicion, Trajectory
@@ -112,7 +112,14 @@ def asked_by(trajectory: Trajectory) -> str:
 
 def _place(trajectory: Trajectory) -> tuple[object, ...]:
     """Return where a rollout stands among those of its question: the teachers' first, which ship."""
-    return -len(asked_by(trajectory)), asked_by(trajectory), trajectory.arm, trajectory.model, trajectory.sample, trajectory.id
+    return (
+        -len(asked_by(trajectory)),
+        asked_by(trajectory),
+        trajectory.arm,
+        trajectory.model,
+        trajectory.sample,
+        trajectory.id,
+    )
 
 
 def _rollouts(stages: Mapping[str, Finished], span: Range) -> Iterator[Trajectory]:

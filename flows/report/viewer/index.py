@@ -41,7 +41,11 @@ FACETS = (
     Facet("fate", "What became of it", lambda _, one: (one.fate,)),
     Facet("reason", "Reason it was stopped", lambda _, one: (one.reason,) if one.reason else ()),
     Facet("tool", "Tool called", lambda _, one: {turn.action for turn in one.trajectory.turns} - {"answer", "none"}),
-    Facet("label", "Label", lambda group, one: {*group.labels, *(label for turn in one.trajectory.turns for label in turn.labels)}),
+    Facet(
+        "label",
+        "Label",
+        lambda group, one: {*group.labels, *(label for turn in one.trajectory.turns for label in turn.labels)},
+    ),
     Facet("finish", "Ended by", lambda _, one: (one.trajectory.finish,)),
     Facet("arm", "Arm or lane", lambda _, one: (one.trajectory.arm,)),
     Facet("model", "Model", lambda _, one: (one.trajectory.model,)),
@@ -88,7 +92,11 @@ class _Writer:
         self._held.append(text)
         self._held_bytes += len(text)
         question = group.question
-        for name, value in zip(self._questions, (question.id[:SHORT], question.text[:TEXT], " · ".join(question.answers)[:TEXT]), strict=True):
+        for name, value in zip(
+            self._questions,
+            (question.id[:SHORT], question.text[:TEXT], " · ".join(question.answers)[:TEXT]),
+            strict=True,
+        ):
             self._questions[name].append(value)
         for one in group.members:
             self._add_row(group, one)
@@ -127,7 +135,9 @@ class _Writer:
             "questions": self._question_count,
             "chunks": self._chunks,
             "index": self._index,
-            "facets": [{"name": facet.name, "title": facet.title, **self._codes[facet.name].told()} for facet in FACETS],
+            "facets": [
+                {"name": facet.name, "title": facet.title, **self._codes[facet.name].told()} for facet in FACETS
+            ],
         }
         return Written(about, frozenset(self._pictures))
 

@@ -13,7 +13,8 @@ from pipeline.identity import parse_json
 from pipeline.records import ImageRef, Outcome, Turn
 
 _CELL = re.compile(
-    r"Code execution result:\nstdout:\n```\n(?P<out>.*)\n```\n\nstderr:\n```\n(?P<err>.*)\n```(?:\n\nImages:\n(?:<image>)*)?",
+    r"Code execution result:\nstdout:\n```\n(?P<out>.*)\n```\n\nstderr:\n```\n(?P<err>.*)\n```"
+    r"(?:\n\nImages:\n(?:<image>)*)?",
     re.DOTALL,
 )
 """What `pipeline.dialects.observations.cell_observation` writes."""
@@ -68,7 +69,9 @@ def _turn(turn: Turn, crops: Sequence[Crop], seen: Iterator[Sequence[int]]) -> M
         "argument": _argument(turn, "code", "query", "answer"),
         "raw": turn.raw_text,
         **shown,
-        "images": [_image(image, size) for image, size in zip(turn.images, _padded(seen, len(turn.images)), strict=True)],
+        "images": [
+            _image(image, size) for image, size in zip(turn.images, _padded(seen, len(turn.images)), strict=True)
+        ],
         "crops": [[crop.image, *crop.box] for crop in crops],
     }
 
@@ -76,8 +79,11 @@ def _turn(turn: Turn, crops: Sequence[Crop], seen: Iterator[Sequence[int]]) -> M
 def _argument(turn: Turn, *names: str) -> str | None:
     """Return the one argument of a turn; what is no valid turn has none, and is shown as it was written."""
     arguments = parse_json(turn.arguments)
-    given = arguments.values() if isinstance(arguments, dict) and len(arguments) == 1 and {*arguments} <= {*names} else ()
-    return next((value for value in given if isinstance(value, str)), None)
+    match [*arguments.items()] if isinstance(arguments, dict) else []:
+        case [(name, str(value))] if name in names:
+            return value
+        case _:
+            return None
 
 
 def _image(image: ImageRef, seen: Sequence[int] | None) -> Sequence[Any]:

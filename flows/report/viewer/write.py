@@ -62,7 +62,9 @@ def write_report(run: Path, out: Path, blobs: BlobStore, *, bundle: bool = False
     return Report(int(written.about["rows"]), _weight(out), copied, missing)
 
 
-def write_viewer(out: Path, shown: Iterable[Group], facts: Mapping[str, Any], blobs: str, *, pictures: bool = False) -> Written:
+def write_viewer(
+    out: Path, shown: Iterable[Group], facts: Mapping[str, Any], blobs: str, *, pictures: bool = False
+) -> Written:
     """Write pages and index of some questions; `about.js` is written last, and the pages do nothing without it."""
     shutil.rmtree(out / DATA, ignore_errors=True)
     for name in ("pages", LIBRARIES):

@@ -34,6 +34,10 @@
     return cf.el("div", null, block, more);
   };
 
+  // A cell of a table: what is short stays on its line.
+  cf.cell = (content) =>
+    cf.el("td", { dir: "auto", class: typeof content === "string" && content.length <= 24 ? "short" : null }, content ?? "");
+
   cf.badge = (text, kind) => cf.el("span", { class: `badge ${kind ?? ""}`, dir: "auto" }, text);
 
   const GOOD = new Set(["right", "ok", "kept", "keep", "answer"]);

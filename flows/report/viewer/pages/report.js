@@ -41,8 +41,11 @@
   const reasons = () => {
     const { columns, rows: all } = tables.get("reasons");
     const n = columns.indexOf("n");
+    const stage = columns.indexOf("stage");
+    // What was stopped before a model was asked has no transcript; `coldforge show` tells of it.
+    const linked = (row) => !["ingest", "screen", "dedup", "decontaminate"].includes(row[stage]);
     const most = Math.max(1, ...all.map((row) => row[n]));
-    return [show("reasons", { extra: [{ header: "", cell: (row) => cf.el("div", { class: "share", "aria-hidden": "true" }, part(row[n], most, "part")) }] }), show("rights"), show("personal_data")];
+    return [show("reasons", { linked, extra: [{ header: "", cell: (row) => cf.el("div", { class: "share", "aria-hidden": "true" }, part(row[n], most, "part")) }] }), show("rights"), show("personal_data")];
   };
 
   const gates = () => {
@@ -92,12 +95,11 @@
     ["Exports", () => [show("shards"), ...[...tables.keys()].filter((name) => !used.has(name)).map((name) => show(name))]],
   ];
   const main = document.getElementById("content");
-  const tiles = cf.el(
-    "dl",
-    { class: "tiles", "aria-label": "At a glance" },
-    ...rows("shards").map((one) => cf.el("div", null, cf.el("dt", null, `${one.shard} · ${one.format}`), cf.el("dd", null, `${cf.number(one.n_rows)} rows`))),
+  const tile = (name, value, note) => cf.el("div", null, cf.el("dt", null, name), cf.el("dd", null, cf.number(value)), note ? cf.el("dd", null, note) : null);
+  const shards = by("shards", "shard").map(([shard, made]) =>
+    tile(`${shard.toUpperCase()} rows`, Math.max(...made.map((one) => one.n_rows)), made.map((one) => one.format).join(", ")),
   );
-  main.append(tiles);
+  main.append(cf.el("dl", { class: "tiles" }, tile("Questions asked", about.questions), tile("Trajectories", about.rows), ...shards));
   for (const [title, build] of sections) {
     const content = build().filter(Boolean);
     if (content.length === 0) continue;

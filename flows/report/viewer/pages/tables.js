@@ -23,16 +23,19 @@
   };
 
   // Returns a table as an element; `extra` adds cells to each row: `{header, cell(row)}`.
-  cf.table = (table, { extra = [], hidden = [] } = {}) => {
+  cf.table = (table, { extra = [], linked = () => true } = {}) => {
     const column = (i) => table.rows.map((row) => row[i]);
-    const shown = table.columns.map((_, i) => i).filter((i) => !hidden.includes(table.columns[i]) && column(i).some((value) => value !== null));
+    const shown = table.columns.map((_, i) => i).filter((i) => column(i).some((value) => value !== null));
     const numeric = (i) => column(i).every((value) => value === null || typeof value === "number");
     const writers = new Map(shown.map((i) => [i, written(column(i), table.shares[i] && numeric(i))]));
     const cell = (row, i) => {
       const value = row[i];
-      if (typeof value === "string" && ID.test(value))
-        return cf.el("td", null, cf.el("a", { class: "id", href: `viewer.html#${value}` }, value.slice(0, 12)));
-      return cf.el("td", { dir: numeric(i) ? null : "auto", class: numeric(i) ? "number" : null }, writers.get(i)(value));
+      if (typeof value === "string" && ID.test(value)) {
+        const short = value.slice(0, 12);
+        return cf.el("td", null, linked(row) ? cf.el("a", { class: "id", href: `viewer.html#${value}` }, short) : cf.el("span", { class: "id" }, short));
+      }
+      const text = writers.get(i)(value);
+      return numeric(i) ? cf.el("td", { class: "number" }, text) : cf.cell(text);
     };
     return cf.el(
       "div",

@@ -5,16 +5,16 @@
   const fact = (name, ...values) => [cf.el("dt", null, name), cf.el("dd", null, ...values)];
   const text = (value) => cf.foreign("span", String(value));
 
-  const head = ({ id, verdict, stage, arm, answer, fate }, question) => [
+  const head = ({ id, verdict, stage, arm, answer, fate, purpose }, question) => [
     cf.foreign("h2", question.text, { class: "asked" }),
     cf.el(
       "p",
       { class: "badges" },
       cf.badge(verdict, cf.kind(verdict)),
       cf.badge(`${stage} · ${arm}`, "plain"),
-      cf.badge(fate, cf.kind(fate.split(":")[0])),
+      cf.badge(purpose === "gate" ? `question ${fate}` : fate, cf.kind(fate.split(":")[0])),
       ...question.labels.map((label) => cf.badge(label, "open")),
-      cf.el("a", { href: `#${id}`, class: "quiet" }, id.slice(0, 12)),
+      cf.el("a", { href: `#${id}`, class: "quiet", "aria-label": `Link to trajectory ${id.slice(0, 12)}` }, id.slice(0, 12)),
     ),
     cf.el(
       "dl",
@@ -59,7 +59,7 @@
         null,
         cf.el("caption", null, caption),
         cf.el("thead", null, cf.el("tr", null, ...columns.map((column) => cf.el("th", { scope: "col" }, column)))),
-        cf.el("tbody", null, ...rows.map((cells) => cf.el("tr", null, ...cells.map((cell) => cf.el("td", { dir: "auto" }, cell ?? ""))))),
+        cf.el("tbody", null, ...rows.map((cells) => cf.el("tr", null, ...cells.map(cf.cell)))),
       ),
     );
 

@@ -237,7 +237,7 @@
     if (at < 0 && !wanted && found.length) select(found[0], false);
   }
   if (wanted) {
-    pane.replaceChildren(cf.el("p", { class: "bad" }, `No trajectory or question of this run has the id ${wanted}.`));
+    pane.replaceChildren(cf.el("p", { class: "bad" }, `No rollout of this run, and no question that was asked, has the id ${wanted}. Of a record that was stopped before, \`coldforge show\` tells more.`));
     wanted = "";
   }
   if (about.rows === 0) count.textContent = "This run has no trajectories yet.";
