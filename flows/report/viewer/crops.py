@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 _PICTURE = re.compile(r"image_([1-9]\d{0,3})(?:\.png|\.jpg)?")
@@ -77,22 +77,23 @@ def _statement(statement: ast.stmt, known: dict[str, _Region | float]) -> Iterat
             crop = _crop(call, known)
             if crop is not None:
                 yield crop
+    for target, given in _named(statement, known):
+        _name(target, given, known)
+
+
+def _named(statement: ast.stmt, known: Mapping[str, _Region | float]) -> list[tuple[ast.expr, _Region | float | None]]:
+    """Return what a statement gives names to, each with what it then stands for, as far as that is known."""
     match statement:
         case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(targets) == len(values):
-            for target, given in [(t, _value(v, known)) for t, v in zip(targets, values, strict=True)]:
-                _name(target, given, known)
+            return [(target, _value(value, known)) for target, value in zip(targets, values, strict=True)]
         case ast.Assign(targets=targets, value=value):
-            given = _value(value, known)
-            for target in targets:
-                _name(target, given, known)
+            return [(target, _value(value, known)) for target in targets]
         case ast.AugAssign(target=target) | ast.AnnAssign(target=target) | ast.For(target=target):
-            _name(target, None, known)
+            return [(target, None)]
         case ast.With(items=items):
-            for item in items:
-                if item.optional_vars is not None:
-                    _name(item.optional_vars, _value(item.context_expr, known), known)
+            return [(one.optional_vars, _value(one.context_expr, known)) for one in items if one.optional_vars]
         case _:
-            pass
+            return []
 
 
 def _name(target: ast.expr, given: _Region | float | None, known: dict[str, _Region | float]) -> None:
@@ -110,7 +111,7 @@ def _name(target: ast.expr, given: _Region | float | None, known: dict[str, _Reg
 _UNKNOWN = _Region(-1, 0, 0)
 
 
-def _crop(call: ast.Call, known: dict[str, _Region | float]) -> Crop | None:
+def _crop(call: ast.Call, known: Mapping[str, _Region | float]) -> Crop | None:
     match call:
         case ast.Call(func=ast.Attribute(value=receiver, attr="crop"), args=[box], keywords=[]):
             pass
@@ -128,11 +129,11 @@ def _crop(call: ast.Call, known: dict[str, _Region | float]) -> Crop | None:
             return None
 
 
-def _value(node: ast.expr, known: dict[str, _Region | float]) -> _Region | float | None:
+def _value(node: ast.expr, known: Mapping[str, _Region | float]) -> _Region | float | None:
     return _region(node, known) or _number(node, known)
 
 
-def _region(node: ast.expr, known: dict[str, _Region | float]) -> _Region | None:
+def _region(node: ast.expr, known: Mapping[str, _Region | float]) -> _Region | None:
     """Return which part of which picture of the question an expression is, as far as its upper left corner."""
     match node:
         case ast.Name(id=name):
@@ -158,12 +159,12 @@ def _picture(name: str) -> _Region | None:
     return _Region(int(found[1]) - 1, 0, 0) if found else None
 
 
-def _number(node: ast.expr, known: dict[str, _Region | float]) -> float | None:
+def _number(node: ast.expr, known: Mapping[str, _Region | float]) -> float | None:
     number = _worked_out(node, known)
     return number if number is not None and abs(number) <= _LARGEST else None
 
 
-def _worked_out(node: ast.expr, known: dict[str, _Region | float]) -> float | None:
+def _worked_out(node: ast.expr, known: Mapping[str, _Region | float]) -> float | None:
     match node:
         case ast.Constant(value=int(value) | float(value)) if abs(value) <= _LARGEST:
             return float(value)
