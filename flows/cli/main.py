@@ -23,6 +23,7 @@ from flows.cli.plan import plan
 from flows.cli.push import push
 from flows.cli.release import diff, release
 from flows.cli.replay import replay
+from flows.cli.report import report
 from flows.cli.review import app as review
 from flows.cli.run import run
 from flows.cli.sandbox import app as sandbox
@@ -109,6 +110,7 @@ def make_app() -> typer.Typer:
         trace,
         show,
         duplicates,
+        report,
         export,
         search_cache,
         verify,

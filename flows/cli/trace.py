@@ -278,6 +278,7 @@ def _print_question(question: Question, life: Life, blobs: BlobStore) -> None:
 
 
 def print_fields(lines: Sequence[tuple[str, str]]) -> None:
+    """Print names and texts side by side."""
     width = max(12, *(len(name) + 1 for name, _ in lines)) if lines else 0
     for name, text in lines:
         print_line(f"{name:<{width}}" + text.replace("\n", "\n" + width * " "))

@@ -246,7 +246,8 @@ def _require_asked(groups: Sequence[Alike], given: GateSettings) -> None:
     if stopped:
         raise UsageError(
             f"--max-plain-right {given.max_plain_right}: early stop left rollouts of {_total(stopped)} questions "
-            f"unasked that would tell ({_named(stopped)}); run again with `gate.early_stop: false`, which asks for them alone"
+            f"unasked that would tell ({_named(stopped)}); run again with `gate.early_stop: false`, which asks for "
+            "them alone"
         )
     if given.rule == "count":
         return

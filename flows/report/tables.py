@@ -198,6 +198,9 @@ _HEADERS = {
     "questions_gained": "questions gained",
     "gate2_rl": "gate2 rl",
     "gate2_sft": "gate2 sft",
+    "asked_share": "asked %",
+    "sft_share": "SFT %",
+    "rl_share": "RL %",
     "cost_per_row.grouped_by": "by",
     "cost_per_row.sft_rows": "SFT rows",
     "cost_per_row.rl_rows": "RL rows",
@@ -213,6 +216,7 @@ _HEADERS = {
 
 _SHARES = {
     *("yield", "pass_rate", "executed_share", "share", "right_share", "arms.solved_share", "mix.token_share"),
+    *("asked_share", "sft_share", "rl_share"),
     *(f"{table}.{end}" for table in ("rates", "placebo", "arms", "defects", "caught") for end in ("low", "high")),
 }
 """Columns of numbers from 0 to 1, of every table or of the one named, which people read as percentages."""
@@ -254,6 +258,11 @@ def _headers(table: Table) -> list[str]:
     return [_HEADERS.get(f"{table.name}.{name}", _HEADERS.get(name, name)) for name in table.columns]
 
 
+def labelled(table: Table) -> tuple[list[str], list[bool]]:
+    """Return the header of each column for people, and whether its numbers are shares from 0 to 1."""
+    return _headers(table), [_is_share(table, name) for name in table.columns]
+
+
 def csv_text(table: Table) -> str:
     """Return the table as CSV with a header (RFC 4180); null is an empty field, nested values are JSON."""
     buffer = io.StringIO()
@@ -280,9 +289,13 @@ def _markdown_cell(text: str) -> str:
 def _columns(table: Table) -> list[list[str]]:
     """Return the columns as text."""
     return [
-        _cells([row[index] for row in table.rows], share=not _SHARES.isdisjoint({name, f"{table.name}.{name}"}))
+        _cells([row[index] for row in table.rows], share=_is_share(table, name))
         for index, name in enumerate(table.columns)
     ]
+
+
+def _is_share(table: Table, name: str) -> bool:
+    return not _SHARES.isdisjoint({name, f"{table.name}.{name}"})
 
 
 def _cells(values: Sequence[Json], *, share: bool) -> list[str]:

@@ -1,0 +1,104 @@
+"""What the report shows beside the tables of `stats`: distributions, the shift that selection makes, and samples."""
+
+from __future__ import annotations
+
+from flows.report.queries import Report
+
+_HISTOGRAM = """
+SELECT r AS "right",
+       (SELECT count(*) FROM gates WHERE plain_right = r) AS gate1,
+       (SELECT count(*) FROM arms WHERE arm = 'fresh' AND n_right = r) AS placebo,
+       (SELECT count(*) FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
+        WHERE tools_right = r) AS gate2
+FROM (SELECT unnest(range((SELECT coalesce(max(k), 0) FROM gates) + 1)) AS r)
+WHERE (SELECT count(*) FROM gates) > 0 ORDER BY r
+"""
+"""The placebo is the arm `fresh`: what survived gate 1, asked once more without tools."""
+
+_TURNS = (
+    "SELECT stage, n_turns AS turns, count(*) AS rollouts FROM trajectories JOIN stages USING (stage) "
+    "GROUP BY stage, position, n_turns ORDER BY position, n_turns"
+)
+
+_TOKENS = """
+SELECT stage, 1 << CAST(floor(log2(completion_tokens)) AS INTEGER) AS at_least, count(*) AS rollouts
+FROM trajectories JOIN stages USING (stage) WHERE completion_tokens > 0 AND arm <> 'long_cot'
+GROUP BY stage, position, at_least ORDER BY position, at_least
+"""
+_SUMS_OF_TOKENS = """
+SELECT stage, count(*) AS rollouts, sum(prompt_tokens)::BIGINT AS prompt_tokens,
+       sum(completion_tokens)::BIGINT AS completion_tokens,
+       quantile_disc(completion_tokens, 0.5) AS median_completion, max(completion_tokens) AS most_completion
+FROM trajectories JOIN stages USING (stage) WHERE arm <> 'long_cot'
+GROUP BY stage, position ORDER BY position
+"""
+
+_SELECTED = """
+WITH told AS (
+  SELECT question_id, unnest([
+    {'by': 'category', 'value': category}, {'by': 'source', 'value': source},
+    {'by': 'answer type', 'value': answer_type}, {'by': 'pictures', 'value': n_images::VARCHAR}], recursive := true)
+  FROM questions
+), sft AS (
+  SELECT question_id FROM outcomes WHERE stage = 'select' AND unit = 'trajectory' AND outcome = 'kept'
+), rl AS (
+  SELECT question_id FROM outcomes WHERE stage = 'select' AND unit = 'question' AND outcome = 'kept'
+), counted AS (
+  SELECT t."by", t.value, count(*) AS asked,
+         (SELECT count(*) FROM sft JOIN told o USING (question_id) WHERE o."by" = t."by" AND o.value = t.value) AS sft,
+         (SELECT count(*) FROM rl JOIN told o USING (question_id) WHERE o."by" = t."by" AND o.value = t.value) AS rl
+  FROM told t GROUP BY t."by", t.value
+), shared AS (
+  SELECT *, asked / sum(asked) OVER w AS asked_share, sft / nullif(sum(sft) OVER w, 0) AS sft_share,
+         rl / nullif(sum(rl) OVER w, 0) AS rl_share
+  FROM counted WINDOW w AS (PARTITION BY "by")
+)
+"""
+"""Questions as they left the screen, beside rows that `select` kept: in SFT a row is a trajectory, in RL a question."""
+
+_SHIFT = (
+    _SELECTED
+    + """
+SELECT "by", value, asked, round(asked_share, 4) AS asked_share, sft, round(sft_share, 4) AS sft_share,
+       rl, round(rl_share, 4) AS rl_share
+FROM shared ORDER BY "by", asked DESC, value
+"""
+)
+_DISTANCE = (
+    _SELECTED
+    + """
+SELECT "by", round(sum(abs(sft_share - asked_share)) / 2, 4) AS sft_distance,
+       round(sum(abs(rl_share - asked_share)) / 2, 4) AS rl_distance
+FROM shared GROUP BY "by" ORDER BY "by"
+"""
+)
+
+SAMPLES_EACH = 3
+_SAMPLES = f"""
+WITH last AS (
+  SELECT record_id AS trajectory_id, arg_max(stage, position) AS stage, arg_max(outcome, position) AS outcome,
+         arg_max(reason, position) AS reason
+  FROM outcomes JOIN stages USING (stage) WHERE unit = 'trajectory' GROUP BY record_id
+)
+SELECT t.trajectory_id, q.category, q.source, l.outcome, l.stage, l.reason, q.text, t.answer, t.verdict, t.n_turns,
+       q.images[1].sha256 AS picture, q.images[1].width AS width, q.images[1].height AS height
+FROM last l JOIN trajectories t USING (trajectory_id) JOIN questions q USING (question_id)
+QUALIFY row_number() OVER (PARTITION BY q.category, l.outcome ORDER BY t.trajectory_id) <= {SAMPLES_EACH}
+ORDER BY l.outcome, q.category, t.trajectory_id
+"""  # noqa: S608 - our own number
+"""By id, which is a hash: as good as drawn by lot, and the same every time."""
+
+_PAIRS = (
+    "SELECT verdict, count(*) AS pairs, min(question_id) AS example FROM duplicate_pairs GROUP BY verdict ORDER BY ALL"
+)
+
+FIGURES = (
+    Report("gate_histogram", "Questions by how many of k rollouts are right", _HISTOGRAM),
+    Report("turns", "Rollouts by number of turns", _TURNS),
+    Report("tokens", "Rollouts by completion tokens, in powers of two", _TOKENS),
+    Report("token_sums", "Tokens of all rollouts, whoever paid for them", _SUMS_OF_TOKENS),
+    Report("shift", "Shares among the questions that left the screen, and among the rows that select kept", _SHIFT),
+    Report("distance", "Total-variation distance: half the sum of the differences of the shares above", _DISTANCE),
+    Report("samples", "Attempts of the teachers, drawn by id", _SAMPLES),
+    Report("duplicate_verdicts", "Pairs of questions that are one, or nearly", _PAIRS),
+)

@@ -1,0 +1,198 @@
+"""The index of a viewer: what a person filters and searches by, as columns in chunks, each read once.
+
+Words of a closed or small set are codes into a list of their own; a trajectory may bear several words of a facet, such
+as tools, so that a code stands for a set of words. How often each word occurs is counted while the index is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flows.report.viewer.groups import Group, Member
+from flows.report.viewer.scripts import script, write_script
+from flows.report.viewer.transcripts import question_of, trajectory_of
+from pipeline.store.blobs import write_atomic
+
+SHORT = 16
+"""Digits of an id in the index and in links; among a million ids two share them with a chance below 10⁻⁷."""
+CHUNK_ROWS = 4096
+CHUNK_BYTES = 1 << 19
+"""Of whole transcripts: what is loaded to show one, with all rollouts of its question; a question is never divided."""
+TEXT = 1000
+"""Characters of a question or an answer that are searched and listed; the transcript holds all of it."""
+
+
+class Facet(NamedTuple):
+    """What trajectories are filtered by."""
+
+    name: str
+    title: str
+    words: Callable[[Group, Member], Iterable[str]]
+
+
+FACETS = (
+    Facet("stage", "Asked by", lambda _, one: (one.stage,)),
+    Facet("category", "Category", lambda group, _: (group.question.category,)),
+    Facet("source", "Source", lambda group, _: (group.question.source,)),
+    Facet("verdict", "Verdict", lambda _, one: (one.trajectory.verdict,)),
+    Facet("fate", "What became of it", lambda _, one: (one.fate,)),
+    Facet("reason", "Reason it was stopped", lambda _, one: (one.reason,) if one.reason else ()),
+    Facet("tool", "Tool called", lambda _, one: {turn.action for turn in one.trajectory.turns} - {"answer", "none"}),
+    Facet(
+        "label",
+        "Label",
+        lambda group, one: {*group.labels, *(label for turn in one.trajectory.turns for label in turn.labels)},
+    ),
+    Facet("finish", "Ended by", lambda _, one: (one.trajectory.finish,)),
+    Facet("arm", "Arm or lane", lambda _, one: (one.trajectory.arm,)),
+    Facet("model", "Model", lambda _, one: (one.trajectory.model,)),
+)
+
+
+class Written(NamedTuple):
+    """What stands in a data directory."""
+
+    about: Mapping[str, Any]
+    """What the page has to know before it reads the chunks."""
+    pictures: frozenset[str]
+    """sha256 of all pictures that the transcripts show; empty unless they were asked for."""
+
+
+def write_index(directory: Path, groups: Iterable[Group], *, pictures: bool = False) -> Written:
+    """Write index and transcripts of all rollouts, in the order given; one question and one chunk are in memory."""
+    writer = _Writer(directory, with_pictures=pictures)
+    for group in groups:
+        writer.add(group)
+    return writer.end()
+
+
+class _Writer:
+    def __init__(self, directory: Path, *, with_pictures: bool) -> None:
+        self._directory = directory
+        self._with_pictures = with_pictures
+        self._pictures: set[str] = set()
+        self._codes = {facet.name: _Codes() for facet in FACETS}
+        self._systems: dict[str, int] = {}
+        self._questions: dict[str, list[Any]] = _columns("id", "text", "gold")
+        self._rows = self._new_rows()
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._chunks, self._index, self._row_count, self._question_count = 0, 0, 0, 0
+
+    def add(self, group: Group) -> None:
+        whole = {"question": question_of(group), "trajectories": [self._trajectory(one) for one in group.members]}
+        if self._with_pictures:
+            self._pictures |= _pictures(whole)
+        text = script(f"group-{group.question.id[:SHORT]}", whole)
+        if self._held and self._held_bytes + len(text) > CHUNK_BYTES:
+            self._end_chunk()
+        self._held.append(text)
+        self._held_bytes += len(text)
+        question = group.question
+        for name, value in zip(
+            self._questions,
+            (question.id[:SHORT], question.text[:TEXT], " · ".join(question.answers)[:TEXT]),
+            strict=True,
+        ):
+            self._questions[name].append(value)
+        for one in group.members:
+            self._add_row(group, one)
+        self._question_count += 1
+        if len(self._rows["id"]) >= CHUNK_ROWS:
+            self._end_index()
+
+    def _trajectory(self, one: Member) -> Mapping[str, Any]:
+        """Return a trajectory with the place of its system prompt, which thousands have in common."""
+        place = self._systems.setdefault(one.trajectory.system, len(self._systems))
+        return {**trajectory_of(one), "system": place}
+
+    def _add_row(self, group: Group, one: Member) -> None:
+        trajectory = one.trajectory
+        values = {
+            "id": trajectory.id[:SHORT],
+            "question": self._question_count,
+            "chunk": self._chunks,
+            "sample": trajectory.sample,
+            "turns": len(trajectory.turns),
+            "tokens": trajectory.tokens.completion,
+            "answer": (trajectory.answer or "")[:TEXT],
+        }
+        for name, value in values.items():
+            self._rows[name].append(value)
+        for facet in FACETS:
+            self._rows["codes"][facet.name].append(self._codes[facet.name].code(facet.words(group, one)))
+        self._row_count += 1
+
+    def end(self) -> Written:
+        self._end_chunk()
+        self._end_index()
+        write_script(self._directory, "systems", list(self._systems))
+        about = {
+            "rows": self._row_count,
+            "questions": self._question_count,
+            "chunks": self._chunks,
+            "index": self._index,
+            "facets": [
+                {"name": facet.name, "title": facet.title, **self._codes[facet.name].told()} for facet in FACETS
+            ],
+        }
+        return Written(about, frozenset(self._pictures))
+
+    def _end_chunk(self) -> None:
+        if self._held:
+            write_atomic(self._directory / f"transcripts-{self._chunks}.js", b"".join(self._held))
+            self._held, self._held_bytes = [], 0
+            self._chunks += 1
+
+    def _end_index(self) -> None:
+        if self._rows["id"]:
+            chunk = {"questions": self._questions, "rows": self._rows}
+            write_script(self._directory, f"index-{self._index}", chunk)
+            self._questions, self._rows = _columns("id", "text", "gold"), self._new_rows()
+            self._index += 1
+
+    @staticmethod
+    def _new_rows() -> dict[str, Any]:
+        names = ("id", "question", "chunk", "sample", "turns", "tokens", "answer")
+        return {**_columns(*names), "codes": _columns(*(facet.name for facet in FACETS))}
+
+
+class _Codes:
+    """Sets of words of one facet, numbered as they come."""
+
+    def __init__(self) -> None:
+        self._sets: dict[tuple[str, ...], int] = {}
+        self._counts: Counter[tuple[str, ...]] = Counter()
+
+    def code(self, words: Iterable[str]) -> int:
+        key = tuple(sorted(words))
+        self._counts[key] += 1
+        return self._sets.setdefault(key, len(self._sets))
+
+    def told(self) -> Mapping[str, Any]:
+        """Return the words, the most frequent first, how often each occurs, and each code's words by their places."""
+        counts = Counter[str]()
+        for words, n in self._counts.items():
+            counts.update(dict.fromkeys(words, n))
+        listed = sorted(counts, key=lambda word: (-counts[word], word))
+        places = {word: place for place, word in enumerate(listed)}
+        return {
+            "words": listed,
+            "counts": [counts[word] for word in listed],
+            "sets": [[places[word] for word in words] for words in self._sets],
+        }
+
+
+def _columns(*names: str) -> dict[str, list[Any]]:
+    return {name: [] for name in names}
+
+
+def _pictures(whole: Mapping[str, Any]) -> set[str]:
+    shown: list[Sequence[Any]] = [*whole["question"]["images"]]
+    for trajectory in whole["trajectories"]:
+        shown += trajectory["images"]
+        shown += [image for turn in trajectory["turns"] for image in turn["images"]]
+    return {str(image[0]) for image in shown}

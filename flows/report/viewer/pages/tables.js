@@ -1,0 +1,64 @@
+// Tables of the report. A number is written as `coldforge stats` writes it; nothing is computed here.
+"use strict";
+
+(() => {
+  const ID = /^[0-9a-f]{64}$/;
+
+  const decimals = (values) =>
+    Math.max(0, ...values.filter((value) => typeof value === "number" && !Number.isInteger(value)).map((value) => (String(Number(value.toPrecision(6))).split(".")[1] ?? "").length));
+
+  // Returns how the values of a column are written.
+  const written = (values, share) => {
+    const places = share ? 1 : decimals(values);
+    return (value) => {
+      if (value === null) return "";
+      if (typeof value === "number") {
+        const shown = share ? 100 * value : value;
+        const whole = !share && Number.isInteger(value);
+        return shown.toLocaleString("en", whole ? {} : { minimumFractionDigits: places, maximumFractionDigits: places });
+      }
+      if (typeof value === "string") return value;
+      return JSON.stringify(value);
+    };
+  };
+
+  // Returns a table as an element; `extra` adds cells to each row: `{header, cell(row)}`.
+  cf.table = (table, { extra = [], linked = () => true } = {}) => {
+    const column = (i) => table.rows.map((row) => row[i]);
+    const shown = table.columns.map((_, i) => i).filter((i) => column(i).some((value) => value !== null));
+    const numeric = (i) => column(i).every((value) => value === null || typeof value === "number");
+    const writers = new Map(shown.map((i) => [i, written(column(i), table.shares[i] && numeric(i))]));
+    const cell = (row, i) => {
+      const value = row[i];
+      if (typeof value === "string" && ID.test(value)) {
+        const short = value.slice(0, 12);
+        return cf.el("td", null, linked(row) ? cf.el("a", { class: "id", href: `viewer.html#${value}` }, short) : cf.el("span", { class: "id" }, short));
+      }
+      const text = writers.get(i)(value);
+      return numeric(i) ? cf.el("td", { class: "number" }, text) : cf.cell(text);
+    };
+    return cf.el(
+      "div",
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": table.title || table.name },
+      cf.el(
+        "table",
+        null,
+        cf.el("caption", null, table.title),
+        cf.el(
+          "thead",
+          null,
+          cf.el(
+            "tr",
+            null,
+            ...shown.map((i) => cf.el("th", { scope: "col", class: numeric(i) ? "number" : null }, table.headers[i])),
+            ...extra.map(({ header }) => cf.el("th", { scope: "col" }, header)),
+          ),
+        ),
+        cf.el("tbody", null, ...table.rows.map((row) => cf.el("tr", null, ...shown.map((i) => cell(row, i)), ...extra.map((one) => cf.el("td", null, one.cell(row)))))),
+      ),
+    );
+  };
+
+  // Returns a row of a table as an object by column.
+  cf.named = (table, row) => Object.fromEntries(table.columns.map((name, i) => [name, row[i]]));
+})();

@@ -1,0 +1,118 @@
+"""The folder of `coldforge report`: pages, their data as script files, and libraries; it opens from disk.
+
+What is shown was written by models and by the web. The pages put it into text nodes alone, and their content policy
+forbids everything else: inline scripts, markup from strings, and any address that is no file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from os.path import relpath
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from flows.report.duplicates import duplicates_page
+from flows.report.tables import Table, labelled, query_table, run_tables
+from flows.report.viewer.figures import FIGURES
+from flows.report.viewer.groups import Group, groups
+from flows.report.viewer.index import Written, write_index
+from flows.report.viewer.scripts import write_script
+from pipeline.store.blobs import BlobStore, write_atomic
+
+HERE = Path(__file__).parent
+DATA, LIBRARIES, PICTURES = "data", "third_party", "pictures"
+PAIRS_SHOWN = 200
+"""Of each verdict, on the page of duplicates."""
+
+
+class Report(NamedTuple):
+    """What was written."""
+
+    trajectories: int
+    nbytes: int
+    """Of pages and data, without pictures."""
+    pictures: int
+    """Copied beside them."""
+    missing: int
+    """Pictures that the store does not have."""
+
+
+def write_report(run: Path, out: Path, blobs: BlobStore, *, bundle: bool = False) -> Report:
+    """Write the report of a run into a directory, in place of one that stands there.
+
+    Args:
+        run: with a ledger.
+        out: the directory.
+        blobs: where the run's pictures are; the pages link them, unless `bundle` copies them.
+        bundle: copy every picture that a transcript shows, so that the directory can be moved alone.
+
+    Raises:
+        UsageError, InfrastructureError: the run's ledger or a part cannot be read.
+    """
+    tables = report_tables(run)
+    about = query_table(run, "SELECT name, recipe, version FROM runs").rows[0]
+    facts = {"run": about[0], "recipe": about[1], "version": about[2]}
+    written = write_viewer(out, groups(run), facts, PICTURES if bundle else _link(blobs.root, out), pictures=bundle)
+    write_script(out / DATA, "tables", [_plain(table) for table in tables])
+    page, _ = duplicates_page(run, BlobStore(out / PICTURES) if bundle else blobs, out / "duplicates.html", PAIRS_SHOWN)
+    write_atomic(out / "duplicates.html", page.encode())
+    copied, missing = _copy(blobs, written.pictures, BlobStore(out / PICTURES))
+    return Report(int(written.about["rows"]), _weight(out), copied, missing)
+
+
+def write_viewer(
+    out: Path, shown: Iterable[Group], facts: Mapping[str, Any], blobs: str, *, pictures: bool = False
+) -> Written:
+    """Write pages and index of some questions; `about.js` is written last, and the pages do nothing without it."""
+    shutil.rmtree(out / DATA, ignore_errors=True)
+    for name in ("pages", LIBRARIES):
+        target = out / LIBRARIES if name == LIBRARIES else out
+        for file in sorted((HERE / name).iterdir()):
+            write_atomic(target / file.name, file.read_bytes())
+    written = write_index(out / DATA, shown, pictures=pictures)
+    write_script(out / DATA, "about", {**facts, "blobs": blobs, **written.about})
+    return written
+
+
+def report_tables(run: Path) -> tuple[Table, ...]:
+    """Return every table of the report: those of `stats`, and the figures.
+
+    Raises:
+        UsageError: `run` has no ledger.
+    """
+    return (*run_tables(run), *(query_table(run, one.sql, one.name, one.title) for one in FIGURES))
+
+
+def _plain(table: Table) -> Mapping[str, Any]:
+    headers, shares = labelled(table)
+    return {
+        "name": table.name,
+        "title": table.title,
+        "columns": table.columns,
+        "headers": headers,
+        "shares": shares,
+        "rows": table.rows,
+    }
+
+
+def _link(root: Path, out: Path) -> str:
+    return quote(relpath(root.absolute(), out.absolute()))
+
+
+def _copy(blobs: BlobStore, wanted: Iterable[str], target: BlobStore) -> tuple[int, int]:
+    copied, missing = 0, 0
+    for sha256 in sorted(wanted):
+        if sha256 not in blobs:
+            missing += 1
+            continue
+        copied += 1
+        if sha256 not in target:
+            write_atomic(target.path(sha256), blobs.get(sha256))
+    return copied, missing
+
+
+def _weight(out: Path) -> int:
+    files = (path for path in out.rglob("*") if path.is_file() and path.relative_to(out).parts[0] != PICTURES)
+    return sum(path.stat().st_size for path in files)

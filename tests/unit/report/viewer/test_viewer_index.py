@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli.main import make_app
+from flows.report.tables import query_table
+from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT
+from flows.report.viewer.write import write_report
+from pipeline.store.blobs import BlobStore
+from tests.support.report_files import listed, transcripts, value
+from tests.support.runs import HOSTILE, IMAGE, PIXELS, attempt, small_run, unfinished
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = small_run(tmp_path_factory.mktemp("viewer") / "small")
+    BlobStore(run.parent / ".store" / "blobs").put(PIXELS.getvalue())
+    CliRunner().invoke(make_app(), ["report", str(run)], catch_exceptions=False)
+    return run
+
+
+def test_every_rollout_of_the_ledger_is_listed_once(run: Path) -> None:
+    ids = [str(row[0])[:SHORT] for row in query_table(run, "SELECT trajectory_id FROM trajectories").rows]
+    assert sorted(row["id"] for row in listed(run / "report")) == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    ("facet", "sql"),
+    [
+        ("stage", "SELECT stage FROM trajectories"),
+        ("verdict", "SELECT verdict FROM trajectories"),
+        ("finish", "SELECT finish FROM trajectories"),
+        ("arm", "SELECT arm FROM trajectories"),
+        ("model", "SELECT model FROM trajectories"),
+        ("category", "SELECT q.category FROM trajectories JOIN questions q USING (question_id)"),
+        ("source", "SELECT q.source FROM trajectories JOIN questions q USING (question_id)"),
+        ("tool", "SELECT action FROM (SELECT DISTINCT trajectory_id, action FROM tool_calls)"),
+        (
+            "label",
+            """SELECT label FROM trajectories JOIN (
+              SELECT question_id, 'answerable_blind' AS label FROM labels WHERE answerable_blind
+              UNION ALL SELECT question_id, 'resolution_artifact' FROM labels WHERE resolution_artifact
+              UNION ALL SELECT question_id, 'by_floor' FROM labels WHERE by_floor
+              UNION ALL SELECT question_id, 'suspected_wrong_gold' FROM suspicions WHERE contradicts
+            ) USING (question_id)""",
+        ),
+        (
+            "fate",
+            """SELECT coalesce(o.outcome || ': ' || o.stage, 'no answer') FROM trajectories t LEFT JOIN (
+              SELECT unit, record_id, arg_max(outcome, position) AS outcome, arg_max(stage, position) AS stage
+              FROM outcomes JOIN stages USING (stage) WHERE unit <> 'row' GROUP BY ALL
+            ) o ON o.record_id = CASE WHEN purpose = 'gate' THEN t.question_id ELSE t.trajectory_id END""",
+        ),
+        (
+            "reason",
+            """SELECT o.stage || ': ' || o.reason FROM trajectories t JOIN outcomes o
+            ON o.record_id = CASE WHEN purpose = 'gate' THEN t.question_id ELSE t.trajectory_id END
+            WHERE o.outcome <> 'kept'""",
+        ),
+    ],
+)
+def test_what_is_filtered_by_is_what_the_ledger_says(run: Path, facet: str, sql: str) -> None:
+    expected = Counter(str(row[0]) for row in query_table(run, sql).rows)
+    assert Counter(word for row in listed(run / "report") for word in row["words"][facet]) == expected
+    (told,) = (one for one in value(run / "report", "about")["facets"] if one["name"] == facet)
+    assert dict(zip(told["words"], told["counts"], strict=True)) == dict(expected)
+
+
+def test_each_facet_is_compared_with_the_ledger() -> None:
+    marks = test_what_is_filtered_by_is_what_the_ledger_says.pytestmark  # type: ignore[attr-defined] # set by pytest
+    assert {case[0] for case in marks[0].args[1]} == {facet.name for facet in FACETS}
+
+
+def test_a_transcript_holds_all_of_a_trajectory(run: Path) -> None:
+    groups = transcripts(run / "report")
+    for made in (attempt(8, "synthesis", "tools", 1, "right"), unfinished(7)):
+        group = groups[f"group-{made.question_id[:SHORT]}"]
+        (shown,) = (one for one in group["trajectories"] if one["id"] == made.id)
+        assert (shown["verdict"], shown["answer"], shown["finish"]) == (made.verdict, made.answer, made.finish)
+        assert [turn["raw"] for turn in shown["turns"]] == [turn.raw_text for turn in made.turns]
+        assert [turn["loss"] for turn in shown["turns"]] == [turn.loss for turn in made.turns]
+        assert value(run / "report", "systems")[shown["system"]] == made.system
+        assert shown["images"] == [[IMAGE.sha256, 40, 30, 588, 420]]
+        assert shown["turns"][0]["observation"] == HOSTILE
+        # The gate's rollouts of the same question come with it, after the teachers'.
+        assert [one["stage"] for one in group["trajectories"]][-2:] == ["gate1", "gate1"]
+
+
+def test_a_row_names_the_chunk_with_its_transcript(run: Path) -> None:
+    groups = transcripts(run / "report")
+    for row in listed(run / "report"):
+        group = groups[f"group-{row['question_id']}"]
+        (shown,) = (one for one in group["trajectories"] if one["id"].startswith(row["id"]))
+        assert len(shown["turns"]) == row["turns"]
+        assert (shown["answer"] or "") == row["answer"]
+        assert row["question_text"] == group["question"]["text"]
+    assert CHUNK_BYTES > 0
+
+
+def test_pictures_are_linked_from_where_the_folder_is_and_copied_when_asked(run: Path, tmp_path: Path) -> None:
+    about = value(run / "report", "about")
+    name = f"{IMAGE.sha256[:2]}/{IMAGE.sha256}"
+    assert (run / "report" / about["blobs"] / name).resolve().read_bytes() == PIXELS.getvalue()
+    made = write_report(run, tmp_path / "bundle", BlobStore(run.parent / ".store" / "blobs"), bundle=True)
+    assert (made.pictures, made.missing) == (1, 0)
+    assert value(tmp_path / "bundle", "about")["blobs"] == "pictures"
+    assert (tmp_path / "bundle" / "pictures" / name).read_bytes() == PIXELS.getvalue()
+
+
+def test_the_same_run_gives_the_same_folder(run: Path, tmp_path: Path) -> None:
+    blobs = BlobStore(run.parent / ".store" / "blobs")
+    for out in (tmp_path / "one", tmp_path / "two"):
+        write_report(run, out, blobs)
+        write_report(run, out, blobs)
+    one, two = (
+        {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        for out in (tmp_path / "one", tmp_path / "two")
+    )
+    assert one == two
