@@ -42,8 +42,6 @@ def gates(
 
     No model is asked and nothing is changed. Flags are called as the fields of `gate` in the recipe; what is not given
     is as in the run.
-
-    Example: coldforge gates runs/demo --max-plain-right 1
     """
     require_ledger(run)
     from flows.ledger.regate import regate

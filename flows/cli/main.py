@@ -7,6 +7,7 @@ runs: `coldforge --help` is there at once.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -90,6 +91,49 @@ def _root(
     """
 
 
+_PANELS: Mapping[str, Sequence[tuple[Callable[..., None] | typer.Typer, str]]] = {
+    "Bring data": (
+        (sources, "sources init photos.parquet"),
+        (benchmarks, "benchmarks build test.jsonl"),
+        (duplicates, "duplicates runs/mine"),
+    ),
+    "Plan and run": (
+        (plan, "plan mine.yaml --pilot 200"),
+        (run, "run mine.yaml --out runs/mine"),
+        (status, "status runs/mine"),
+        (try_, "try mine.yaml --question 7fdaf980 --role teacher"),
+    ),
+    "Look at what came out": (
+        (stats, "stats runs/mine"),
+        (report, "report runs/mine"),
+        (show, "show runs/mine 30ce70ea"),
+        (trace, "trace runs/mine 30ce70ea"),
+    ),
+    "Find out what to change": (
+        (why, "why runs/mine --stage validate"),
+        (gates, "gates runs/mine --max-plain-right 1"),
+        (review, "review sample runs/mine --per source,teacher --n 200"),
+    ),
+    "Ship": (
+        (export, "export runs/mine"),
+        (search_cache, "search-cache runs/mine --out cache"),
+        (verify, "verify runs/mine"),
+        (card, "card runs/mine --check"),
+        (push, "push runs/mine --to hf://me/mine --dry-run"),
+        (release, "release runs/mine --require 'sft_rows >= 1000'"),
+        (diff, "diff runs/mine/release/1.0 runs/mine"),
+    ),
+    "Check and serve": (
+        (doctor, "doctor"),
+        (replay, "replay runs/mine"),
+        (sandbox, "sandbox run cells.py --image photo.png --json"),
+        (serve_model, "serve-model Qwen/Qwen2.5-VL-7B-Instruct --tp 2"),
+        (schema, "schema recipe"),
+    ),
+}
+"""The commands by what one wants to do, each with an example that begins with its name."""
+
+
 def make_app() -> typer.Typer:
     """Return the whole command line."""
     app = typer.Typer(
@@ -100,36 +144,13 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    for command in (
-        run,
-        plan,
-        status,
-        stats,
-        gates,
-        why,
-        trace,
-        show,
-        duplicates,
-        report,
-        export,
-        search_cache,
-        verify,
-        card,
-        push,
-        replay,
-        release,
-        diff,
-        doctor,
-        schema,
-        serve_model,
-    ):
-        app.command()(command)
-    # `try` is a word of Python's.
-    app.command("try")(try_)
-    app.add_typer(sources, name="sources")
-    app.add_typer(benchmarks, name="benchmarks")
-    app.add_typer(sandbox, name="sandbox")
-    app.add_typer(review, name="review")
+    for panel, commands in _PANELS.items():
+        for command, example in commands:
+            more = {"rich_help_panel": panel, "epilog": f"Example: coldforge {example}"}
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=example.split()[0], **more)
+            else:
+                app.command(example.split()[0], **more)(command)
     return app
 
 

@@ -35,10 +35,7 @@ class StageStatus(NamedTuple):
 
 
 def status(run: RunDir, as_json: JsonFlag = False) -> None:
-    """Tell whether RUN is being worked on, which stages are done, and how far the others are.
-
-    Example: coldforge status runs/demo
-    """
+    """Tell whether RUN is being worked on, which stages are done, and how far the others are."""
     require_run(run)
     from pipeline.processes import holder
 
@@ -82,7 +79,7 @@ def _told(run: Path, process: int | None, stages: Sequence[StageStatus]) -> str:
         at = "is ending" if opened is None else f"is at {opened.stage}"
         return f"process {process} {at}{ago}"
     if opened is None:
-        return f"finished{ago}; coldforge stats {run} tells what came out"
+        return f"finished{ago}; `coldforge stats` tells what came out"
     return f"nobody works here{ago}; next is {opened.stage}, `coldforge run` resumes"
 
 

@@ -28,10 +28,7 @@ def trace(
     store: StoreDir = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Tell the whole life of a question of RUN: row, stages, rollouts and who graded them, decisions, duplicates, cost.
-
-    Example: coldforge trace runs/demo 30ce70ea
-    """
+    """Tell the whole life of a question of RUN: row, stages, rollouts, who graded them, decisions, duplicates, cost."""
     from flows.report.lookup import find_question, read_life
 
     found = find_question(require_ledger(run), identity)

@@ -40,8 +40,6 @@ def try_(
     """Ask one question of RECIPE once, live, and show every turn as it comes; nothing is committed or cached.
 
     The question is looked up in the run directory, else in the sources. Calls are paid for and thrown away.
-
-    Example: coldforge try manifests/recipes/demo.yaml --question 7fdaf980 --role teacher
     """
     from flows.recipe.inputs import make_job
     from flows.report.transcript import render_turn

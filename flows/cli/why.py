@@ -31,10 +31,7 @@ def why(
     top: Annotated[int, typer.Option(min=1, metavar="N", help="Reasons to tell, where no stage is named.")] = TOP,
     as_json: JsonFlag = False,
 ) -> None:
-    """Tell why records of RUN were lost: top reasons with examples, yield by source and teacher, validators one by one.
-
-    Example: coldforge why runs/demo --stage validate
-    """
+    """Tell why records of RUN were lost: reasons with examples, yield by source and teacher, validators one by one."""
     require_ledger(run)
     from flows.report.why import losses
 

@@ -612,3 +612,12 @@ def test_progress_is_bars_on_a_terminal_and_leaves_one_line_per_stage() -> None:
     assert isinstance(console.file, io.StringIO)
     assert "16 kept, 1 rejected in 1.3 s" in console.file.getvalue()
     drive(SilentProgress())
+
+
+def test_every_command_shows_an_example_of_itself() -> None:
+    app = make_app()
+    names = [info.name for info in (*app.registered_commands, *app.registered_groups)]
+    assert len(names) == len(set(names))
+    for name in names:
+        told = CliRunner().invoke(app, [str(name), "--help"]).output
+        assert f"Example: coldforge {name}" in " ".join(told.split())
