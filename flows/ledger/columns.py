@@ -84,6 +84,7 @@ COLUMNS: Mapping[str, str] = {
     "first_failing": "Of them, those whose outcome has its reason: the first that is against.",
     "only_failing": "Of them, those that no other is against: relaxing it alone recovers them, if they replay.",
     "questions_gained": "Questions of those that have no valid attempt yet.",
+    "median_score": "Of what the filter measured on the attempts that it is against, such as tokens of a row.",
     # rollouts
     "purpose": "gate or synthesis.",
     "prices.purpose": "What the model was asked for: gate or synthesis.",

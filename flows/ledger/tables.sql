@@ -364,7 +364,7 @@ COMMENT ON VIEW teacher_yield IS 'Attempts by source, answer type (as ingested) 
 
 CREATE VIEW validators AS
 WITH failed AS (
-  SELECT d.trajectory_id, d.filter, d.reason, o.question_id, o.detail = d.filter AS is_first,
+  SELECT d.trajectory_id, d.filter, d.reason, d.score, o.question_id, o.detail = d.filter AS is_first,
          count(*) OVER (PARTITION BY d.trajectory_id) AS together
   FROM decisions d JOIN outcomes o ON o.stage = 'validate' AND o.record_id = d.trajectory_id WHERE d.outcome <> 'keep'
 ), served AS (
@@ -372,7 +372,8 @@ WITH failed AS (
 )
 SELECT filter, reason, count(*) AS failing, count(*) FILTER (is_first) AS first_failing,
        count(*) FILTER (together = 1) AS only_failing,
-       count(DISTINCT question_id) FILTER (together = 1 AND question_id NOT IN (FROM served)) AS questions_gained
+       count(DISTINCT question_id) FILTER (together = 1 AND question_id NOT IN (FROM served)) AS questions_gained,
+       round(median(score), 2) AS median_score
 FROM failed GROUP BY ALL ORDER BY only_failing DESC, failing DESC, filter, reason;
 COMMENT ON VIEW validators IS 'Attempts that each validator is against: first = it gave the outcome its reason; only = no '
     'other is, so that relaxing it alone would recover them, where a replay agrees (it is made of what passes all else); '

@@ -219,6 +219,7 @@ _HEADERS = {
     "first_failing": "first",
     "only_failing": "only",
     "questions_gained": "questions gained",
+    "median_score": "median score",
     "gate2_rl": "gate2 rl",
     "gate2_sft": "gate2 sft",
     "asked_share": "asked %",
