@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,19 +15,27 @@ if TYPE_CHECKING:
 
 def schema(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="`recipe`, or a record such as Question.")
+        str | None, typer.Argument(metavar="[NAME]", help="`recipe`, `ledger`, or a record such as Question.")
     ] = None,
 ) -> None:
-    """Print the JSON Schema of recipes and the Arrow schemas of records, all or the one called NAME, as JSON."""
+    """Print the JSON Schema of recipes and the Arrow schemas of records, all or the one called NAME, as JSON.
+
+    `ledger` prints the page of its tables and columns, as Markdown.
+    """
     from pipeline.errors import UsageError
 
+    if name is not None and name.lower() == "ledger":
+        from flows.ledger.page import ledger_page
+
+        sys.stdout.write(ledger_page())
+        return
     shapes = _schemas()
     if name is None:
         print_json(shapes)
         return
     found = {known.lower(): shape for known, shape in shapes.items()}.get(name.lower())
     if found is None:
-        raise UsageError(f"schema {name} is not known; known: {', '.join(shapes)}")
+        raise UsageError(f"schema {name} is not known; known: ledger, {', '.join(shapes)}")
     print_json(found)
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_table, require_ledger
+from flows.cli.console import JsonFlag, print_json, print_line, print_table, require_ledger
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from flows.report.tables import Table
 
-Format = Literal["table", "json", "csv", "markdown"]
+Format = Literal["table", "json", "csv", "markdown", "parquet"]
 
 ROW_WIDTH = 500
 """Where the result of a query is piped, a row stays a line; only longer texts are folded."""
@@ -26,24 +26,52 @@ def stats(
     run: RunDir,
     sql: Annotated[str | None, typer.Option(metavar="QUERY", help="One SELECT on the ledger (DuckDB).")] = None,
     format_: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where --format parquet is written, with the types of the query."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print funnel, reasons, gates, ends of rollouts, yield, tools and cost of RUN, or the result of a query."""
+    """Print funnel, reasons, gates, ends of rollouts, yield, tools and cost of RUN, or the result of a query.
+
+    Example: coldforge stats runs/demo --sql "select * from reasons" --format csv
+    """
     require_ledger(run)
     wanted: Format = "json" if as_json else format_
+    _require_file(wanted, sql, out)
     if sql is None:
         _print_all(run, wanted)
+    elif out is not None:
+        _write_query(run, sql, out)
     else:
         _print_query(run, sql, wanted)
+
+
+def _require_file(wanted: Format, sql: str | None, out: Path | None) -> None:
+    """Refuse a file where none is written, and its format where none is named.
+
+    Raises:
+        UsageError: as said.
+    """
+    from pipeline.errors import UsageError
+
+    if (wanted == "parquet") != (out is not None):
+        raise UsageError("--format parquet and --out FILE go together; other formats are printed, such as > FILE")
+    if wanted in {"csv", "parquet"} and sql is None:
+        raise UsageError(f"--format {wanted} is of one table; choose it: --sql, such as `from funnel`")
+
+
+def _write_query(run: Path, sql: str, out: Path) -> None:
+    from flows.report.tables import write_answer
+
+    rows = write_answer(run, sql, out)
+    print_line(f"{out}: {rows:,} rows")
 
 
 def _print_all(run: Path, wanted: Format) -> None:
     from flows.report.tables import filled, query_table, records, run_tables
     from flows.report.why import large_losses
-    from pipeline.errors import UsageError
 
-    if wanted == "csv":
-        raise UsageError('--format csv prints one table; choose it, such as --sql "select * from funnel"')
     funnel, *others = run_tables(run)
     tables = (funnel, large_losses(run), *others)
     if wanted == "json":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 
 from filters.gates.rules import GateSettings
+from flows.ledger.columns import comment
 from flows.ledger.query import CONFIG, query
 from pipeline.engine.done import Finished
 from pipeline.identity import parse_json
@@ -201,6 +202,7 @@ def _write(path: Path, run: Path, stages: Sequence[Finished], facts: RunFacts) -
         db.execute("USE ledger")
         script = Path(__file__).with_name("tables.sql").read_text()
         db.execute(script.replace("part.", "memory.part."))
+        comment(db, "ledger")
         db.execute("CHECKPOINT ledger")
         db.execute("USE memory")
         db.execute("DETACH ledger")

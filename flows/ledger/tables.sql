@@ -310,6 +310,45 @@ FROM reached GROUP BY ALL ORDER BY ingested DESC, source, answer_type;
 COMMENT ON VIEW way IS 'How many questions of each source and answer type (as ingested) every stage kept; of validate and '
     'sft those with a trajectory.';
 
+CREATE VIEW selection_mix AS
+WITH members AS (
+  SELECT 0 AS position, 'ingest' AS stage, '' AS route, question_id AS id, source, category, answer_type FROM ingested
+  UNION ALL
+  SELECT DISTINCT s.position, o.stage, coalesce(o.route, ''), e.ingested_id, e.source, e.category, e.ingested_type
+  FROM outcomes o JOIN stages s USING (stage) JOIN every_question e USING (question_id)
+  WHERE o.outcome = 'kept' AND o.stage <> 'ingest'
+), long AS (
+  SELECT position, stage, route, 'source' AS field, source AS value FROM members
+  UNION ALL SELECT position, stage, route, 'category', category FROM members
+  UNION ALL SELECT position, stage, route, 'answer_type', answer_type FROM members
+), counted AS (
+  SELECT stage, route, field, value, count(*) AS n FROM long GROUP BY ALL
+), sizes AS (
+  SELECT position, stage, route, field, count(*) AS questions FROM long GROUP BY ALL
+), began AS (
+  SELECT field, value, n, n / sum(n) OVER (PARTITION BY field) AS share FROM counted WHERE stage = 'ingest'
+)
+SELECT s.stage, s.route, b.field, b.value, coalesce(c.n, 0) AS n, s.questions, coalesce(c.n, 0) / s.questions AS share,
+       b.share AS ingested_share
+FROM sizes s JOIN began b USING (field)
+LEFT JOIN counted c ON (c.stage, c.route, c.field, c.value) = (s.stage, s.route, b.field, b.value)
+ORDER BY s.position, s.route, b.field, b.share DESC, b.value;
+COMMENT ON VIEW selection_mix IS 'Of what sources, categories and answer types (as ingested) the questions are that each '
+    'stage kept on each route, beside what was ingested.';
+
+CREATE VIEW selection_shift AS
+SELECT m.stage, m.route, m.field, any_value(m.questions) AS questions,
+       round(sum(abs(m.share - m.ingested_share)) / 2, 4) AS distance,
+       round(sum(sqrt(2 * m.ingested_share * (1 - m.ingested_share) / (pi() * m.questions)
+                      * (i.n - m.questions) / greatest(i.n - 1, 1))) / 2, 4) AS by_chance,
+       arg_max(m.value, abs(m.share - m.ingested_share)) AS most,
+       round(arg_max(m.share - m.ingested_share, abs(m.share - m.ingested_share)), 4) AS change
+FROM selection_mix m CROSS JOIN (SELECT count(*) AS n FROM ingested) i JOIN stages s USING (stage)
+GROUP BY m.stage, m.route, m.field, s.position ORDER BY s.position, m.route, m.field;
+COMMENT ON VIEW selection_shift IS 'How far what a stage kept is from what was ingested: distance = total variation, half '
+    'the sum of the differences of shares, from 0 (the same mix) to 1 (nothing in common); by_chance = what to expect of as '
+    'many questions drawn blindly (normal approximation, without replacement); most, change = the value that changed most.';
+
 CREATE VIEW teacher_yield AS
 SELECT e.source, e.ingested_type AS answer_type, t.model AS teacher, count(DISTINCT t.question_id) AS questions,
        count(*) AS attempts, count(*) FILTER (t.finish = 'answer') AS answered,
@@ -325,7 +364,7 @@ COMMENT ON VIEW teacher_yield IS 'Attempts by source, answer type (as ingested) 
 
 CREATE VIEW validators AS
 WITH failed AS (
-  SELECT d.trajectory_id, d.filter, d.reason, o.question_id, o.detail = d.filter AS is_first,
+  SELECT d.trajectory_id, d.filter, d.reason, d.score, o.question_id, o.detail = d.filter AS is_first,
          count(*) OVER (PARTITION BY d.trajectory_id) AS together
   FROM decisions d JOIN outcomes o ON o.stage = 'validate' AND o.record_id = d.trajectory_id WHERE d.outcome <> 'keep'
 ), served AS (
@@ -333,7 +372,8 @@ WITH failed AS (
 )
 SELECT filter, reason, count(*) AS failing, count(*) FILTER (is_first) AS first_failing,
        count(*) FILTER (together = 1) AS only_failing,
-       count(DISTINCT question_id) FILTER (together = 1 AND question_id NOT IN (FROM served)) AS questions_gained
+       count(DISTINCT question_id) FILTER (together = 1 AND question_id NOT IN (FROM served)) AS questions_gained,
+       round(median(score), 2) AS median_score
 FROM failed GROUP BY ALL ORDER BY only_failing DESC, failing DESC, filter, reason;
 COMMENT ON VIEW validators IS 'Attempts that each validator is against: first = it gave the outcome its reason; only = no '
     'other is, so that relaxing it alone would recover them, where a replay agrees (it is made of what passes all else); '

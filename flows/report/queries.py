@@ -52,6 +52,15 @@ stage did not see. Past and CPU seconds belong to the stage, so they stand in it
 
 FUNNEL = Report("funnel", "Funnel: in = kept + rejected + quarantined; past = routed elsewhere", _FUNNEL_SQL)
 
+_SHIFT = """
+SELECT stage, nullif(route, '') AS route, any_value(questions) AS questions,
+       max(distance) FILTER (field = 'source') AS source, max(distance) FILTER (field = 'category') AS category,
+       max(distance) FILTER (field = 'answer_type') AS answer_type, max(by_chance) AS by_chance,
+       arg_max(printf('%s %+.1f %%', most, 100 * change), distance - by_chance) AS most
+FROM selection_shift JOIN stages USING (stage) WHERE stage <> 'ingest'
+GROUP BY stage, route, position ORDER BY position, route
+"""
+
 _NEAR_TEXTS = """
 SELECT answers, dropped, count(*) AS pairs, round(avg(share), 4) AS mean_share, min(question_id) AS example
 FROM near_texts GROUP BY ALL ORDER BY ALL
@@ -240,6 +249,11 @@ ENDINGS = Report(
     "FROM endings",
 )
 
+_SHIFT_TITLE = (
+    "Selection shift: total variation from what was ingested to what a stage kept, in %, what a blind draw of as many "
+    "would give at most, and what changed most"
+)
+
 GATE_REPORTS = (
     Report("routes", "Routes of the gates", _ROUTES),
     Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
@@ -257,6 +271,7 @@ GATE_REPORTS = (
 REPORTS = (
     FUNNEL,
     Report("reasons", "Why records stopped", "SELECT stage, unit, outcome, reason, n, example FROM reasons"),
+    Report("selection_shift", _SHIFT_TITLE, _SHIFT),
     RIGHTS,
     Report("personal_data", "Personal data in questions and trajectories, by pattern and checksum", _PERSONAL_DATA),
     Report("near_texts", "Questions over one picture, or without any, that read nearly alike", _NEAR_TEXTS),

@@ -109,13 +109,35 @@ def answer_table(run: Path, sql: str) -> Table:
     Raises:
         UsageError, InfrastructureError: as `flows.ledger.query.answer`; or two columns have one name.
     """
+    return _as_table(_answered(run, sql), "query", "")
+
+
+def write_answer(run: Path, sql: str, path: Path) -> int:
+    """Write the result of a user's query as Parquet, in the types of the query, and return how many rows it has.
+
+    Raises:
+        UsageError, InfrastructureError: as `answer_table`; or the file cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    found = _answered(run, sql)
+    try:
+        pq.write_table(found, path)
+    except OSError as error:
+        raise UsageError(
+            f"--out {path}: cannot be written ({error}); give a file in a directory that there is"
+        ) from error
+    return int(found.num_rows)
+
+
+def _answered(run: Path, sql: str) -> pa.Table:
     from flows.ledger.query import answer
 
     found = answer(run, sql)
     twice = sorted({column for column in found.column_names if found.column_names.count(column) > 1})
     if twice:
         raise UsageError(f"--sql: several columns are named {', '.join(twice)}; rename them with AS")
-    return _as_table(found, "query", "")
+    return found
 
 
 def _as_table(found: pa.Table, name: str, title: str) -> Table:
@@ -191,11 +213,13 @@ _HEADERS = {
     "mix.loss_tokens": "loss tokens",
     "rates.pass_rate": "goes on %",
     "yield": "yield %",
+    "selection_shift.by_chance": "by chance",
     "answer_type": "type",
     "answered_right": "right",
     "first_failing": "first",
     "only_failing": "only",
     "questions_gained": "questions gained",
+    "median_score": "median score",
     "gate2_rl": "gate2 rl",
     "gate2_sft": "gate2 sft",
     "asked_share": "asked %",
@@ -218,6 +242,7 @@ _SHARES = {
     *("yield", "pass_rate", "executed_share", "share", "right_share", "arms.solved_share", "mix.token_share"),
     *("asked_share", "sft_share", "rl_share"),
     *(f"{table}.{end}" for table in ("rates", "placebo", "arms", "defects", "caught") for end in ("low", "high")),
+    *(f"selection_shift.{name}" for name in ("source", "category", "answer_type", "by_chance")),
 }
 """Columns of numbers from 0 to 1, of every table or of the one named, which people read as percentages."""
 

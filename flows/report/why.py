@@ -47,6 +47,7 @@ class Example(NamedTuple):
     """By the attempt, or what most rollouts of the stage said."""
     stored: str
     detail: str
+    """Which filter, and what it measured; or the words of an error."""
 
 
 class Loss(NamedTuple):
@@ -102,7 +103,8 @@ WITH lost AS (
   WHERE question_id IN (SELECT question_id FROM lost) AND arm NOT IN ('blind', 'pixels', 'fresh') GROUP BY ALL
 )
 SELECT l.stage, l.unit, l.outcome, l.reason, l.record_id, l.source, coalesce(e.answer_type, '') AS answer_type,
-       e.text, l.payload, coalesce(t.answer, m.answer, '') AS said, e.answers, l.detail
+       e.text, l.payload, coalesce(t.answer, m.answer, '') AS said, e.answers,
+       l.detail || CASE WHEN l.score IS NULL THEN '' ELSE printf(' %g', l.score) END AS detail
 FROM lost l LEFT JOIN every_question e ON e.question_id = l.question_id
 LEFT JOIN trajectories t ON t.trajectory_id = l.record_id
 LEFT JOIN mostly m ON m.question_id = l.question_id AND m.stage = l.stage

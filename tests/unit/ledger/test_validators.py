@@ -42,7 +42,9 @@ def _view(attempts: list[Attempt]) -> list[tuple[object, ...]]:
     for number, (question, against) in enumerate(attempts):
         first = next((name for name in FILTERS if name in against), "")
         outcomes.append(f"('validate', {number}, {question}, '{'rejected' if against else 'kept'}', '{first}')")
-        decisions += [f"({number}, '{name}', 'no', '{'reject' if name in against else 'keep'}')" for name in FILTERS]
+        decisions += [
+            f"({number}, '{name}', 'no', '{'reject' if name in against else 'keep'}', 1.0)" for name in FILTERS
+        ]
     with duckdb.connect() as db:
         db.execute(
             "CREATE TABLE outcomes AS FROM (VALUES "
@@ -50,7 +52,7 @@ def _view(attempts: list[Attempt]) -> list[tuple[object, ...]]:
         )
         db.execute(
             "CREATE TABLE decisions AS FROM (VALUES "
-            f"{', '.join(decisions)}) AS d(trajectory_id, filter, reason, outcome)"
+            f"{', '.join(decisions)}) AS d(trajectory_id, filter, reason, outcome, score)"
         )
         db.execute(VIEW)
         rows = db.execute("SELECT filter, failing, first_failing, only_failing, questions_gained FROM validators")
