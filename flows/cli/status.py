@@ -48,7 +48,7 @@ def status(run: RunDir, as_json: JsonFlag = False) -> None:
 
     columns = ("stage", "state", "units", "of", "records")
     print_table(Table("status", "", columns, tuple(stage[: len(columns)] for stage in stages)))
-    print_line(f"{run}: {_told(run, process, stages)}")
+    print_line(f"{run}: {_told(process, stages)}")
 
 
 def run_status(run: Path, *, working: bool) -> Sequence[StageStatus]:
@@ -70,7 +70,7 @@ def run_status(run: Path, *, working: bool) -> Sequence[StageStatus]:
     return stages
 
 
-def _told(run: Path, process: int | None, stages: Sequence[StageStatus]) -> str:
+def _told(process: int | None, stages: Sequence[StageStatus]) -> str:
     """Return in a line who works at what, or what comes next."""
     opened = next((stage for stage in stages if stage.state != "done"), None)
     changed = max((stage.changed for stage in stages if stage.changed is not None), default=None)
