@@ -146,11 +146,11 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     for panel, commands in _PANELS.items():
         for command, example in commands:
-            more = {"rich_help_panel": panel, "epilog": f"Example: coldforge {example}"}
+            name, told = example.split()[0], f"Example: coldforge {example}"
             if isinstance(command, typer.Typer):
-                app.add_typer(command, name=example.split()[0], **more)
+                app.add_typer(command, name=name, rich_help_panel=panel, epilog=told)
             else:
-                app.command(example.split()[0], **more)(command)
+                app.command(name, rich_help_panel=panel, epilog=told)(command)
     return app
 
 

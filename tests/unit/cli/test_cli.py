@@ -616,7 +616,7 @@ def test_progress_is_bars_on_a_terminal_and_leaves_one_line_per_stage() -> None:
 
 def test_every_command_shows_an_example_of_itself() -> None:
     app = make_app()
-    names = [info.name for info in (*app.registered_commands, *app.registered_groups)]
+    names = [info.name for info in app.registered_commands] + [info.name for info in app.registered_groups]
     assert len(names) == len(set(names))
     for name in names:
         told = CliRunner().invoke(app, [str(name), "--help"]).output
