@@ -48,7 +48,7 @@ def status(run: RunDir, as_json: JsonFlag = False) -> None:
 
     columns = ("stage", "state", "units", "of", "records")
     print_table(Table("status", "", columns, tuple(stage[: len(columns)] for stage in stages)))
-    print_line(f"{run}: {_told(process, stages)}")
+    print_line(_told(process, stages))
 
 
 def run_status(run: Path, *, working: bool) -> Sequence[StageStatus]:
