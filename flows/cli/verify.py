@@ -29,7 +29,7 @@ def verify(
 ) -> None:
     """Check every file, row and image of exports, and that SFT and RL share no question. Exit 3 if one is wrong.
 
-    A row that was taken down (tombstones) is wrong.
+    A row that was taken down (tombstones) is wrong. The card of the whole data set is checked by `card --check`.
     """
     from flows.recipe.file import load_recipe
     from pipeline.errors import CheckError, UsageError

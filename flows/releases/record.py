@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +32,7 @@ def make_release(run: Path, name: str | None, conditions: Sequence[Condition], t
 
     Raises:
         CheckError: an export is wrong, a row was taken down, or a condition is not kept; nothing is written.
-        UsageError: a release of this name holds something else.
+        UsageError: the name is none, or a release of this name holds something else.
     """
     report = verify_exports(run / "export", tombstones=taken)
     if not report.ok:
@@ -50,20 +51,19 @@ def make_release(run: Path, name: str | None, conditions: Sequence[Condition], t
         for path in sorted((run / "export").glob(f"*/*/{MANIFEST}"))
     }
     content = digest(manifests)
-    target = run / "release" / (name or content[:12])
+    target = run / "release" / (content[:12] if name is None else _named(name))
     stated = [one.text for one in conditions]
     if (target / RELEASE).exists():
         before = read_release(target)
-        if before["content"] != content:
-            raise UsageError(f"{target} is a release of other exports; give this one another name with --name")
-        if before["conditions"] == stated:
-            return target
+        if (before["exports"], before["conditions"]) != (content, stated):
+            raise UsageError(f"{target} is a release of other exports, or under other conditions; give another --name")
+        return target
     rows = list(released_rows(run))
     write_records(target / RELEASED, ReleasedRow, rows)
     told = {
         "schema": SCHEMA,
         "name": target.name,
-        "content": content,
+        "exports": content,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "libraries": {library: importlib.metadata.version(library) for library in _LIBRARIES},
@@ -76,6 +76,12 @@ def make_release(run: Path, name: str | None, conditions: Sequence[Condition], t
     }
     write_atomic(target / RELEASE, (json.dumps(told, indent=2) + "\n").encode())
     return target
+
+
+def _named(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is None:
+        raise UsageError(f"--name {name!r}: a release is named by letters, digits, `.`, `_` and `-`, such as 1.0")
+    return name
 
 
 def _shared(report: VerifyReport) -> float:

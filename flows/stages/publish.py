@@ -22,6 +22,7 @@ from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput, part_range, part_table
 from pipeline.errors import UsageError
+from pipeline.export.building import require_listed
 from pipeline.export.layout import MANIFEST, Manifest, Published, RlFormat, SftFormat, Shard, file_hash
 from pipeline.export.rights import PictureNames, Rights, WithheldImages
 from pipeline.export.rows import ExportContext, Refused, RlRow, RolloutFacts, SftRow
@@ -361,6 +362,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
     current = {export.directory for export in published if export.n_rows}
     for manifest in (path for shard in get_args(Shard) for path in exports.glob(f"{shard}/*/{MANIFEST}")):
         if manifest.parent not in current:
+            require_listed(manifest.parent)
             shutil.rmtree(manifest.parent)
 
 

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, get_args
 
+from pipeline.errors import UsageError
 from pipeline.export.layout import (
     MANIFEST,
     ROWS,
@@ -33,7 +34,7 @@ from pipeline.export.layout import (
     stem,
 )
 from pipeline.export.rows import Split
-from pipeline.identity import canonical_json
+from pipeline.identity import canonical_json, parse_json
 
 
 class DataFile(NamedTuple):
@@ -139,6 +140,14 @@ class Building:
         nbytes = sum(file.nbytes for file in files)
         return Published(facts.shard, facts.format, manifest.rows, nbytes, self._target, facts.refused)
 
+    def require_place(self) -> None:
+        """Refuse to take the place of what is not an export's.
+
+        Raises:
+            UsageError: something stands there that the manifest there does not name, such as a model that was trained.
+        """
+        require_listed(self._target)
+
     def put(self) -> None:
         """Put the export in its place, unless the same stands there."""
         if not _same_tree(self.directory, self._target):
@@ -172,6 +181,27 @@ class Building:
             (self.directory / path).parent.mkdir(parents=True, exist_ok=True)
             file.path.rename(self.directory / path)
             yield ExportFile(path=path, sha256=file.sha256, nbytes=file.nbytes, rows=file.rows)
+
+
+def require_listed(export: Path) -> None:
+    """Refuse an export that holds what its manifest does not name: whoever replaces or removes it would lose that.
+
+    Raises:
+        UsageError: it does.
+    """
+    try:
+        said = parse_json((export / MANIFEST).read_text("utf-8"))
+        listed = {MANIFEST, *(file["path"] for file in said["files"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # no export of ours, or what is left of one
+    for path in sorted(export.rglob("*")):
+        name = path.relative_to(export)
+        if path.is_file() and name.as_posix() not in listed and CACHED not in name.parts:
+            raise UsageError(f"{path} is not of the export that stands there, and would be lost; move it elsewhere")
+
+
+CACHED = "__pycache__"
+"""What Python writes beside programs that were imported."""
 
 
 def write_file(path: Path, content: bytes) -> None:

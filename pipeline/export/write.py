@@ -65,6 +65,7 @@ def publish(
 
     Raises:
         InfrastructureError: an image is missing from the store or damaged; no export is changed.
+        UsageError: somebody put something into an export that stands there; no export is changed.
         AssertionError: two rows of a shard have one id.
     """
     with ExitStack() as stack:
@@ -90,9 +91,11 @@ def publish(
         every = [export for shard in exports.values() for export in shard]
         shared = shown.shared() if sft and rl else None
         published = [export.close(context, shared, shown.sandbox) for export in every]
-        for export, told in zip(every, published, strict=True):
-            if told.n_rows:
-                export.building.put()
+        written = [export for export, told in zip(every, published, strict=True) if told.n_rows]
+        for export in written:
+            export.building.require_place()
+        for export in written:
+            export.building.put()
         for name in (name for name, some in exports.items() if some):
             _write_shard_card(directory / name, exports[name])
     return tuple(published)

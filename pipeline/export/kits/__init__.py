@@ -29,7 +29,7 @@ def kit_files(facts: Facts, summary: Summary) -> dict[str, bytes]:
     written, shipped = found
     made = {name: text.encode() for name, text in written(facts, summary).items()}
     made |= {name: (files(__name__) / "files" / name).read_bytes() for name in shipped}
-    if shipped:
+    if any(name.endswith(".py") for name in shipped):
         made[KIT_FACTS] = _facts(facts, summary)
     if _OURS & set(shipped):
         made[REQUIREMENTS] = requirements(summary.version).encode()
@@ -57,11 +57,11 @@ def _nothing(_: Facts, __: Summary) -> Mapping[str, str]:
 _OURS = frozenset({"reward.py", "agent_loop.py", "env_coldforge.py"})
 """Programs that import coldforge."""
 _KITS: Mapping[tuple[str, str], tuple[Write, tuple[str, ...]]] = {
-    ("sft", "llamafactory"): (llamafactory.files_of, ()),
+    ("sft", "llamafactory"): (llamafactory.files_of, ("ds_z3.json",)),
     ("sft", "ms_swift"): (ms_swift.files_of, ()),
-    ("sft", "trl"): (_nothing, ("train_sft.py",)),
+    ("sft", "trl"): (_nothing, ("train_sft.py", "ds_z3.json")),
     ("sft", "verl"): (verl.sft_files, ("budget.py",)),
-    ("rl", "trl"): (_nothing, ("train_grpo.py", "reward.py")),
+    ("rl", "trl"): (_nothing, ("train_grpo.py", "reward.py", "ds_z3.json")),
     ("rl", "verl"): (verl.rl_files, ("agent_loop.py", "reward.py", "budget.py")),
     ("rl", "deepeyesv2"): (deepeyesv2.files_of, ("env_coldforge.py", "reward.py", "budget.py")),
 }

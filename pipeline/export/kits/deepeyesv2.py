@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pipeline.dialects import by_name
 from pipeline.export.formats.deepeyesv2 import ENV_KEY
 from pipeline.export.kits.lengths import lengths
-from pipeline.export.kits.verl import SEARCH, absolute, evaluated
+from pipeline.export.kits.verl import RECORDED, SEARCH, absolute, batch, evaluated
 from pipeline.export.layout import Facts
 from pipeline.export.summary import Summary
 
@@ -16,36 +16,37 @@ _LAUNCH = """\
 #!/bin/sh
 # DEEPEYESV2=/path/to/DeepEyesV2 sh kit/launch.sh: its GRPO (0373e6e) over {rows} questions, in our environment.
 # Before it, once, in its environment with Python 3.11 or newer:
-#   pip install --no-deps coldforge=={version} && pip install -r kit/requirements.txt
+#   pip install --no-deps coldforge=={version} (or the path of a checkout) && pip install -r kit/requirements.txt
 #   coldforge sandbox serve --port 8000      (in another shell, in an environment with coldforge as a whole)
-# Its own environment, as it is: put actor_rollout_ref.rollout.agent.tool_name_key=env_name behind the command.
+{recorded}# Its own environment as it is: put actor_rollout_ref.rollout.agent.tool_name_key=env_name behind it.
 set -eu
-cd "$(dirname "$0")/.."
-EXPORT="$PWD"
-FORK="$DEEPEYESV2/reinforcement_learning"
+EXPORT="$(cd "$(dirname "$0")/.." && pwd)"
+# Beside the exports, never among them: what stands there has to be what the manifest says.
+SAVES="${{SAVES:-$(cd "$EXPORT/../../.." && pwd)/saves/rl-deepeyesv2}}"
+FORK="$(cd "$DEEPEYESV2/reinforcement_learning" && pwd)"
 # Environments are found by being imported: one file and one line are added to the checkout.
 ENVS="$FORK/verl/workers/agent"
-cp kit/env_coldforge.py kit/kit.json "$ENVS/envs/"
+cp "$EXPORT/kit/env_coldforge.py" "$EXPORT/kit/kit.json" "$ENVS/envs/"
 grep -q env_coldforge "$ENVS/__init__.py" || echo "from .envs.env_coldforge import ColdforgeEnv" >> "$ENVS/__init__.py"
 export COLDFORGE_SANDBOX_URL="${{COLDFORGE_SANDBOX_URL:-http://127.0.0.1:8000}}"
 {search}# A judge for answers that no rule decides: export COLDFORGE_JUDGE_URL=http://…/v1 COLDFORGE_JUDGE_MODEL=…
 # The fork has no budget per picture but the checkpoint's: a copy that has the one of the data ({max_pixels}).
-python kit/budget.py "${{MODEL:-{model}}}" saves/base
+python3 "$EXPORT/kit/budget.py" "${{MODEL:-{model}}}" "$SAVES/base"
 cd "$FORK"
 python3 -m verl.trainer.main_ppo \\
   +debug=False +vs_debug=False \\
   algorithm.adv_estimator=grpo algorithm.use_kl_in_reward=False \\
   data.train_files="[{train}]" \\
   data.val_files="[{validation}]" \\
-  data.train_batch_size=256 data.max_prompt_length={prompt} data.max_response_length={response} \\
+  data.train_batch_size={batch} data.max_prompt_length={prompt} data.max_response_length={response} \\
   data.return_raw_chat=True data.filter_overlong_prompts=False data.truncation=error data.image_key=images \\
   custom_reward_function.path="$EXPORT/kit/reward.py" custom_reward_function.name=compute_score \\
   reward_model.reward_manager=naive_async \\
-  actor_rollout_ref.model.path="$EXPORT/saves/base" actor_rollout_ref.model.use_remove_padding=True \\
+  actor_rollout_ref.model.path="$SAVES/base" actor_rollout_ref.model.use_remove_padding=True \\
   actor_rollout_ref.model.enable_gradient_checkpointing=True \\
   actor_rollout_ref.actor.optim.lr=1e-6 actor_rollout_ref.actor.use_kl_loss=False \\
   actor_rollout_ref.actor.kl_loss_coef=0.0 actor_rollout_ref.actor.entropy_coeff=0 \\
-  actor_rollout_ref.actor.ppo_mini_batch_size=32 actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=1 \\
+  actor_rollout_ref.actor.ppo_mini_batch_size={mini} actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=1 \\
   actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=1 \\
   actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=1 actor_rollout_ref.rollout.name=vllm \\
   actor_rollout_ref.rollout.tensor_model_parallel_size=1 actor_rollout_ref.rollout.gpu_memory_utilization=0.6 \\
@@ -60,7 +61,7 @@ python3 -m verl.trainer.main_ppo \\
   actor_rollout_ref.rollout.agent.custom_stop='{stop}' \\
   trainer.critic_warmup=0 trainer.logger='[console]' trainer.project_name={name} trainer.experiment_name=rl \\
   trainer.n_gpus_per_node="${{GPUS:-8}}" trainer.nnodes=1 trainer.save_freq=4 {evaluated} \\
-  trainer.default_local_dir="$EXPORT/saves/rl" trainer.total_epochs=32 "$@"
+  trainer.default_local_dir="$SAVES/checkpoints" trainer.total_epochs=32 "$@"
 """
 
 
@@ -68,7 +69,10 @@ def files_of(facts: Facts, summary: Summary) -> Mapping[str, str]:
     """Return the script."""
     room = lengths(summary)
     text = _LAUNCH.format(
-        rows=summary.rows,
+        rows=summary.splits.get("train", 0),
+        batch=batch(summary, 256),
+        mini=batch(summary, 32),
+        recorded=RECORDED if summary.search else "",
         version=summary.version,
         search=SEARCH if summary.search else "",
         max_pixels=facts.student.max_pixels,

@@ -25,8 +25,7 @@ finetuning_type: full
 freeze_vision_tower: true
 freeze_multi_modal_projector: true
 freeze_language_model: false
-# Of LLaMA-Factory's own checkout; its pip package does not bring it.
-deepspeed: examples/deepspeed/ds_z3_config.json
+deepspeed: kit/ds_z3.json
 
 ### dataset: {rows} rows, the longest of {longest} tokens ({counter})
 dataset_dir: .
@@ -38,7 +37,8 @@ preprocessing_num_workers: 16
 dataloader_num_workers: 4
 
 ### output
-output_dir: saves/{name}
+# Beside the exports, never among them: what stands there has to be what the manifest says.
+output_dir: ../../../saves/sft-llamafactory
 logging_steps: 10
 save_steps: 500
 plot_loss: true
@@ -64,14 +64,13 @@ def files_of(facts: Facts, summary: Summary) -> Mapping[str, str]:
     text = _TRAIN.format(
         model=student.revision,
         max_pixels=student.max_pixels,
-        rows=summary.rows,
+        rows=summary.splits.get("train", 0),
         longest=summary.row_tokens.most,
         counter=f"{counter}, pictures at the budget",
         train=names["train"],
         validation=f"\neval_dataset: {names['validation']}\neval_strategy: epoch" if "validation" in names else "",
         template=student.template,
         cutoff=student.cutoff_len,
-        name=facts.name,
     )
     return {"train.yaml": text}
 

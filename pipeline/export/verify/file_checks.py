@@ -12,6 +12,7 @@ from typing import NamedTuple, get_args
 from pydantic import ValidationError
 
 from pipeline.dialects import DialectName
+from pipeline.export.building import CACHED
 from pipeline.export.layout import (
     CARD,
     MANIFEST,
@@ -163,6 +164,8 @@ def is_inside(path: str) -> bool:
 def _entries(directory: Path) -> Iterator[tuple[str, int]]:
     """Yield (relative path, mode) of everything that is not a directory; links are entries, never followed."""
     for place, directories, files in os.walk(directory):
+        if CACHED in directories and not (Path(place) / CACHED).is_symlink():
+            directories.remove(CACHED)  # whoever imported a program of the kit has left it there
         links = [name for name in directories if (Path(place) / name).is_symlink()]
         for name in (*files, *links):
             path = Path(place) / name

@@ -115,7 +115,7 @@ def test_what_was_added_removed_and_changed_is_told_with_reasons(old: Path, new:
         (one.kind, one.source_row): one.reason
         for one in differences(rows_in(old), rows_in(new), fates(old), fates(new))
     }
-    assert told["removed", "taught-2"] == "no source has it there"
+    assert told["removed", "taught-2"] == "that run took no such row (`--limit`, or another source)"
     assert "answers" in told["changed", "taught-4"]
     assert told["added", "helped-too"] == "the same question comes from cellars helped-0 there"
     assert told["removed", "helped-0"] == "the same question comes from cellars helped-too there"
@@ -158,3 +158,19 @@ def test_a_question_that_a_gate_stopped_is_told_by_its_gate() -> None:
         "the question is in rl there",
         "the question is in sft there",
     }
+
+
+@pytest.mark.parametrize("name", ["../stages", "..", "a/b", "", ".hidden", "a b"])
+def test_a_release_stands_in_its_own_folder(name: str, old: Path) -> None:
+    done = command("release", old, "--name", name)
+    assert done.exit_code == 2
+    assert "a release is named by" in done.output
+
+
+def test_a_release_that_was_made_is_not_made_otherwise(old: Path) -> None:
+    assert command("release", old, "--name", "kept", "--require", "sft_rows >= 1").exit_code == 0
+    before = (old / "release/kept" / RELEASE).read_bytes()
+    again = command("release", old, "--name", "kept")
+    assert again.exit_code == 2
+    assert "under other conditions" in " ".join(again.output.split())
+    assert (old / "release/kept" / RELEASE).read_bytes() == before

@@ -26,10 +26,12 @@ def main(checkpoint: str, target: str) -> None:
         source = Path(snapshot_download(checkpoint))
     directory = Path(target)
     directory.mkdir(parents=True, exist_ok=True)
+    if directory.resolve() == source.resolve():
+        sys.exit(f"{target} is the checkpoint itself; name another directory")
+    for path in [path for path in directory.iterdir() if path.is_symlink() or path.name in {OLD, NEW}]:
+        path.unlink()  # of another checkpoint, perhaps
     for path in source.iterdir():
-        link = directory / path.name
-        link.unlink(missing_ok=True)
-        link.symlink_to(path.resolve())
+        (directory / path.name).symlink_to(path.resolve())
     new = read(source / NEW)
     settings = budgeted(new.get(PICTURES) or read(source / OLD))
     # Libraries differ in which they read, and in the names of the budget.

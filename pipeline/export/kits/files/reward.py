@@ -10,7 +10,7 @@ import json
 import os
 import urllib.request
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from filters.answers import grade
 from filters.answers.mathematics.expressions import expression_pairs, settle
@@ -23,7 +23,7 @@ from pipeline.dialects.messages import without_options
 from pipeline.identity import parse_json
 from pipeline.math_worker import math_worker
 from pipeline.prompts.judge_prompts import load_judge_prompts
-from pipeline.records import AnswerType, GradeResult, Question
+from pipeline.records import AnswerType, GradeResult, Metric, Question
 
 # The weights of DeepEyesV2 (verl/utils/reward_score/deepeyesv2.py at 0373e6e).
 ACCURACY, FORMAT = 0.8, 0.2
@@ -32,6 +32,7 @@ SEARCH_PENALTY = 0.1
 SEARCH_SOURCES = frozenset({"search"})
 SOURCES = frozenset({"perception", "reason", "search"})
 """What `data_source` says in our rows."""
+METRICS = get_args(Metric)
 
 KIT = json.loads(Path(__file__).with_name("kit.json").read_text(encoding="utf-8"))
 DIALECT = by_name(KIT["dialect"], search=KIT["search"])
@@ -100,6 +101,8 @@ def graded(answer: str | None, ground_truth: str, truth: dict[str, Any]) -> Grad
     tolerance = float(truth["tolerance"]) if truth.get("tolerance") else None
     if answer is None:
         return GradeResult(verdict="wrong", rule="no_answer", detail="")
+    if truth.get("metric") and truth["metric"] not in METRICS:
+        raise ValueError(f"metric {truth['metric']!r} of the row is none of {', '.join(METRICS)}")
     if truth.get("metric"):
         result = grade_by(truth["metric"], answer, golds, kind)
     else:

@@ -17,8 +17,9 @@ from transformers import AutoProcessor
 from trl import GRPOConfig, GRPOTrainer
 
 KIT = json.loads(Path(__file__).with_name("kit.json").read_text(encoding="utf-8"))
-EXPORT = Path(__file__).parents[1]
+EXPORT = Path(__file__).resolve().parents[1]
 MODEL = os.environ.get("MODEL", KIT["model"])
+DEEPSPEED = str(Path(__file__).with_name("ds_z3.json")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None
 SOURCES = {"perception": "perception", "reasoning": "reason", "search": "search"}
 TRUTH = ("question", "choices", "answers", "answer_type", "tolerance", "metric")
 
@@ -28,7 +29,8 @@ def reward(completions: list[Any], category: list[str], answer: list[str], **col
     rows = zip(completions, category, answer, strict=True)
     truths = [{name: columns[name][row] for name in TRUTH if name in columns} for row in range(len(completions))]
     scores = [
-        compute_score(SOURCES[kind], text(said), gold, truth)
+        # It is one message: what it makes up of a tool's answer is its own.
+        compute_score(SOURCES[kind], text(said), gold, {**truth, "assistant_messages": [text(said)]})
         for (said, kind, gold), truth in zip(rows, truths, strict=True)
     ]
     if "log_metric" in columns:
@@ -48,13 +50,15 @@ def main() -> None:
     processor = AutoProcessor.from_pretrained(MODEL)
     processor.image_processor.size = {"shortest_edge": KIT["min_pixels"], "longest_edge": KIT["max_pixels"]}
     arguments = GRPOConfig(
-        output_dir=os.environ.get("OUTPUT", "saves/grpo"),
+        output_dir=os.environ.get("SAVES", str(EXPORT.parents[2] / "saves" / "rl-trl")),
         max_completion_length=2_048,
         num_generations=16,
         per_device_train_batch_size=16,
         learning_rate=1e-6,
         beta=0.0,
         bf16=True,
+        model_init_kwargs={"dtype": "bfloat16"},
+        deepspeed=DEEPSPEED,
         logging_steps=1,
     )
     trainer = GRPOTrainer(

@@ -15,8 +15,10 @@ from transformers import AutoProcessor
 from trl import SFTConfig, SFTTrainer
 
 KIT = json.loads(Path(__file__).with_name("kit.json").read_text(encoding="utf-8"))
-EXPORT = Path(__file__).parents[1]
+EXPORT = Path(__file__).resolve().parents[1]
 MODEL = os.environ.get("MODEL", KIT["model"])
+# A model of 7 B does not fit one GPU with its gradients and optimiser; one process trains a small one as it is.
+DEEPSPEED = str(Path(__file__).with_name("ds_z3.json")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None
 
 
 def main() -> None:
@@ -26,7 +28,7 @@ def main() -> None:
     processor = AutoProcessor.from_pretrained(MODEL)
     processor.image_processor.size = {"shortest_edge": KIT["min_pixels"], "longest_edge": KIT["max_pixels"]}
     arguments = SFTConfig(
-        output_dir=os.environ.get("OUTPUT", "saves/sft"),
+        output_dir=os.environ.get("SAVES", str(EXPORT.parents[2] / "saves" / "sft-trl")),
         # TRL puts a template with generation marks in the place of the model's own where it knows one.
         assistant_only_loss=True,
         max_length=KIT["cutoff_len"],
@@ -39,6 +41,9 @@ def main() -> None:
         gradient_accumulation_steps=4,
         gradient_checkpointing=True,
         bf16=True,
+        model_init_kwargs={"dtype": "bfloat16"},
+        deepspeed=DEEPSPEED,
+        eval_strategy="epoch" if "validation" in data else "no",
         logging_steps=10,
     )
     columns = ["messages", "images"]
