@@ -98,7 +98,7 @@ def run_program(trainer: str, program: str, given: Mapping[str, Any], scratch: P
     python = ROOT / f".venv-trainers-{trainer}" / "bin" / "python"
     # A cache of its own: nothing that an earlier export left there is read, and nothing is asked of a hub.
     alone = {"HF_HOME": str(scratch / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "DO_NOT_TRACK": "1"}
-    environment = {**os.environ, **alone, "MODELSCOPE_CACHE": str(scratch / "modelscope"), "OMP_NUM_THREADS": "2"}
+    environment = {**os.environ, **alone, "MODELSCOPE_CACHE": str(scratch / "modelscope"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [python, HERE / "programs" / f"{program}.py", json.dumps(given)],
         check=False,

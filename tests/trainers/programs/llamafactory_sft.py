@@ -1,8 +1,9 @@
-"""Loads an export as LLaMA-Factory's SFT does; run by the interpreter of .venv-trainers-llamafactory."""
+"""Loads an export as LLaMA-Factory's SFT does under its kit; run by the interpreter of .venv-trainers-llamafactory."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from importlib.machinery import ModuleSpec
 from importlib.metadata import version
@@ -17,26 +18,17 @@ def main() -> None:
     sound = ModuleType("torchaudio")
     sound.__spec__ = ModuleSpec("torchaudio", None)
     sys.modules["torchaudio"] = sound
+    import yaml
     from llamafactory.data import SFTDataCollatorWith4DAttentionMask, get_dataset, get_template_and_fix_tokenizer
     from llamafactory.hparams import get_train_args
     from llamafactory.model import load_tokenizer
 
-    info = json.loads((Path(given["export"]) / "dataset_info.json").read_text())
-    arguments = {
-        "model_name_or_path": given["student"],
-        "stage": "sft",
-        "do_train": True,
-        "finetuning_type": "full",
-        "template": "qwen2_vl",
-        "dataset_dir": given["export"],
-        "dataset": ",".join(info),
-        "cutoff_len": given["cutoff_len"],
-        "image_max_pixels": given["max_pixels"],
-        "preprocessing_num_workers": None,
-        "output_dir": given["scratch"],
-        "use_cpu": True,
-        "report_to": "none",
-    }
+    # As `llamafactory-cli train kit/train.yaml` in the export's folder, but for what needs a GPU or a hub.
+    os.chdir(given["export"])
+    arguments = yaml.safe_load(Path("kit/train.yaml").read_text())
+    del arguments["deepspeed"], arguments["bf16"]
+    here = {"model_name_or_path": given["student"], "output_dir": given["scratch"], "use_cpu": True}
+    arguments |= {**here, "preprocessing_num_workers": None, "dataloader_num_workers": 0, "plot_loss": False}
     model_arguments, data_arguments, training_arguments, _, _ = get_train_args(arguments)
     loaded = load_tokenizer(model_arguments)
     template = get_template_and_fix_tokenizer(loaded["tokenizer"], data_arguments)

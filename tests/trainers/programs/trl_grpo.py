@@ -19,7 +19,9 @@ def main() -> None:
 
     rows = load_dataset(given["export"], split="train")
     processors: Any = AutoProcessor
-    processor = processors.from_pretrained(given["student"], max_pixels=given["max_pixels"], padding_side="left")
+    processor = processors.from_pretrained(given["student"], padding_side="left")
+    kit = json.loads((Path(given["export"]) / "kit" / "kit.json").read_text())
+    processor.image_processor.size = {"shortest_edge": kit["min_pixels"], "longest_edge": kit["max_pixels"]}
     model = Qwen2_5_VLForConditionalGeneration(AutoConfig.from_pretrained(given["student"]))
     arguments = trl.GRPOConfig(output_dir=given["scratch"], use_cpu=True, report_to=[], num_generations=2)
     trainer = trl.GRPOTrainer(

@@ -24,7 +24,9 @@ def main() -> None:
 
     rows = load_dataset(given["export"], split="train")
     processors: Any = AutoProcessor
-    processor = processors.from_pretrained(given["student"], max_pixels=given["max_pixels"])
+    processor = processors.from_pretrained(given["student"])
+    kit = json.loads((Path(given["export"]) / "kit" / "kit.json").read_text())
+    processor.image_processor.size = {"shortest_edge": kit["min_pixels"], "longest_edge": kit["max_pixels"]}
     ours = processor.chat_template
     processor.chat_template = (Path(trl.__file__).parent / "chat_templates" / "qwen2_5_vl.jinja").read_text()
     model = Qwen2_5_VLForConditionalGeneration(AutoConfig.from_pretrained(given["student"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,10 @@ def main() -> None:
     from verl.utils.tokenizer import build_multimodal_processor_inputs
 
     processors: Any = AutoProcessor
-    processor = processors.from_pretrained(given["student"], max_pixels=given["max_pixels"])
+    # A copy of the student with the budget of the data, as the kit makes it.
+    student = str(Path(given["scratch"]) / "student")
+    subprocess.run([sys.executable, f"{given['export']}/kit/budget.py", given["student"], student], check=True)
+    processor = processors.from_pretrained(student)
     settings = {
         "cache_dir": given["scratch"],
         "max_prompt_length": given["cutoff_len"],

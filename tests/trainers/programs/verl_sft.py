@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,10 @@ def main() -> None:
     from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 
     processors: Any = AutoProcessor
-    processor = processors.from_pretrained(given["student"], max_pixels=given["max_pixels"])
+    # A copy of the student with the budget of the data, as the kit makes it.
+    student = str(Path(given["scratch"]) / "student")
+    subprocess.run([sys.executable, f"{given['export']}/kit/budget.py", given["student"], student], check=True)
+    processor = processors.from_pretrained(student)
     config = OmegaConf.create({"max_length": given["cutoff_len"], "truncation": "error", "pad_mode": "no_padding"})
     rows = MultiTurnSFTDataset(given["files"], processor.tokenizer, config, processor)
     made = []
