@@ -64,7 +64,11 @@ def attributions(facts: CardFacts) -> str:
         for name, terms in sorted(facts.sources.items())
         if terms.attribution
     ]
-    return "To be named, as the licences ask:\n\n" + "\n".join(lines) if lines else "Nobody has said whom to name (`attribution` of the sources' manifests)."
+    return (
+        "To be named, as the licences ask:\n\n" + "\n".join(lines)
+        if lines
+        else "Nobody has said whom to name (`attribution` of the sources' manifests)."
+    )
 
 
 def _teachers(facts: CardFacts) -> str:

@@ -82,7 +82,11 @@ class _Index(NamedTuple):
         if same is not None:
             return f"the same question comes from {same.source} {same.source_row} there"
         if fate:
-            return f"there, {fate[row.question_id]}" if row.question_id in fate else "that run took no such row (`--limit`, or another source)"
+            return (
+                f"there, {fate[row.question_id]}"
+                if row.question_id in fate
+                else "that run took no such row (`--limit`, or another source)"
+            )
         return "it is not there"
 
 

@@ -139,9 +139,26 @@ def test_an_export_that_changed_is_replaced_whole(
     sft: list[SftRow], rl: list[RlRow], export: Path, base: Path, tmp_path: Path
 ) -> None:
     root = publish(tmp_path / "e", sft[:3], rl[:3], base)
-    (root / "sft" / "llamafactory" / "stray.txt").write_text("left over")
+    cached = root / "rl" / "verl" / "kit" / "__pycache__" / "reward.cpython-311.pyc"
+    cached.parent.mkdir()
+    cached.write_bytes(b"what an import leaves")
+    assert verify_exports(root).ok
     publish(root, sft, rl, base)
     assert files_of(root) == files_of(export)
+
+
+@pytest.mark.parametrize("name", ["saves/model.safetensors", "data/notes.md", "notes.md"])
+def test_what_somebody_put_into_an_export_is_never_lost(
+    name: str, sft: list[SftRow], rl: list[RlRow], base: Path, tmp_path: Path
+) -> None:
+    root = publish(tmp_path / "e", sft[:3], rl[:3], base)
+    stray = root / "rl" / "verl" / name
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_text("two days of training")
+    before = files_of(root)
+    with pytest.raises(UsageError, match="would be lost; move it elsewhere"):
+        publish(root, sft, rl, base)
+    assert files_of(root) == before
 
 
 def test_a_damaged_blob_stops_the_export_and_leaves_the_old_one(tmp_path: Path) -> None:

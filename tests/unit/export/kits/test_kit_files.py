@@ -30,11 +30,11 @@ SPLITS = {
 SCREEN = 90
 """Lines: a screen or two."""
 KITS = {
-    ("sft", "llamafactory"): {"train.yaml"},
+    ("sft", "llamafactory"): {"train.yaml", "ds_z3.json"},
     ("sft", "ms_swift"): {"train.sh"},
-    ("sft", "trl"): {"train_sft.py", "kit.json"},
+    ("sft", "trl"): {"train_sft.py", "kit.json", "ds_z3.json"},
     ("sft", "verl"): {"train_sft.sh", "budget.py", "kit.json"},
-    ("rl", "trl"): {"train_grpo.py", "reward.py", "kit.json", "requirements.txt"},
+    ("rl", "trl"): {"train_grpo.py", "reward.py", "kit.json", "requirements.txt", "ds_z3.json"},
     ("rl", "verl"): {
         *{"launch.sh", "agent_loop.py", "agent_loop.yaml", "reward.py", "budget.py", "kit.json", "requirements.txt"}
     },
@@ -165,3 +165,19 @@ def test_a_spread_is_made_of_the_numbers_themselves(values: list[int]) -> None:
     assert {spread.median, spread.p95, spread.most} <= set(values)
     assert spread.median <= spread.p95 <= spread.most == max(values)
     assert sum(value <= spread.p95 for value in values) >= 0.95 * len(values)
+
+
+@pytest.mark.parametrize(("shard", "form"), KITS)
+@pytest.mark.parametrize("rows", [1, 13, 60, 5_000])
+def test_a_batch_is_no_larger_than_the_data(shard: str, form: str, rows: int) -> None:
+    made = kit_files(facts(shard, form), summary(rows=rows, splits={"train": rows}))
+    sizes = [int(n) for text in made.values() for n in re.findall(rb"train_batch_size=(\d+)", text)]
+    assert all(1 <= size <= rows for size in sizes)
+
+
+@pytest.mark.parametrize(("shard", "form"), KITS)
+def test_checkpoints_go_beside_the_exports(shard: str, form: str) -> None:
+    texts = [text.decode() for text in kit_files(facts(shard, form), summary()).values()]
+    told = [line for text in texts for line in text.splitlines() if re.search(r"output_dir|local_dir|SAVES=", line)]
+    assert all(re.search(r"SAVES|\.\./\.\./\.\./saves", line) for line in told)
+    assert bool(told) == (form != "huggingface")
