@@ -20,6 +20,7 @@ from flows.cli.doctor import doctor
 from flows.cli.duplicates import duplicates
 from flows.cli.export import export
 from flows.cli.gates import gates
+from flows.cli.life import trace
 from flows.cli.plan import plan
 from flows.cli.push import push
 from flows.cli.release import diff, release
@@ -35,8 +36,7 @@ from flows.cli.show import show
 from flows.cli.sources import app as sources
 from flows.cli.stats import stats
 from flows.cli.status import status
-from flows.cli.trace import trace
-from flows.cli.try_ import try_
+from flows.cli.trying import try_
 from flows.cli.verify import verify
 from flows.cli.why import why
 from pipeline.errors import ColdforgeError

@@ -18,7 +18,7 @@ def show(
     store: StoreDir = None,
 ) -> None:
     """Show the transcript of a trajectory of RUN, and where its pictures lie; of a question what `trace` tells."""
-    from flows.cli.trace import print_life
+    from flows.cli.life import print_life
     from flows.report.lookup import find, read_life
 
     found = find(require_ledger(run), identity)
@@ -29,7 +29,7 @@ def show(
 
 
 def _print_trajectory(run: Path, identity: str, store: Path | None) -> None:
-    from flows.cli.trace import blobs_of, place, print_fields
+    from flows.cli.life import blobs_of, place, print_fields
     from flows.report.lookup import Found, read_life, read_trajectory
     from flows.report.tables import query_table
     from flows.report.transcript import render_transcript

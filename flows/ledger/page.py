@@ -26,10 +26,10 @@ duckdb -readonly runs/demo/ledger.duckdb                                        
 from flows.api import open_run
 
 run = open_run("runs/demo")
-run.tables()                                  # names and what they hold
-run.table("gates")                            # polars; kind="pandas" for pandas
+run.tables()  # names and what they hold
+run.table("gates")  # polars; kind="pandas" for pandas
 run.sql("select model, count(*) as n from trajectories group by model")
-run.dataset("sft")                            # the shard as `datasets` loads it
+run.dataset("sft")  # the shard as `datasets` loads it
 ```
 
 Comments stand in the file as well: `select table_name, column_name, comment from duckdb_columns()`. Under

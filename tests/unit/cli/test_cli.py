@@ -106,7 +106,7 @@ def test_no_help_loads_a_heavy_library() -> None:
 import sys
 from typer.testing import CliRunner
 from flows.cli.main import make_app
-for command in ([], "run plan status stats gates show verify replay doctor schema sandbox".split()):
+for command in ([], "run plan status stats gates why trace try show verify replay doctor schema sandbox".split()):
     for words in ([[]] if not command else [[word] for word in command]):
         result = CliRunner().invoke(make_app(), [*words, "--help"])
         assert result.exit_code == 0, (words, result.output)
