@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import eq
-from typing import Any, Generic, TypeVar, overload
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from pipeline.records.base import Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 R = TypeVar("R", bound=Record)
 
@@ -31,6 +32,8 @@ class Made(Sequence[R], Generic[R]):
 
     def batch(self, begin: int, end: int) -> pa.RecordBatch:
         """Return the records of some places as columns of `kind.ARROW`."""
+        import pyarrow as pa
+
         said = {"schema": self._kind.SCHEMA, **self._columns(begin, end)}
         arrays = []
         for column in self._kind.ARROW:
@@ -41,6 +44,8 @@ class Made(Sequence[R], Generic[R]):
 
     def table(self, names: Sequence[str]) -> pa.Table:
         """Return some columns of all records."""
+        import pyarrow as pa
+
         batches = (self.batch(begin, end).select(names) for begin, end in self.spans())
         return pa.Table.from_batches(batches, pa.schema([self._kind.ARROW.field(name) for name in names]))
 
@@ -75,4 +80,6 @@ class Made(Sequence[R], Generic[R]):
 
 
 def _same(value: object, rows: int, kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
     return pa.nulls(rows, kind) if value is None else pa.repeat(pa.scalar(value, kind), rows)

@@ -108,6 +108,8 @@ def test_each_file_is_what_its_name_says_and_fits_on_two_screens(path: str, text
             subprocess.run(["sh", "-n"], input=text, text=True, check=True)
         case "yaml":
             assert yaml.safe_load(text)
+        case "json" if path.endswith("ds_z3.json"):
+            assert json.loads(text)["zero_optimization"]["stage"] == 3
         case "json":
             assert KitFacts.model_validate_json(text).max_pixels == STUDENT.max_pixels
 
@@ -124,8 +126,9 @@ def test_a_script_names_the_variables_that_programs_read() -> None:
 
 def test_a_script_names_the_files_of_its_export() -> None:
     swift = kit_files(facts("sft", "ms_swift"), summary())[f"{KIT}/train.sh"].decode()
-    assert f"--dataset {' '.join(SPLITS['train'])} \\\n" in swift
-    assert f"--val_dataset {SPLITS['validation'][0]} \\\n" in swift
+    train = " ".join(f'"$EXPORT/{path}"' for path in SPLITS["train"])
+    assert f"--dataset {train} \\\n" in swift
+    assert f'--val_dataset "$EXPORT/{SPLITS["validation"][0]}" --eval_strategy epoch \\\n' in swift
     verl = kit_files(facts("rl", "verl"), summary())[f"{KIT}/launch.sh"].decode()
     assert f'data.train_files="[$EXPORT/{SPLITS["train"][0]},$EXPORT/{SPLITS["train"][1]}]"' in verl
 
@@ -171,7 +174,7 @@ def test_a_spread_is_made_of_the_numbers_themselves(values: list[int]) -> None:
 @pytest.mark.parametrize("rows", [1, 13, 60, 5_000])
 def test_a_batch_is_no_larger_than_the_data(shard: str, form: str, rows: int) -> None:
     made = kit_files(facts(shard, form), summary(rows=rows, splits={"train": rows}))
-    sizes = [int(n) for text in made.values() for n in re.findall(rb"train_batch_size=(\d+)", text)]
+    sizes = [int(n) for text in made.values() for n in re.findall(rb"[.]train_batch_size=(\d+)", text)]
     assert all(1 <= size <= rows for size in sizes)
 
 
