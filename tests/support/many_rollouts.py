@@ -49,7 +49,7 @@ def outcome(stage: str, record: Question | Trajectory, reason: str = "") -> Outc
 
 
 def many(questions: int, rollouts: int) -> Iterator[Group]:
-    """Yield questions with as many rollouts each: half of them of a teacher, of verdicts, tools and fates of all kinds."""
+    """Yield questions with as many rollouts each, half of them of a teacher; verdicts, tools and fates of all kinds."""
     categories, verdicts = get_args(Category), get_args(Verdict)
     for number in range(questions):
         asked = question(

@@ -44,7 +44,12 @@ def opened(browser: Any) -> Opened:
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: (said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+
+        def dismissed(dialog: Any) -> None:
+            said.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
+        page.on("dialog", dismissed)
         page.goto(f"{folder.as_uri()}/{name}")
         page.wait_for_selector("html[data-ready]", timeout=60_000)
         yield page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.support.report_files import value
 from tests.support.runs import facts
 
 Opened = Callable[..., AbstractContextManager[Any]]
-LOOKS = [(width, theme) for width in (1280, 390) for theme in ("light", "dark")]
+LOOKS = [*product(("index.html", "viewer.html"), (1280, 390), ("light", "dark"))]
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +33,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "run" / "report"
 
 
-@pytest.mark.parametrize(("width", "theme"), LOOKS)
-@pytest.mark.parametrize("name", ["index.html", "viewer.html"])
-def test_no_serious_fault_of_accessibility(
-    report: Path, opened: Opened, axe: str, name: str, width: int, theme: str
-) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_serious_fault_of_accessibility(report: Path, opened: Opened, axe: str, look: tuple[str, int, str]) -> None:
+    name, width, theme = look
     with opened(report, name, width=width, theme=theme) as page:
         if name == "viewer.html":
             page.wait_for_selector(".turn")
@@ -48,13 +47,14 @@ def test_no_serious_fault_of_accessibility(
         assert told["testEngine"]["name"] == "axe-core"
 
 
-@pytest.mark.parametrize(("width", "theme"), LOOKS)
-@pytest.mark.parametrize("name", ["index.html", "viewer.html"])
-def test_a_page_is_no_wider_than_its_window(report: Path, opened: Opened, name: str, width: int, theme: str) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_page_is_no_wider_than_its_window(report: Path, opened: Opened, look: tuple[str, int, str]) -> None:
+    name, width, theme = look
     with opened(report, name, width=width, theme=theme) as page:
         wide = page.evaluate(
             """() => [...document.querySelectorAll("body *")]
-              .filter((one) => one.getBoundingClientRect().right > innerWidth + 1 && !one.parentElement.closest(".scroll, pre"))
+              .filter((one) => !one.parentElement.closest(".scroll, pre"))
+              .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
               .map((one) => one.outerHTML.slice(0, 200))"""
         )
         assert wide == []
@@ -81,7 +81,8 @@ def test_a_sample_leads_to_its_transcript(report: Path, opened: Opened) -> None:
         assert str(page.get_attribute(".badges a", "href")) == f"#{identity}"
         # The pictures of the question are those of the store.
         page.wait_for_function(
-            "() => [...document.querySelectorAll('#transcript img')].every((image) => !image.complete || image.naturalWidth > 0)"
+            """() => [...document.querySelectorAll("#transcript img")]
+              .every((image) => !image.complete || image.naturalWidth > 0)"""
         )
 
 

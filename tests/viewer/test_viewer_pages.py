@@ -183,6 +183,27 @@ def test_other_rollouts_of_the_question_are_a_click_away(some: Path, opened: Ope
         assert shown(page) == target != before
 
 
+def test_nothing_that_is_missing_is_written_as_a_word(some: Path, opened: Opened) -> None:
+    with opened(some) as page:
+        page.click("#clear")
+        for _ in range(12):
+            page.keyboard.press("j")
+            shown(page)
+            text = page.inner_text("#transcript")
+            assert not {"null", "undefined", "NaN", "[object Object]"} & set(text.split())
+
+
+def test_a_skip_link_leads_to_its_place_and_changes_nothing(some: Path, opened: Opened) -> None:
+    with opened(some) as page:
+        address = page.evaluate("location.href")
+        for place in ("list", "transcript"):
+            link = page.locator(f".skip[href='#{place}']")
+            link.focus()
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.id") == place
+        assert page.evaluate("location.href") == address
+
+
 def test_pictures_are_shown_at_full_size_and_as_seen_with_the_boxes_that_were_cut(
     pictured: Path, opened: Opened
 ) -> None:

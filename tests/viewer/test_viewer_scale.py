@@ -57,8 +57,8 @@ def test_a_hundred_thousand_are_listed_filtered_and_searched_without_waiting(
     pages = whole - sum(path.stat().st_size for path in (large / "data").iterdir())
     print(  # noqa: T201 - the target quotes what it measured
         f"\n{N:,} trajectories: pages {pages / 1e3:.0f} kB, index {index / 1e6:.1f} MB, folder {whole / 1e6:.0f} MB; "
-        f"first transcript after {first:.0f} ms, all listed after {ready:.0f} ms; filter {chosen:.0f} and {more:.0f} ms, "
-        f"search {found:.0f} ms; heap {heap / 1e6:.0f} MB"
+        f"first transcript after {first:.0f} ms, all listed after {ready:.0f} ms; "
+        f"filter {chosen:.0f} and {more:.0f} ms, search {found:.0f} ms; heap {heap / 1e6:.0f} MB"
     )
     assert first < FIRST_VIEW
     assert max(chosen, more) < FILTER
