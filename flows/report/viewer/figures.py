@@ -98,7 +98,7 @@ FIGURES = (
     Report("tokens", "Rollouts by completion tokens, in powers of two", _TOKENS),
     Report("token_sums", "Tokens of all rollouts, whoever paid for them", _SUMS_OF_TOKENS),
     Report("shift", "Shares among the questions that left the screen, and among the rows that select kept", _SHIFT),
-    Report("distance", "Total-variation distance: half the sum of the differences of the shares above", _DISTANCE),
+    Report("distance", "Total-variation distance from the shares asked: half the sum of the differences", _DISTANCE),
     Report("samples", "Attempts of the teachers, drawn by id", _SAMPLES),
     Report("duplicate_verdicts", "Pairs of questions that are one, or nearly", _PAIRS),
 )
