@@ -8,6 +8,7 @@ GUEST := .venv/.stamp-guest
 RIVALS := .venv-bench/.stamp
 SDKS := .venv-bench/.stamp-models
 DEDUPERS := .venv-bench-dedup/.stamp
+VIEWER := .venv-viewer/.stamp
 VLLM := .venv-vllm/.stamp
 TRAINERS := trl verl llamafactory ms-swift
 TRAINING := $(TRAINERS:%=.venv-trainers-%/.stamp)
@@ -25,11 +26,12 @@ export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS := 180
 # Some images forbid Python its bytecode: every process, and there are many, would compile its packages anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo check test test-vllm test-trainers $(TRAINERS:%=test-trainers-%) bench bench-sandbox bench-models bench-dedup bench-gold soak fuzz clean
+.PHONY: help setup demo check test test-viewer test-vllm test-trainers $(TRAINERS:%=test-trainers-%) bench bench-sandbox bench-models bench-dedup bench-gold soak fuzz clean
 
 help:
 	@echo 'make demo    curate the demo corpus into runs/demo (no GPU, network or key)'
 	@echo 'make test    checks, then all tests'
+	@echo 'make test-viewer   report and viewer in a headless browser (installs Chromium by apt where there is none)'
 	@echo 'make test-vllm   a tiny model on vLLM itself, on CPU (installs 3.5 GB into .venv-vllm)'
 	@echo 'make test-trainers   TRL, verl, LLaMA-Factory and ms-swift load the exports (installs 7 GB; test-trainers-trl: one of them)'
 	@echo 'make check   ruff, mypy, import contracts'
@@ -58,6 +60,10 @@ check: $(TOOLS)
 # one worker, so that a run of the demo that several tests look at is made once.
 test: check setup
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# What it measures is printed (-s).
+test-viewer: setup $(VIEWER)
+	COLDFORGE_AXE=.venv-viewer/axe/package/axe.min.js .venv-viewer/bin/python -m pytest -s tests/viewer
 
 # What it measures is printed (-s).
 test-vllm: setup $(VLLM)
@@ -95,7 +101,7 @@ fuzz: setup
 		$(BIN)/python -m tests.fuzz.$$(basename $$script .py) --seconds $(SECONDS); done
 
 clean:
-	rm -rf .venv .venv-bench .venv-bench-dedup .venv-vllm .venv-trainers-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache dist
+	rm -rf .venv .venv-viewer .venv-bench .venv-bench-dedup .venv-vllm .venv-trainers-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # uv is an order of magnitude faster than pip; where it does not install or work, pip does the same.
@@ -141,6 +147,17 @@ $(DEDUPERS): requirements-bench-dedup.txt $(TOOLS)
 	test -x .venv-bench-dedup/bin/python || $(BIN)/python -m venv .venv-bench-dedup
 	$(BIN)/uv pip install --quiet --python .venv-bench-dedup/bin/python --no-deps -r $< \
 		|| .venv-bench-dedup/bin/python -m pip install --quiet --no-deps -r $<
+	@touch $@
+
+# A browser and what drives it, for `test-viewer` alone; axe-core looks for faults of accessibility. What the tests import
+# beside them is that of .venv.
+$(VIEWER): requirements-viewer.txt $(TOOLS)
+	command -v chromium chromium-browser google-chrome | grep -q . || { apt-get update -qq && apt-get install -y -qq chromium; }
+	test -x .venv-viewer/bin/python || $(BIN)/python -m venv .venv-viewer
+	.venv-viewer/bin/python -m pip install --quiet --no-deps -r $<
+	echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		> "$$(.venv-viewer/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth"
+	mkdir -p .venv-viewer/axe && cd .venv-viewer/axe && npm pack --silent axe-core@4.14.1 && tar xzf axe-core-4.14.1.tgz
 	@touch $@
 
 # The OpenAI SDK, for `bench-models` alone.

@@ -222,9 +222,14 @@ _HEADERS = {
     "median_score": "median score",
     "gate2_rl": "gate2 rl",
     "gate2_sft": "gate2 sft",
-    "asked_share": "asked %",
-    "sft_share": "SFT %",
-    "rl_share": "RL %",
+    "tokens.at_least": "tokens from",
+    "token_sums.prompt_tokens": "prompt",
+    "token_sums.completion_tokens": "completion",
+    "token_sums.median_completion": "median completion",
+    "token_sums.most_completion": "longest completion",
+    "gate_histogram.gate1": "gate 1",
+    "gate_histogram.gate2": "gate 2",
+    "ingested_share": "ingested %",
     "cost_per_row.grouped_by": "by",
     "cost_per_row.sft_rows": "SFT rows",
     "cost_per_row.rl_rows": "RL rows",
@@ -240,7 +245,7 @@ _HEADERS = {
 
 _SHARES = {
     *("yield", "pass_rate", "executed_share", "share", "right_share", "arms.solved_share", "mix.token_share"),
-    *("asked_share", "sft_share", "rl_share"),
+    "ingested_share",
     *(f"{table}.{end}" for table in ("rates", "placebo", "arms", "defects", "caught") for end in ("low", "high")),
     *(f"selection_shift.{name}" for name in ("source", "category", "answer_type", "by_chance")),
 }

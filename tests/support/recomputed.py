@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from math import floor, sqrt
+from math import floor, pi, sqrt
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -24,7 +24,7 @@ Rows = list[tuple[Any, ...]]
 BASE = (
     *("stages", "outcomes", "questions", "trajectories", "turns", "gate_settings", "gates", "arms", "keys", "labels"),
     *("personal_data", "near_texts", "benchmark_hits", "dropped_hits", "replays", "cost", "prices", "shards"),
-    *("duplicates", "conflicts"),
+    *("duplicates", "conflicts", "ingested", "every_question"),
 )
 TOOLS = ("python", "image_search", "search")
 
@@ -430,40 +430,52 @@ def token_sums(ledger: Ledger) -> Rows:
     return rows
 
 
-def _selected(ledger: Ledger) -> dict[str, dict[str, tuple[int, int, int]]]:
-    """Return by what is looked at and its value how many questions were asked, and rows of SFT and RL selected."""
-    questions = asked(ledger)
-    columns = {"category": "category", "source": "source", "answer type": "answer_type", "pictures": "n_images"}
-    chosen = [kept(ledger, "select", unit) for unit in ("trajectory", "question")]
-    found = {}
-    for name, column in columns.items():
-        before = Counter(str(q[column]) for q in questions.values())
-        sft, rl = (Counter(str(questions[o["question_id"]][column]) for o in rows) for rows in chosen)
-        found[name] = {word: (before[word], sft[word], rl[word]) for word in before}
+FIELDS = ("source", "category", "answer_type")
+
+
+def _kept_mixes(ledger: Ledger) -> dict[tuple[str, str, str], tuple[Counter[str], Counter[str]]]:
+    """Return by stage, route and field what the kept questions are of, and what was ingested."""
+    began = {row["question_id"]: row for row in ledger["ingested"]}
+    first = {row["question_id"]: row["ingested_id"] for row in ledger["every_question"]}
+    members = defaultdict[tuple[str, str], set[str]](set)
+    for o in ledger["outcomes"]:
+        if o["outcome"] == "kept" and o["question_id"] in first and o["stage"] != "ingest":
+            members[o["stage"], o["route"] or ""].add(first[o["question_id"]])
+    members["ingest", ""] = set(began)
+    return {
+        (*way, field): (Counter(began[one][field] for one in ids), Counter(row[field] for row in began.values()))
+        for way, ids in members.items()
+        for field in FIELDS
+    }
+
+
+def selection_mix(ledger: Ledger) -> Rows:
+    return [
+        (route, field, value, now[value], share(now[value], now.total()), share(n, before.total()))
+        for (stage, route, field), (now, before) in _kept_mixes(ledger).items()
+        for value, n in before.items()
+        if stage == "select"
+    ]
+
+
+def selection_shift(ledger: Ledger) -> Rows:
+    """As the table, but for what changed most: by how much of a percent alone, as two values may have changed alike."""
+    rows: defaultdict[tuple[str, str], dict[str, tuple[int, float, float, float]]] = defaultdict(dict)
+    for (stage, route, field), (now, before) in _kept_mixes(ledger).items():
+        n, whole = now.total(), before.total()
+        shares = [(now[value] / n, count / whole) for value, count in before.items()]
+        far = sum(abs(a - b) for a, b in shares) / 2
+        drawn = (whole - n) / max(whole - 1, 1)
+        blind = sum(sqrt(2 * b * (1 - b) / (pi * n) * drawn) for _, b in shares) / 2
+        most = max(abs(round(a - b, 4)) for a, b in shares)
+        rows[stage, route][field] = (n, round(far, 4), round(blind, 4), round(100 * most, 1))
+    found: Rows = []
+    for (stage, route), by_field in rows.items():
+        if stage != "ingest":
+            told = max(by_field.values(), key=lambda one: one[1] - one[2])
+            far_by = [by_field[field][1] for field in ("source", "category", "answer_type")]
+            found.append((stage, route or None, told[0], *far_by, max(one[2] for one in by_field.values()), told[3]))
     return found
-
-
-def shift(ledger: Ledger) -> Rows:
-    rows: Rows = []
-    for name, found in _selected(ledger).items():
-        whole = [sum(column) for column in zip(*found.values(), strict=True)]
-        for word, counts in found.items():
-            pairs = [(n, share(n, of)) for n, of in zip(counts, whole, strict=True)]
-            rows.append((name, word, *(number for pair in pairs for number in pair)))
-    return rows
-
-
-def distance(ledger: Ledger) -> Rows:
-    rows: Rows = []
-    for name, found in _selected(ledger).items():
-        asked_for, *chosen = [list(column) for column in zip(*found.values(), strict=True)]
-        far: list[float | None] = []
-        for rows_of in chosen:
-            pairs = zip(asked_for, rows_of, strict=True)
-            apart = [abs(n / sum(rows_of) - before / sum(asked_for)) for before, n in pairs] if sum(rows_of) else None
-            far.append(round(sum(apart) / 2, 4) if apart is not None else None)
-        rows.append((name, *far))
-    return rows
 
 
 def samples(ledger: Ledger) -> Rows:
@@ -513,7 +525,19 @@ RECOMPUTED: Mapping[str, Callable[[Ledger], Rows]] = {
         for one in (
             *(funnel, reasons, rights, personal_data, near_texts, benchmark_hits, routes, gates, gate_histogram),
             *(without_answer, guess_floor, placebo, benefit, unjudged, arms, endings, yield_by_teacher, mix, tool_mix),
-            *(dropped_hits, execution, replays, cost, cost_per_row, shards, turns, tokens, token_sums, shift, distance),
+            *(
+                dropped_hits,
+                execution,
+                replays,
+                cost,
+                cost_per_row,
+                shards,
+                turns,
+                tokens,
+                token_sums,
+                selection_shift,
+                selection_mix,
+            ),
             *(samples, duplicate_verdicts),
         )
     },

@@ -33,45 +33,10 @@ FROM trajectories JOIN stages USING (stage) WHERE arm <> 'long_cot'
 GROUP BY stage, position ORDER BY position
 """
 
-_SELECTED = """
-WITH told AS (
-  SELECT question_id, unnest([
-    {'by': 'category', 'value': category}, {'by': 'source', 'value': source},
-    {'by': 'answer type', 'value': answer_type}, {'by': 'pictures', 'value': n_images::VARCHAR}], recursive := true)
-  FROM questions
-), sft AS (
-  SELECT question_id FROM outcomes WHERE stage = 'select' AND unit = 'trajectory' AND outcome = 'kept'
-), rl AS (
-  SELECT question_id FROM outcomes WHERE stage = 'select' AND unit = 'question' AND outcome = 'kept'
-), counted AS (
-  SELECT t."by", t.value, count(*) AS asked,
-         (SELECT count(*) FROM sft JOIN told o USING (question_id) WHERE o."by" = t."by" AND o.value = t.value) AS sft,
-         (SELECT count(*) FROM rl JOIN told o USING (question_id) WHERE o."by" = t."by" AND o.value = t.value) AS rl
-  FROM told t GROUP BY t."by", t.value
-), shared AS (
-  SELECT *, asked / sum(asked) OVER w AS asked_share, sft / nullif(sum(sft) OVER w, 0) AS sft_share,
-         rl / nullif(sum(rl) OVER w, 0) AS rl_share
-  FROM counted WINDOW w AS (PARTITION BY "by")
-)
+_MIX_OF_SELECTED = """
+SELECT route, field AS "by", value, n, round(share, 4) AS share, round(ingested_share, 4) AS ingested_share
+FROM selection_mix WHERE stage = 'select' ORDER BY route, field, ingested_share DESC, value
 """
-"""Questions as they left the screen, beside rows that `select` kept: in SFT a row is a trajectory, in RL a question."""
-
-_SHIFT = (
-    _SELECTED
-    + """
-SELECT "by", value, asked, round(asked_share, 4) AS asked_share, sft, round(sft_share, 4) AS sft_share,
-       rl, round(rl_share, 4) AS rl_share
-FROM shared ORDER BY "by", asked DESC, value
-"""
-)
-_DISTANCE = (
-    _SELECTED
-    + """
-SELECT "by", round(sum(abs(sft_share - asked_share)) / 2, 4) AS sft_distance,
-       round(sum(abs(rl_share - asked_share)) / 2, 4) AS rl_distance
-FROM shared GROUP BY "by" ORDER BY "by"
-"""
-)
 
 SAMPLES_EACH = 3
 _SAMPLES = f"""
@@ -97,8 +62,7 @@ FIGURES = (
     Report("turns", "Rollouts by number of turns", _TURNS),
     Report("tokens", "Rollouts by completion tokens, in powers of two", _TOKENS),
     Report("token_sums", "Tokens of all rollouts, whoever paid for them", _SUMS_OF_TOKENS),
-    Report("shift", "Shares among the questions that left the screen, and among the rows that select kept", _SHIFT),
-    Report("distance", "Total-variation distance: half the sum of the differences of the shares above", _DISTANCE),
+    Report("selection_mix", "What the questions that select kept are of, beside what was ingested", _MIX_OF_SELECTED),
     Report("samples", "Attempts of the teachers, drawn by id", _SAMPLES),
     Report("duplicate_verdicts", "Pairs of questions that are one, or nearly", _PAIRS),
 )

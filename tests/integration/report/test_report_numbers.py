@@ -73,6 +73,8 @@ def test_every_table_of_the_report_is_recomputed() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_table_holds_the_numbers_of_the_ledger(made: Reported, name: str) -> None:
     shown = in_order([tuple(row) for row in made.tables[name]["rows"]])
+    if name == "selection_shift":
+        shown = in_order([(*row[:-1], abs(float(row[-1].split()[-2]))) for row in shown])
     expected = in_order(RECOMPUTED[name](made.ledger))
     assert len(shown) == len(expected)
     for row, other in zip(shown, expected, strict=True):

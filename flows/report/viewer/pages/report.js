@@ -88,7 +88,7 @@
     ["Tokens", () => [cf.el("p", { class: "quiet" }, "Completion tokens of a rollout; a bar holds those from its number up to twice that."), lengths("tokens", "at_least", "rollouts", "completion tokens"), show("token_sums"), show("tokens")]],
     ["Cost", () => [show("cost"), show("cost_per_row")]],
     ["Teachers", () => [show("yield_by_teacher")]],
-    ["Selection", () => [cf.el("p", null, "How far what was selected differs from what was asked: 0 is no shift, 1 nothing in common."), show("distance"), show("shift"), show("mix")]],
+    ["Selection", () => [show("selection_shift"), show("selection_mix"), show("mix")]],
     ["Duplicates", () => [cf.el("p", null, cf.el("a", { href: "duplicates.html" }, "All pairs beside each other, with their pictures")), show("duplicate_verdicts"), show("near_texts"), show("benchmark_hits")]],
     ["Samples", samples],
     // Whatever table is new to `stats` is shown here until it has a place of its own.

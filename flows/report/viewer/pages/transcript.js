@@ -68,9 +68,21 @@
     return told.length ? table("What became of it, stage by stage", ["record", "stage", "outcome", "route", "reason", "detail"], told) : null;
   };
 
+  // What failed comes first.
   const validators = ({ decisions }) =>
     decisions.length
-      ? table("Validators", ["validator", "outcome", "reason", "score"], decisions.map(([filter, outcome, reason, score]) => [filter, outcome, reason, score === null ? "" : String(score)]))
+      ? table(
+          "Validators",
+          ["validator", "outcome", "reason", "score"],
+          decisions
+            .toSorted((a, b) => (a[1] === "keep") - (b[1] === "keep"))
+            .map(([filter, outcome, reason, score]) => [
+              filter,
+              cf.badge(outcome, cf.kind(outcome)),
+              reason,
+              score === null ? "" : String(Number(score.toPrecision(4))),
+            ]),
+        )
       : null;
 
   const siblings = (trajectory, group) =>

@@ -19,22 +19,24 @@
   let found = new Uint32Array(0);
   let at = -1; // the chosen row of the index
   let wanted = ""; // an id that the address names and that no chunk has held so far
+  const ID = /^[0-9a-f]{4,64}$/;
   let thoughts = false;
   let exact = false;
 
   // What the address says: `#id`, or names and values, of which `t` is the id and `q` the search.
   const read = () => {
-    const said = decodeURIComponent(location.hash.slice(1));
-    const told = new URLSearchParams(said.includes("=") ? location.hash.slice(1) : "");
+    const said = location.hash.slice(1);
+    const told = new URLSearchParams(said.includes("=") ? said : "");
     search.value = told.get("q") ?? "";
     about.facets.forEach((facet, i) => {
       chosen[i].clear();
       for (const word of told.getAll(facet.name)) if (facet.words.includes(word)) chosen[i].add(facet.words.indexOf(word));
     });
-    wanted = (said.includes("=") ? told.get("t") ?? "" : said).slice(0, 16);
+    const id = said.includes("=") ? told.get("t") ?? "" : said;
+    wanted = ID.test(id) ? id.slice(0, 16) : "";
     // Who comes without a wish is shown what ships, or would: the teachers' attempts.
     const stage = about.facets.findIndex(({ name }) => name === "stage");
-    if (!said && about.facets[stage].words.includes("synthesize")) chosen[stage].add(about.facets[stage].words.indexOf("synthesize"));
+    if (!said.includes("=") && !wanted && about.facets[stage].words.includes("synthesize")) chosen[stage].add(about.facets[stage].words.indexOf("synthesize"));
   };
   const write = () => {
     const told = new URLSearchParams();
@@ -80,6 +82,18 @@
     return found[low] === at ? low : -1;
   };
 
+  const toList = () => {
+    byId("list").focus();
+    byId("list").scrollIntoView({ block: "center" });
+  };
+  // Not by the address, which names what is shown.
+  for (const link of document.querySelectorAll(".skip")) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      byId(link.getAttribute("href").slice(1)).focus();
+    });
+  }
+
   let systems = null;
   const render = async (row) => {
     try {
@@ -88,7 +102,8 @@
       if (row !== at) return; // another was chosen meanwhile
       const group = file.get(`group-${rows.questions.ids[rows.question[row]]}`);
       const trajectory = group.trajectories.find(({ id }) => id.startsWith(rows.ids[row]));
-      pane.replaceChildren(...cf.transcript(trajectory, group, systems));
+      const back = cf.el("button", { type: "button", class: "back", onclick: toList }, "Back to the list");
+      pane.replaceChildren(back, ...cf.transcript(trajectory, group, systems).filter(Boolean));
       pane.scrollTop = 0;
       pane.classList.toggle("exact", exact);
       for (const fold of pane.querySelectorAll(".thought")) fold.open = thoughts;
@@ -156,7 +171,7 @@
   };
   addEventListener("hashchange", () => {
     const id = location.hash.slice(1);
-    if (/^[0-9a-f]{4,64}$/.test(id)) {
+    if (ID.test(id)) {
       // A link to another rollout leaves the filters as they are.
       wanted = id.slice(0, 16);
     } else {

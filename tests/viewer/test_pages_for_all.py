@@ -1,0 +1,119 @@
+"""Report and viewer of a whole small run, wide and narrow, light and dark: for everyone, and without a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.ledger.snapshot import Shard, StageCost, build_ledger
+from flows.report.viewer.write import write_report
+from pipeline.store.blobs import BlobStore
+from tests.support.curated import RECIPE, curated, write_corpus
+from tests.support.report_files import value
+from tests.support.runs import facts
+
+Opened = Callable[..., AbstractContextManager[Any]]
+LOOKS = [*product(("index.html", "viewer.html"), (1280, 390), ("light", "dark"))]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = write_corpus(tmp_path_factory.mktemp("whole") / "place")
+    recipe = RECIPE | {"gate": RECIPE["gate"] | {"fresh_share": 1.0}}
+    stages = list(curated(place, recipe, "run").values())
+    costs = [StageCost(0, one.name, 1.25, 2.5, 4, 0, 96, 3, 12, 5) for one in stages]
+    shards = [Shard("sft", "huggingface", 15, 123_456), Shard("rl", "verl", 3, 1_000)]
+    build_ledger(place / "run", stages, facts("cellars", costs=costs, shards=shards))
+    write_report(place / "run", place / "run" / "report", BlobStore(place / "store" / "blobs"))
+    return place / "run" / "report"
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_serious_fault_of_accessibility(report: Path, opened: Opened, axe: str, look: tuple[str, int, str]) -> None:
+    name, width, theme = look
+    with opened(report, name, width=width, theme=theme) as page:
+        if name == "viewer.html":
+            page.wait_for_selector(".turn")
+            page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true;")
+        page.evaluate(axe)
+        told = page.evaluate("axe.run(document, { resultTypes: ['violations'], preload: false })")
+        faults = [(one["id"], one["impact"], one["nodes"][0]["html"][:200]) for one in told["violations"]]
+        assert [fault for fault in faults if fault[1] in {"serious", "critical"}] == []
+        assert told["testEngine"]["name"] == "axe-core"
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_page_is_no_wider_than_its_window(report: Path, opened: Opened, look: tuple[str, int, str]) -> None:
+    name, width, theme = look
+    with opened(report, name, width=width, theme=theme) as page:
+        wide = page.evaluate(
+            """() => [...document.querySelectorAll("body *")]
+              .filter((one) => !one.parentElement.closest(".scroll, pre"))
+              .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+              .map((one) => one.outerHTML.slice(0, 200))"""
+        )
+        assert wide == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_every_table_with_rows_is_on_the_page_with_all_its_rows(report: Path, opened: Opened) -> None:
+    tables = [table for table in value(report, "tables") if table["rows"] and table["name"] != "samples"]
+    with opened(report, "index.html") as page:
+        for table in tables:
+            found = page.locator("table", has=page.locator("caption", has_text=table["title"])).first
+            assert found.locator("tbody tr").count() == len(table["rows"]), table["name"]
+        (samples,) = (table for table in value(report, "tables") if table["name"] == "samples")
+        assert page.locator(".sample").count() == len(samples["rows"])
+        assert page.locator("figure canvas").count() >= 8
+
+
+def test_a_sample_leads_to_its_transcript(report: Path, opened: Opened) -> None:
+    with opened(report, "index.html") as page:
+        link = page.locator(".sample a").first
+        identity = str(link.get_attribute("href")).partition("#")[2]
+        link.click()
+        page.wait_for_selector(".turn")
+        assert str(page.get_attribute(".badges a", "href")) == f"#{identity}"
+        # The pictures of the question are those of the store.
+        page.wait_for_function(
+            """() => [...document.querySelectorAll("#transcript img")]
+              .every((image) => !image.complete || image.naturalWidth > 0)"""
+        )
+
+
+def test_the_theme_can_be_chosen_and_is_kept(report: Path, opened: Opened) -> None:
+    with opened(report, "index.html") as page:
+        colour = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(colour)
+        page.click("#theme")
+        assert page.evaluate(colour) == light
+        page.click("#theme")
+        assert page.evaluate(colour) != light
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        assert page.inner_text("#theme") == "Theme: dark"
+        assert page.evaluate(colour) != light
+
+
+def test_nothing_on_a_page_can_become_markup(report: Path, browser: Any) -> None:
+    # The browser itself refuses it, whatever a later change of the pages does.
+    for name in ("index.html", "viewer.html"):
+        page = browser.new_page()
+        page.goto(f"{report.as_uri()}/{name}")
+        for act in (
+            "document.body.innerHTML = '<b>x</b>'",
+            "document.createElement('script').src = 'data/about.js'",
+            "document.body.insertAdjacentHTML('beforeend', 'x')",
+        ):
+            assert (
+                page.evaluate(f"() => {{ try {{ {act}; return 'done'; }} catch (error) {{ return error.name; }} }}")
+                == "TypeError"
+            )
+        said = page.evaluate("() => fetch('data/about.js').then(() => 'done', () => 'refused')")
+        assert said == "refused"
+        page.close()
