@@ -101,6 +101,7 @@ def _responsible(facts: CardFacts) -> dict[str, Any]:
     models = [f"{model.part}: {model.name}" for model in facts.models if model.part != "long_cot"]
     stages = [f"{row[0]} ({row[1]}): {row[2]} in, {row[3]} kept" for row in facts.funnel.rows]
     personal = [f"{kind} in {n} rows" for kind, n in sorted(facts.personal.items())]
+    judged = " or by votes of a judge" if any(model.part == "judge" for model in facts.models) else ""
     return {
         "rai:dataCollection": (
             "Questions of the sources below, answered by models whose tool calls were executed; chosen by how often a "
@@ -110,7 +111,7 @@ def _responsible(facts: CardFacts) -> dict[str, Any]:
         "rai:dataCollectionRawData": "; ".join(f"{name}: {terms}" for name, terms in sorted(facts.sources.items())),
         "rai:dataPreprocessingProtocol": stages,
         "rai:dataAnnotationProtocol": [
-            "Answers are those of the sources; those of models are graded against them by rule, or by votes of a judge."
+            f"Answers are those of the sources; those of models are graded against them by rule{judged}."
         ],
         "rai:machineAnnotationTools": models,
         "rai:dataBiases": [

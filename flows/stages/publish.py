@@ -368,7 +368,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
 
 PUBLISH: Stage[PublishSettings, Store] = Stage(
     name="publish",
-    version=7,
+    version=8,
     kind="global",
     resource="cpu",
     settings=PublishSettings,
