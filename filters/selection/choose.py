@@ -19,9 +19,16 @@ from pipeline.records import Category, Decision, Lane
 
 VERSION = 3
 
-RlReason = Literal["saturated", "duplicate_question", "image_in_sft", "resolution_artifact", "over_quota"]
+RlReason = Literal["excluded", "saturated", "duplicate_question", "image_in_sft", "resolution_artifact", "over_quota"]
 SftReason = Literal[
-    "in_rl", "image_in_rl", "duplicate_trajectory", "over_skeleton_cap", "resolution_artifact", "over_mix", "over_quota"
+    "excluded",
+    "in_rl",
+    "image_in_rl",
+    "duplicate_trajectory",
+    "over_skeleton_cap",
+    "resolution_artifact",
+    "over_mix",
+    "over_quota",
 ]
 
 _RL: Rule[RlReason] = Rule("select_rl", VERSION)
@@ -124,8 +131,15 @@ class Selection(NamedTuple):
     """On trajectories."""
 
 
-def select(rl: Sequence[RlCandidate], sft: Sequence[SftCandidate], settings: SelectionSettings) -> Selection:
+def select(
+    rl: Sequence[RlCandidate],
+    sft: Sequence[SftCandidate],
+    settings: SelectionSettings,
+    excluded: frozenset[str] = frozenset(),
+) -> Selection:
     """Decide on all candidates.
+
+    What is `excluded`, by the id of a trajectory or of a question with all that answers it, takes nobody's place.
 
     Raises:
         ValueError: an id occurs twice.
@@ -133,9 +147,21 @@ def select(rl: Sequence[RlCandidate], sft: Sequence[SftCandidate], settings: Sel
     """
     _require_distinct([candidate.question_id for candidate in rl])
     _require_distinct([candidate.trajectory_id for candidate in sft])
+    out = [one.question_id for one in rl if one.question_id in excluded]
+    out_sft = [one.trajectory_id for one in sft if not excluded.isdisjoint((one.trajectory_id, one.question_id))]
+    rl = [one for one in rl if one.question_id not in excluded]
+    sft = [one for one in sft if excluded.isdisjoint((one.trajectory_id, one.question_id))]
     given = _given_to_sft(rl, sft, settings.rl_share) if settings.disjoint == "image" else frozenset()
     rl_decisions, published = _select_rl(rl, given, settings)
-    return Selection(rl_decisions, _select_sft(sft, published, settings))
+    sft_decisions = _select_sft(sft, published, settings)
+    return Selection(
+        _by_id([*rl_decisions, *(_RL.reject(name, "excluded") for name in out)]),
+        _by_id([*sft_decisions, *(_SFT.reject(name, "excluded") for name in out_sft)]),
+    )
+
+
+def _by_id(decisions: Iterable[Decision]) -> tuple[Decision, ...]:
+    return tuple(sorted(decisions, key=lambda decision: decision.record_id))
 
 
 def _given_to_sft(rl: Sequence[RlCandidate], sft: Sequence[SftCandidate], rl_share: float) -> frozenset[str]:

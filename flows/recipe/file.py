@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from flows.recipe.exclusions import is_id
 from flows.recipe.recipe import Recipe
 from pipeline.errors import UsageError
 from pipeline.manifests import manifests_dir
@@ -58,6 +59,10 @@ def _with_paths_from(recipe: Recipe, directory: Path) -> Recipe:
         # Whole, for a run's own copy of the recipe lies elsewhere, and its exports are written anew by it.
         rights = recipe.rights.model_copy(update={"tombstones": (directory / recipe.rights.tombstones).resolve()})
         recipe = recipe.model_copy(update={"rights": rights})
+    if recipe.select.exclude:
+        named = tuple(one if is_id(one) else str((directory / one).resolve()) for one in recipe.select.exclude)
+        select = recipe.select.model_copy(update={"exclude": named})
+        recipe = recipe.model_copy(update={"select": select})
     return recipe
 
 

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from filters.dedup.contamination import Benchmark
 from flows.recipe.benchmarks import load_benchmark
+from flows.recipe.exclusions import load_excluded
 from flows.recipe.file import load_recipe
 from flows.recipe.recipe import DemoSize, Recipe, SourceUse, StageName
 from flows.recipe.rows import RowIndex
@@ -83,6 +84,8 @@ class Inputs:
     """Counts what the student learns of a row."""
     tombstones: tuple[Tombstone, ...] = ()
     """What no export may hold."""
+    excluded: tuple[str, ...] = ()
+    """Ids that are not selected."""
 
     @property
     def solved(self) -> int:
@@ -124,7 +127,8 @@ def find_inputs(job: Job) -> Inputs:
     rows = RowIndex.of(sources, job.store).limited(job.limit)
     web = recipe.search.web if recipe.search is not None else ()
     tokens, tombstones = TokenCounter.open(recipe.student.tokenizer), load_tombstones(recipe.rights.tombstones)
-    return Inputs(prompts, sources, rows, search, web, benchmarks, tokens, tombstones)
+    excluded = load_excluded(recipe.select.exclude)
+    return Inputs(prompts, sources, rows, search, web, benchmarks, tokens, tombstones, excluded)
 
 
 def _require_texts(recipe: Recipe, sources: Iterable[Source]) -> None:

@@ -143,6 +143,24 @@ class RightsUse(RightsSettings):
         return RightsSettings(people=self.people, personal_data=self.personal_data)
 
 
+class SelectUse(SelectionSettings):
+    """How much is published, how it is balanced, and what is kept out by name."""
+
+    exclude: Place[tuple[str, ...]] = ()
+    """Ids of trajectories, or of questions, which go with all that answers them, and files of marks (`marks.parquet` of
+    a review), whose defective rows go. A relative path starts at the recipe. What they name is identity."""
+
+    @field_validator("exclude", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) else given
+
+    @property
+    def rules(self) -> SelectionSettings:
+        """Return what the stage goes by, beside the ids that are excluded."""
+        return SelectionSettings(**{name: getattr(self, name) for name in SelectionSettings.model_fields})
+
+
 class ExportUse(Identity):
     """Which formats are written for each shard."""
 
@@ -223,7 +241,7 @@ class Recipe(Identity):
     long_cot: LongCotSettings = LongCotSettings()
     synthesize: SynthesisUse = SynthesisUse()
     validate_: ValidatorSettings = Field(default=ValidatorSettings(), alias="validate")
-    select: SelectionSettings = SelectionSettings()
+    select: SelectUse = SelectUse()
     export: ExportUse = ExportUse()
     require: Place[tuple[str, ...]] = ()
     """Conditions of a release, such as `sft_rows >= 1000`; `coldforge release` refuses where one is not kept."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from filters.review.rates import Rate
 from flows.releases.rows import Shipped
 from flows.report.tables import query_table
 from pipeline.errors import UsageError
@@ -51,10 +52,18 @@ def condition(text: str) -> Condition:
     return Condition(" ".join(text.split()), found[1], found[2], float(found[3]))
 
 
-def figures(run: Path, exports: Mapping[str, Shipped], shared: float) -> dict[str, float]:
-    """Return what a run can be held to; `shared` is the share of RL's pictures that stand in SFT as well."""
+def figures(run: Path, exports: Mapping[str, Shipped], shared: float, review: Rate | None) -> dict[str, float]:
+    """Return what a run can be held to.
+
+    Args:
+        run: with a ledger.
+        exports: of each shard.
+        shared: the share of RL's pictures that stand in SFT as well.
+        review: the defect rate by people's marks; None where no review tells it, so that it is no figure of the run.
+    """
     rows = {shard: export.manifest.rows for shard, export in exports.items()}
     checked = {name for export in exports.values() for name in export.manifest.benchmarks}
+    people = {} if review is None else {"defect_rate": review.share, "defect_rate_high": review.high}
     ((unjudged,),) = query_table(run, _UNJUDGED).rows
     return {
         "sft_rows": rows.get("sft", 0),
@@ -62,9 +71,10 @@ def figures(run: Path, exports: Mapping[str, Shipped], shared: float) -> dict[st
         "benchmarks": len(checked),
         "shared_pictures": shared,
         "unjudged": float(str(unjudged)),
+        **{name: value for name, value in people.items() if value is not None},
     }
 
 
-FIGURES = ("sft_rows", "rl_rows", "benchmarks", "shared_pictures", "unjudged")
+FIGURES = ("sft_rows", "rl_rows", "benchmarks", "shared_pictures", "unjudged", "defect_rate", "defect_rate_high")
 """Rows of each shard; benchmarks that were kept out; shares: of RL's pictures that stand in SFT as well, of the graded
-answers that no rule decides."""
+answers that no rule decides, of SFT rows that people call defective, and the upper end of its interval of 95 %."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from flows.releases.conditions import Condition, figures
 from flows.releases.rows import ReleasedRow, released_rows, shipped
+from flows.review.released import reviewed
 from pipeline.errors import CheckError, UsageError
 from pipeline.export.layout import MANIFEST, file_hash
 from pipeline.export.tombstones import Tombstone
@@ -42,7 +43,11 @@ def make_release(run: Path, name: str | None, conditions: Sequence[Condition], t
             f"{first.message}; `coldforge verify` lists them"
         )
     exports = shipped(run)
-    known = figures(run, exports, _shared(report))
+    review = reviewed(run)
+    known = figures(run, exports, _shared(report), review.rate)
+    unknown = [one.text for one in conditions if one.figure not in known]
+    if unknown:
+        raise CheckError(f"{run}: not released, for {'; '.join(unknown)} asks for a review: {review.why}")
     broken = [f"{one.text} (it is {known[one.figure]:g})" for one in conditions if not one.holds(known[one.figure])]
     if broken:
         raise CheckError(f"{run}: not released, for a condition is not kept: {'; '.join(broken)}")
@@ -57,6 +62,10 @@ def make_release(run: Path, name: str | None, conditions: Sequence[Condition], t
         before = read_release(target)
         if (before["exports"], before["conditions"]) != (content, stated):
             raise UsageError(f"{target} is a release of other exports, or under other conditions; give another --name")
+        if before["figures"] != known:
+            raise UsageError(
+                f"{target} was made before marks were imported that change its figures; give another --name"
+            )
         return target
     rows = list(released_rows(run))
     write_records(target / RELEASED, ReleasedRow, rows)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flows.report.lookup import finished_stages
 from flows.review.page import Shown, write_pages
-from flows.review.sample import REVIEWS, Axis, Sample, write_sample
+from flows.review.sample import REVIEWS, Axis, Sample, require_own, write_sample
 from pipeline.engine.done import Done
 from pipeline.errors import UsageError
 from pipeline.records import Question, Trajectory
@@ -40,13 +40,14 @@ def draw_sample(run: Path, design: Design, store: Path, *, name: str | None, out
     The sample itself holds what annotators must not see, so only the folder of pages is theirs.
 
     Raises:
-        UsageError: as `Sample.draw`, `write_sample` and `write_pages`; or the run's stages are gone.
+        UsageError: as `Sample.draw`, `require_own` and `write_pages`; or the run's stages are gone.
     """
     sample, frame = Sample.draw(run, design.per, design.n, design.annotators, design.seed)
     directory = run / REVIEWS / (name or sample.id[:12])
-    rows = _shown(run, sample)
+    require_own(directory, sample)
+    blobs = BlobStore(store / "blobs")
+    pages = write_pages(out or directory / PAGES, sample.id, design.annotators, _shown(run, sample), blobs)
     write_sample(directory, sample, frame)
-    pages = write_pages(out or directory / PAGES, sample.id, design.annotators, rows, BlobStore(store / "blobs"))
     return Written(directory, sample, tuple(pages))
 
 

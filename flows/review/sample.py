@@ -160,14 +160,18 @@ def axes(text: str) -> tuple[Axis, ...]:
     return tuple(known)
 
 
-def write_sample(directory: Path, sample: Sample, frame: Sequence[FrameRow]) -> None:
-    """Write a sample and its frame into a directory of its own.
+def require_own(directory: Path, sample: Sample) -> None:
+    """Refuse a directory that holds another sample.
 
     Raises:
-        UsageError: the directory holds another sample.
+        UsageError: as said.
     """
     if (directory / SAMPLE).exists() and read_sample(directory).id != sample.id:
         raise UsageError(f"{directory} holds another sample; give this one another name with --name")
+
+
+def write_sample(directory: Path, sample: Sample, frame: Sequence[FrameRow]) -> None:
+    """Write a sample and its frame into a directory of its own."""
     write_records(directory / FRAME, FrameRow, frame)
     write_atomic(directory / SAMPLE, (sample.model_dump_json(indent=1) + "\n").encode())
 

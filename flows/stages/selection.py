@@ -29,14 +29,17 @@ class SelectSettings(StageSettings):
     select: SelectionSettings
     deploy_pixels: int | None
     """A question is hard by our resizing alone if gate 1, asked at this size, would call it too easy."""
+    excluded: tuple[str, ...] = ()
+    """Ids of trajectories, and of questions with all that answers them."""
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> SelectSettings:
         """Return the settings of a run."""
-        del inputs, revisions
+        del revisions
         recipe = job.recipe
         return cls(
-            select=recipe.select,
+            select=recipe.select.rules,
+            excluded=inputs.excluded,
             deploy_pixels=recipe.student.deploy_pixels,
         )
 
@@ -144,7 +147,7 @@ def run(unit: UnitInput, settings: SelectSettings, store: Store) -> UnitOutput:
     rl = [known.rl_candidate(record) for record in unit.records if isinstance(record, QuestionKey)]
     sft = [known.sft_candidate(record) for record in unit.records if isinstance(record, TrajectoryKey)]
     try:
-        chosen = select(rl, sft, settings.select)
+        chosen = select(rl, sft, settings.select, frozenset(settings.excluded))
     except UnmetMixError as error:
         raise UsageError(str(error)) from error
     return UnitOutput(_outcomes(unit, chosen), {})

@@ -43,6 +43,7 @@ OTHERS: Mapping[str, Any] = {
     "synthesize.policy": "weighted",
     "synthesize.weights": [2.0, 1.0],
     "select.max_rl": 3,
+    "select.exclude": ["a" * 64],
     "select.max_sft": 9,
     **{f"select.mix.{group}": share for group, share in OTHER_SHARES.items()},
     "export.sft": ["huggingface"],

@@ -164,7 +164,7 @@ TABLE: Mapping[str, str] = {
         f"select.{field}": "select"
         for field in (
             *("max_rl", "max_sft", "mix_unit", "balance", "max_resolution_artifact", "max_per_cluster"),
-            *("max_per_skeleton", "saturated", "disjoint", "rl_share"),
+            *("max_per_skeleton", "saturated", "disjoint", "rl_share", "exclude"),
             *(f"mix.{group}" for group in ("perception", "reasoning", "search", "no_call", "plain_cot", "long_cot")),
         )
     },

@@ -75,6 +75,25 @@ def chosen(given_: Given, limits: SelectionSettings) -> tuple[Selection, Given] 
     return selection, kept(given_, selection)
 
 
+@given(candidates(), SELECTIONS, st.sets(st.sampled_from([f"{kind}{n:02}" for kind in "qtp" for n in range(8)])))
+@settings(max_examples=200, deadline=None)
+def test_what_is_excluded_takes_nobodys_place(given_: Given, limits: SelectionSettings, excluded: set[str]) -> None:
+    rest = (
+        [one for one in given_[0] if one.question_id not in excluded],
+        [one for one in given_[1] if excluded.isdisjoint((one.trajectory_id, one.question_id))],
+    )
+    without = chosen(rest, limits)
+    if without is None:
+        with pytest.raises(UnmetMixError):
+            select(*given_, limits, frozenset(excluded))
+        return
+    selection = select(*given_, limits, frozenset(excluded))
+    for whole, part in zip(selection, without[0], strict=True):
+        assert tuple(one for one in whole if one.reason != "excluded") == part
+        assert [one.record_id for one in whole] == sorted(one.record_id for one in whole)
+    assert len(selection.rl) + len(selection.sft) == len(given_[0]) + len(given_[1])
+
+
 @given(candidates(), SELECTIONS, st.randoms())
 @settings(max_examples=200, deadline=None)
 def test_sft_and_rl_share_no_cluster_whatever_the_order_of_the_input(

@@ -86,6 +86,7 @@ OTHERS: Mapping[str, Any] = {
     "prompts.teacher_guidance": "guidance.md",
     "student.tokenizer": "tokenizer",
     "rights.tombstones": "tombstones.yaml",
+    "select.exclude": ["a" * 64],
     "student.deploy_pixels": 2_097_152,
     "synthesize.policy": "cascade",
     "synthesize.weights": [2.0, 2.0],
@@ -155,7 +156,9 @@ class Fingerprints:
 
     def _found(self, recipe: Recipe) -> Inputs:
         content = recipe.model_dump(mode="json", include={"sources", "benchmarks", "prompts", "dialect", "search"})
-        key = digest([content, str(recipe.student.tokenizer), str(recipe.rights.tombstones)])
+        key = digest(
+            [content, str(recipe.student.tokenizer), str(recipe.rights.tombstones), list(recipe.select.exclude)]
+        )
         if key not in self._inputs:
             self._inputs[key] = find_inputs(self._job(recipe))
         return self._inputs[key]
