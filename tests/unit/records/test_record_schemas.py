@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import flows.stages.decontaminate  # noqa: F401 - declares a record of its own
+import flows.releases.rows
+import flows.stages.decontaminate  # noqa: F401 - these declare records of their own
 from pipeline.records import Record
 
 GOLDEN = Path(__file__).with_name("record_schemas.json")
