@@ -5,6 +5,7 @@ No worker ever writes it. Its tables and views are in `tables.sql`; this module 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -186,10 +187,17 @@ def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path
     return path
 
 
+_MEMORY = "512MB"
+"""Of DuckDB while it builds: a ledger of a million questions has 750 MB."""
+
+
 def _write(path: Path, run: Path, stages: Sequence[Finished], facts: RunFacts) -> None:
     import duckdb
 
-    with duckdb.connect(":memory:", config=CONFIG) as db:
+    # What does not fit goes to the disk: a million rows would else take what the machine has.
+    spill = path.with_suffix(".spill")
+    limits = {"memory_limit": _MEMORY, "temp_directory": str(spill)}
+    with duckdb.connect(":memory:", config={**CONFIG, **limits}) as db:
         db.execute("CREATE SCHEMA part")
         for source in _SOURCES:
             chosen = [stage for stage in stages if source.stages is None or stage.name in source.stages]
@@ -206,6 +214,7 @@ def _write(path: Path, run: Path, stages: Sequence[Finished], facts: RunFacts) -
         db.execute("CHECKPOINT ledger")
         db.execute("USE memory")
         db.execute("DETACH ledger")
+    shutil.rmtree(spill, ignore_errors=True)
 
 
 def record_replays(run: Path, stages: Sequence[Finished], results: Sequence[ReplayResult]) -> None:
