@@ -20,6 +20,9 @@ from collections.abc import Callable
 from typing import Any
 
 _CATCHABLE = tuple(sorted(_signal.valid_signals() - {_signal.SIGKILL, _signal.SIGSTOP}))
+_QUIET = tuple(number for number in _CATCHABLE if number not in {_signal.SIGINT, _signal.SIGCHLD})
+"""What is ignored between cells: a thread that a cell left has no part in our mask, and may still send or get one, whose
+default would end the session. Children are waited for by SIGCHLD, and SIGINT has a handler of ours."""
 _TIMERS = (_signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF)  # the first is that of `alarm`, too
 _DEPTH = sys.getrecursionlimit()
 _KEPT = 16
@@ -77,6 +80,8 @@ def enter() -> None:
     for number in _pending():
         _set_handler(number, _IGNORE)
         _set_handler(number, _handlers[number])
+    for number in _QUIET:
+        _set_handler(number, _handlers[number])
     _set_mask(_BLOCK, ())
 
 
@@ -99,7 +104,9 @@ def _undo() -> None:
     for timer in _TIMERS:
         _set_timer(timer, 0)
     for number, handler in _handlers.items():
-        if _get_handler(number) is not handler:
+        if number in _QUIET:
+            _set_handler(number, _IGNORE)
+        elif _get_handler(number) is not handler:
             _set_handler(number, handler)
     if _depth() < _DEPTH:
         _set_depth(_DEPTH)
