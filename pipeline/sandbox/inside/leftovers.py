@@ -21,7 +21,7 @@ from typing import Any
 
 _CATCHABLE = tuple(sorted(_signal.valid_signals() - {_signal.SIGKILL, _signal.SIGSTOP}))
 _QUIET = tuple(number for number in _CATCHABLE if number not in {_signal.SIGINT, _signal.SIGCHLD})
-"""What is ignored between cells: a thread that a cell left has no part in our mask, and may still send or get one, whose
+"""What is ignored between cells: a thread that a cell left has no part in our mask, and may still get one whose
 default would end the session. Children are waited for by SIGCHLD, and SIGINT has a handler of ours."""
 _TIMERS = (_signal.ITIMER_REAL, _signal.ITIMER_VIRTUAL, _signal.ITIMER_PROF)  # the first is that of `alarm`, too
 _DEPTH = sys.getrecursionlimit()
