@@ -229,8 +229,8 @@ def test_every_one_of_200_clients_gets_its_own_results_while_zygotes_are_killed(
                 return secret
 
     def kill() -> None:
-        # By progress and not by time: on a slow machine no zygote would live long enough. Five, and more until one of them
-        # had a session that somebody talked to.
+        # By progress and not by time: on a slow machine no zygote would live long enough. Five, and more until one of
+        # them had a session that somebody talked to.
         for awaited in (*(30,) * 5, *(6,) * 8):
             if awaited < 30 and lost:
                 return
