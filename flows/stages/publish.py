@@ -23,6 +23,7 @@ from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Part, Reader, UnitInput, UnitOutput, part_range, part_table
 from pipeline.errors import UsageError
 from pipeline.export.building import require_listed
+from pipeline.export.kits import kits_revision
 from pipeline.export.layout import MANIFEST, Manifest, Published, RlFormat, SftFormat, Shard, file_hash
 from pipeline.export.rights import PictureNames, Rights, WithheldImages
 from pipeline.export.rows import ExportContext, Refused, RlRow, RolloutFacts, SftRow
@@ -30,7 +31,7 @@ from pipeline.export.told import ExportPrompt, Told, told_by
 from pipeline.export.tombstones import Tombstone, Tombstones
 from pipeline.export.verify.file_checks import check_files, read_manifest
 from pipeline.export.write import publish
-from pipeline.identity import Identity, Place
+from pipeline.identity import Identity, Place, Revision
 from pipeline.records import (
     ArmCount,
     Cluster,
@@ -105,6 +106,7 @@ class PublishSettings(StageSettings):
     max_turns: int
     max_completion_tokens: int
     """How rollouts acted, which kits tell trainers."""
+    kits: Revision[str] = kits_revision()
     tombstones: tuple[Tombstone, ...]
     """What no export may hold."""
 

@@ -6,6 +6,7 @@ read, and one configuration, which is written here. No file is made from rows: e
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from importlib.resources import files
@@ -15,6 +16,7 @@ from pipeline.export.kit_facts import KIT_FACTS, KitFacts
 from pipeline.export.kits import deepeyesv2, llamafactory, ms_swift, verl
 from pipeline.export.layout import Facts
 from pipeline.export.summary import Summary
+from pipeline.identity import digest
 from pipeline.students.family import FAMILIES
 
 KIT = "kit"
@@ -34,6 +36,13 @@ def kit_files(facts: Facts, summary: Summary) -> dict[str, bytes]:
     if _OURS & set(shipped):
         made[REQUIREMENTS] = requirements(summary.version).encode()
     return {f"{KIT}/{name}": content for name, content in sorted(made.items())}
+
+
+def kits_revision() -> str:
+    """Return the identity of what kits are made by: exports that hold other programs do not stand."""
+    package = files(__name__)
+    shipped = [place for place in (*package.iterdir(), *package.joinpath("files").iterdir()) if place.is_file()]
+    return digest({place.name: hashlib.sha256(place.read_bytes()).hexdigest() for place in shipped})
 
 
 def requirements(version: str) -> str:
