@@ -1,10 +1,11 @@
 """Whether two mathematical terms are equal, found by computer algebra in a process that can be killed.
 
-Terms come as trees (`filters.answers.mathematics`) in JSON, from which sympy's objects are built one by one: no text is
-parsed or evaluated here. Algebra may take for ever on a short hostile term, so each comparison has a deadline, after
-which its process is killed and the answer is "not known". Two terms are unequal if they differ at a point, by far more
-than the error of its computation; they are equal only if algebra proves it. Nothing is rounded: of two tiny values that
-differ, and of a number and its rounded form, neither is the other.
+Terms come as trees (`filters.answers.mathematics`) in JSON, from which sympy's objects are built one by one: no text
+is parsed or evaluated here. Algebra may take for ever on a short hostile term, so each comparison has so much
+processor time, after which its process is killed and the answer is "not known"; a busy machine changes no answer. Two
+terms are unequal if they differ at a point, by far more than the error of its computation; they are equal only if
+algebra proves it. Nothing is rounded: of two tiny values that differ, and of a number and its rounded form, neither
+is the other.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import resource
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -26,7 +28,9 @@ from pipeline.errors import InfrastructureError
 from pipeline.processes import die_with_parent
 
 DEADLINE = 10.0
-"""Seconds for one comparison; on the labelled set the slowest takes under one."""
+"""Seconds of processor time for one comparison; on the labelled set the slowest takes under one."""
+_HUNG = 60
+"""Times the deadline that a comparison may take by the clock: so long it got no processor, or it waits for ever."""
 _START = 120.0
 """Seconds to start the process: importing sympy takes one, on a busy machine far more."""
 _MEMORY = 4 << 30
@@ -66,7 +70,7 @@ class MathWorker:
         Two equations (`["=", left, right]`) are equal if each has the solutions of the other.
 
         Raises:
-            InfrastructureError: the process cannot be started (is `sympy` installed?).
+            InfrastructureError: the process cannot be started (is `sympy` installed?), or it stands still.
         """
         if max(len(said), len(gold)) > _MAX_TEXT:
             return None
@@ -74,20 +78,20 @@ class MathWorker:
             pipe = self._pipe or self._start()
             try:
                 pipe.send((said, gold))
-                if pipe.poll(self._deadline):
+                if pipe.poll(_HUNG * self._deadline):
                     answer: bool | None = pipe.recv()
                     return answer
             except (EOFError, OSError):
-                # It died of this comparison, of its limit of memory for example; that answers nothing.
+                # It died of this comparison, of a limit of time or memory; that answers nothing.
                 self._kill()
                 return None
             self._kill()
-            return None
+            raise InfrastructureError(f"the process that compares terms stood still for {_HUNG * self._deadline:.0f} s")
 
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs,), name="math-worker", daemon=True)
+        process = context.Process(target=_serve, args=(theirs, self._deadline), name="math-worker", daemon=True)
         with _without_main():
             process.start()
         theirs.close()
@@ -130,9 +134,10 @@ def math_worker() -> MathWorker:
     return MathWorker()
 
 
-def _serve(pipe: Connection) -> None:
-    """Answer pairs until the other end is closed."""
+def _serve(pipe: Connection, deadline: float) -> None:
+    """Answer pairs until the other end is closed, or one takes more than so many seconds of processor time."""
     die_with_parent()
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     import sympy  # noqa: F401 - slow to import; before the deadline of the first pair begins
 
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
@@ -142,6 +147,7 @@ def _serve(pipe: Connection) -> None:
             said, gold = pipe.recv()
         except EOFError:
             return
+        signal.setitimer(signal.ITIMER_PROF, deadline)
         try:
             pipe.send(_equal(json.loads(said), json.loads(gold)))
         except Exception:  # noqa: BLE001 - what sympy cannot do raises anything; then nothing is known

@@ -235,6 +235,7 @@ CAUSES: Mapping[str, Mapping[str, str]] = {
         "personal_data": "The attempt holds personal data; `rights.personal_data` labels such rows instead.",
     },
     "select": {
+        "excluded": "Named by `select.exclude`, for example by the marks of a review.",
         "saturated": "The base model with tools is always right, so that RL learns nothing from it; "
         "`select.saturated: keep` "
         "keeps such questions.",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +121,17 @@ def test_what_takes_too_long_is_not_known_and_the_next_pair_is_answered() -> Non
         assert settled("9^{9^{9^{9}}}+x", ["9^{9^{9^{8}}}+x"], worker).verdict == "undecided"
         assert time.monotonic() - began < 60
         assert settled("x+1", ["x+2"], worker).verdict == "wrong"
+
+
+def test_what_gets_no_processor_for_a_while_is_answered_all_the_same() -> None:
+    others = set(multiprocessing.active_children())
+    with MathWorker(deadline=1) as worker:
+        assert settled("\\log_2 8", ["3"], worker).verdict == "right"
+        (process,) = set(multiprocessing.active_children()) - others
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        threading.Timer(2, os.kill, (process.pid, signal.SIGCONT)).start()
+        assert settled("(x+1)^2", ["x^2+2x+1"], worker).verdict == "right"
 
 
 def test_one_equal_gold_is_enough_and_an_open_one_keeps_the_grade_undecided() -> None:
