@@ -124,6 +124,8 @@ def run_groups(run: Run, groups: Sequence[str]) -> RunSummary:
     try:
         for name in (stage for group in groups for stage in GROUPS[group] if stage in run.declared):
             run.finished[name] = _run(run, name)
+        # A worker that saw all rows at once keeps as much memory as making the ledger takes.
+        run.executor.release()
     finally:
         # Also after a failure: what was committed can be looked at.
         run.journal.write_ledger(list(run.finished.values()))

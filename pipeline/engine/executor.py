@@ -77,6 +77,11 @@ class Executor:
                 raise
             raise InfrastructureError(_STOPPING) from error
 
+    def release(self) -> None:
+        """Give back the memory of the worker processes; what runs next starts others. Nothing may be at work."""
+        self._pool.shutdown(wait=True)
+        self._pool = worker_pool(self.workers)
+
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and return its result.
 

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,14 +94,33 @@ def load(export: Export, tmp_path: Path) -> Load:
     return run
 
 
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Path], Path]:
+    """Install coldforge, without its dependencies but with what a kit asks for, for a trainer; return its directory."""
+
+    @cache
+    def install(trainer: str, requirements: Path) -> Path:
+        site = tmp_path_factory.mktemp("coldforge")
+        pip: list[str | Path] = [python_of(trainer), "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, "--no-deps", "--target", site, ROOT], check=True, timeout=60 * MINUTES)
+        subprocess.run([*pip, "-r", requirements], check=True, timeout=60 * MINUTES)
+        return site
+
+    return install
+
+
+def python_of(trainer: str) -> Path:
+    """Return the interpreter of a trainer's environment."""
+    return ROOT / f".venv-trainers-{trainer}" / "bin" / "python"
+
+
 def run_program(trainer: str, program: str, given: Mapping[str, Any], scratch: Path) -> dict[str, Any]:
     """Run a program of `programs/` with JSON as its argument; return the JSON that it wrote to `given["out"]`."""
-    python = ROOT / f".venv-trainers-{trainer}" / "bin" / "python"
     # A cache of its own: nothing that an earlier export left there is read, and nothing is asked of a hub.
     alone = {"HF_HOME": str(scratch / "hf"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "DO_NOT_TRACK": "1"}
     environment = {**os.environ, **alone, "MODELSCOPE_CACHE": str(scratch / "modelscope"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [python, HERE / "programs" / f"{program}.py", json.dumps(given)],
+        [python_of(trainer), HERE / "programs" / f"{program}.py", json.dumps(given)],
         check=False,
         capture_output=True,
         text=True,
@@ -117,9 +137,10 @@ class Line(NamedTuple):
 
     trainer: str
     export: str
-    rows: str
-    loss: str
-    pictures: str
+    rows: str = "-"
+    loss: str = "-"
+    pictures: str = "-"
+    rewards: str = "-"
 
 
 _LINES: list[Line] = []
@@ -130,7 +151,7 @@ def table() -> Iterator[list[Line]]:
     """Lines that tests add to, printed once all have run: what a release quotes."""
     yield _LINES
     if _LINES:
-        titles = Line("trainer", "export", "rows in -> loaded", "loss", "pictures")
+        titles = Line("trainer", "export", "rows in -> loaded", "loss", "pictures", "rewards")
         widths = [max(len(line[column]) for line in (titles, *_LINES)) for column in range(len(titles))]
         for line in (titles, *_LINES):
             print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)))  # noqa: T201

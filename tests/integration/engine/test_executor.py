@@ -34,6 +34,16 @@ def test_a_worker_that_dies_is_a_failure_of_infrastructure() -> None:
         executor.cpu(end_abruptly)
 
 
+def test_workers_that_are_released_have_ended_and_others_do_what_comes_next() -> None:
+    with Executor(1) as executor:
+        before = executor.cpu(os.getpid)
+        assert executor.cpu(os.getpid) == before
+        executor.release()
+        with pytest.raises(ProcessLookupError):
+            os.kill(before, 0)
+        assert executor.cpu(os.getpid) != before
+
+
 def test_work_handed_over_while_closing_fails_instead_of_waiting_for_ever() -> None:
     """A unit that a pool of threads starts late must not keep the process from ending."""
     failures: list[InfrastructureError] = []
