@@ -82,8 +82,8 @@ def sources() -> None:
 def init(data: Data, out: Out = None, key: Key = None, config: Config = None, split: Split = "train") -> None:
     """Look at DATA and write a manifest for it: which column is which field, with a comment on each."""
     from pipeline.errors import UsageError
-    from pipeline.sources.guess import hub_manifest, key_for, manifest_for
-    from pipeline.sources.guess_columns import UNKNOWN
+    from pipeline.sources.guessing.guess import hub_manifest, key_for, manifest_for
+    from pipeline.sources.guessing.guess_columns import UNKNOWN
     from pipeline.sources.revisions import hub_commit
     from pipeline.sources.source import HubData
 
@@ -155,7 +155,7 @@ def _store(stated: Path | None, *, kept: bool = False) -> Iterator[Path]:
 def _filled(name: str, data: Path | None, write: Path | None) -> Path | None:
     """Write a manifest with what it leaves open, and return its file; None where it leaves nothing open."""
     from pipeline.errors import UsageError
-    from pipeline.sources.filling import filled
+    from pipeline.sources.guessing.filling import filled
     from pipeline.sources.manifest import load_manifest
 
     manifest, file = load_manifest(name)

@@ -11,7 +11,7 @@ from filters.answers.text import clean, tokens
 from pipeline.identity import parse_json
 from pipeline.records import SourceRow
 from pipeline.sources import Source, read_source
-from pipeline.sources.coercion import scalar_text
+from pipeline.sources.values.coercion import scalar_text
 from pipeline.tools.search.local import LocalSearch
 from pipeline.tools.search.words import has_unspaced
 

@@ -22,7 +22,7 @@ from pipeline.engine.units import UnitInput
 from pipeline.fetch.recorded import Fetch
 from pipeline.records import ImageFacts, Outcome, PictureKey, Question, QuestionKey, SourceRow
 from pipeline.sources import Source
-from pipeline.sources.entries import Entry
+from pipeline.sources.kinds.entries import Entry
 from pipeline.sources.questions import image_names, is_url
 from pipeline.sources.rows import placed_rows
 from pipeline.store import Store

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import RowError, UsageError
-from pipeline.sources.archives import PICTURES
-from pipeline.sources.chats import ASKS, said
-from pipeline.sources.columns import Record
-from pipeline.sources.entries import Entry
-from pipeline.sources.items import object_entries
-from pipeline.sources.lines import line_entries
-from pipeline.sources.tables import csv_entries, parquet_entries
+from pipeline.sources.kinds.archives import PICTURES
+from pipeline.sources.kinds.entries import Entry
+from pipeline.sources.kinds.items import object_entries
+from pipeline.sources.kinds.lines import line_entries
+from pipeline.sources.kinds.tables import csv_entries, parquet_entries
+from pipeline.sources.values.chats import ASKS, said
+from pipeline.sources.values.columns import Record
 
 TEXT_FIELDS = ("question", "text", "query", "problem", "prompt", "instruction")
 """Where the question is looked for, the first that a row has."""

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import RowError
 from pipeline.records import LATER_TURN
-from pipeline.sources.chats import ANSWERS, ASKS, pictures, said
-from pipeline.sources.columns import Column, Columns
-from pipeline.sources.entries import Entry, Place
-from pipeline.sources.items import object_entries, object_entries_at
+from pipeline.sources.kinds.entries import Entry, Place
+from pipeline.sources.kinds.items import object_entries, object_entries_at
+from pipeline.sources.kinds.tables import parquet_entries, parquet_entries_at, shown
 from pipeline.sources.manifest import Turns
-from pipeline.sources.tables import parquet_entries, parquet_entries_at, shown
+from pipeline.sources.values.chats import ANSWERS, ASKS, pictures, said
+from pipeline.sources.values.columns import Column, Columns
 
 COLUMNS = Columns(
     row=Column(from_=("id",)), text=Column(from_=("question",)), answers=Column(from_=("answer",)),

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import digest
 from pipeline.records import SourceRow
-from pipeline.sources.archives import PICTURES
-from pipeline.sources.entries import Entry, Place
+from pipeline.sources.kinds.archives import PICTURES
+from pipeline.sources.kinds.entries import Entry, Place
 from pipeline.sources.rows import entries_at, no_row, placed_rows, row_files, row_of
 from pipeline.sources.source import Source
 from pipeline.store.blobs import BlobStore, write_atomic

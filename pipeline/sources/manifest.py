@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pipeline.errors import UsageError
 from pipeline.manifests import explain, manifests_dir
 from pipeline.records import Metric
-from pipeline.sources.columns import Columns
+from pipeline.sources.values.columns import Columns
 
 SourceKind = Literal[
     "demo", "jsonl", "json", "parquet", "csv", "tsv", "llava", "sharegpt", "messages", "folder", "webdataset", "hf"

@@ -25,10 +25,10 @@ from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
 from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
-from pipeline.sources.coercion import flag, lettered, number, scalar_text, texts
-from pipeline.sources.image_marks import without_marks
 from pipeline.sources.manifest import SourceLane
-from pipeline.sources.wording import quoted, wrong_fields
+from pipeline.sources.values.coercion import flag, lettered, number, scalar_text, texts
+from pipeline.sources.values.image_marks import without_marks
+from pipeline.sources.values.wording import quoted, wrong_fields
 from pipeline.store.blobs import BlobStore
 from pipeline.store.hashes import hash_file
 
@@ -101,8 +101,8 @@ def to_question(
     Images lie in `directory`, or in one of the `others` (`Source.others`); where they were fetched by URL, `led_to`
     tells of each what came.
 
-    Scalars are read where one reading exists (`pipeline.sources.coercion`), columns that are no fields of ours go into
-    `meta`, and image marks out of the text (`pipeline.sources.image_marks`).
+    Scalars are read where one reading exists (`values.coercion`), columns that are no fields of ours go into `meta`,
+    and image marks out of the text (`values.image_marks`).
 
     Raises:
         RowError: `row_field` (a field is missing, misnamed or of the wrong type), `image_marks`, `image_path`,

@@ -17,17 +17,17 @@ from typing import Any
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import IdentityError, canonical_json, digest
 from pipeline.records import DUPLICATE_ROW, SourceRow, line_id, root_id
-from pipeline.sources.archives import archive_entries, archive_entries_at, folder_entries, folder_entries_at
-from pipeline.sources.coercion import scalar_text
-from pipeline.sources.columns import Columns, mapped
 from pipeline.sources.conversations import COLUMNS, conversation_entries, conversation_entries_at
-from pipeline.sources.entries import Entry, Place
-from pipeline.sources.items import object_entries, object_entries_at
-from pipeline.sources.lines import line_entries, line_entries_at
-from pipeline.sources.pictures import picture_names
+from pipeline.sources.kinds.archives import archive_entries, archive_entries_at, folder_entries, folder_entries_at
+from pipeline.sources.kinds.entries import Entry, Place
+from pipeline.sources.kinds.items import object_entries, object_entries_at
+from pipeline.sources.kinds.lines import line_entries, line_entries_at
+from pipeline.sources.kinds.tables import csv_entries, csv_entries_at, parquet_entries, parquet_entries_at, shown
 from pipeline.sources.source import ROWS, HubData, Source
-from pipeline.sources.tables import csv_entries, csv_entries_at, parquet_entries, parquet_entries_at, shown
-from pipeline.sources.wording import flaws, quoted, unread
+from pipeline.sources.values.coercion import scalar_text
+from pipeline.sources.values.columns import Columns, mapped
+from pipeline.sources.values.pictures import picture_names
+from pipeline.sources.values.wording import flaws, quoted, unread
 from pipeline.store.blobs import BlobStore
 
 
@@ -97,7 +97,7 @@ def entries(source: Source) -> Iterator[Entry]:
             found = archive_entries(files)
         case "hf":
             # Late: the library takes seconds to import.
-            from pipeline.sources.hub import hub_entries
+            from pipeline.sources.kinds.hub import hub_entries
 
             found = hub_entries(_hub(source), source.columns)
     return found if len(files) < 2 else _counted(found)  # noqa: PLR2004 - of one file numbers are unique
@@ -128,7 +128,7 @@ def entries_at(source: Source, places: Iterable[Place]) -> Iterator[Entry]:
         case "webdataset":
             return archive_entries_at(files, places)
         case "hf":
-            from pipeline.sources.hub import hub_entries_at
+            from pipeline.sources.kinds.hub import hub_entries_at
 
             return hub_entries_at(_hub(source), source.columns, places)
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json
 from pipeline.records import Metric, Terms
-from pipeline.sources.columns import Columns
 from pipeline.sources.manifest import SourceKind, SourceLane, Turns
+from pipeline.sources.values.columns import Columns
 from pipeline.store.hashes import FileHashes
 
 ROWS = "rows.jsonl"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import InfrastructureError, RowError, UsageError
 from pipeline.images import decode
-from pipeline.sources.lines import read_objects
+from pipeline.sources.kinds.lines import read_objects
 from pipeline.tools.search.features import GRID, Many, features
 from pipeline.tools.search.hits import TextHit
 from pipeline.tools.search.words import TOKENIZE, any_word, spread, whole_phrase, without_seams

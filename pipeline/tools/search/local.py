@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.identity import digest
 from pipeline.images import HASH_RECIPE, decode, put_image
-from pipeline.sources.lines import read_objects
+from pipeline.sources.kinds.lines import read_objects
 from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import timed
 from pipeline.tools.search import index

@@ -19,7 +19,7 @@ from flows.stages.ingest import IngestSettings, SourceRead
 from pipeline.engine.units import UnitInput
 from pipeline.records import Question
 from pipeline.sources import Source, open_source, read_source
-from pipeline.sources.guess import manifest_for
+from pipeline.sources.guessing.guess import manifest_for
 from pipeline.store import Store
 from tests.support.screening import SETTINGS
 

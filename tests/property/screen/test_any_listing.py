@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from filters.screen.listed_options import read_listing, with_choices
 from filters.screen.well_formed import well_formed
 from pipeline.errors import RowError
-from pipeline.sources.image_marks import without_marks
+from pipeline.sources.values.image_marks import without_marks
 from tests.support.builders import question
 
 PIECES = st.sampled_from(

@@ -17,7 +17,7 @@ from pipeline.errors import UsageError
 from pipeline.identity import parse_json
 from pipeline.records import SourceRow
 from pipeline.sources import open_source, read_source
-from pipeline.sources.guess import manifest_for
+from pipeline.sources.guessing.guess import manifest_for
 from pipeline.sources.questions import to_question
 from pipeline.store.blobs import BlobStore
 

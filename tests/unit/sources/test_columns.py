@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import RowError
-from pipeline.sources.columns import Columns, mapped, typed
+from pipeline.sources.values.columns import Columns, mapped, typed
 
 PLAIN = {"id": 7, "question": "How many?", "answer": "3", "image": "a.png", "source": "web"}
 

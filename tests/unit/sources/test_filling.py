@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from pipeline.errors import InfrastructureError, UsageError
-from pipeline.sources.filling import filled
+from pipeline.sources.guessing.filling import filled
 from pipeline.sources.manifest import SourceManifest, load_manifest
 
 COMMIT = "541f7f463815467f80866e887e82c6e398837a08"

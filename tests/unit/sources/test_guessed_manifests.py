@@ -21,9 +21,9 @@ from pipeline.identity import parse_json
 from pipeline.images import encode_png
 from pipeline.records import SourceRow
 from pipeline.sources import open_source, read_source
-from pipeline.sources.columns import typed
-from pipeline.sources.guess import manifest_for
+from pipeline.sources.guessing.guess import manifest_for
 from pipeline.sources.index import index_of, rows_at
+from pipeline.sources.values.columns import typed
 
 USER, BOT = {"role": "user", "content": "<image>How many?"}, {"role": "assistant", "content": "3"}
 ASKS, TELLS = {"from": "human", "value": "<image>How many?"}, {"from": "gpt", "value": "3"}

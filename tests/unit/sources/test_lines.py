@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.records import SourceRow
 from pipeline.sources import Source, read_source
-from pipeline.sources.lines import read_objects
+from pipeline.sources.kinds.lines import read_objects
 
 GOOD = b'{"row": "a", "text": "Why?"}'
 

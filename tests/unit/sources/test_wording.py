@@ -20,9 +20,9 @@ from pipeline.engine.units import UnitInput
 from pipeline.images import encode_png
 from pipeline.records import Outcome
 from pipeline.sources import open_source, read_source
-from pipeline.sources.columns import Columns
-from pipeline.sources.transforms import Transform
-from pipeline.sources.wording import HOLDS
+from pipeline.sources.values.columns import Columns
+from pipeline.sources.values.transforms import Transform
+from pipeline.sources.values.wording import HOLDS
 from pipeline.store import Store
 from tests.support.internal_names import internal_names
 

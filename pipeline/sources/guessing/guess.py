@@ -16,15 +16,15 @@ from typing import Any
 import yaml
 
 from pipeline.errors import RowError, UsageError
-from pipeline.sources.archives import PICTURES
 from pipeline.sources.conversations import TURNS, conversation_entries
-from pipeline.sources.guess_columns import LOOKED_AT, column_lines, text_of
-from pipeline.sources.items import object_entries
+from pipeline.sources.guessing.guess_columns import LOOKED_AT, column_lines, text_of
+from pipeline.sources.guessing.splits import for_training, is_evaluated, patterns_of
+from pipeline.sources.kinds.archives import PICTURES
+from pipeline.sources.kinds.items import object_entries
+from pipeline.sources.kinds.tables import parquet_entries
 from pipeline.sources.manifest import SourceKind
 from pipeline.sources.revisions import content_revision
 from pipeline.sources.source import ROWS, HubData, Source
-from pipeline.sources.splits import for_training, is_evaluated, patterns_of
-from pipeline.sources.tables import parquet_entries
 
 _TABLES: dict[str, SourceKind] = {
     ".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".tar": "webdataset", ".tgz": "webdataset"

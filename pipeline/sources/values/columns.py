@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from pipeline.errors import RowError
-from pipeline.sources.coercion import scalar_text
-from pipeline.sources.transforms import Transform, Words, transformed, without_void
+from pipeline.sources.values.coercion import scalar_text
+from pipeline.sources.values.transforms import Transform, Words, transformed, without_void
 
 Record = Mapping[str, Any]
 """A row under the names of its data set: JSON values, and bytes where a picture is embedded."""

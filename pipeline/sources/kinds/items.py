@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline.errors import RowError, UsageError
-from pipeline.sources.entries import Entry, Place
-from pipeline.sources.lines import bytes_at, line_entries, line_entries_at
-from pipeline.sources.wording import kind_of, unread
+from pipeline.sources.kinds.entries import Entry, Place
+from pipeline.sources.kinds.lines import bytes_at, line_entries, line_entries_at
+from pipeline.sources.values.wording import kind_of, unread
 
 _CHUNK = 1 << 20
 """Characters that are read at once, and again for as long as an item goes on: a list has a gigabyte, an item none."""

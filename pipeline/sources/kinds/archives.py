@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import RowError, UsageError
-from pipeline.sources.entries import Entry, Place
-from pipeline.sources.lines import bytes_at
-from pipeline.sources.wording import kind_of, unread
+from pipeline.sources.kinds.entries import Entry, Place
+from pipeline.sources.kinds.lines import bytes_at
+from pipeline.sources.values.wording import kind_of, unread
 
 PICTURES = frozenset(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from pipeline.errors import RowError
-from pipeline.sources.columns import Record
+from pipeline.sources.values.columns import Record
 
 
 class Place(NamedTuple):

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
-from pipeline.sources.columns import Columns
-from pipeline.sources.entries import Entry, Place
-from pipeline.sources.hub_files import downloaded, listed
+from pipeline.sources.kinds.entries import Entry, Place
+from pipeline.sources.kinds.hub_files import downloaded, listed
+from pipeline.sources.kinds.tables import check_columns, class_features, named, parquet_entries, plain
 from pipeline.sources.source import HubData
-from pipeline.sources.tables import check_columns, class_features, named, parquet_entries, plain
+from pipeline.sources.values.columns import Columns
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import canonical_json
-from pipeline.sources.columns import Columns
-from pipeline.sources.entries import Entry, Place
-from pipeline.sources.lines import bytes_at
+from pipeline.sources.kinds.entries import Entry, Place
+from pipeline.sources.kinds.lines import bytes_at
+from pipeline.sources.values.columns import Columns
 
 BATCH = 64
 """Rows that are read at once. A row of a data set may hold ten pictures of 10 MB; and a batch that stays below 2 GiB

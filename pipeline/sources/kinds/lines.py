@@ -10,9 +10,9 @@ from typing import Any
 
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import parse_json
-from pipeline.sources.coercion import DEEPEST, too_deep
-from pipeline.sources.entries import Entry, Place
-from pipeline.sources.wording import kind_of, unread
+from pipeline.sources.kinds.entries import Entry, Place
+from pipeline.sources.values.coercion import DEEPEST, too_deep
+from pipeline.sources.values.wording import kind_of, unread
 
 
 def line_entries(path: Path, file: int = 0) -> Iterator[Entry]:

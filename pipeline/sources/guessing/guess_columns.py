@@ -13,13 +13,13 @@ import yaml
 
 from pipeline.errors import RowError, UsageError
 from pipeline.records import AnswerType, Category
-from pipeline.sources.archives import PICTURES
-from pipeline.sources.chats import ASKS, said
-from pipeline.sources.coercion import flag, lettered, number
-from pipeline.sources.columns import Record, column_of
 from pipeline.sources.conversations import TURNS
+from pipeline.sources.kinds.archives import PICTURES
 from pipeline.sources.rows import entries
 from pipeline.sources.source import Source
+from pipeline.sources.values.chats import ASKS, said
+from pipeline.sources.values.coercion import flag, lettered, number
+from pipeline.sources.values.columns import Record, column_of
 
 LOOKED_AT = 200
 """Rows that are looked at: enough to see a column that is mostly null, few enough to be there at once."""

@@ -11,10 +11,10 @@ from string import ascii_uppercase
 from typing import Any, Literal, NamedTuple
 
 from pipeline.errors import RowError
-from pipeline.sources.chats import ANSWERS, ASKS, said
-from pipeline.sources.coercion import lettered
-from pipeline.sources.image_marks import unmarked
-from pipeline.sources.wording import quoted, unread
+from pipeline.sources.values.chats import ANSWERS, ASKS, said
+from pipeline.sources.values.coercion import lettered
+from pipeline.sources.values.image_marks import unmarked
+from pipeline.sources.values.wording import quoted, unread
 
 Transform = Literal[
     "json", "split", "unwrap_list", "strip_marks", "letter_to_option", "index_to_option", "base64",

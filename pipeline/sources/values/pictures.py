@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import RowError
-from pipeline.sources.wording import quoted
+from pipeline.sources.values.wording import quoted
 from pipeline.store.blobs import BlobStore
 
 
