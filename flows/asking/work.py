@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -10,7 +11,9 @@ class Work:
     """Of one process, since it began. Written on the loop, read from any thread: each number is whole."""
 
     records: int = 0
-    """Whose outcome is known, whether or not their unit is committed by now."""
+    """Whose outcome is known, whether or not their unit is committed by now; of stages that ask models."""
+    in_workers: Callable[[], int] = lambda: 0
+    """Returns the same of stages that work in worker processes."""
     rollouts: int = 0
     """Graded."""
     begun_again: int = 0

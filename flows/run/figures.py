@@ -156,7 +156,7 @@ class _Counted(NamedTuple):
     def now(cls, resources: Resources) -> _Counted:
         work, calls, traffic = resources.work, resources.store.calls.counts, resources.traffic
         return cls(
-            records=work.records,
+            records=work.records + work.in_workers(),
             rollouts=work.rollouts,
             begun_again=work.begun_again,
             paid=calls.paid["model"],

@@ -10,6 +10,7 @@ from typing import Any
 
 from flows.asking.formed import Formed
 from flows.asking.resources import Resources
+from flows.asking.work import Work
 from flows.cost.prices import in_batches
 from flows.recipe.inputs import Inputs
 from flows.recipe.recipe import Recipe, Runtime
@@ -79,6 +80,7 @@ def open_resources(
         questions=asyncio.Semaphore(-(-recipe.rollouts // recipe.gate.k)),
         replays=asyncio.Semaphore(executor.workers),
         formed=Formed(recipe.gate.max_malformed, recipe.gate.k),
+        work=Work(in_workers=lambda: executor.counted),
         traffic=dict(traffic),
         limits={name: n for name, role in roles.items() if (n := calls_at_once(role)) and not in_batches(role)},
     )

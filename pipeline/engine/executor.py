@@ -12,11 +12,13 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from pipeline.engine.counted import count_into
 from pipeline.errors import InfrastructureError
-from pipeline.processes import worker_pool
+from pipeline.processes import SPAWNED, worker_pool
 
 T = TypeVar("T")
 
@@ -34,7 +36,8 @@ class Executor:
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(BLOCKING_CALLS, thread_name_prefix="blocking"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="executor-loop", daemon=True)
-        self._pool = worker_pool(workers)
+        self._counted = SPAWNED.Value("q", 0)
+        self._pool = worker_pool(workers, partial(count_into, self._counted))
         self._closing = False
         self._lock = threading.Lock()
         """Held while work is handed to the loop: nothing is handed over once closing has begun, or it
@@ -76,6 +79,11 @@ class Executor:
             if not self._closing:
                 raise
             raise InfrastructureError(_STOPPING) from error
+
+    @property
+    def counted(self) -> int:
+        """Return how many records the worker processes are done with; reading it takes no lock."""
+        return int(self._counted.get_obj().value)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and return its result.
