@@ -277,7 +277,7 @@ def rich_table(table: Table, *, width: int, short_ids: bool) -> RichTable:
     if short_ids:
         columns = [[cell[:_SHORT_ID] if _ID.fullmatch(cell) else cell for cell in cells] for cells in columns]
     headers = [visible(header) for header in _headers(table)]
-    columns, widths = fitted(headers, columns, width, whole=not short_ids)
+    headers, columns, widths = fitted(headers, columns, width, whole=not short_ids)
     for index, header in enumerate(headers):
         numeric = _is_numeric(row[index] for row in table.rows)
         shown.add_column(Text(header), justify="right" if numeric else "left", width=widths[index])

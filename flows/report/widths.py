@@ -1,7 +1,7 @@
 """How wide the columns of a table are on a terminal, and where their cells are broken so that the table fits.
 
 A table is broken no more than it takes: first texts between words; if that does not suffice, every cell between words;
-then names after their signs, as in `reader/` `careful/3`. No id, number or word is ever broken, nor a word of a header.
+then names after their signs, as in `reader/` `careful/3`. No id, number or word is ever broken.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ _SIGN = re.compile(r"(?<=[/+_:=@])|(?<=\w-)(?=[A-Za-z])")
 class Fitted(NamedTuple):
     """A table that fits, or is as narrow as it gets."""
 
+    headers: list[str]
     columns: list[list[str]]
-    """Cells, with line ends where names are broken."""
+    """Cells; as headers, with line ends where names are broken."""
     widths: list[int]
     """Characters of each column."""
 
@@ -42,9 +43,12 @@ def fitted(headers: Sequence[str], columns: Sequence[Sequence[str]], width: int,
         if sum(widths) <= room:
             break
     if breaks is not _after_signs:
-        return Fitted([list(cells) for cells in columns], widths)
-    broken = [[_broken(cell, most) for cell in cells] for cells, most in zip(columns, widths, strict=True)]
-    return Fitted(broken, widths)
+        return Fitted(list(headers), [list(cells) for cells in columns], widths)
+    return Fitted(
+        [_broken(header, most) for header, most in zip(headers, widths, strict=True)],
+        [[_broken(cell, most) for cell in cells] for cells, most in zip(columns, widths, strict=True)],
+        widths,
+    )
 
 
 def column_widths(
@@ -55,12 +59,13 @@ def column_widths(
 ) -> list[int]:
     """Return the characters of each column: all it has use for, the widest cut back until `width` suffices.
 
-    Headers are wrapped between words; no column becomes narrower than what `breaks` (by default: texts, between words)
-    leaves whole of its cells, so a table may be wider than `width`.
+    No column becomes narrower than what `breaks` (by default: texts, between words) leaves whole of its cells, and of
+    its header, which is wrapped between words at least; so a table may be wider than `width`.
     """
+    of_header = _after_signs if breaks is _after_signs else str.split
     room = width - GAP * (len(headers) - 1)
     given = list(zip(headers, columns, strict=True))
-    least = [max(_longest(header.split()), _unbroken(cells, breaks or _of_text)) for header, cells in given]
+    least = [max(_longest(of_header(header)), _unbroken(cells, breaks or _of_text)) for header, cells in given]
     whole = [_longest(line for text in (header, *cells) for line in text.split("\n")) for header, cells in given]
     widths = [max(lowest, min(room, wanted)) for lowest, wanted in zip(least, whole, strict=True)]
     while sum(widths) > room and widths != least:
