@@ -8,19 +8,27 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+SPAWNED = multiprocessing.get_context("spawn")
+"""Not forked: the driver has threads, and a fork would copy their locks in any state."""
 
-def worker_pool(workers: int) -> ProcessPoolExecutor:
+
+def worker_pool(workers: int, begin: Callable[[], None] | None = None) -> ProcessPoolExecutor:
     """Return a pool of spawned workers that end when this process ends, however it ends.
 
-    Spawned, not forked: the driver has threads, and a fork would copy their locks in any state.
+    `begin` is called in each before its first task.
     """
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=die_with_parent)
+    return ProcessPoolExecutor(workers, mp_context=SPAWNED, initializer=_begin_worker, initargs=(begin,))
+
+
+def _begin_worker(begin: Callable[[], None] | None) -> None:
+    die_with_parent()
+    if begin is not None:
+        begin()
 
 
 def cores() -> int:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, TypeVar
 from flows.asking.grading import Judged, judged
 from flows.asking.judge import AnswerJudge
 from flows.asking.resources import Resources, Revisions
+from flows.asking.work import Work
 from flows.recipe.recipe import Recipe
 from flows.recipe.roles import calls_by_api, tool_images
 from pipeline.dialects import DialectName, observations
@@ -36,8 +37,8 @@ TAUGHT: Mapping[TaughtLane, tuple[Speaker, Mode]] = {
 """Under which prompts teachers are asked."""
 
 
-async def persistent(make: Callable[[], Awaitable[T]]) -> T:
-    """Await `make()`, trying again when infrastructure fails.
+async def persistent(make: Callable[[], Awaitable[T]], work: Work) -> T:
+    """Await `make()`, trying again when infrastructure fails, which is counted in `work`.
 
     Raises:
         InfrastructureError: it failed `TRIES` times in a row, or for good.
@@ -48,7 +49,7 @@ async def persistent(make: Callable[[], Awaitable[T]]) -> T:
         except GivenUpError:
             raise
         except InfrastructureError:
-            continue
+            work.begun_again += 1
     return await make()
 
 
@@ -71,8 +72,11 @@ class Asker:
             InfrastructureError: it failed `TRIES` times in a row, or the judge did.
         """
         model = self.resources.models[self.ask.role]
-        done = await persistent(lambda: rollout(question, sample, self.ask, model, self.resources.tools))
-        return (await judged(done.trajectory, question, self.judge))._replace(dropped=done.dropped)
+        work = self.resources.work
+        done = await persistent(lambda: rollout(question, sample, self.ask, model, self.resources.tools), work)
+        graded = await judged(done.trajectory, question, self.judge)
+        work.rollouts += 1
+        return graded._replace(dropped=done.dropped)
 
 
 def gate_ask(

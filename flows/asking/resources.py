@@ -9,8 +9,10 @@ from typing import NamedTuple, Protocol
 
 from flows.asking.formed import Formed
 from flows.asking.judge import AnswerAsk, AnswerJudge, Judge, JudgeAsk
+from flows.asking.work import Work
 from pipeline.models.chat import ChatModel
 from pipeline.models.samples import Meter, Metered
+from pipeline.models.traffic import Traffic
 from pipeline.rollout.loop import Tools
 from pipeline.sandbox import Sandbox
 from pipeline.store import Store
@@ -72,6 +74,11 @@ class Resources:
     """Questions that a gate works on: as many as fill `slots` with their rollouts."""
     formed: Formed = field(default_factory=Formed)
     """How well the gates' models write."""
+    work: Work = field(default_factory=Work)
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
+    """What the calls of each role are doing, and those of `search` where the web is searched."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """How many calls of a role may be in flight; of a role without a limit, nothing."""
 
     @property
     def revisions(self) -> Revisions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
@@ -60,6 +61,16 @@ def print_table(table: Table, *, width: int = PIPED_WIDTH, short_ids: bool = Tru
     # rich fills every cell to its width; spaces at the end of a line are noise in a log or a diff.
     lines = (line.rstrip() for line in drawn.get().splitlines())
     sys.stdout.write("\n".join(lines) + "\n\n")
+
+
+def print_wrapped(text: str, *, indent: str = "", first: str = "") -> None:
+    """Print sentences as wide as tables are, for they are read and not parsed; lines after the first are indented."""
+    wide = console().width
+    lines = wrap(
+        text, wide, initial_indent=first, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    for line in lines:
+        print_line(line)
 
 
 def print_line(text: str) -> None:

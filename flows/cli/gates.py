@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli.console import PIPED_WIDTH, JsonFlag, print_json, print_line, print_table, require_ledger
+from flows.cli.console import JsonFlag, print_json, print_line, print_table, print_wrapped, require_ledger
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
@@ -72,8 +71,9 @@ def gates(
 def _print(told: Regated) -> None:
     from flows.report.tables import Table
 
-    print_line(_words("thresholds of the run:", told.own))
-    print_line(_words("thresholds given:     ", told.given) + "\n")
+    _print_words("thresholds of the run:", told.own)
+    _print_words("thresholds given:     ", told.given)
+    print_line("")
     rows = tuple((*route, route.given - route.own) for route in told.routes)
     title = "Questions by gate and route; too_easy includes those kept for other lanes"
     print_table(Table("regated", title, ("stage", "route", "run", "given", "change"), rows))
@@ -84,6 +84,6 @@ def _print(told: Regated) -> None:
     print_table(Table("moves", "Questions that change side", ("was", "becomes", "questions", "such as"), moves))
 
 
-def _words(title: str, thresholds: Thresholds) -> str:
+def _print_words(title: str, thresholds: Thresholds) -> None:
     words = ", ".join(f"{name} {value}" for name, value in thresholds._asdict().items())
-    return "\n".join(wrap(f"{title} {words}", PIPED_WIDTH, subsequent_indent=" " * (len(title) + 1)))
+    print_wrapped(f"{title} {words}", indent=" " * (len(title) + 1))

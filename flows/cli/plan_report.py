@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from textwrap import wrap
 from typing import Any, NamedTuple
 
 from flows.cli.checks import Check, print_checks
-from flows.cli.console import PIPED_WIDTH, print_line, print_table
+from flows.cli.console import print_line, print_table, print_wrapped
 from flows.cost.asks import assumptions
 from flows.cost.estimate import Expected, Reached, Rows, reached_limits, totals
 from flows.cost.gate_hints import Floor, Saving, early_stop_saving, floors
@@ -180,9 +179,7 @@ def _print_assumptions(planned: Planned) -> None:
 
 def _print_note(text: str) -> None:
     """Print a sentence as wide as tables are, for it is read and not parsed."""
-    indent = " " * 2
-    for line in wrap(text, PIPED_WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False):
-        print_line(line)
+    print_wrapped(text, indent="  ")
 
 
 def _print_again(planned: Planned) -> None:

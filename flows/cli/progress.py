@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flows.run.progress import Calls, Progress
+from flows.cli.figures import calls, clock, far, left, many, outcomes, parts
+from flows.run.progress import Progress
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress as Bars
-    from rich.progress import TaskID
+    from rich.console import Console, ConsoleOptions, RenderResult
 
+    from flows.run.figures import Figures
     from pipeline.engine.done import Finished
     from pipeline.engine.units import UnitResult
 
 NAME_WIDTH = 14
 """`decontaminate`, the longest stage name, and a space."""
+BAR_WIDTH = 30
 QUIET_SECONDS = 60.0
 """A log without a line for longer than this looks like a process that hangs."""
 
@@ -29,45 +29,13 @@ QUIET_SECONDS = 60.0
 def shown_progress(console: Console) -> Iterator[Progress]:
     """Show progress on `console` until the block ends."""
     if not console.is_terminal:
-        with LineProgress(console).ticking() as lines:
-            yield lines
+        yield LineProgress(console)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-    from rich.text import Text
+    from rich.live import Live
 
-    class Told(ProgressColumn):
-        """What the stage has done by now, whenever the bar is drawn."""
-
-        def render(self, task: Task) -> Text:
-            stage: _Stage = task.fields["stage"]
-            return Text(stage.told())
-
-    name = TextColumn("{task.description:<13}")
-    with Bars(name, BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(), Told(), console=console) as bars:
-        yield BarProgress(bars)
-
-
-@dataclass
-class _Stage:
-    """What is known of a stage that is being worked on."""
-
-    rows: int
-    calls: Callable[[], Calls]
-    done: int = 0
-    reused: int = 0
-    """Of those: rows that an earlier run was done with."""
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, result: UnitResult) -> None:
-        self.done += sum(result.counts.values())
-        self.reused += sum(result.counts.values()) if result.reused else 0
-        for outcome, n in result.counts.items():
-            self.counts[outcome] = self.counts.get(outcome, 0) + n
-
-    def told(self) -> str:
-        """Return calls and outcomes so far."""
-        return ", ".join(filter(None, (_calls_told(self.calls()), _told(self.counts) if self.counts else "")))
+    bars = BarProgress(console)
+    with Live(bars, console=console):
+        yield bars
 
 
 class LineProgress:
@@ -76,50 +44,32 @@ class LineProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._lock = threading.Lock()
-        self._stages: dict[str, _Stage] = {}
+        self._stages: dict[str, Callable[[], Figures]] = {}
         self._last = time.monotonic()
-
-    @contextmanager
-    def ticking(self) -> Iterator[LineProgress]:
-        """Call `tick` now and then until the block ends."""
-        ended = threading.Event()
-
-        def look() -> None:
-            while not ended.wait(QUIET_SECONDS / 4):
-                self.tick()
-
-        looking = threading.Thread(target=look, name="progress", daemon=True)
-        looking.start()
-        try:
-            yield self
-        finally:
-            ended.set()
-            looking.join()
 
     def tick(self) -> None:
         """Tell how far the stage is, after a long silence only."""
         with self._lock:
             if time.monotonic() - self._last < QUIET_SECONDS:
                 return
-            for name, stage in self._stages.items():
-                so_far = f"{stage.done:,} of {_many(stage.rows, 'row')}"
-                self._print(": ".join(filter(None, (f"{name:<{NAME_WIDTH}}{so_far}", stage.told()))))
+            for name, figures in self._stages.items():
+                now = figures()
+                so_far = f"{name:<{NAME_WIDTH}}{far(now)}"
+                self._print(": ".join(filter(None, (so_far, "; ".join(filter(None, (*parts(now), left(now))))))))
 
-    def stage_started(self, name: str, rows: int, calls: Callable[[], Calls]) -> None:
+    def stage_started(self, name: str, figures: Callable[[], Figures]) -> None:
         """Print what the stage is about to do."""
         with self._lock:
-            self._stages[name] = _Stage(rows, calls)
-            self._print(f"{name:<{NAME_WIDTH}}{_many(rows, 'row')}")
+            self._stages[name] = figures
+            self._print(f"{name:<{NAME_WIDTH}}{many(figures().rows, 'row')}")
 
     def unit_done(self, name: str, result: UnitResult) -> None:
-        """Count the rows."""
-        with self._lock:
-            self._stages[name].add(result)
+        """Print nothing."""
 
     def stage_done(self, name: str, result: Finished, seconds: float) -> None:
         """Print what became of the rows."""
         with self._lock:
-            self._print(finished_line(name, result, seconds, self._stages.pop(name)))
+            self._print(finished_line(name, result, seconds, self._stages.pop(name)()))
 
     def note(self, text: str) -> None:
         """Print the text."""
@@ -134,57 +84,56 @@ class LineProgress:
 
 
 class BarProgress:
-    """A bar per stage at work; a finished stage leaves one line."""
+    """A bar and its figures per stage at work, drawn anew all the time; a finished stage leaves one line."""
 
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
-        self._lock = threading.Lock()
-        self._stages: dict[str, tuple[TaskID, _Stage]] = {}
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._stages: dict[str, Callable[[], Figures]] = {}
 
-    def stage_started(self, name: str, rows: int, calls: Callable[[], Calls]) -> None:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the stages as they are now."""
+        for figures in tuple(self._stages.values()):
+            yield from _drawn(figures(), options.max_width)
+
+    def tick(self) -> None:
+        """Show nothing more: it is drawn several times a second."""
+
+    def stage_started(self, name: str, figures: Callable[[], Figures]) -> None:
         """Add the bar of the stage."""
-        with self._lock:
-            stage = _Stage(rows, calls)
-            self._stages[name] = self._bars.add_task(name, total=rows, stage=stage), stage
+        self._stages[name] = figures
 
     def unit_done(self, name: str, result: UnitResult) -> None:
-        """Advance the bar."""
-        with self._lock:
-            task, stage = self._stages[name]
-            stage.add(result)
-            self._bars.update(task, completed=stage.done)
+        """Show nothing more."""
 
     def stage_done(self, name: str, result: Finished, seconds: float) -> None:
         """Replace the bar by what became of the rows."""
-        with self._lock:
-            task, stage = self._stages.pop(name)
-            self._bars.remove_task(task)
-            self._bars.console.print(finished_line(name, result, seconds, stage), markup=False, soft_wrap=True)
+        line = finished_line(name, result, seconds, self._stages.pop(name)())
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print the text above the bars."""
-        self._bars.console.print(text, markup=False, soft_wrap=True)
+        self._console.print(text, markup=False, soft_wrap=True)
 
 
-def finished_line(name: str, result: Finished, seconds: float, stage: _Stage) -> str:
+def _drawn(now: Figures, width: int) -> RenderResult:
+    """Draw a bar that fits the width, and below it what else there is to tell, wrapped between words."""
+    from rich.padding import Padding
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    beside = ", ".join(filter(None, (far(now), clock(now.seconds), left(now))))
+    room = min(BAR_WIDTH, max(4, width - NAME_WIDTH - 2 - len(beside)))
+    bar = ProgressBar(now.rows or 1, now.done if now.rows else 1, room)
+    line = Table.grid(padding=(0, 1, 0, 0))
+    line.add_row(Text(f"{now.stage:<{NAME_WIDTH - 1}}"), bar, Text(beside))
+    yield line
+    for part in parts(now):
+        yield Padding(Text(part), (0, 0, 0, NAME_WIDTH))
+
+
+def finished_line(name: str, result: Finished, seconds: float, last: Figures) -> str:
     """Return the one line that a finished stage leaves."""
-    line = f"{name:<{NAME_WIDTH}}{_told(result.counts)} in {seconds:.1f} s"
-    earlier = f"{_many(stage.reused, 'row')} done before" if stage.reused else ""
-    return "; ".join(filter(None, (line, _calls_told(stage.calls()), earlier)))
-
-
-def _calls_told(calls: Calls) -> str:
-    stored = f"{calls.stored:,} from the store" if calls.stored else ""
-    paid = _many(calls.paid, "call") if calls.paid or stored else ""
-    return ", ".join(filter(None, (paid, stored)))
-
-
-def _told(counts: Mapping[str, int]) -> str:
-    """Return the counts of outcomes, the two that are rarely zero always."""
-    kept, rejected, quarantined = (counts.get(name, 0) for name in ("kept", "rejected", "quarantined"))
-    told = f"{kept:,} kept, {rejected:,} rejected"
-    return f"{told}, {quarantined:,} quarantined" if quarantined else told
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+    line = f"{name:<{NAME_WIDTH}}{outcomes(result.counts)} in {seconds:.1f} s"
+    earlier = f"{many(last.reused, 'row')} done before" if last.reused else ""
+    return "; ".join(filter(None, (line, calls(last), earlier)))

@@ -103,6 +103,7 @@ def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path)
 
     from flows.asking.ask import persistent
     from flows.asking.replays import replay as replay_one
+    from flows.asking.work import Work
     from flows.run.opening import open_sandbox
     from flows.stages.outcomes import gather_all
     from pipeline.processes import cores
@@ -119,7 +120,7 @@ def _replay_all(trajectories: Sequence[Trajectory], recipe: Recipe, store: Path)
             # No more cells at once than zygotes: the wall time of a cell is its own.
             async with slots:
                 result = await persistent(
-                    lambda: asyncio.to_thread(replay_one, trajectory, pool, blobs, rule, recipe.seed)
+                    lambda: asyncio.to_thread(replay_one, trajectory, pool, blobs, rule, recipe.seed), Work()
                 )
             shown.advance(bar)
             return result

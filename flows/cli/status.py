@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from flows.cli.console import JsonFlag, print_json, print_line, print_table, require_run
+
+if TYPE_CHECKING:
+    from flows.run.beat import Beat
 
 RunDir = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, such as runs/demo.")]
 
@@ -37,18 +40,23 @@ class StageStatus(NamedTuple):
 def status(run: RunDir, as_json: JsonFlag = False) -> None:
     """Tell whether RUN is being worked on, which stages are done, and how far the others are."""
     require_run(run)
+    from flows.run.beat import read_beat
     from pipeline.processes import holder
 
-    process = holder(run / ".lock")
+    process, beat = holder(run / ".lock"), read_beat(run)
     stages = run_status(run, working=process is not None)
     if as_json:
-        print_json({"run": str(run), "process": process, "stages": [stage._asdict() for stage in stages]})
+        working = None if beat is None else beat.model_dump(mode="json")
+        told = {"run": str(run), "process": process, "stages": [stage._asdict() for stage in stages]}
+        print_json({**told, "working": working})
         return
     from flows.report.tables import Table
 
     columns = ("stage", "state", "units", "of", "records")
     print_table(Table("status", "", columns, tuple(stage[: len(columns)] for stage in stages)))
     print_line(_told(process, stages))
+    if beat is not None:
+        _print_figures(beat)
 
 
 def run_status(run: Path, *, working: bool) -> Sequence[StageStatus]:
@@ -81,6 +89,21 @@ def _told(process: int | None, stages: Sequence[StageStatus]) -> str:
     if opened is None:
         return f"finished{ago}; `coldforge stats` tells what came out"
     return f"nobody works here{ago}; next is {opened.stage}, `coldforge run` resumes"
+
+
+def _print_figures(beat: Beat) -> None:
+    """Print what the process that works here told last, and since when it has told nothing if that is long."""
+    from flows.cli.figures import clock, far, left, parts
+    from flows.run.beat import STALE_SECONDS
+
+    figures, age = beat.figures, time.time() - beat.time
+    if age > STALE_SECONDS:
+        print_line(
+            f"process {beat.process} told this {_ago(age)} ago and nothing since: it was killed, or stands still"
+        )
+    beside = ", ".join(filter(None, (far(figures), clock(figures.seconds), left(figures))))
+    for line in (f"{figures.stage}: {beside}", *(f"  {part}" for part in parts(figures))):
+        print_line(line)
 
 
 def _ago(seconds: float) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import PIPED_WIDTH, JsonFlag, print_json, print_line, print_table, require_ledger
+from flows.cli.console import JsonFlag, print_json, print_line, print_table, print_wrapped, require_ledger
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
@@ -76,9 +75,8 @@ def _print_loss(run: Path, loss: Loss) -> None:
     print_line(
         f"{loss.stage}: {loss.reason}, {loss.outcome} {loss.n:,} of {loss.n_in:,} {what} ({100 * loss.share:.1f} %)"
     )
-    for line in wrap(loss.cause, PIPED_WIDTH - 2):
-        print_line(f"  {line}")
-    print_line(f"  hits: {'; '.join(map(_hit, loss.hits))}")
+    print_wrapped(loss.cause, first="  ", indent="  ")
+    print_wrapped(f"hits: {'; '.join(map(_hit, loss.hits))}", first="  ", indent="    ")
     columns = ("id", "source", "type", "question", "said", "stored", "detail")
     # A column in which no example has anything is not printed.
     rows = tuple(tuple(cell or None for cell in example) for example in loss.examples)

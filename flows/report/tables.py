@@ -227,6 +227,9 @@ _HEADERS = {
     "token_sums.completion_tokens": "completion",
     "token_sums.median_completion": "median completion",
     "token_sums.most_completion": "longest completion",
+    "cost.prompt_tokens": "prompt tokens",
+    "cost.completion_tokens": "completion tokens",
+    "way.validated": "valid",
     "gate_histogram.gate1": "gate 1",
     "gate_histogram.gate2": "gate 2",
     "ingested_share": "ingested %",
@@ -259,14 +262,14 @@ _SHORT_ID = 12
 def rich_table(table: Table, *, width: int, short_ids: bool) -> RichTable:
     """Return the table, without its title, for a terminal: numbers right-aligned, with equal decimals in a column.
 
-    It takes `width` characters or less by wrapping texts; where that does not suffice it is wider, for no
-    number, id or name is ever broken. `short_ids` cuts cells that are an id to a prefix that is still unique.
+    It takes `width` characters or less by breaking cells as `flows.report.widths` says; where that does not suffice it
+    is wider. `short_ids` cuts cells that are an id to a prefix that is still unique; without it names stay whole, too.
     """
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from flows.report.widths import GAP, column_widths
+    from flows.report.widths import GAP, fitted
 
     # One space of padding and rich's one between columns: GAP.
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
@@ -274,7 +277,7 @@ def rich_table(table: Table, *, width: int, short_ids: bool) -> RichTable:
     if short_ids:
         columns = [[cell[:_SHORT_ID] if _ID.fullmatch(cell) else cell for cell in cells] for cells in columns]
     headers = [visible(header) for header in _headers(table)]
-    widths = column_widths(headers, columns, width)
+    headers, columns, widths = fitted(headers, columns, width, whole=not short_ids)
     for index, header in enumerate(headers):
         numeric = _is_numeric(row[index] for row in table.rows)
         shown.add_column(Text(header), justify="right" if numeric else "left", width=widths[index])

@@ -14,11 +14,13 @@ from flows.asking.resources import Resources
 from flows.cost.estimate import estimate, rows_of
 from flows.ledger.snapshot import Shard, StageCost
 from flows.recipe.inputs import Job, find_inputs
+from flows.run.beat import beating
+from flows.run.figures import Working
 from flows.run.held import held
 from flows.run.journal import Journal
 from flows.run.losses import Losses, begin_again, take_back
 from flows.run.opening import open_resources
-from flows.run.progress import Calls, Progress, noted
+from flows.run.progress import Progress, noted
 from flows.runners.local import local
 from flows.stages.order import GROUPS, announce, declare, stages_of, work_unit
 from pipeline.engine.commits import find_finished
@@ -164,7 +166,8 @@ def _run(run: Run, name: str) -> Finished:
     ]
     for one in takes:
         one.begin_stage()
-    run.progress.stage_started(name, reader.expected, lambda: _calls_since(run, before.calls))
+    working = Working(name, reader.expected, declared.stage.asks, run.resources)
+    run.progress.stage_started(name, working.figures)
 
     def on_unit(unit: UnitResult) -> None:
         units.append(unit)
@@ -172,6 +175,7 @@ def _run(run: Run, name: str) -> Finished:
             # Each of its records was asked about once at least: what is left of a stage is no smaller for it.
             for one in takes:
                 one.asked += sum(unit.counts.values())
+        working.add(unit)
         run.progress.unit_done(name, unit)
         losses.add(unit)
 
@@ -181,15 +185,16 @@ def _run(run: Run, name: str) -> Finished:
 
     reused = {unit.part.range: unit for unit in reused_units(declared, done, reader)}
     try:
-        result = run_stage(
-            declared,
-            done,
-            reused.__getitem__ if reused else _unit_function(run, declared, reader),
-            expected=reader.expected,
-            runner=run.runner,
-            on_unit=on_unit,
-            at_end=at_end,
-        )
+        with beating(run.job.out, working, run.progress.tick):
+            result = run_stage(
+                declared,
+                done,
+                reused.__getitem__ if reused else _unit_function(run, declared, reader),
+                expected=reader.expected,
+                runner=run.runner,
+                on_unit=on_unit,
+                at_end=at_end,
+            )
     except MalformedError:
         # Else a stage would pass unit by unit, stop after stop, over answers of a model that was not fit.
         take_back(declared)
@@ -229,12 +234,6 @@ class _Used(NamedTuple):
     @classmethod
     def until_now(cls, run: Run) -> _Used:
         return cls(tree_cpu_seconds(), run.resources.store.calls.counts.copy(), run.resources.meter.spent)
-
-
-def _calls_since(run: Run, before: CallCounts) -> Calls:
-    # Number by number: the counters grow meanwhile.
-    now = run.resources.store.calls.counts
-    return Calls(now.paid["model"] - before.paid["model"], now.cached["model"] - before.cached["model"])
 
 
 def _cost(run: Run, name: str, units: Sequence[UnitResult], seconds: float, before: _Used) -> StageCost:

@@ -22,34 +22,37 @@ from pipeline.models.local.offline import Engine, Offline, engine_on_demand
 from pipeline.models.local.served import Served, server_on_demand
 from pipeline.models.providers.hosted import HostedModel, encoder, open_api
 from pipeline.models.providers.openai import Server
+from pipeline.models.traffic import Traffic
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 
 
-def open_model(role: Role, store: Store, executor: Executor, perceiver: Perceiver, launches: Launches) -> Backend:
-    """Return a role's model; nothing is sent and nothing heavy starts."""
+def open_model(  # noqa: PLR0917 - what any of the kinds of models takes
+    role: Role, store: Store, executor: Executor, perceiver: Perceiver, launches: Launches, traffic: Traffic
+) -> Backend:
+    """Return a role's model, whose failed tries are counted in `traffic`; nothing is sent and nothing heavy starts."""
     if isinstance(role, ReaderRole):
         return Reader(role.policy, perceiver)
     server: Server | HostedModel | Batched | Served | Offline
     if isinstance(role, HostedRole):
-        server = open_hosted(role, store.blobs, store.directory)
+        server = open_hosted(role, store.blobs, store.directory, traffic)
     elif isinstance(role, OfflineRole):
         server = launches.offline(role, store.blobs)
     elif role.serve is not None:
-        server = launches.served(role.model, role.serve, partial(_connect, role, store), role.calls_at_once)
+        server = launches.served(role.model, role.serve, partial(_connect, role, store, traffic), role.calls_at_once)
     elif role.batch is not None:
-        server = open_openai_batches(open_server(role, store), role.batch, store.directory)
+        server = open_openai_batches(open_server(role, store, traffic), role.batch, store.directory)
     else:
-        server = open_server(role, store)
+        server = open_server(role, store, traffic)
     executor.close_on_exit(server.aclose)
     return server
 
 
-def _connect(role: ServerRole, store: Store, base_url: str) -> Server:
-    return open_server(role.model_copy(update={"base_url": base_url, "served_name": role.model}), store)
+def _connect(role: ServerRole, store: Store, traffic: Traffic, base_url: str) -> Server:
+    return open_server(role.model_copy(update={"base_url": base_url, "served_name": role.model}), store, traffic)
 
 
-def open_server(role: ServerRole, store: Store) -> Server:
+def open_server(role: ServerRole, store: Store, traffic: Traffic) -> Server:
     """Return the client of a role's server; nothing is sent yet."""
     return Server(
         base_url=role.base_url,
@@ -63,6 +66,7 @@ def open_server(role: ServerRole, store: Store) -> Server:
         rpm=role.rpm,
         tpm=role.tpm,
         ignore_fingerprint=role.fingerprint == "ignore",
+        traffic=traffic,
     )
 
 
@@ -86,7 +90,7 @@ class Launches:
         return Offline(f"vllm_offline/{role.model}", role.model, engine, blobs, role.in_flight)
 
 
-def open_single(role: HostedRole, blobs: BlobStore) -> HostedModel:
+def open_single(role: HostedRole, blobs: BlobStore, traffic: Traffic | None = None) -> HostedModel:
     """Return a role's model, asked one by one; nothing is sent yet."""
     return HostedModel(
         provider=role.backend,
@@ -99,18 +103,21 @@ def open_single(role: HostedRole, blobs: BlobStore) -> HostedModel:
             base_url=role.base_url,
             in_flight=role.in_flight,
             limiter=Limiter(role.rpm, role.tpm),
+            traffic=traffic,
         ),
         encode=encoder(blobs),
     )
 
 
-def open_hosted(role: HostedRole, blobs: BlobStore, store: Path) -> HostedModel | Batched:
+def open_hosted(
+    role: HostedRole, blobs: BlobStore, store: Path, traffic: Traffic | None = None
+) -> HostedModel | Batched:
     """Return a role's model, asked as the role says; nothing is sent yet.
 
     Raises:
         InfrastructureError: the store's batch journal cannot be opened.
     """
-    model = open_single(role, blobs)
+    model = open_single(role, blobs, traffic)
     if role.batch is None:
         return model
     if role.backend == "anthropic":
@@ -127,7 +134,7 @@ def open_openai_batches(server: Server, batch: BatchUse, store: Path) -> Batched
     """
     if server.api_key_env is None:
         raise UsageError(f"{server.urls[0]}: `batch` needs `api_key_env` of this model in the recipe")
-    api = open_openai_api(server.urls[0], server.api_key_env)
+    api = open_openai_api(server.urls[0], server.api_key_env, traffic=server.traffic)
     return _batched(OpenAISingle(server, api), OpenAIBatches(api), batch, store)
 
 

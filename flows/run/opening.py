@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from flows.asking.formed import Formed
 from flows.asking.resources import Resources
+from flows.asking.work import Work
+from flows.cost.prices import in_batches
 from flows.recipe.inputs import Inputs
 from flows.recipe.recipe import Recipe, Runtime
-from flows.recipe.roles import role_price
+from flows.recipe.roles import calls_at_once, role_price
 from flows.run.models import Launches, open_model
 from flows.run.searching import open_search
 from pipeline.demo.reader.perceiver import Perceiver
@@ -20,6 +23,7 @@ from pipeline.engine.stage import Stage
 from pipeline.errors import InfrastructureError
 from pipeline.models.refusals import Takes
 from pipeline.models.samples import Meter, Metered
+from pipeline.models.traffic import Traffic
 from pipeline.models.views import Views
 from pipeline.rollout.loop import Tools
 from pipeline.sandbox import Notebook, Sandbox
@@ -41,25 +45,28 @@ def open_resources(
     acting = None if stages is None else [stage for stage in stages if stage.resource == "model"]
     asked = None if acting is None else frozenset[str]().union(*(stage.asks for stage in acting))
     alone = acting is not None and not acting
+    traffic = defaultdict[str, Traffic](Traffic)
     pool, replay = (NoSandbox() if alone else _open_sandbox(recipe, executor) for _ in range(2))
     tools = Tools(
         calls=store.calls,
         blobs=store.blobs,
         views=Views(store.blobs),
         python=PythonTool(pool, store.calls, store.blobs, recipe.student.view_rule, recipe.seed),
-        search=None if alone else open_search(recipe.search, inputs, store, executor),
+        search=None if alone else open_search(recipe.search, inputs, store, executor, traffic["search"]),
     )
     perceiver = Perceiver(store.directory / "perceptions", store.blobs, executor.workers)
     executor.resources.callback(perceiver.close)
     meter, launches = Meter(recipe.runtime.budget.budget), Launches()
     named = recipe.models.roles().items()
     roles = {name: role for name, role in named if asked is None or name.partition(".")[0] in asked}
-    backends = {name: open_model(role, store, executor, perceiver, launches) for name, role in roles.items()}
+    backends = {
+        name: open_model(role, store, executor, perceiver, launches, traffic[name]) for name, role in roles.items()
+    }
     runtime = recipe.runtime
 
     def metered(name: str) -> Metered:
         takes = Takes(f"models.{name}", runtime.max_rejected, runtime.min_requests)
-        return Metered(backends[name], meter, role_price(roles[name]), takes)
+        return Metered(backends[name], meter, role_price(roles[name]), takes, traffic[name])
 
     return Resources(
         store=store,
@@ -73,6 +80,9 @@ def open_resources(
         questions=asyncio.Semaphore(-(-recipe.rollouts // recipe.gate.k)),
         replays=asyncio.Semaphore(executor.workers),
         formed=Formed(recipe.gate.max_malformed, recipe.gate.k),
+        work=Work(in_workers=lambda: executor.counted),
+        traffic=dict(traffic),
+        limits={name: n for name, role in roles.items() if (n := calls_at_once(role)) and not in_batches(role)},
     )
 
 
@@ -80,7 +90,7 @@ class NoSandbox:
     """In place of a sandbox where no stage runs a cell, so that none has to be there."""
 
     identity = ""
-    workers = capacity = 0
+    workers = capacity = open = 0
 
     def facts(self) -> dict[str, Any]:
         """Return nothing: nothing isolates."""

@@ -5,32 +5,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flows.report.tables import visible
 
 if TYPE_CHECKING:  # the engine loads Arrow; whoever shows progress does not need it
+    from flows.run.figures import Figures
     from pipeline.engine.done import Finished
     from pipeline.engine.units import UnitResult
-
-
-class Calls(NamedTuple):
-    """Model calls of a stage so far."""
-
-    paid: int
-    stored: int
-    """Answered from the store."""
 
 
 class Progress(Protocol):
     """Shown progress. Every method may be called from several threads at once."""
 
-    def stage_started(self, name: str, rows: int, calls: Callable[[], Calls]) -> None:
-        """Begin a stage over so many input records; `calls` may be asked at any time how many it has made."""
+    def stage_started(self, name: str, figures: Callable[[], Figures]) -> None:
+        """Begin a stage, whose figures may be asked for at any time until it is done."""
         ...
 
     def unit_done(self, name: str, result: UnitResult) -> None:
-        """One unit of the stage is committed, now or by an earlier run."""
+        """One unit of the stage is committed, now or by an earlier run; the figures hold it."""
+        ...
+
+    def tick(self) -> None:
+        """A second or so has passed while a stage works."""
         ...
 
     def stage_done(self, name: str, result: Finished, seconds: float) -> None:
@@ -45,10 +42,13 @@ class Progress(Protocol):
 class SilentProgress:
     """Shows nothing."""
 
-    def stage_started(self, name: str, rows: int, calls: Callable[[], Calls]) -> None:
+    def stage_started(self, name: str, figures: Callable[[], Figures]) -> None:
         """Show nothing."""
 
     def unit_done(self, name: str, result: UnitResult) -> None:
+        """Show nothing."""
+
+    def tick(self) -> None:
         """Show nothing."""
 
     def stage_done(self, name: str, result: Finished, seconds: float) -> None:

@@ -183,9 +183,11 @@ async def _gated(
     found = Found()
     try:
         async with resources.questions:
-            return await decide(question, found), found
+            outcome = await decide(question, found)
     except RowError as error:
-        return quarantined(stage, question, error), Found()
+        outcome, found = quarantined(stage, question, error), Found()
+    resources.work.records += 1
+    return outcome, found
 
 
 async def _ask(asker: Asker, found: Found, question: Question, samples: Iterable[int]) -> tuple[Trajectory, ...]:

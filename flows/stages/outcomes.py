@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, TypeVar
 
+from pipeline.engine.counted import count_record
 from pipeline.engine.units import UnitOutput
 from pipeline.errors import RowError
 from pipeline.identity import canonical_json
@@ -61,6 +62,7 @@ def gathered(tables: Mapping[str, type[Record]], found: Iterable[tuple[Outcome, 
     rows: dict[str, list[Record]] = {table: [] for table in tables}
     for outcome, one in found:
         outcomes.append(outcome)
+        count_record()  # in a worker process, where `found` is made one after the other
         for table, some in one.rows.items():
             rows[table] += some
     ordered = {table: tuple(sorted(some, key=attrgetter(*tables[table].KEY))) for table, some in rows.items()}

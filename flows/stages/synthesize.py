@@ -141,7 +141,7 @@ async def run(unit: UnitInput, settings: SynthesizeSettings, resources: Resource
         for question in questions
     ]
     synthesis = _Synthesis(settings, resources, resources.answer_judge(settings.judge))
-    return gathered(SYNTHESIZE.tables, await gather_all(synthesis.synthesized(task) for task in tasks))
+    return gathered(SYNTHESIZE.tables, await gather_all(synthesis.counted(task) for task in tasks))
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,12 @@ class _Synthesis:
     resources: Resources
     judge: AnswerJudge | None
 
-    async def synthesized(self, task: _Task) -> tuple[Outcome, Found]:
+    async def counted(self, task: _Task) -> tuple[Outcome, Found]:
+        done = await self._synthesized(task)
+        self.resources.work.records += 1
+        return done
+
+    async def _synthesized(self, task: _Task) -> tuple[Outcome, Found]:
         if task.lane == "long_cot":
             return await self._from_solution(task.question)
         tried = _Tried()

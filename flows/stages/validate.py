@@ -95,7 +95,11 @@ async def run(unit: UnitInput, settings: ValidateSettings, resources: Resources)
     async def one(trajectory: Trajectory) -> tuple[Outcome, Found]:
         async with resources.replays:
             question = questions[trajectory.question_id]
-            return await persistent(lambda: asyncio.to_thread(validated, settings, resources, trajectory, question))
+            done = await persistent(
+                lambda: asyncio.to_thread(validated, settings, resources, trajectory, question), resources.work
+            )
+            resources.work.records += 1
+            return done
 
     return gathered(VALIDATE.tables, await gather_all(one(trajectory) for trajectory in trajectories))
 

@@ -9,14 +9,16 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from pipeline.engine.counted import count_into
 from pipeline.errors import InfrastructureError
-from pipeline.processes import worker_pool
+from pipeline.processes import SPAWNED, worker_pool
 
 T = TypeVar("T")
 
@@ -34,7 +36,8 @@ class Executor:
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(BLOCKING_CALLS, thread_name_prefix="blocking"))
         self._thread = threading.Thread(target=self._loop.run_forever, name="executor-loop", daemon=True)
-        self._pool = worker_pool(workers)
+        self._counted = SPAWNED.Value("q", 0)
+        self._pool = self._new_pool()
         self._closing = False
         self._lock = threading.Lock()
         """Held while work is handed to the loop: nothing is handed over once closing has begun, or it
@@ -80,7 +83,12 @@ class Executor:
     def release(self) -> None:
         """Give back the memory of the worker processes; what runs next starts others. Nothing may be at work."""
         self._pool.shutdown(wait=True)
-        self._pool = worker_pool(self.workers)
+        self._pool = self._new_pool()
+
+    @property
+    def counted(self) -> int:
+        """Return how many records the worker processes are done with; reading it takes no lock."""
+        return int(self._counted.get_obj().value)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and return its result.
@@ -101,6 +109,9 @@ class Executor:
     def close_on_exit(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Await `close()` on the loop when the executor closes."""
         self.resources.callback(lambda: self._schedule(close()).result())
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return worker_pool(self.workers, partial(count_into, self._counted))
 
     def _schedule(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)

@@ -23,6 +23,7 @@ from pipeline.models.limits import Limiter
 from pipeline.models.patience import Call, Patience
 from pipeline.models.refusals import QUOTED, Complaint
 from pipeline.models.replicas import BusyError, Replicas
+from pipeline.models.traffic import Traffic, cause_of
 from pipeline.pauses import jittered_pause, retry_after_seconds
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ class Client:
     timeout_seconds: float = 600.0
     """For one try; a long thought takes minutes."""
     retry: Retry = field(default_factory=Retry)
+    traffic: Traffic = field(default_factory=Traffic)
+    """Where its failed tries are counted; several clients of one role share it."""
     _session: aiohttp.ClientSession | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -177,6 +180,7 @@ class Client:
                     if unusable == UNUSABLE_TRIES or self._is_late(first_failure, wanted, attempt + 1):
                         raise GivenUpError(f"{error} ({attempt + 1} tries)") from error
                     again = min(attempt, _UNUSABLE_DOUBLED) if isinstance(error, UnusableError) else attempt
+                self.traffic.again += 1
                 # Another replica may take it at once; the only one is not asked before it wants to be.
                 rest = wanted if len(self.urls) == 1 else 0.0
                 await asyncio.sleep(rest + jittered_pause(again, self.retry.first_pause_seconds))
@@ -263,17 +267,22 @@ class Client:
     async def _try(self, url: str, asked: Asked, read: Callable[[Reply], T], call: Call) -> tuple[T, float]:
         if asked.tokens is not None:
             await self.limiter.admit(asked.tokens)
-        began = time.monotonic()
+        began, status = time.monotonic(), None
         self._patience.sent()
         try:
-            reply = self.as_said(await self.exchange(url, asked))
+            reply = await self.exchange(url, asked)
+            status = reply.status
+            reply = self.as_said(reply)
+            status = reply.status
             if not reply.ok:
                 raise self.failure(asked.at(url), reply)  # noqa: TRY301 - its tokens are given back below
             answer = read(reply)
         except BaseException as error:
             self._patience.ended(call, error)
-            if asked.tokens is not None and isinstance(error, Exception):
-                self.limiter.correct(asked.tokens, 0)
+            if isinstance(error, Exception):
+                self.traffic.failed[cause_of(error, status)] += 1
+                if asked.tokens is not None:
+                    self.limiter.correct(asked.tokens, 0)
             raise
         self._patience.ended(call, None)
         return answer, time.monotonic() - began

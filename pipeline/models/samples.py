@@ -18,6 +18,7 @@ from pipeline.errors import ColdforgeError, LimitError
 from pipeline.identity import canonical_json
 from pipeline.models.chat import ChatModel, ChatRequest, ChatResponse
 from pipeline.models.refusals import RejectedError, Takes, TooLongError
+from pipeline.models.traffic import Traffic
 from pipeline.store.calls import CallCache, Made
 
 SAVE_SECONDS = 5.0
@@ -181,6 +182,7 @@ class Metered:
     price: Price
     takes: Takes = field(default_factory=Takes)
     """How much of what it is asked the model takes."""
+    traffic: Traffic = field(default_factory=Traffic)
 
     @property
     def revision(self) -> str:
@@ -206,7 +208,11 @@ class Metered:
     async def _one(self, request: ChatRequest, sample: int) -> ChatResponse:
         # Whoever awaits this in its own task hands the answer to the store before anyone who waits for quiet wakes.
         async with self.meter.call():
-            (response,) = await self.model.generate(request, (sample,))
+            self.traffic.in_flight += 1
+            try:
+                (response,) = await self.model.generate(request, (sample,))
+            finally:
+                self.traffic.in_flight -= 1
             self.meter.count(self.model.revision, response, self.price.of(response))
             return response
 

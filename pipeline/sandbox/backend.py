@@ -41,6 +41,11 @@ class Sandbox(Protocol):
         """Return how many sessions can be open at once."""
         ...
 
+    @property
+    def open(self) -> int:
+        """Return how many sessions are open or being opened now; reading it takes no lock."""
+        ...
+
     def facts(self) -> dict[str, Any]:
         """Return what isolates there, as JSON; not part of the identity."""
         ...

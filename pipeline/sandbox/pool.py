@@ -68,6 +68,11 @@ class Pool:
         """Return how many cells can run at once without taking time from each other: one per zygote."""
         return len(self._slots)
 
+    @property
+    def open(self) -> int:
+        """Return how many sessions are open or being opened now."""
+        return sum(slot.live for slot in self._slots)
+
     def __enter__(self) -> Self:
         return self
 

@@ -9,19 +9,25 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from flows.cli.run import print_summary
 from flows.recipe.inputs import make_job
-from flows.run.curate import open_run, run_groups
+from flows.report.tables import query_table
+from flows.run.curate import RunSummary, open_run, run_groups
 from flows.run.progress import SilentProgress
 from flows.runners.local import local
 from pipeline.errors import UsageError
 from pipeline.export.layout import RlFormat, SftFormat
+from pipeline.models.samples import Spent
+from pipeline.store.calls import CallCounts
 from tests.support.command import DEMO, ROOT, coldforge, invocations, paid, results, start, stored_calls
+from tests.support.drawn import drawn, require_fit
 
 LIMIT = "32"
 """Enough that every category reaches a shard, few enough for half a minute."""
@@ -170,3 +176,36 @@ def test_a_group_whose_inputs_are_not_there_is_refused(undisturbed: Path, tmp_pa
         pytest.raises(UsageError, match="run `gather` first"),
     ):
         run_groups(new, ["gate"])
+
+
+def test_every_table_fits_a_terminal_of_80_and_loses_nothing(
+    undisturbed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = undisturbed / "run"
+    ((question, trajectory),) = query_table(
+        run, "SELECT question_id, trajectory_id FROM trajectories WHERE arm = 'tools' ORDER BY 2 LIMIT 1"
+    ).rows
+    commands: list[tuple[object, ...]] = [
+        ("status", run),
+        ("stats", run),
+        ("why", run),
+        ("why", run, "--stage", "synthesize"),
+        ("gates", run, "--max-plain-right", "1"),
+        ("trace", run, question),
+        ("show", run, question),
+        ("show", run, trajectory),
+        ("plan", DEMO, "--offline", "--out", run, "--store", undisturbed / "store"),
+        ("plan", DEMO, "--offline", "--diff", run, "--store", undisturbed / "store"),
+        ("replay", run, "--store", undisturbed / "store"),
+        ("sources", "list"),
+        ("benchmarks", "list"),
+    ]
+    for command in commands:
+        assert require_fit(drawn(80, *command), drawn(400, *command), 80), command
+    told = list[str]()
+    for columns in ("80", "400"):
+        monkeypatch.setenv("COLUMNS", columns)
+        print_summary(RunSummary(run, (), (), 1.0, CallCounts(Counter(model=1)), Spent()))
+        told.append(capsys.readouterr().out)
+    narrow, wide = told
+    assert require_fit(narrow, wide, 80) >= 3

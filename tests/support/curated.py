@@ -313,7 +313,7 @@ class Cells:
     A replay's corner differs by rounding where the question's number is odd.
     """
 
-    identity, workers, capacity = "scripted cells", 2, 16
+    identity, workers, capacity, open = "scripted cells", 2, 16, 0
 
     def __init__(self, *, replays: bool) -> None:
         self._replays = replays

@@ -27,6 +27,7 @@ from pipeline.models.providers.openai import Server, refusal
 from pipeline.models.providers.openai_answers import read_answer
 from pipeline.models.providers.openai_requests import NO_KEEP_STOP, EncodedImages, write_request
 from pipeline.models.refusals import FilteredError
+from pipeline.models.traffic import Traffic
 
 CLOCKS_APART_SECONDS = 600.0
 """A batch may seem to be made this much before it was submitted: two machines' clocks differ."""
@@ -312,6 +313,9 @@ class OpenAISingle:
         await self._api.aclose()
 
 
-def open_openai_api(base_url: str, api_key_env: str, retry: Retry | None = None) -> Client:
+def open_openai_api(
+    base_url: str, api_key_env: str, retry: Retry | None = None, traffic: Traffic | None = None
+) -> Client:
     """Return the account whose files and batches these are; nothing is sent yet."""
-    return Client("the batch API at", (base_url,), Key(api_key_env), refusal, retry=retry or Retry(TRIES))
+    key, retried = Key(api_key_env), retry or Retry(TRIES)
+    return Client("the batch API at", (base_url,), key, refusal, retry=retried, traffic=traffic or Traffic())

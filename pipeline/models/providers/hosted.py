@@ -18,6 +18,7 @@ from pipeline.models.limits import Limiter
 from pipeline.models.providers import anthropic, gemini, gemini_answers
 from pipeline.models.providers.conversations import Encode, Profile, Thinking, check_bytes, thinking_room
 from pipeline.models.providers.openai_requests import estimated_tokens
+from pipeline.models.traffic import Traffic
 from pipeline.store.blobs import BlobStore
 
 ProviderName = Literal["anthropic", "gemini"]
@@ -182,6 +183,7 @@ def open_api(
     in_flight: int,
     limiter: Limiter | None = None,
     retry: Retry | None = None,
+    traffic: Traffic | None = None,
 ) -> Client:
     """Return an account of a provider, or of a gateway that speaks its protocol; nothing is sent yet."""
     known = PROVIDERS[provider]
@@ -194,6 +196,7 @@ def open_api(
         in_flight=in_flight,
         limiter=limiter or Limiter(None, None),
         retry=retry or Retry(TRIES),
+        traffic=traffic or Traffic(),
     )
 
 

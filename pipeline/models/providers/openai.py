@@ -26,6 +26,7 @@ from pipeline.models.providers.openai_requests import (
     write_request,
 )
 from pipeline.models.refusals import Complaint, FilteredError, RejectedError, TooLongError, room_left
+from pipeline.models.traffic import Traffic
 from pipeline.store.blobs import BlobStore
 
 FIRST_PAUSE_SECONDS = 1.0
@@ -115,6 +116,8 @@ class Server:
     """Whether the model's version is its name alone, for services that run several configurations at once."""
     first_pause_seconds: float = FIRST_PAUSE_SECONDS
     """As of `Retry`."""
+    traffic: Traffic = field(default_factory=Traffic)
+    """As of `Client`."""
     client: Client = field(init=False)
     _spelling: Spelling = field(default=Spelling(), init=False)
 
@@ -132,6 +135,7 @@ class Server:
             limiter=Limiter(self.rpm, self.tpm),
             timeout_seconds=self.timeout_seconds,
             retry=Retry(None, self.patience_seconds, self.first_pause_seconds),
+            traffic=self.traffic,
         )
         self._encode = EncodedImages(self.blobs)
 

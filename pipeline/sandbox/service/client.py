@@ -77,6 +77,11 @@ class RemotePool:
         """Return how many sessions the service holds, of all its clients together."""
         return self._description.capacity
 
+    @property
+    def open(self) -> int:
+        """Return how many sessions of this client are open or being opened now."""
+        return len(self._open)
+
     def facts(self) -> dict[str, Any]:
         """Return what isolates there, as JSON; not part of the identity."""
         return self._description.facts

@@ -16,6 +16,7 @@ from pipeline.errors import RowError
 from pipeline.identity import digest
 from pipeline.images import put_image
 from pipeline.models.client import Asked, Client, Key, UnusableError
+from pipeline.models.traffic import Traffic
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.search.hits import Answer, ImageHit, Picture
@@ -77,9 +78,9 @@ class Lens:
             return None
 
 
-def open_lens(locale: Locale, place: Place, blobs: BlobStore, fetch: Fetch) -> Lens:
+def open_lens(locale: Locale, place: Place, blobs: BlobStore, fetch: Fetch, traffic: Traffic | None = None) -> Lens:
     """Return the provider; nothing is sent yet."""
-    return Lens(locale, open_client(KEY, lambda _, __: None, BASE_URL, place, "search.image"), blobs, fetch)
+    return Lens(locale, open_client(KEY, lambda _, __: None, BASE_URL, place, "search.image", traffic), blobs, fetch)
 
 
 def _read(content: Mapping[str, Any]) -> tuple[str, tuple[_Match, ...]]:

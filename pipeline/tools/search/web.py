@@ -16,6 +16,7 @@ from pipeline.errors import GivenUpError, UsageError
 from pipeline.identity import Json, digest
 from pipeline.models.client import Asked, Client, Key, Reply, Retry, UnusableError, message_of, post_json
 from pipeline.models.limits import Limiter
+from pipeline.models.traffic import Traffic
 from pipeline.tools.search.hits import Answer, TextHit
 
 T = TypeVar("T")
@@ -87,7 +88,7 @@ class WebText:
         return Answer(hits[:results], seconds)
 
 
-def open_text(name: ProviderName, locale: Locale, place: Place) -> WebText:
+def open_text(name: ProviderName, locale: Locale, place: Place, traffic: Traffic | None = None) -> WebText:
     """Return a provider; nothing is sent yet.
 
     Raises:
@@ -96,11 +97,17 @@ def open_text(name: ProviderName, locale: Locale, place: Place) -> WebText:
     provider = PROVIDERS[name]
     if not (place.base_url or provider.base_url):
         raise UsageError(f"search.text.base_url: say where your {name} is, such as http://127.0.0.1:8080")
-    return WebText(name, locale, open_client(provider.key, provider.refusal, provider.base_url, place, "search.text"))
+    client = open_client(provider.key, provider.refusal, provider.base_url, place, "search.text", traffic)
+    return WebText(name, locale, client)
 
 
-def open_client(
-    key: Key, refusal: Callable[[int, bytes], Exception | None], base_url: str, place: Place, field: str
+def open_client(  # noqa: PLR0917 - what tells one provider's client from another's
+    key: Key,
+    refusal: Callable[[int, bytes], Exception | None],
+    base_url: str,
+    place: Place,
+    field: str,
+    traffic: Traffic | None = None,
 ) -> Client:
     """Return the client of a provider."""
     return Client(
@@ -113,6 +120,7 @@ def open_client(
         limiter=Limiter(place.rpm, None),
         timeout_seconds=place.timeout_seconds,
         retry=Retry(patience_seconds=place.patience_seconds),
+        traffic=traffic or Traffic(),
     )
 
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import pytest
 
 from flows.run.curate import Run, run_groups
-from flows.run.progress import Calls, SilentProgress
+from flows.run.figures import Figures
+from flows.run.progress import SilentProgress
 from flows.stages.order import GROUPS, STAGES
 from pipeline.engine.commits import find_finished
 from pipeline.engine.units import UnitResult
@@ -28,8 +29,8 @@ class Stopping(SilentProgress):
         self.manifest = self.stood = False
         """Whether the stage had a manifest, and whether it stood for what was done before it by then."""
 
-    def stage_started(self, name: str, rows: int, calls: Callable[[], Calls]) -> None:
-        del rows, calls
+    def stage_started(self, name: str, figures: Callable[[], Figures]) -> None:
+        del figures
         if name == self.stage:
             declared = self.run.declared[name]
             self.manifest = (declared.directory / "stage.json").exists()

@@ -26,7 +26,8 @@ from flows.ledger.snapshot import Shard
 from flows.report.tables import Table, csv_text, markdown_text, plain, rich_table, visible
 from flows.report.widths import GAP, column_widths
 from flows.run.curate import RunSummary
-from flows.run.progress import Calls, Progress, SilentProgress
+from flows.run.figures import Figures
+from flows.run.progress import Progress, SilentProgress
 from pipeline.engine.done import Finished
 from pipeline.engine.units import Part, Range, UnitResult
 from pipeline.errors import CheckError, InfrastructureError, RowError
@@ -570,10 +571,11 @@ def finished(units: int) -> Finished:
 def drive(progress: Progress) -> None:
     """A stage of eight units that finish on several threads."""
     result = finished(8)
-    progress.stage_started("gate1", 17, lambda: Calls(1_200, 3))
+    progress.stage_started("gate1", lambda: Figures(stage="gate1", rows=17, done=16, reused=4, paid=1_200, stored=3))
     with ThreadPoolExecutor(4) as threads:
         units = [UnitResult(part, number < 2, {"kept": 2}) for number, part in enumerate(result.parts)]
         list(threads.map(lambda unit: progress.unit_done("gate1", unit), units))
+        list(threads.map(lambda _: progress.tick(), units))
     progress.note("ledger rebuilt")
     progress.stage_done("gate1", result, 1.26)
 
@@ -593,14 +595,14 @@ def test_progress_is_plain_lines_where_there_is_no_terminal() -> None:
 def test_a_long_stage_tells_how_far_it_is_after_a_minute_of_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     console, clock = Console(file=io.StringIO(), width=100), [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    lines, calls = LineProgress(console), [Calls(0, 0)]
-    lines.stage_started("screen", 100, lambda: calls[0])
-    (first, *_), later = finished(8).parts, "screen        2 of 100 rows: 40 calls, 1 kept, 1 rejected"
+    lines, now = LineProgress(console), [Figures(stage="screen", rows=100)]
+    lines.stage_started("screen", lambda: now[0])
+    later = "screen        2 of 100 rows: 40 calls, 1 kept, 1 rejected"
     for seconds, told in ((59, ""), (61, "screen        0 of 100 rows: 40 calls"), (100, ""), (122, later)):
         console.file = io.StringIO()
-        clock[0], calls[0] = seconds, Calls(40, 0)
+        clock[0], now[0] = seconds, now[0].model_copy(update={"paid": 40})
         if seconds > 100:
-            lines.unit_done("screen", UnitResult(first, reused=False, counts={"kept": 1, "rejected": 1}))
+            now[0] = now[0].model_copy(update={"done": 2, "outcomes": {"kept": 1, "rejected": 1}})
         lines.tick()
         assert console.file.getvalue().strip() == told
 

@@ -16,7 +16,7 @@ from pipeline.sandbox.backend import Notebook, open_session
 class Lost:
     """A sandbox that is closed while a session opens, as a run that stops closes its own."""
 
-    identity, workers, capacity = "lost", 1, 1
+    identity, workers, capacity, open = "lost", 1, 1, 0
 
     def __init__(self) -> None:
         self.opening, self.closed = threading.Event(), threading.Event()
