@@ -8,26 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from filters.gates.rules import GateSettings
-from flows.cli.main import make_app
-from flows.ledger.snapshot import RunFacts, build_ledger
 from flows.report.tables import query_table
 from flows.review.marks import MARKS, read_marks
 from flows.review.released import shipped_rate
 from flows.review.sample import SAMPLE, Drawn, Sample, Stratum, read_sample
 from pipeline.records import Mark
-from tests.support.curated import RECIPE, curated, served, write_corpus
-
-LIGHT: dict[str, Any] = {**RECIPE, "export": {"sft": ["trl"], "rl": ["huggingface"]}}
-
-
-def ran(place: Path, out: str, **changes: Any) -> Path:
-    finished = curated(place, {**LIGHT, **changes}, out)
-    told = RunFacts("cellars", "0", "0", "{}", (), (), GateSettings(), None)
-    build_ledger(place / out, tuple(finished.values()), told)
-    return place / out
+from tests.support.curated import served, write_corpus
+from tests.support.reviewed import LIGHT, command, ran
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +26,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(place: Path) -> Path:
     return ran(place, "run")
-
-
-def command(*arguments: object, code: int = 0) -> str:
-    done: Result = CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
-    assert done.exit_code == code, done.output
-    return done.output
 
 
 def drawn(run: Path, name: str, *more: object) -> Path:
