@@ -10,12 +10,15 @@ from typing import Any
 
 from pipeline.dialects import by_name
 from pipeline.dialects.bad_calls import BadCall
-from pipeline.errors import RowError
 from pipeline.identity import Json, canonical_json, parse_json
 from pipeline.records import Edit, SourceRow, Tokens, Trajectory, Turn
 
 STALE = "stale_edit"
 """Reason of a correction whose parent is not what it was."""
+
+
+class UneditedError(Exception):
+    """No transcript can be made by a correction; the message says why."""
 
 
 def edited_rows(rows: Sequence[SourceRow], edits: Mapping[str, Edit]) -> Iterator[SourceRow]:
@@ -46,12 +49,12 @@ def edited_trajectory(parent: Trajectory, edit: Edit) -> Trajectory:
     """Return the transcript that a correction makes, ungraded.
 
     Raises:
-        RowError: `stale_edit`, the parent does not say what was corrected; or what the dialect says of a message that
-            cannot be read back as it was corrected, such as one whose thought holds a tag.
+        UneditedError: the parent does not say what was corrected; or a message as corrected cannot be read back, as one
+            whose thought holds a tag.
     """
     changes = parse_json(edit.changes)
     if written_in(parent, changes) != parse_json(edit.was):
-        raise RowError(STALE, f"trajectory {parent.id} does not say what was corrected; correct it again")
+        raise UneditedError(f"trajectory {parent.id} does not say what was corrected; correct it again")
     answer, thoughts = changes.get("answer"), changes.get("thoughts", {})
     turns = tuple(
         _edited_turn(parent, number, thoughts.get(str(number)), answer if number == len(parent.turns) else None)
@@ -84,13 +87,13 @@ def _edited_turn(parent: Trajectory, number: int, thought: str | None, answer: s
     if thought is None and answer is None:
         return turn
     if turn.action == "none":
-        raise RowError("no_turn", f"turn {number} is a message that calls no tool and gives no answer")
+        raise UneditedError(f"turn {number} is a message that calls no tool and gives no answer")
     think = turn.think if thought is None else thought
     arguments = turn.arguments if answer is None else canonical_json({"answer": answer})
     dialect = by_name(parent.dialect)
     message = dialect.render_turn(think, turn.action, arguments)
     read = dialect.parse(message, parent.mode)
     if isinstance(read, BadCall) or read != (think, turn.action, arguments):
-        reason = read.reason if isinstance(read, BadCall) else "control_token"
-        raise RowError(reason, f"turn {number} as corrected is no message of the dialect {dialect.name}")
+        why = f" ({read.reason})" if isinstance(read, BadCall) else ""
+        raise UneditedError(f"turn {number} as corrected is no message of the dialect {dialect.name}{why}")
     return turn.model_copy(update={"think": think, "arguments": arguments, "raw_text": message})

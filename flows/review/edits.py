@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from flows.asking.edited import edited_trajectory, written_in
+from flows.asking.edited import UneditedError, edited_trajectory, written_in
+from flows.recipe.exclusions import LONGEST_COMMENT
 from flows.report.lookup import Found, Life, find, read_life, read_trajectory
 from flows.report.tables import Table
-from flows.review.marks import LONGEST_COMMENT
 from flows.review.sample import REVIEWS
-from pipeline.errors import RowError, UsageError
+from pipeline.errors import UsageError
 from pipeline.identity import Json, canonical_json, parse_json
 from pipeline.records import AnswerType, Category, Edit, Question
 from pipeline.store.shards import read_records, write_records
@@ -169,8 +169,8 @@ def _of_trajectory(run: Path, found: Found, correction: Correction) -> Edit:
     edit = _edit(correction, life, found, given, was)
     try:
         edited_trajectory(parent, edit)
-    except RowError as error:
-        raise UsageError(f"trajectory {parent.id}: {error.detail} ({error.reason})") from error
+    except UneditedError as error:
+        raise UsageError(f"trajectory {parent.id}: {error}") from error
     return edit
 
 

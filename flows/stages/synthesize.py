@@ -17,7 +17,7 @@ from filters.gates.lanes import LANES
 from filters.validate import long_cot
 from filters.validate.rules import AcceptSettings, accept
 from flows.asking.ask import Asker, PlainPrompt, TaughtLane, teacher_asks
-from flows.asking.edited import edited_trajectory
+from flows.asking.edited import UneditedError, edited_trajectory
 from flows.asking.gold import GoldCheck, facts_of
 from flows.asking.grading import judged
 from flows.asking.judge import AnswerAsk, AnswerJudge
@@ -167,7 +167,7 @@ class _Synthesis:
         """Add what a person made of an attempt, graded as that was; one that is stale is none, as the ledger tells."""
         try:
             made = edited_trajectory(parent, self.edits[parent.id])
-        except RowError:
+        except UneditedError:
             return
         trajectory, votes, _ = await judged(made, question, self.judge)
         found.add("trajectories", trajectory)

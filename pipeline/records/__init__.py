@@ -45,7 +45,7 @@ from pipeline.records.questions import (
     line_id,
     root_id,
 )
-from pipeline.records.reviews import Defect, Edit, FrameRow, Mark, MarkWord
+from pipeline.records.reviews import Defect, Edit, FrameRow, Mark, MarkWord, excluded_by
 from pipeline.records.terms import Terms
 from pipeline.records.trajectories import Tokens, Trajectory, TrajectoryKey, Turn
 from pipeline.records.words import (
@@ -135,6 +135,7 @@ __all__ = [
     "TurnStatus",
     "UInt64",
     "Verdict",
+    "excluded_by",
     "line_id",
     "root_id",
 ]

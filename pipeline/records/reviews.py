@@ -30,14 +30,18 @@ class Mark(Record):
 
     @property
     def excludes(self) -> tuple[str, ...]:
-        """Return the ids of what should not be trained on by it.
+        """Return the ids of what should not be trained on by it."""
+        return excluded_by(self.defect, self.record_id, self.question_id)
 
-        A defect of the question or its picture is one of every answer to it as well.
-        """
-        if self.mark != "defective":
-            return ()
-        of_question = self.defect in {"bad_question", "bad_picture"}
-        return (self.record_id, self.question_id) if of_question else (self.record_id,)
+
+def excluded_by(defect: Defect | None, trajectory: str, question: str) -> tuple[str, ...]:
+    """Return the ids of what should not be trained on by a mark.
+
+    A defect of the question or its picture is one of every answer to it as well.
+    """
+    if defect is None:
+        return ()
+    return (trajectory, question) if defect in {"bad_question", "bad_picture"} else (trajectory,)
 
 
 class Edit(Record):
