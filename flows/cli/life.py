@@ -151,6 +151,14 @@ def _print_row(run: Path, identity: str, payloads: Sequence[tuple[str, str]]) ->
 
 _OF_QUESTION = (
     (
+        "edits",
+        "Corrected by people: what they saw is the parent",
+        """SELECT unit AS of, left(parent, 12) AS parent, coalesce(left(record_id, 12), 'stale') AS id, annotator, was,
+                  changes, comment
+           FROM edits e WHERE e.edit_id IN ({ids}) OR e.parent IN ({ids})
+           OR e.parent IN (SELECT trajectory_id FROM trajectories WHERE question_id IN ({ids})) ORDER BY ALL""",
+    ),
+    (
         "life",
         "Stages",
         """SELECT o.stage, CASE WHEN o.unit = 'trajectory' THEN left(o.record_id, 12) ELSE o.unit END AS record,

@@ -98,6 +98,27 @@ def import_(
     )
 
 
+@app.command()
+def edit(
+    run: RunDir,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Corrections, a JSON object a line.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Hold corrections of RUN's questions and transcripts to what they correct, and store them for a recipe to name.
+
+    coldforge review edit runs/demo corrections.jsonl
+    """
+    from flows.review.edits import edits_table, store_edits
+
+    stored = store_edits(require_ledger(run), files)
+    if as_json:
+        print_json({"edits": str(stored.path), "corrected": [edit.to_row() for edit in stored.edits]})
+        return
+    print_table(edits_table(stored.edits))
+    print_line(f"{stored.path}: {len(stored.edits)} of these files, {stored.before} of before")
+    print_line(f"next: in the recipe, edits: {stored.path}; and run it again")
+
+
 def _checked(name: str | None) -> str | None:
     """Return the name, if it can be that of a folder."""
     import re

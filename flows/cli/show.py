@@ -51,6 +51,12 @@ def _print_trajectory(run: Path, identity: str, store: Path | None) -> None:
 
 _OF_TRAJECTORY = (
     (
+        "edits",
+        "Corrected by people: what they saw is the parent",
+        """SELECT parent, record_id AS id, annotator, was, changes, comment FROM edits
+           WHERE unit = 'trajectory' AND (edit_id = {ids} OR parent = {ids})""",
+    ),
+    (
         "validators",
         "Validators",
         """SELECT filter, outcome, reason, score FROM decisions WHERE trajectory_id = {ids} ORDER BY filter""",

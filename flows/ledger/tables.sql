@@ -37,11 +37,30 @@ SELECT id AS trajectory_id, question_id,
        CASE WHEN purpose = 'synthesis' THEN 'synthesize'
             WHEN mode = 'tools' OR arm = 'fresh' THEN 'gate2' ELSE 'gate1' END AS stage,
        purpose, arm, mode, sample, model, dialect, prompts, view, seed, answer, verdict, finish, len(turns) AS n_turns,
-       tokens.prompt AS prompt_tokens, tokens.completion AS completion_tokens, sandbox, detail
+       tokens.prompt AS prompt_tokens, tokens.completion AS completion_tokens, sandbox, detail,
+       nullif(parent, '') AS parent
 FROM part.trajectories;
 COMMENT ON TABLE trajectories IS 'Every rollout: of the gates (purpose gate) and of the teachers (purpose synthesis). '
     'The arm tells what for: main decides a gate, the others are asked beside it; of synthesis it is the lane. Nothing was '
     'asked for the arm long_cot: its solutions came with the source.';
+
+CREATE TABLE edits AS
+WITH made AS (
+  -- The screen may give a question another id; the last one is what later stages know it by.
+  SELECT edit, max_by(id, asked) AS question_id FROM (
+    SELECT meta->>'$.edited_from.edit' AS edit, id, 0 AS asked FROM part.ingested WHERE contains(meta, 'edited_from')
+    UNION ALL
+    SELECT meta->>'$.edited_from.edit', id, 1 FROM part.questions WHERE contains(meta, 'edited_from')
+  ) GROUP BY edit
+)
+SELECT e.id AS edit_id, e.unit, e.parent, coalesce(m.question_id, t.trajectory_id) AS record_id,
+       e.root AS row_id, e.was, e.changes, e.annotator, e.comment
+FROM part.edits e
+LEFT JOIN made m ON e.unit = 'question' AND m.edit = e.id
+LEFT JOIN trajectories t ON e.unit = 'trajectory' AND t.trajectory_id = e.id
+ORDER BY e.unit, e.parent;
+COMMENT ON TABLE edits IS 'What people corrected: of each edit the record that was made, whose parent is the one that they '
+    'saw; record_id is null of one that is stale or whose row is none.';
 
 CREATE TABLE turns AS
 SELECT trajectory_id, question_id, purpose, turn, t.action AS action, t.status AS status, t.think AS think,
@@ -240,7 +259,7 @@ CREATE VIEW endings AS
 WITH last AS (SELECT trajectory_id, arg_max(labels, turn) AS labels FROM turns GROUP BY trajectory_id),
 ended AS (
   SELECT t.*, CASE WHEN finish = 'answer' THEN verdict ELSE coalesce(array_to_string(labels, ', '), '') END AS cause
-  FROM trajectories t LEFT JOIN last USING (trajectory_id) WHERE arm <> 'long_cot'
+  FROM trajectories t LEFT JOIN last USING (trajectory_id) WHERE arm <> 'long_cot' AND parent IS NULL
 )
 SELECT stage, arm, mode, model, finish, cause, count(*) AS n,
        round(count(*) / sum(count(*)) OVER (PARTITION BY stage, arm, mode, model), 4) AS share,
@@ -283,11 +302,11 @@ SELECT t.model, t.arm AS lane, count(*) AS attempts,
 FROM trajectories t
 LEFT JOIN outcomes v ON v.stage = 'validate' AND v.record_id = t.trajectory_id
 LEFT JOIN outcomes s ON s.stage = 'select' AND s.record_id = t.trajectory_id
-WHERE t.purpose = 'synthesis'
+WHERE t.purpose = 'synthesis' AND t.parent IS NULL
 GROUP BY t.model, t.arm
 ORDER BY t.model, t.arm;
-COMMENT ON VIEW yield_by_teacher IS 'Attempts of each teacher in each lane and how far they got; of the lane long_cot, '
-    'solutions of the source.';
+COMMENT ON VIEW yield_by_teacher IS 'Attempts of each teacher in each lane and how far they got, without what people made of '
+    'them; of the lane long_cot, solutions of the source.';
 
 CREATE VIEW way AS
 WITH reached AS (
@@ -357,7 +376,7 @@ SELECT e.source, e.ingested_type AS answer_type, t.model AS teacher, count(DISTI
        round(count(DISTINCT t.question_id) FILTER (v.outcome = 'kept') / count(DISTINCT t.question_id), 4) AS yield
 FROM trajectories t JOIN every_question e USING (question_id)
 LEFT JOIN outcomes v ON v.stage = 'validate' AND v.record_id = t.trajectory_id
-WHERE t.purpose = 'synthesis'
+WHERE t.purpose = 'synthesis' AND t.parent IS NULL
 GROUP BY ALL ORDER BY attempts - valid DESC, source, answer_type, teacher;
 COMMENT ON VIEW teacher_yield IS 'Attempts by source, answer type (as ingested) and teacher, and how far they got; yield = '
     'share of the questions with a valid one. What loses most stands first.';

@@ -59,7 +59,9 @@ def diff(job: Job, run: Path) -> tuple[Again, ...]:
     with Store(job.store) as store, Executor(1) as executor:
         stages = declare(job, inputs, open_resources(job.recipe, inputs, store, executor).revisions)
     made = made_stages(run)
-    new_rows = len(set(inputs.rows.ids()) - _row_ids(run))
+    rows = set(inputs.rows.ids())
+    corrected = {edit.id for edit in inputs.edits if edit.unit == "question" and edit.root in rows}
+    new_rows = len((rows | corrected) - _row_ids(run))
     return _Diff(job.recipe, inputs, stages, made, measure(run), run, new_rows).stages_again()
 
 

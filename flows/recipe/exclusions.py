@@ -5,12 +5,52 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import InfrastructureError, UsageError
-from pipeline.records import Mark
+from pipeline.identity import parse_json
+from pipeline.records import Defect, Mark, MarkWord, excluded_by
 from pipeline.store.shards import read_records
 
+LONGEST_COMMENT = 10_000
+"""Characters; a file of marks is written by a page of ours, or by somebody who edits it."""
 _ID = re.compile(r"[0-9a-f]{64}")
+_Id = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Said(BaseModel):
+    """What a person said of one row, as a page saves it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mark: MarkWord
+    defect: Defect | None
+    comment: str = Field(default="", max_length=LONGEST_COMMENT)
+
+    @model_validator(mode="after")
+    def _defect_is_told(self) -> Said:
+        if (self.mark == "defective") != (self.defect is not None):
+            raise ValueError("`defect` is told of what is defective, and null of all else")
+        return self
+
+
+class ViewerMark(Said):
+    """A mark of the viewer: whoever gave it saw what the run made of the trajectory, and chose to look at it."""
+
+    trajectory: _Id
+    question: _Id
+
+
+class ViewerMarks(BaseModel):
+    """A file of marks that the viewer saved. They are no sample, and measure nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: Literal[1] = Field(alias="schema")
+    run: str
+    marks: tuple[ViewerMark, ...]
 
 
 def is_id(entry: str) -> bool:
@@ -33,10 +73,38 @@ def load_excluded(entries: Iterable[str]) -> tuple[str, ...]:
 
 
 def _marked(path: Path) -> Iterable[str]:
+    if path.suffix == ".json":
+        return [
+            name
+            for one in read_viewer_marks(path).marks
+            for name in excluded_by(one.defect, one.trajectory, one.question)
+        ]
     try:
         return [name for mark in read_records(path, Mark) for name in mark.excludes]
     except InfrastructureError as error:
         raise UsageError(
-            f"select.exclude: {path} cannot be read as marks; name ids of 64 hexadecimal digits, or the marks.parquet "
-            "that `coldforge review import` writes"
+            f"select.exclude: {path} cannot be read as marks; name ids of 64 hexadecimal digits, the marks.parquet "
+            "that `coldforge review import` writes, or the marks-viewer.json that the viewer saves"
         ) from error
+
+
+def read_viewer_marks(path: Path) -> ViewerMarks:
+    """Return the marks that the viewer saved.
+
+    Raises:
+        UsageError: the file is none of the viewer's.
+    """
+    try:
+        content = path.read_bytes()
+        found = ViewerMarks.model_validate_json(content, strict=True)
+        parse_json(content.decode())
+    except OSError as error:
+        raise UsageError(f"select.exclude: {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        told = str(error) if first is None else f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+        raise UsageError(
+            f"select.exclude: {path} is no file of marks of the viewer: {told}; the marks of a sample are named as the "
+            "marks.parquet that `coldforge review import` makes of them"
+        ) from error
+    return found

@@ -63,7 +63,8 @@ def _with_paths_from(recipe: Recipe, directory: Path) -> Recipe:
         named = tuple(one if is_id(one) else str((directory / one).resolve()) for one in recipe.select.exclude)
         select = recipe.select.model_copy(update={"exclude": named})
         recipe = recipe.model_copy(update={"select": select})
-    return recipe
+    edits = tuple(str((directory / one).resolve()) for one in recipe.edits)
+    return recipe.model_copy(update={"edits": edits})
 
 
 def _apply(content: dict[str, Any], change: str) -> None:

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from filters.dedup.contamination import Benchmark
 from flows.recipe.benchmarks import load_benchmark
+from flows.recipe.edits import load_edits
 from flows.recipe.exclusions import load_excluded
 from flows.recipe.file import load_recipe
 from flows.recipe.recipe import DemoSize, Recipe, SourceUse, StageName
@@ -17,7 +18,7 @@ from flows.recipe.rows import RowIndex
 from pipeline.errors import UsageError
 from pipeline.export.tombstones import Tombstone, load_tombstones
 from pipeline.prompts.sets import Prompts, load_prompts
-from pipeline.records import Terms
+from pipeline.records import Edit, Terms
 from pipeline.sources import Source, open_source
 from pipeline.sources.guard import refuse_eval_only
 from pipeline.sources.manifest import load_manifest
@@ -85,7 +86,9 @@ class Inputs:
     tombstones: tuple[Tombstone, ...] = ()
     """What no export may hold."""
     excluded: tuple[str, ...] = ()
-    """Ids that are not selected."""
+    """Ids that are not selected: what is left out by name, and transcripts that people corrected."""
+    edits: tuple[Edit, ...] = ()
+    """What people corrected."""
 
     @property
     def solved(self) -> int:
@@ -124,11 +127,13 @@ def find_inputs(job: Job) -> Inputs:
     sources = tuple(open_use(job, use) for use in recipe.sources)
     _require_texts(recipe, sources)
     search = find_corpus(job, sources)
-    rows = RowIndex.of(sources, job.store).limited(job.limit)
+    whole = RowIndex.of(sources, job.store)
+    edits, rows = load_edits(recipe.edits, whole), whole.limited(job.limit)
     web = recipe.search.web if recipe.search is not None else ()
     tokens, tombstones = TokenCounter.open(recipe.student.tokenizer), load_tombstones(recipe.rights.tombstones)
-    excluded = load_excluded(recipe.select.exclude)
-    return Inputs(prompts, sources, rows, search, web, benchmarks, tokens, tombstones, excluded)
+    corrected = {edit.parent for edit in edits if edit.unit == "trajectory"}
+    excluded = tuple(sorted({*load_excluded(recipe.select.exclude), *corrected}))
+    return Inputs(prompts, sources, rows, search, web, benchmarks, tokens, tombstones, excluded, edits)
 
 
 def _require_texts(recipe: Recipe, sources: Iterable[Source]) -> None:

@@ -219,6 +219,9 @@ class Recipe(Identity):
     name: Place[str] = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     seed: int = 0
     sources: tuple[SourceUse, ...] = Field(min_length=1)
+    edits: Place[tuple[str, ...]] = ()
+    """Files of what people corrected (`edits.parquet` of `coldforge review edit`): a row of which another is made. A
+    relative path starts at the recipe. What they hold comes in as records."""
     benchmarks: tuple[str, ...] = ()
     """Names in `manifests/benchmarks`, or paths: questions that must never be trained on."""
     student: Student
@@ -246,6 +249,11 @@ class Recipe(Identity):
     require: Place[tuple[str, ...]] = ()
     """Conditions of a release, such as `sft_rows >= 1000`; `coldforge release` refuses where one is not kept."""
     runtime: Place[Runtime] = Runtime()
+
+    @field_validator("edits", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, given: object) -> object:
+        return (given,) if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _weights_match_teachers(self) -> Self:

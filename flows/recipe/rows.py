@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -44,6 +44,13 @@ class RowIndex:
         for _, table in self.indexes:
             for batch in table.select(["id"]).to_batches(_BATCH):
                 yield from (name.hex() for name in batch["id"].to_pylist())
+
+    def missing(self, ids: Iterable[str]) -> frozenset[str]:
+        """Return which of some ids are of no row."""
+        wanted = frozenset(ids)
+        asked = pa.array([bytes.fromhex(name) for name in sorted(wanted)], pa.binary(32))
+        tables = [table["id"] for _, table in self.indexes] if wanted else []
+        return wanted - {name.hex() for held in tables for name in held.filter(pc.is_in(held, asked)).to_pylist()}
 
     def facts(self) -> RowFacts:
         """Return what tells these rows from all others."""

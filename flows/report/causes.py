@@ -21,6 +21,9 @@ _GRADED = "Look at said beside stored: other units or wording are a prompt, anot
 
 CAUSES: Mapping[str, Mapping[str, str]] = {
     "ingest": {
+        "edited": "A person corrected it (`edits`): the row that was made of it stands in its place.",
+        "stale_edit": "The row is not the one that a person corrected (`edits`): look at it, and correct it again by "
+        "`coldforge review edit`, or take the edit out.",
         "duplicate_row": "A row stands twice in its source with the same content; the first is kept, nothing is to do.",
         "later_turn": "A later turn of a conversation does not stand alone; `turns: each` in the manifest takes it.",
         "row_json": f"A line is no JSON object. {_ROWS}",
@@ -235,7 +238,8 @@ CAUSES: Mapping[str, Mapping[str, str]] = {
         "personal_data": "The attempt holds personal data; `rights.personal_data` labels such rows instead.",
     },
     "select": {
-        "excluded": "Named by `select.exclude`, for example by the marks of a review.",
+        "excluded": "Named by `select.exclude`, say by the marks of a review; or a person corrected it (`edits`), so "
+        "that what was made of it stands in its place.",
         "saturated": "The base model with tools is always right, so that RL learns nothing from it; "
         "`select.saturated: keep` "
         "keeps such questions.",

@@ -29,6 +29,7 @@ _IDS = """(SELECT id, min(kind) AS kind FROM (
   SELECT trajectory_id AS id, 'trajectory' AS kind FROM trajectories
   UNION ALL SELECT record_id, unit FROM outcomes
   UNION ALL SELECT question_id, 'question' FROM questions
+  UNION ALL SELECT parent, unit FROM edits
 ) GROUP BY id)"""
 
 
@@ -45,12 +46,14 @@ class Life(NamedTuple):
     row: str | None
     ingested: Question | None
     screened: Question | None
+    corrected: tuple[str, ...] = ()
+    """Ids of what people corrected to come to it, and of their edits."""
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Return all ids, each once."""
         questions = (self.ingested, self.screened)
-        given = (self.row, *(question.id for question in questions if question is not None))
+        given = (self.row, *(question.id for question in questions if question is not None), *self.corrected)
         return tuple(dict.fromkeys(identity for identity in given if identity is not None))
 
 
@@ -114,13 +117,28 @@ def read_trajectory(run: Path, identity: str) -> Trajectory:
 def read_life(run: Path, found: Found) -> Life:
     """Return the question that an id belongs to, whichever of its ids that is."""
     stages = finished_stages(run)
-    question = _row_question(stages, found.id) if found.kind == "row" else _question(stages, found.id)
+    question = None if found.kind == "row" else _question(stages, found.id)
     if question is None:
-        row = found.id if found.kind == "row" else None
-        return Life(row, None, None)
+        # A row, or what somebody corrected: what was made of it stands in its place.
+        row = _root(run, found.id)
+        question = _row_question(stages, row)
+        if question is None:
+            return Life(row if found.kind == "row" or row != found.id else None, None, None)
     key = {name: getattr(question, name) for name in ("source", "source_revision", "source_row")}
     ingested = _first(stages, "ingest", key)
-    return Life(question.root_id, ingested, _first(stages, "screen", key))
+    return Life(question.root_id, ingested, _first(stages, "screen", key), _corrected(run, question.root_id))
+
+
+def _root(run: Path, identity: str) -> str:
+    """Return the source row that a corrected question, or an edit, is of; else the id itself."""
+    sql = f"SELECT row_id FROM edits WHERE unit = 'question' AND '{identity}' IN (parent, edit_id)"  # noqa: S608 - ours
+    rows = query_table(run, sql).rows
+    return str(rows[0][0]) if rows else identity
+
+
+def _corrected(run: Path, row: str) -> tuple[str, ...]:
+    sql = f"SELECT parent, edit_id FROM edits WHERE unit = 'question' AND row_id = '{row}' ORDER BY ALL"  # noqa: S608
+    return tuple(str(one) for pair in query_table(run, sql).rows for one in pair)
 
 
 def read_row(run: Path, identity: str) -> SourceRow | None:

@@ -7,55 +7,44 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from flows.recipe.exclusions import Said, ViewerMarks
 from flows.review.sample import Sample, samples
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json
-from pipeline.records import Defect, Mark, MarkWord
+from pipeline.records import Mark
 from pipeline.store.shards import read_records, write_records
 
 MARKS = "marks.parquet"
-LONGEST_COMMENT = 10_000
-"""Characters; a file of marks is written by a page of ours, or by somebody who edits it."""
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Said(_Closed):
+class SampleMark(Said):
     """A mark in a file."""
 
     item: str
-    mark: MarkWord
-    defect: Defect | None
-    comment: str = Field(default="", max_length=LONGEST_COMMENT)
-
-    @model_validator(mode="after")
-    def _defect_is_told(self) -> Said:
-        if (self.mark == "defective") != (self.defect is not None):
-            raise ValueError("`defect` is told of what is defective, and null of all else")
-        return self
 
 
-class MarksFile(_Closed):
+class MarksFile(BaseModel):
     """A file of marks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_: Literal[1] = Field(alias="schema")
     sample: str
     annotator: int = Field(ge=1)
-    marks: tuple[Said, ...]
+    marks: tuple[SampleMark, ...]
 
 
 def read_marks_file(path: Path) -> MarksFile:
     """Return what a file of marks says.
 
     Raises:
-        UsageError: it cannot be read, is no such file, or marks an item twice.
+        UsageError: it cannot be read, is no such file or one of the viewer, or marks an item twice.
     """
     try:
         content = path.read_bytes()
+        _refuse_of_viewer(path, content)
         found = MarksFile.model_validate_json(content, strict=True)
         parse_json(content.decode())
     except OSError as error:
@@ -73,6 +62,17 @@ def read_marks_file(path: Path) -> MarksFile:
     if twice:
         raise UsageError(f"{path}: item {twice[0]} is marked twice; keep one of its marks")
     return found
+
+
+def _refuse_of_viewer(path: Path, content: bytes) -> None:
+    try:
+        ViewerMarks.model_validate_json(content)
+    except ValidationError:
+        return
+    raise UsageError(
+        f"{path} was saved by the viewer: whoever marked it saw the verdicts and chose what he looked at, so it "
+        "measures nothing; name it in `select.exclude`, and draw what is to be measured by `coldforge review sample`"
+    )
 
 
 def gather_marks(run: Path, files: Sequence[Path]) -> tuple[Path, Sample, list[Mark]]:

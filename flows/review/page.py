@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from filters.review.words import MARK_KINDS
 from pipeline.errors import UsageError
 from pipeline.identity import parse_json, uniform
 from pipeline.records import IMAGE_MARK, ImageRef, Question, Trajectory, Turn
@@ -21,22 +22,6 @@ from pipeline.store.blobs import BlobStore, write_atomic
 PICTURES = "pictures"
 _FILES = Path(__file__).parent / "files"
 _ENDINGS: Mapping[str, str] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
-_WORDS = (
-    ("g", "good", "good", "worth learning from as it stands"),
-    ("1", "wrong_answer", "wrong answer", "the model's answer is wrong, whatever is stored"),
-    ("2", "bad_question", "bad question", "it cannot be answered, has several answers, or its stored answer is wrong"),
-    ("3", "useless_tool", "useless tool", "a call shows nothing that is used"),
-    (
-        "4",
-        "unfaithful_thought",
-        "unfaithful thought",
-        "it says what was not seen, or the answer does not follow from it",
-    ),
-    ("5", "bad_picture", "bad picture", "the question's picture is broken, or not the one that is asked about"),
-    ("6", "other", "other defect", "say which in the comment"),
-    ("c", "cannot_tell", "cannot tell", "you would need to know or see more"),
-)
-"""Key, word in the file of marks, label and meaning of each mark."""
 
 
 class Shown(NamedTuple):
@@ -74,7 +59,7 @@ def annotator_page(sample: str, annotator: int, rows: Iterable[Shown]) -> str:
     scripts = f"script-src 'sha256-{own}'"
     policy = f"default-src 'none'; base-uri 'none'; img-src 'self' file:; style-src 'unsafe-inline'; {scripts}"
     articles = "".join(f"{_article(row)}\n" for row in rows)
-    meanings = "".join(f"<dt>{label}</dt><dd>{meaning}</dd>" for _, _, label, meaning in _WORDS)
+    meanings = "".join(f"<dt>{label}</dt><dd>{meaning}</dd>" for _, _, label, meaning in MARK_KINDS)
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Review, annotator {annotator}</title>
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -95,7 +80,7 @@ or that you cannot tell. Marks stay in this browser until you save them to a fil
 def _form() -> str:
     radios = "".join(
         f'<label><input type="radio" name="mark" value="{word}" data-key="{key}"> {label} <kbd>{key}</kbd></label>\n'
-        for key, word, label, _ in _WORDS
+        for key, word, label, _ in MARK_KINDS
     )
     buttons = "".join(
         f'<button type="button" data-does="{key}">{label} <kbd>{key}</kbd></button>'

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from flows.asking.edited import STALE, edited_from, edited_rows
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
 from flows.stages.outcomes import Found, gathered, row_outcome
@@ -22,7 +23,7 @@ from pipeline.errors import InfrastructureError, RowError
 from pipeline.fetch.recorded import Fetch, fetched
 from pipeline.identity import Identity, Place, Revision
 from pipeline.images import PIXEL_RECIPE, reads_heic
-from pipeline.records import ImageOrigin, Outcome, Question, SourceImage, SourceRow
+from pipeline.records import EDITED, Edit, ImageOrigin, Outcome, Question, SourceImage, SourceRow
 from pipeline.sources.questions import image_file, image_names, is_url, to_question
 from pipeline.store import Store
 
@@ -49,6 +50,8 @@ class IngestSettings(StageSettings):
     """Whether the extra for HEIC is installed: once it is, rows that were refused are read."""
     store: Place[Path] = Path()
     """Which records what URLs led to and what files hash to, and holds the pictures of tables."""
+    edits: Place[tuple[Edit, ...]] = ()
+    """What people corrected: each unit is handed those of its rows, so that others stay as they are."""
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> IngestSettings:
@@ -58,7 +61,7 @@ class IngestSettings(StageSettings):
             SourceRead(key=s.key, revision=s.revision, directory=s.directory, others=s.others, fetch=use.fetch)
             for s, use in zip(inputs.sources, job.recipe.sources, strict=True)
         )
-        return cls(sources=tuple(sources), store=job.store.resolve())
+        return cls(sources=tuple(sources), store=job.store.resolve(), edits=inputs.edits)
 
     @property
     def by_key(self) -> Mapping[str, SourceRead]:
@@ -79,14 +82,23 @@ async def prepare(done: Done, settings: IngestSettings, store: Store, tell: Call
 
 
 def read(done: Done, settings: IngestSettings) -> Reader:
-    """Hand over each range of the rows, with the images that they name."""
+    """Hand over each range of the rows, with those that people made of them, and the images that they name."""
     sources, store = settings.by_key, Store(settings.store)
+    changes = _by_row(settings.edits)
 
     def unit(span: Range) -> UnitInput:
         rows = done.rows(span)
-        return UnitInput(rows, (*images_of(rows, sources, store), *fetched_of(rows, sources, store)))
+        own = {row.id for row in rows}
+        edits = tuple(edit for edit in settings.edits if edit.root in own)
+        read = (*images_of(rows, sources, store), *fetched_of(rows, sources, store))
+        return UnitInput(tuple(edited_rows(rows, changes)), (*read, *edits))
 
-    return Reader(done.row_count, unit)
+    roots = done.row_ids() if changes else frozenset()
+    return Reader(done.row_count + sum(edit.root in roots for edit in changes.values()), unit)
+
+
+def _by_row(edits: Iterable[Edit]) -> Mapping[str, Edit]:
+    return {edit.row: edit for edit in edits if edit.unit == "question"}
 
 
 def named(rows: Iterable[SourceRow]) -> set[tuple[str, str]]:
@@ -136,22 +148,45 @@ def _led_to(images: Mapping[tuple[str, str], SourceImage], source: str, url: str
 
 
 def run(unit: UnitInput, settings: IngestSettings, store: Store) -> UnitOutput:
-    """Turn rows into questions."""
+    """Turn rows into questions. A row that a person corrected is rejected: what he made of it is a row of its own."""
     sources = settings.by_key
     images = {(image.source, image.path): image for image in unit.context if isinstance(image, SourceImage)}
+    edits = [edit for edit in unit.context if isinstance(edit, Edit)]
+    changes, made_by = _by_row(edits), {edit.id: edit for edit in edits}
+    rows = [row for row in unit.records if isinstance(row, SourceRow)]
+    made: dict[str, Question | RowError] = {}
+
+    def question_of(row: SourceRow) -> Question | RowError:
+        source, edit = sources[row.source], made_by.get(row.id)
+        if edit is not None and not _is_of(edit, made[edit.row]):
+            return RowError(STALE, f"the row is not the one that {edit.annotator} corrected; correct it again")
+        led_to = None if source.fetch is None else partial(_led_to, images, row.source)
+        told = None if edit is None else edited_from(edit)
+        try:
+            return to_question(row, source.directory, store.blobs, source.others, led_to, edited_from=told)
+        except RowError as error:
+            return error
 
     def ingested(row: SourceRow) -> tuple[Outcome, Found]:
-        found, source = Found(), sources[row.source]
-        led_to = None if source.fetch is None else partial(_led_to, images, row.source)
-        try:
-            question = to_question(row, source.directory, store.blobs, source.others, led_to)
-        except RowError as error:
-            return row_outcome("ingest", row, error), found
+        found, question, edit = Found(), made[row.id], changes.get(row.id)
+        found.add("edits", *(one for one in edits if one.root == row.id))
+        if edit is not None and _is_of(edit, question):
+            question = RowError(EDITED, f"corrected by {edit.annotator}, see {edit.id}")
+        if isinstance(question, RowError):
+            return row_outcome("ingest", row, question), found
         found.add("questions", question)
         found.add("origins", *_origins(row, question, images))
         return row_outcome("ingest", row, None), found
 
-    return gathered(INGEST.tables, (ingested(row) for row in unit.records if isinstance(row, SourceRow)))
+    # Whatever was made of a row stands behind it.
+    for row in rows:
+        made[row.id] = question_of(row)
+    return gathered(INGEST.tables, map(ingested, rows))
+
+
+def _is_of(edit: Edit, question: Question | RowError) -> bool:
+    """Return whether this is the question that was corrected."""
+    return isinstance(question, Question) and question.id == edit.ingested
 
 
 def _origins(
@@ -168,13 +203,13 @@ def _origins(
 
 INGEST: Stage[IngestSettings, Store] = Stage(
     name="ingest",
-    version=5,
+    version=6,
     kind="map",
     resource="cpu",
     settings=IngestSettings,
     read=read,
     run=run,
-    tables={"questions": Question, "origins": ImageOrigin},
+    tables={"questions": Question, "origins": ImageOrigin, "edits": Edit},
     outside=True,
     prepare=prepare,
 )

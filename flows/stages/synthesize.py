@@ -17,6 +17,7 @@ from filters.gates.lanes import LANES
 from filters.validate import long_cot
 from filters.validate.rules import AcceptSettings, accept
 from flows.asking.ask import Asker, PlainPrompt, TaughtLane, teacher_asks
+from flows.asking.edited import UneditedError, edited_trajectory
 from flows.asking.gold import GoldCheck, facts_of
 from flows.asking.grading import judged
 from flows.asking.judge import AnswerAsk, AnswerJudge
@@ -38,6 +39,7 @@ from pipeline.models.refusals import RejectedError
 from pipeline.records import (
     AttemptFact,
     DroppedHit,
+    Edit,
     JudgeVotes,
     Lane,
     Outcome,
@@ -126,7 +128,8 @@ def read(done: Done, settings: SynthesizeSettings) -> Reader:
             for trajectory in done.records(name, "trajectories", Trajectory, span)
             if trajectory.question_id in ids["gate2"]
         )
-        return UnitInput(questions_of(done, every, span), (*ways, *facts_of(asked)))
+        edits = (edit for edit in done.records("ingest", "edits", Edit, span) if edit.unit == "trajectory")
+        return UnitInput(questions_of(done, every, span), (*ways, *facts_of(asked), *edits))
 
     return Reader(len(every), unit)
 
@@ -140,8 +143,9 @@ async def run(unit: UnitInput, settings: SynthesizeSettings, resources: Resource
         _Task(question, lanes[question.id], [fact for fact in facts if fact.question_id == question.id])
         for question in questions
     ]
-    synthesis = _Synthesis(settings, resources, resources.answer_judge(settings.judge))
-    return gathered(SYNTHESIZE.tables, await gather_all(synthesis.counted(task) for task in tasks))
+    edits = {record.parent: record for record in unit.context if isinstance(record, Edit)}
+    synthesis = _Synthesis(settings, resources, resources.answer_judge(settings.judge), edits)
+    return gathered(SYNTHESIZE.tables, await gather_all(synthesis.synthesized(task) for task in tasks))
 
 
 @dataclass(frozen=True)
@@ -149,13 +153,28 @@ class _Synthesis:
     settings: SynthesizeSettings
     resources: Resources
     judge: AnswerJudge | None
+    edits: Mapping[str, Edit]
+    """What people corrected, by the trajectory that they saw."""
 
-    async def counted(self, task: _Task) -> tuple[Outcome, Found]:
-        done = await self._synthesized(task)
+    async def synthesized(self, task: _Task) -> tuple[Outcome, Found]:
+        outcome, found = await self._attempted(task)
+        for parent in [*found.rows["trajectories"]]:
+            if isinstance(parent, Trajectory) and parent.id in self.edits:
+                await self._corrected(task.question, parent, found)
         self.resources.work.records += 1
-        return done
+        return outcome, found
 
-    async def _synthesized(self, task: _Task) -> tuple[Outcome, Found]:
+    async def _corrected(self, question: Question, parent: Trajectory, found: Found) -> None:
+        """Add what a person made of an attempt, graded as that was; one that is stale is none, as the ledger tells."""
+        try:
+            made = edited_trajectory(parent, self.edits[parent.id])
+        except UneditedError:
+            return
+        trajectory, votes, _ = await judged(made, question, self.judge)
+        found.add("trajectories", trajectory)
+        found.add("votes", votes)
+
+    async def _attempted(self, task: _Task) -> tuple[Outcome, Found]:
         if task.lane == "long_cot":
             return await self._from_solution(task.question)
         tried = _Tried()

@@ -103,6 +103,11 @@ class Done:
         """Return the source rows of one range, by id."""
         return tuple(sorted(read_records(_rows_part(self.run, span), SourceRow), key=attrgetter("id")))
 
+    def row_ids(self) -> frozenset[str]:
+        """Return the ids of all source rows."""
+        paths = [_rows_part(self.run, span) for span in spans(self.units)]
+        return frozenset(read_columns(paths, SourceRow, ["id"])["id"].to_pylist())
+
     def kept(self, stage: str, route: Route | None = None) -> frozenset[str]:
         """Return the ids of the records that a stage kept, or of those that it sent one way."""
         table = read_columns(self.stages[stage].paths("outcomes"), Outcome, ["record_id", "outcome", "route"])

@@ -144,7 +144,9 @@ def _disjoint(shared: SharedPictures) -> str:
 def _counts(tally: Tally) -> str:
     splits = [f"{rows:,} to {_SPLITS[split]}" for split, rows in sorted(tally.splits.items())]
     rows = [(category, source, str(n)) for (category, source), n in sorted(tally.rows.items())]
-    return f"{', '.join(splits)}.\n\n" + _table(("category", "source", "rows"), rows)
+    corrected = f" {tally.edited:,} row{'' if tally.edited == 1 else 's'} corrected by people."
+    told = f"{', '.join(splits)}.{corrected if tally.edited else ''}"
+    return f"{told}\n\n" + _table(("category", "source", "rows"), rows)
 
 
 _SPLITS: dict[Split, str] = {"train": "train on", "validation": "validate with (no picture and no question in both)"}

@@ -31,6 +31,8 @@ class Tally:
     most_observation: int = 0
     """Characters."""
     mix: Mix = field(default_factory=Mix)
+    edited: int = 0
+    """Rows that people corrected: their question, or their transcript."""
 
     def add(self, sample: Sample[SftRow] | Sample[RlRow]) -> None:
         """Count a row."""
@@ -45,6 +47,8 @@ class Tally:
         self.most_images = max(self.most_images, len(sample.images))
         observed = (len(message.content) for message in sample.messages[2:] if message.role == "user")
         self.most_observation = max(self.most_observation, max(observed, default=0))
+        transcript = sample.row.trajectory.parent if isinstance(sample.row, SftRow) else ""
+        self.edited += bool(transcript) or question.edited_from is not None
         self.mix.add(sample.lane, question.category, sample.loss_tokens)
 
     @property

@@ -33,6 +33,8 @@ from pipeline.records.outcomes import Decision, ExportWritten, Outcome, PartRead
 from pipeline.records.questions import (
     BY_RULE,
     DUPLICATE_ROW,
+    EDITED,
+    EDITED_FROM,
     LATER_TURN,
     ImageOrigin,
     ImageRef,
@@ -43,7 +45,7 @@ from pipeline.records.questions import (
     line_id,
     root_id,
 )
-from pipeline.records.reviews import Defect, FrameRow, Mark, MarkWord
+from pipeline.records.reviews import Defect, Edit, FrameRow, Mark, MarkWord, excluded_by
 from pipeline.records.terms import Terms
 from pipeline.records.trajectories import Tokens, Trajectory, TrajectoryKey, Turn
 from pipeline.records.words import (
@@ -70,6 +72,8 @@ from pipeline.records.words import (
 __all__ = [
     "BY_RULE",
     "DUPLICATE_ROW",
+    "EDITED",
+    "EDITED_FROM",
     "IMAGE_MARK",
     "LATER_TURN",
     "WITHHELD",
@@ -86,6 +90,7 @@ __all__ = [
     "Decision",
     "Defect",
     "DroppedHit",
+    "Edit",
     "ExportWritten",
     "Finish",
     "FrameRow",
@@ -130,6 +135,7 @@ __all__ = [
     "TurnStatus",
     "UInt64",
     "Verdict",
+    "excluded_by",
     "line_id",
     "root_id",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pipeline.identity import canonical_json, digest
+from pipeline.identity import canonical_json, digest, parse_json
 from pipeline.records.base import Int32, Record
 from pipeline.records.words import AnswerType, Category, Scaling
 
@@ -55,8 +56,15 @@ DUPLICATE_ROW = "duplicate_row"
 """`SourceRow.reason` of a row that stands in its source before, key and content alike: nothing is lost with it."""
 LATER_TURN = "later_turn"
 """`SourceRow.reason` of a later question of a conversation whose manifest takes the first alone."""
-BY_RULE = frozenset({DUPLICATE_ROW, LATER_TURN})
+EDITED = "edited"
+"""`Outcome.reason` of a row that a person has corrected: the record that was made of it stands in its place."""
+BY_RULE = frozenset({DUPLICATE_ROW, LATER_TURN, EDITED})
 """Reasons of rows with which nothing is wrong: they are rejected, and not quarantined."""
+
+
+EDITED_FROM = "edited_from"
+"""Key in `meta` of a question that a person has corrected, and of all that is made of it: `id`, the question that he
+saw, which is its parent; `edit`, the id of his `Edit`; and which `fields` he changed."""
 
 
 def root_id(source: str, source_revision: str, source_row: str) -> str:
@@ -109,7 +117,12 @@ class Question(Record):
         licence: str,
         meta: object = None,
     ) -> Question:
-        """Make a question; `id` covers source, revision, row key, text, choices and image hashes."""
+        """Make a question; `id` covers source, revision, row key, text, choices and image hashes.
+
+        What a person has corrected (`EDITED_FROM` in `meta`) is another question than its parent, were it by its
+        answers alone.
+        """
+        edited = {EDITED_FROM: meta[EDITED_FROM]} if isinstance(meta, Mapping) and EDITED_FROM in meta else {}
         identity = {
             "source": source,
             "revision": source_revision,
@@ -117,6 +130,7 @@ class Question(Record):
             "text": text,
             "choices": choices,
             "images": [image.sha256 for image in images],
+            **edited,
         }
         return cls(
             id=digest(identity),
@@ -138,6 +152,13 @@ class Question(Record):
     def root_id(self) -> str:
         """Identity of the source row this question came from."""
         return root_id(self.source, self.source_revision, self.source_row)
+
+    @property
+    def edited_from(self) -> Mapping[str, str] | None:
+        """Return the `id` of its parent and the `edit` by which it was made; None where nobody corrected it."""
+        meta = parse_json(self.meta) if EDITED_FROM in self.meta else None
+        found = meta.get(EDITED_FROM) if isinstance(meta, dict) else None
+        return None if found is None else {name: str(found[name]) for name in ("id", "edit")}
 
 
 class QuestionKey(Record):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pipeline.identity import digest
 from pipeline.records.base import Int32, Record
 
 MarkWord = Literal["good", "defective", "cannot_tell"]
@@ -29,14 +30,53 @@ class Mark(Record):
 
     @property
     def excludes(self) -> tuple[str, ...]:
-        """Return the ids of what should not be trained on by it.
+        """Return the ids of what should not be trained on by it."""
+        return excluded_by(self.defect, self.record_id, self.question_id)
 
-        A defect of the question or its picture is one of every answer to it as well.
-        """
-        if self.mark != "defective":
-            return ()
-        of_question = self.defect in {"bad_question", "bad_picture"}
-        return (self.record_id, self.question_id) if of_question else (self.record_id,)
+
+def excluded_by(defect: Defect | None, trajectory: str, question: str) -> tuple[str, ...]:
+    """Return the ids of what should not be trained on by a mark.
+
+    A defect of the question or its picture is one of every answer to it as well.
+    """
+    if defect is None:
+        return ()
+    return (trajectory, question) if defect in {"bad_question", "bad_picture"} else (trajectory,)
+
+
+class Edit(Record):
+    """What a person corrected of one record: another is made of it, and the one that he saw is its parent."""
+
+    id: str
+    """What is made by it bears this id: a row at ingest, or a trajectory."""
+    parent: str
+    """The question, as it was asked, or the trajectory that he saw."""
+    unit: Literal["question", "trajectory"]
+    root: str
+    """`Question.root_id`: the source row."""
+    before: str
+    """The edit by which the question came to be that he saw; empty for none."""
+    ingested: str
+    """The question as it was ingested: its id says whether the row is still the one that he saw."""
+    changes: str
+    """Canonical JSON: of a question the fields of its row that are new; of a trajectory `answer`, and `thoughts` by
+    the number of the turn, from 1."""
+    was: str
+    """Canonical JSON: what the parent has in their place."""
+    annotator: str
+    """Who: a name, or a number of a review."""
+    comment: str
+    """Why."""
+
+    @staticmethod
+    def make_id(parent: str, changes: str) -> str:
+        """Return the id: what was changed of what; who did it, and why, decides nothing."""
+        return digest({"edited": parent, "changes": changes})
+
+    @property
+    def row(self) -> str:
+        """Return the id of the row that it is about: the source's own, or the one that an edit before it made."""
+        return self.before or self.root
 
 
 class FrameRow(Record):

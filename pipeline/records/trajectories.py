@@ -71,7 +71,11 @@ class Trajectory(Record):
     detail: str = ""
     """What the model's server said where it ended the rollout as too long (`length`) or as filtered (`refused`)."""
 
-    SCHEMA: ClassVar[int] = 3
+    parent: str = ""
+    """The trajectory that a person corrected to this one, by an `Edit`; empty where nobody did. What was executed, and
+    what came back, is the parent's."""
+
+    SCHEMA: ClassVar[int] = 4
 
     @staticmethod
     def make_id(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from pydantic import (
 from pipeline.errors import InfrastructureError, RowError
 from pipeline.identity import parse_json
 from pipeline.images import put_image
-from pipeline.records import AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
+from pipeline.records import EDITED_FROM, AnswerType, Category, ImageRef, Metric, Question, SourceImage, SourceRow
 from pipeline.sources.manifest import SourceLane
 from pipeline.sources.values.coercion import flag, lettered, number, scalar_text, texts
 from pipeline.sources.values.image_marks import without_marks
@@ -38,8 +38,8 @@ student trained with twice the usual cutoff of 20,480 could not be shown as much
 in the wrong field."""
 
 
-RESERVED = frozenset({"shuffled_from", "kept_from", "converted_from", "source_meta"})
-"""Names in `meta` under which the screen says what it made a question from; no column has them."""
+RESERVED = frozenset({"shuffled_from", "kept_from", "converted_from", "source_meta", EDITED_FROM})
+"""Names in `meta` under which it is said what a question was made from; no column has them."""
 
 Key = Annotated[StrictStr, BeforeValidator(scalar_text)]
 Texts = Annotated[tuple[StrictStr, ...], BeforeValidator(texts)]
@@ -94,9 +94,15 @@ LedTo = Callable[[str], SourceImage]
 
 
 def to_question(
-    row: SourceRow, directory: Path, blobs: BlobStore, others: Sequence[Path] = (), led_to: LedTo | None = None
+    row: SourceRow,
+    directory: Path,
+    blobs: BlobStore,
+    others: Sequence[Path] = (),
+    led_to: LedTo | None = None,
+    *,
+    edited_from: Mapping[str, JsonValue] | None = None,
 ) -> Question:
-    """Check a row, put its images into the store and return the question.
+    """Check a row, put its images into the store and return the question; `edited_from` says by whom it was corrected.
 
     Images lie in `directory`, or in one of the `others` (`Source.others`); where they were fetched by URL, `led_to`
     tells of each what came.
@@ -124,7 +130,7 @@ def to_question(
         answer_type=payload.answer_type,
         tolerance=payload.tolerance,
         licence=payload.licence,
-        meta=_meta(payload),
+        meta=_meta(payload) | ({} if edited_from is None else {EDITED_FROM: dict(edited_from)}),
     )
 
 

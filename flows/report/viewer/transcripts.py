@@ -43,7 +43,7 @@ def trajectory_of(member: Member) -> Mapping[str, Any]:
     crops = crops_of([_argument(turn, "code") for turn in trajectory.turns])
     names = (
         *("id", "question_id", "purpose", "arm", "mode", "sample", "model", "dialect", "seed", "user", "answer"),
-        *("verdict", "finish", "detail", "view", "prompts", "sandbox"),
+        *("verdict", "finish", "detail", "view", "prompts", "sandbox", "parent"),
     )
     return {
         **{name: getattr(trajectory, name) for name in names},

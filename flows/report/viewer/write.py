@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from filters.review.words import MARK_KINDS
 from flows.report.duplicates import duplicates_page
 from flows.report.tables import Table, labelled, query_table, run_tables
 from flows.report.viewer.figures import FIGURES
@@ -72,7 +73,8 @@ def write_viewer(
         for file in sorted((HERE / name).iterdir()):
             write_atomic(target / file.name, file.read_bytes())
     written = write_index(out / DATA, shown, pictures=pictures)
-    write_script(out / DATA, "about", {**facts, "blobs": blobs, **written.about})
+    marks = [kind._asdict() for kind in MARK_KINDS]
+    write_script(out / DATA, "about", {**facts, "blobs": blobs, "marks": marks, **written.about})
     return written
 
 

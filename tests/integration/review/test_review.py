@@ -8,26 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from filters.gates.rules import GateSettings
-from flows.cli.main import make_app
-from flows.ledger.snapshot import RunFacts, build_ledger
+from flows.recipe.exclusions import load_excluded
 from flows.report.tables import query_table
 from flows.review.marks import MARKS, read_marks
 from flows.review.released import shipped_rate
 from flows.review.sample import SAMPLE, Drawn, Sample, Stratum, read_sample
+from pipeline.errors import UsageError
 from pipeline.records import Mark
-from tests.support.curated import RECIPE, curated, served, write_corpus
-
-LIGHT: dict[str, Any] = {**RECIPE, "export": {"sft": ["trl"], "rl": ["huggingface"]}}
-
-
-def ran(place: Path, out: str, **changes: Any) -> Path:
-    finished = curated(place, {**LIGHT, **changes}, out)
-    told = RunFacts("cellars", "0", "0", "{}", (), (), GateSettings(), None)
-    build_ledger(place / out, tuple(finished.values()), told)
-    return place / out
+from tests.support.curated import served, write_corpus
+from tests.support.reviewed import LIGHT, command, ran
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +28,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(place: Path) -> Path:
     return ran(place, "run")
-
-
-def command(*arguments: object, code: int = 0) -> str:
-    done: Result = CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
-    assert done.exit_code == code, done.output
-    return done.output
 
 
 def drawn(run: Path, name: str, *more: object) -> Path:
@@ -246,6 +230,45 @@ def test_what_is_marked_is_left_out_and_the_rate_of_the_rest_is_not_taken_for_no
     assert figures["defect_rate_high"] > 0
 
 
+def of_viewer(run: Path, *marks: Mapping[str, Any]) -> Path:
+    path = run / "marks-viewer.json"
+    path.write_text(json.dumps({"schema": 1, "run": "cellars", "marks": marks}))
+    return path
+
+
+def test_marks_of_the_viewer_leave_rows_out_and_measure_nothing(place: Path) -> None:
+    run = ran(place, "looked")
+    shipped = "SELECT record_id, question_id FROM outcomes WHERE stage = 'publish' AND unit = 'trajectory' ORDER BY 1"
+    (bad, question), (good, other), *_ = query_table(run, shipped).rows
+    said = {"trajectory": bad, "question": question, "mark": "defective", "defect": "bad_question", "comment": "no"}
+    fine = {"trajectory": good, "question": other, "mark": "good", "defect": None, "comment": ""}
+    path = of_viewer(run, said, fine)
+    assert "was saved by the viewer" in command("review", "import", run, path, code=2)
+    again = ran(place, "looked", select={**LIGHT["select"], "exclude": "looked/marks-viewer.json"})
+    rows = query_table(again, "SELECT DISTINCT question_id FROM outcomes WHERE reason = 'excluded'").rows
+    assert rows == ((question,),)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"trajectory": "x"}, "marks.0.trajectory"),
+        ({"defect": None}, "`defect`"),
+        ({"verdict": "right"}, "marks.0.verdict"),
+        ({"comment": "x" * 10_001}, "marks.0.comment"),
+    ],
+)
+def test_an_odd_file_of_the_viewer_is_refused_by_its_field(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    good = {"trajectory": "a" * 64, "question": "b" * 64, "mark": "defective", "defect": "other", "comment": ""}
+    assert load_excluded([str(of_viewer(tmp_path, good))]) == ("a" * 64,)
+    with pytest.raises(UsageError, match=told):
+        load_excluded([str(of_viewer(tmp_path, {**good, **change}))])
+    directory = tmp_path / "of a sample.json"
+    directory.write_text(json.dumps({"schema": 1, "sample": "s", "annotator": 1, "marks": []}))
+    with pytest.raises(UsageError, match=r"marks\.parquet"):
+        load_excluded([str(directory)])
+
+
 def test_a_review_says_nothing_of_rows_that_were_made_after_its_sample(place: Path) -> None:
     run = ran(place, "older")
     directory = drawn(run, "first")
@@ -307,7 +330,5 @@ def test_a_defect_of_the_question_takes_all_that_answers_it(defect: str) -> None
 
 
 def test_what_is_no_id_and_no_file_of_marks_is_told_before_anything_runs(place: Path) -> None:
-    from pipeline.errors import UsageError
-
     with pytest.raises(UsageError, match="64 hexadecimal digits"):
         ran(place, "wrong", select={**LIGHT["select"], "exclude": "cellars.yaml"})

@@ -108,7 +108,7 @@
       cf.el(
         "dl",
         { class: "facts" },
-        ...["id", "question_id", "model", "dialect", "sample", "seed", "finish", "detail", "view", "prompts", "sandbox"].flatMap((name) =>
+        ...["id", "question_id", "model", "dialect", "sample", "seed", "finish", "detail", "view", "prompts", "sandbox", "parent"].flatMap((name) =>
           trajectory[name] === "" ? [] : fact(name, text(trajectory[name])),
         ),
         ...fact("tokens", `prompt ${cf.number(trajectory.tokens[0])}, completion ${cf.number(trajectory.tokens[1])}`),

@@ -46,6 +46,13 @@
     history.replaceState(null, "", `#${told}`);
   };
 
+  const labels = new Map(about.marks.map(({ word, label }) => [word, label]));
+  const marking = cf.marking(about, () => {
+    marks = marking.words();
+    list.choose(position());
+  });
+  let marks = marking.words();
+
   const column = Object.fromEntries(about.facets.map(({ name }, i) => [name, i]));
   const list = cf.list(
     byId("list"),
@@ -56,12 +63,14 @@
       const [stage] = cf.words(rows, column.stage, row);
       const [arm] = cf.words(rows, column.arm, row);
       const [reason] = cf.words(rows, column.reason, row);
+      const mark = marks.get(rows.ids[row]);
       return [
         cf.foreign("span", rows.questions.texts[question].slice(0, 200), { class: "line" }),
         cf.el(
           "span",
           { class: "line quiet" },
           cf.badge(verdict, cf.kind(verdict)),
+          mark && cf.badge(`marked ${labels.get(mark)}`, "plain"),
           cf.foreign("span", rows.answers[row].slice(0, 60) || "no answer", { class: "answer" }),
           cf.el("span", null, `${stage} · ${arm} · ${rows.turns[row]} turn${rows.turns[row] === 1 ? "" : "s"}${reason ? ` · ${reason}` : ""}`),
         ),
@@ -103,11 +112,13 @@
       const group = file.get(`group-${rows.questions.ids[rows.question[row]]}`);
       const trajectory = group.trajectories.find(({ id }) => id.startsWith(rows.ids[row]));
       const back = cf.el("button", { type: "button", class: "back", onclick: toList }, "Back to the list");
+      marking.show(trajectory, group.question);
       pane.replaceChildren(back, ...cf.transcript(trajectory, group, systems).filter(Boolean));
       pane.scrollTop = 0;
       pane.classList.toggle("exact", exact);
       for (const fold of pane.querySelectorAll(".thought")) fold.open = thoughts;
     } catch (error) {
+      marking.show(null);
       pane.replaceChildren(cf.el("p", { class: "bad" }, error.message));
     }
   };
@@ -194,7 +205,18 @@
     if (by < 0) while (place > 0 && rows.question[found[place - 1]] === rows.question[found[place]]) place--;
     if (found[place] !== undefined) select(found[place], false);
   };
+  const nextUnmarked = () => {
+    const place = position();
+    const end = Math.min(found.length, list.most);
+    for (let ahead = 1; ahead <= end; ahead++) {
+      const row = found[(place + ahead) % end];
+      if (!marks.has(rows.ids[row])) return select(row, false);
+    }
+  };
+  byId("unmarked").addEventListener("click", nextUnmarked);
   const KEYS = {
+    ...marking.keys,
+    u: nextUnmarked,
     j: () => step(1),
     ArrowRight: () => step(1),
     k: () => step(-1),
@@ -222,7 +244,9 @@
   };
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
-    const typed = event.target.matches("input[type=search]");
+    const typed = event.target.matches("input:not([type=radio], [type=checkbox]), textarea");
+    // Arrows choose among the marks where one of them has the focus.
+    if (event.key.startsWith("Arrow") && event.target.matches("#marks input")) return;
     if (typed && event.key === "Escape") byId("list").focus();
     const scrolls = event.key.startsWith("Arrow") && event.target.closest(".scroll, pre");
     const act = typed || scrolls ? undefined : (event.target === byId("list") || event.target === document.body ? IN_LIST[event.key] : undefined) ?? KEYS[event.key];
