@@ -25,6 +25,7 @@ from pipeline.records.evidence import (
     PictureKey,
     ReplayResult,
     SolutionKey,
+    StockReplay,
     Suspicion,
     TemplateFacts,
 )
@@ -63,6 +64,7 @@ from pipeline.records.words import (
     Purpose,
     Route,
     Scaling,
+    StockDifference,
     TurnStatus,
     Verdict,
 )
@@ -120,6 +122,8 @@ __all__ = [
     "SolutionKey",
     "SourceImage",
     "SourceRow",
+    "StockDifference",
+    "StockReplay",
     "Suspicion",
     "TemplateFacts",
     "Terms",
