@@ -35,6 +35,7 @@ from pipeline.records import (
     Question,
     Record,
     ReplayResult,
+    StockReplay,
     Suspicion,
     TemplateFacts,
     Trajectory,
@@ -137,6 +138,7 @@ _SOURCES = (
     _Source("decisions", ("decisions",), Decision, frozenset({"validate"})),
     _Source("keys", ("keys",), TrajectoryKey, frozenset({"validate"})),
     _Source("replays", ("replays",), ReplayResult, frozenset({"validate"})),
+    _Source("stock", ("stock",), StockReplay, frozenset({"validate"})),
 )
 
 _RUNS = pa.schema([(name, pa.string()) for name in ("name", "recipe", "version", "environment")])

@@ -1,4 +1,7 @@
-"""Validate: every finished attempt of a teacher against every validator, replay last."""
+"""Validate: every finished attempt of a teacher against every validator, replay last.
+
+Of what is kept, it is measured whether DeepEyesV2's own environment would show the same, where no rule says so.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ from pipeline.dialects import by_name
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
+from pipeline.export.stock import left_open
 from pipeline.identity import Revision, digest
 from pipeline.records import (
     Decision,
@@ -32,9 +36,11 @@ from pipeline.records import (
     PersonalData,
     Question,
     ReplayResult,
+    StockReplay,
     Trajectory,
     TrajectoryKey,
 )
+from pipeline.rollout.stock_replay import stock_replay, stock_revision
 from pipeline.store.shards import read_columns
 from pipeline.students.tokens import TokenCounter, loss_tokens
 
@@ -51,6 +57,8 @@ class ValidateSettings(StageSettings):
     sandbox: Revision[str]
     personal_data: DataUse
     rights: Revision[int] = RIGHTS
+    stock: Revision[str] = stock_revision()
+    """How cells are executed as the stock environment would."""
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> ValidateSettings:
@@ -95,11 +103,14 @@ async def run(unit: UnitInput, settings: ValidateSettings, resources: Resources)
     async def one(trajectory: Trajectory) -> tuple[Outcome, Found]:
         async with resources.replays:
             question = questions[trajectory.question_id]
-            done = await persistent(
-                lambda: asyncio.to_thread(validated, settings, resources, trajectory, question), resources.work
+            work = resources.work
+            outcome, found = await persistent(
+                lambda: asyncio.to_thread(validated, settings, resources, trajectory, question), work
             )
-            resources.work.records += 1
-            return done
+            if outcome.outcome == "kept" and left_open(trajectory):
+                found.add("stock", await persistent(lambda: stock_replay(trajectory, resources.tools.python), work))
+            work.records += 1
+            return outcome, found
 
     return gathered(VALIDATE.tables, await gather_all(one(trajectory) for trajectory in trajectories))
 
@@ -160,7 +171,7 @@ def trajectory_key(trajectory: Trajectory, question: Question, row_tokens: int, 
 
 VALIDATE: Stage[ValidateSettings, Resources] = Stage(
     name="validate",
-    version=3,
+    version=4,
     kind="map",
     resource="model",
     settings=ValidateSettings,
@@ -172,5 +183,6 @@ VALIDATE: Stage[ValidateSettings, Resources] = Stage(
         "personal": PersonalData,
         "replays": ReplayResult,
         "keys": TrajectoryKey,
+        "stock": StockReplay,
     },
 )

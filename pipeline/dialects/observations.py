@@ -64,11 +64,24 @@ def cell_observation(
     what stopped the cell, follows standard error; `ended` says that the session's state is lost.
     """
     notes = [error or _FAILED.get(status), _ENDED if ended else None]
-    out = shortened(_stack(stdout, value), MAX_STDOUT)
-    err = shortened(_stack(stderr, *notes), MAX_STDERR)
+    out = shortened(stacked(stdout, value), MAX_STDOUT)
+    err = shortened(stacked(stderr, *notes), MAX_STDERR)
+    return result_text(out, err, images)
+
+
+def result_text(out: str, err: str, images: int) -> str:
+    """Return standard output and errors in the template, as they are; `images` of the cell's images follow as marks."""
     shown = "Images:\n" + IMAGE_MARK * images if images else ""
-    text = f"Code execution result:\nstdout:\n```\n{out}\n```\n\nstderr:\n```\n{err}\n```\n\n{shown}"
-    return text.strip()
+    return f"Code execution result:\nstdout:\n```\n{out}\n```\n\nstderr:\n```\n{err}\n```\n\n{shown}".strip()
+
+
+def stacked(first: str, *others: str | None) -> str:
+    """Return the texts below each other, none joined to the last line of the one before."""
+    text = first
+    for other in others:
+        if other:
+            text += "\n" + other if text and not text.endswith("\n") else other
+    return text
 
 
 def text_search_observation(query: str, results: Sequence[WebResult]) -> str:
@@ -98,15 +111,6 @@ def shortened(text: str, limit: int = MAX_QUOTE) -> str:
     head = (kept + 1) // 2
     marker = f"\n... [{len(safe) - kept} characters omitted] ...\n"
     return safe[:head] + marker + safe[len(safe) - (kept - head) :]
-
-
-def _stack(first: str, *others: str | None) -> str:
-    """Return the texts below each other, none joined to the last line of the one before."""
-    text = first
-    for other in others:
-        if other:
-            text += "\n" + other if text and not text.endswith("\n") else other
-    return text
 
 
 def _text_item(number: int, result: WebResult) -> str:

@@ -19,10 +19,20 @@ from pipeline.dialects.messages import question_text, user_text
 from pipeline.errors import RowError, UsageError
 from pipeline.export.length import require_fits, row_tokens
 from pipeline.export.rights import PictureNames, Rights
-from pipeline.export.stock import SAME, StockEnv, StockReward, stock_env, stock_reward
 from pipeline.export.told import ExportPrompt, Told
 from pipeline.identity import uniform
-from pipeline.records import IMAGE_MARK, ImageRef, Lane, Mode, PersonalKind, Question, Terms, Trajectory, Turn
+from pipeline.records import (
+    IMAGE_MARK,
+    ImageRef,
+    Lane,
+    Mode,
+    PersonalKind,
+    Question,
+    StockReplay,
+    Terms,
+    Trajectory,
+    Turn,
+)
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import Student
 from pipeline.students.tokens import TokenCounter
@@ -44,6 +54,8 @@ class SftRow:
     personal_data: Mapping[PersonalKind, int] = field(default_factory=dict)
     """How often each kind was found in its texts."""
     names: PictureNames = field(default_factory=PictureNames)
+    stock: StockReplay | None = None
+    """What its cells give as DeepEyesV2's own environment executes them; None where that was not measured."""
 
     @property
     def lane(self) -> Lane:
@@ -187,8 +199,6 @@ class Sample(Generic[R]):
     """Of the whole row in the student's template, every image at the trainer's budget."""
     prompt_tokens: int = 0
     """Of what stands before the first assistant message."""
-    stock: StockEnv | StockReward = SAME
-    """What DeepEyesV2's own environment, of a question its reward, would make of it."""
     split: Split = "train"
 
 
@@ -232,7 +242,6 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
         loss_tokens=context.counter.total(said),
         tokens=tokens,
         prompt_tokens=asked,
-        stock=stock_env(trajectory),
         split=context.split(row),
     )
 
@@ -287,7 +296,6 @@ def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
         row=row,
         tokens=tokens,
         prompt_tokens=tokens,
-        stock=stock_reward(question),
         split=context.split(row),
     )
 

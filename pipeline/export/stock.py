@@ -1,8 +1,9 @@
 """What DeepEyesV2's own environment and reward would make of a row otherwise than we did, by their published rules.
 
 Rules: Visual-Agent/DeepEyesV2 at 0373e6e, `envs/deepeyesv2/deepeyesv2.py`, `search_utils.py` and
-`utils/reward_score/deepeyesv2.py` under `reinforcement_learning/verl`. Nothing is executed: where a rule alone cannot
-tell, the label is the cautious one. `docs/deepeyesv2.md` says what each reason means.
+`utils/reward_score/deepeyesv2.py` under `reinforcement_learning/verl`. Nothing is executed here: of transcripts that
+these rules leave open, the label is what `pipeline.rollout.stock_replay` measured, and the cautious one where it could
+not. `docs/deepeyesv2.md` says what each reason means.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import Literal, NamedTuple, get_args
 
 from pipeline.dialects.defuse import ZERO_WIDTH_SPACE
 from pipeline.identity import parse_json
-from pipeline.records import AnswerType, ImageRef, Question, Trajectory, Turn
+from pipeline.records import AnswerType, ImageRef, Question, StockDifference, StockReplay, Trajectory, Turn
 
-EnvReason = Literal[
+RuleReason = Literal[
     "dialect",
     "text_only",
     "bad_call",
@@ -33,6 +34,7 @@ EnvReason = Literal[
     "defused",
     "picture_resized",
 ]
+EnvReason = StockDifference | RuleReason
 RewardReason = Literal[
     "text_only", "tolerance", "several_golds", "metric", "option_letter", "words", "formula", "items"
 ]
@@ -43,7 +45,9 @@ class StockEnv(NamedTuple):
 
     label: Literal["same", "differs"]
     reasons: tuple[EnvReason, ...]
-    """In the order of `EnvReason`; empty of `same`."""
+    """What was measured, then the rules that act on it; empty of `same`."""
+    by: Literal["rule", "execution"] = "rule"
+    """How the label was found."""
 
 
 class StockReward(NamedTuple):
@@ -55,10 +59,14 @@ class StockReward(NamedTuple):
 
 
 SAME = StockEnv("same", ())
-_ORDER: tuple[EnvReason, ...] = get_args(EnvReason)
+_ORDER: tuple[RuleReason, ...] = get_args(RuleReason)
+_CERTAIN: frozenset[RuleReason] = frozenset(
+    {"dialect", "text_only", "bad_call", "image_search", "text_search", "session_ended", "output_cut"}
+)
+"""Rules that need no execution: it knows no such call, searches nothing, or has other limits than we."""
 _SMALLEST_SIDE, _MOST_ASPECT = 32, 200
 """Of a picture that code shows: `maybe_resize_image` makes another one of what is beyond."""
-_OMITTED = re.compile(r"\n\.\.\. \[\d+ characters omitted\] \.\.\.\n")
+_OMITTED = re.compile(r"\n\.\.\. \[\d+ (?:characters|bytes) omitted\] \.\.\.\n")
 _STDOUT = re.compile(r"stdout:\n```\n(.*?)\n```\n\nstderr:", re.DOTALL)
 _IMAGE_NAME = re.compile(r"image_(\d+)")
 _IMAGE_FILE = re.compile(r"(?:\./)?image_\d+(?:\.png|\.jpg)?")
@@ -77,16 +85,33 @@ _JUDGED: Mapping[AnswerType, RewardReason] = {
 """Types of answers of which a judge may say otherwise than a rule."""
 
 
-def stock_env(trajectory: Trajectory) -> StockEnv:
-    """Return whether every observation of a transcript would come back as it is recorded, its cells being executed."""
+def stock_env(trajectory: Trajectory, measured: StockReplay | None = None) -> StockEnv:
+    """Return whether every observation of a transcript would come back as it is recorded.
+
+    `measured` is what the execution of its cells gave; without it the rules say.
+    """
+    ruled = _by_rule(trajectory)
+    if measured is None:
+        return StockEnv("differs" if ruled else "same", ruled)
+    if measured.differs is None:
+        return StockEnv("same", (), "execution")
+    return StockEnv("differs", (measured.differs, *ruled), "execution")
+
+
+def left_open(trajectory: Trajectory) -> bool:
+    """Return whether only the execution of its cells tells what the stock environment would show."""
+    has_cells = any(turn.action == "python" for turn in trajectory.turns)
+    return has_cells and _CERTAIN.isdisjoint(_by_rule(trajectory))
+
+
+def _by_rule(trajectory: Trajectory) -> tuple[RuleReason, ...]:
     if not any(turn.action != "answer" for turn in trajectory.turns):
-        return SAME if trajectory.images else StockEnv("differs", ("text_only",))
+        return () if trajectory.images else ("text_only",)
     found = set(_env_reasons(trajectory))
-    ordered = tuple(reason for reason in _ORDER if reason in found)
-    return StockEnv("differs" if ordered else "same", ordered)
+    return tuple(reason for reason in _ORDER if reason in found)
 
 
-def _env_reasons(trajectory: Trajectory) -> Iterator[EnvReason]:
+def _env_reasons(trajectory: Trajectory) -> Iterator[RuleReason]:
     if trajectory.dialect != "deepeyesv2":
         yield "dialect"
     if not trajectory.images:
@@ -96,7 +121,7 @@ def _env_reasons(trajectory: Trajectory) -> Iterator[EnvReason]:
         yield from _turn_reasons(turn)
 
 
-def _turn_reasons(turn: Turn) -> Iterator[EnvReason]:
+def _turn_reasons(turn: Turn) -> Iterator[RuleReason]:
     match turn.action:
         case "none":
             yield "bad_call"
@@ -114,7 +139,7 @@ def _turn_reasons(turn: Turn) -> Iterator[EnvReason]:
         yield "defused"
 
 
-def _cell_reasons(turn: Turn) -> Iterator[EnvReason]:
+def _cell_reasons(turn: Turn) -> Iterator[RuleReason]:
     code: str = parse_json(turn.arguments)["code"]
     if turn.status not in {"ok", "exception"}:
         yield "session_ended"
@@ -134,11 +159,11 @@ def _cell_reasons(turn: Turn) -> Iterator[EnvReason]:
     if shown is not None and shown.group(1).strip() and _has_value(tree):
         yield "value_shown"
     yield from _image_uses(nodes)
-    if any(_is_resized(image) for image in turn.images):
+    if any(is_resized(image) for image in turn.images):
         yield "picture_resized"
 
 
-def _rewriting(code: str, tree: ast.Module) -> Iterator[EnvReason]:
+def _rewriting(code: str, tree: ast.Module) -> Iterator[RuleReason]:
     try:
         if ast.dump(ast.parse(reindented(code))) != ast.dump(tree):
             yield "code_rewritten"
@@ -203,7 +228,7 @@ def _has_value(tree: ast.Module) -> bool:
             return True
 
 
-def _image_uses(nodes: Iterable[ast.AST]) -> Iterator[EnvReason]:
+def _image_uses(nodes: Iterable[ast.AST]) -> Iterator[RuleReason]:
     """Tell of pictures that are not there: it opens the first alone, as a variable."""
     for node in nodes:
         match node:
@@ -214,7 +239,8 @@ def _image_uses(nodes: Iterable[ast.AST]) -> Iterator[EnvReason]:
                 yield "image_file"
 
 
-def _is_resized(image: ImageRef) -> bool:
+def is_resized(image: ImageRef) -> bool:
+    """Return whether `maybe_resize_image` makes another picture, of another size, of what a cell shows."""
     sides = (image.width, image.height)
     return min(sides) < _SMALLEST_SIDE or max(sides) > _MOST_ASPECT * min(sides)
 

@@ -25,6 +25,7 @@ from pipeline.records.evidence import (
     PictureKey,
     ReplayResult,
     SolutionKey,
+    StockReplay,
     Suspicion,
     TemplateFacts,
 )
@@ -65,6 +66,7 @@ from pipeline.records.words import (
     Purpose,
     Route,
     Scaling,
+    StockDifference,
     TurnStatus,
     Verdict,
 )
@@ -125,6 +127,8 @@ __all__ = [
     "SolutionKey",
     "SourceImage",
     "SourceRow",
+    "StockDifference",
+    "StockReplay",
     "Suspicion",
     "TemplateFacts",
     "Terms",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pipeline.records.base import Int32, Record, UInt64
-from pipeline.records.words import Action, Arm, Mode, PersonalField, PersonalKind, Scaling, Verdict
+from pipeline.records.words import Action, Arm, Mode, PersonalField, PersonalKind, Scaling, StockDifference, Verdict
 
 
 class GradeResult(Record):
@@ -328,6 +328,18 @@ class ReplayResult(Record):
     verdict: Literal["identical", "soft", "nondeterministic", "failed"]
     cells: Int32
     detail: str
+
+
+class StockReplay(Record):
+    """How one trajectory's cells, executed as DeepEyesV2's own environment would, compare with what is recorded."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("trajectory_id",)
+
+    trajectory_id: str
+    differs: StockDifference | None
+    """Of the first cell that gives something else; None where all give the same."""
+    cell: Int32 | None
+    """Its number among the executed cells, from 0."""
 
 
 class SolutionKey(Record):

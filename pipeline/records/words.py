@@ -36,6 +36,10 @@ Scaling = Literal["none", "by_65535", "by_4095", "by_1", "by_range"]
 """How the values of a picture became 8 bits: they were; integers over 65,535 or over 4,095; floats over 1; any other
 numbers over their own range."""
 
+StockDifference = Literal["other_message", "other_text", "other_pictures"]
+"""How DeepEyesV2's own environment acts otherwise upon a call: it reads other code in the message, or shows something
+else."""
+
 WITHHELD = "withheld"
 """Label of a turn that shows what may not be passed on: a result of a search, a picture or a text."""
 

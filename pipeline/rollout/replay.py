@@ -82,14 +82,14 @@ def _compare(turn: Turn, cell: Cell, blobs: BlobStore, dialect: Dialect) -> _Dif
         return _Difference("nondeterministic", "another text came back")
     if len(cell.images) != len(turn.images):
         return _Difference("nondeterministic", f"{len(cell.images)} images, recorded {len(turn.images)}")
-    differences = [_image_difference(*pair, blobs) for pair in zip(cell.images, turn.images, strict=True)]
+    differences = [image_difference(*pair, blobs) for pair in zip(cell.images, turn.images, strict=True)]
     worst = max(differences, default=0)
     if worst > SOFT_DIFFERENCE:
         return _Difference("nondeterministic", f"an image differs by up to {worst} of 255")
     return _Difference("soft", f"an image differs by up to {worst} of 255") if worst else None
 
 
-def _image_difference(new: ImageRef, recorded: ImageRef, blobs: BlobStore) -> int:
+def image_difference(new: ImageRef, recorded: ImageRef, blobs: BlobStore) -> int:
     """Return the largest difference of a channel; 255 when the sizes differ."""
     from PIL import ImageChops
 

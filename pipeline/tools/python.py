@@ -128,9 +128,9 @@ class PythonTool:
         self.leases = asyncio.Semaphore(self.pool.capacity)
         self.running = asyncio.Semaphore(self.pool.workers)
 
-    def session(self, images: Sequence[ImageRef]) -> PythonSession:
-        """Return the session of one rollout over the original images."""
-        return PythonSession(self, tuple(images))
+    def session(self, images: Sequence[ImageRef], seed: int | None = None) -> PythonSession:
+        """Return the session of one rollout over the original images; `seed` in place of the one of all."""
+        return PythonSession(self, tuple(images), self.seed if seed is None else seed)
 
 
 def normalise(text: str) -> str:
@@ -147,9 +147,10 @@ def _comparable(cell: Cell) -> Cell:
 class PythonSession:
     """One rollout's notebook. Use as an async context manager; cells run one after the other."""
 
-    def __init__(self, tool: PythonTool, images: tuple[ImageRef, ...]) -> None:
+    def __init__(self, tool: PythonTool, images: tuple[ImageRef, ...], seed: int) -> None:
         self._tool = tool
         self._images = images
+        self._seed = seed
         self._codes: list[str] = []
         self._cells: list[Cell] = []
         self._live: AsyncNotebook | None = None
@@ -208,7 +209,7 @@ class PythonSession:
             {
                 "sandbox": self._tool.pool.identity,
                 "images": [image.sha256 for image in self._images],
-                "seed": self._tool.seed,
+                "seed": self._seed,
                 "codes": self._codes,
                 # Which pictures of a cell are left out as too thin follows from all of it.
                 "rule": [self._tool.rule.family, self._tool.rule.policy, self._tool.rule.max_pixels],
@@ -227,7 +228,7 @@ class PythonSession:
         if self._live is None:
             digests = [image.sha256 for image in self._images]
             contents = await asyncio.to_thread(lambda: [self._tool.blobs.get(digest) for digest in digests])
-            self._live = await self._open.enter_async_context(open_session(self._tool.pool, contents, self._tool.seed))
+            self._live = await self._open.enter_async_context(open_session(self._tool.pool, contents, self._seed))
         return self._live
 
     async def _execute(self, live: AsyncNotebook) -> Ran:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -17,8 +18,9 @@ from flows.recipe.file import load_recipe
 from flows.report.lookup import finished_stages
 from pipeline.dialects.decoded import decoded_response
 from pipeline.export.kit_facts import KitFacts
+from pipeline.export.stock import left_open, stock_env
 from pipeline.models.views import seen
-from pipeline.records import Question, Trajectory
+from pipeline.records import Outcome, Question, StockReplay, Trajectory
 from pipeline.rollout import served
 from pipeline.sandbox.service.server import Options
 from pipeline.store.blobs import BlobStore
@@ -39,6 +41,7 @@ class Curated(NamedTuple):
     facts: KitFacts
     record: Path
     kit: Path
+    run: Path
 
     def files(self, attempt: Trajectory) -> list[bytes]:
         return [self.blobs.get(image.sha256) for image in attempt.images]
@@ -59,7 +62,7 @@ def curated(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path],
         update={"seed": recipe.seed, "max_turns": recipe.rollout.max_turns, "sandbox": attempts[0].sandbox}
     )
     questions = {one.id: one for one in stages["screen"].records("questions", Question)}
-    return Curated(attempts, questions, blobs, facts, base / "record", base / "kit")
+    return Curated(attempts, questions, blobs, facts, base / "record", base / "kit", run)
 
 
 @pytest.fixture
@@ -81,6 +84,24 @@ def test_there_is_enough_to_compare(curated: Curated) -> None:
         action for action in ("none",) if not any(turn.action == "none" for turn in turns)
     }
     assert any(attempt.verdict != "right" for attempt in curated.attempts)
+
+
+def test_what_no_rule_decides_is_executed_as_the_stock_environment_would_and_exported_so(curated: Curated) -> None:
+    validated = finished_stages(curated.run)["validate"]
+    kept = {outcome.record_id for outcome in validated.records("outcomes", Outcome) if outcome.outcome == "kept"}
+    trajectories = {made.id: made for made in curated.attempts if made.id in kept}
+    measured = {found.trajectory_id: found for found in validated.records("stock", StockReplay)}
+    assert measured.keys() == {made.id for made in trajectories.values() if left_open(made)}
+    assert {found.differs for found in measured.values()} >= {None, "other_text"}
+    rows = [
+        row
+        for path in curated.run.glob("export/sft/huggingface/**/*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    ]
+    told = {row["id"]: (row["stock_env"], tuple(row["stock_env_reasons"]), row["stock_env_by"]) for row in rows}
+    assert told.keys() & measured.keys()
+    for made in trajectories.keys() & told.keys():
+        assert told[made] == stock_env(trajectories[made], measured.get(made))
 
 
 @pytest.mark.parametrize("bare", [False, True])

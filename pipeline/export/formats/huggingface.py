@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.dialects.messages import question_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
 from pipeline.export.rows import RlRow, Sample, SftRow, truth
+from pipeline.export.stock import stock_env, stock_reward
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Question
 
@@ -26,6 +27,7 @@ SFT_COLUMNS: dict[str, Feature] = {
     "question_labels": "string",
     "personal_data": "string",
     "stock_env": "string",
+    "stock_env_by": "string",
     "stock_env_reasons": ["string"],
     **MEASURED_LATER,
     "meta": "string",
@@ -71,6 +73,7 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
     `labels` would be taken for token ids: TRL's collator for text does.
     """
     trajectory, question = sample.row.trajectory, sample.question
+    stock = stock_env(trajectory, sample.row.stock)
     meta = {
         **origin(sample),
         "answers": question.answers,
@@ -96,8 +99,9 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
         "answer": trajectory.answer,
         "question_labels": canonical_json(sample.row.labels),
         "personal_data": canonical_json(sample.row.personal_data),
-        "stock_env": sample.stock.label,
-        "stock_env_reasons": list(sample.stock.reasons),
+        "stock_env": stock.label,
+        "stock_env_by": stock.by,
+        "stock_env_reasons": list(stock.reasons),
         **dict.fromkeys(MEASURED_LATER),
         "meta": canonical_json(meta),
     }
@@ -109,6 +113,7 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
     `question` holds the options as the prompt does; the answers of a question with `choices` are letters.
     """
     labels, question = sample.row.labels, sample.question
+    stock = stock_reward(question)
     return {
         "id": sample.record_id,
         "prompt": message_structs(sample),
@@ -132,8 +137,8 @@ def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
         "saturated": sample.row.saturated,
         "question_labels": canonical_json(labels),
         "personal_data": canonical_json(sample.row.personal_data),
-        "stock_reward": sample.stock.label,
-        "stock_reward_reasons": list(sample.stock.reasons),
+        "stock_reward": stock.label,
+        "stock_reward_reasons": list(stock.reasons),
         **dict.fromkeys(MEASURED_LATER),
         "meta": canonical_json(origin(sample)),
     }

@@ -8,6 +8,7 @@ from pipeline.dialects.messages import question_text
 from pipeline.export.formats.huggingface import image_structs, message_structs, metric_name, tolerance_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
 from pipeline.export.rows import RlRow, Sample, SftRow, truth
+from pipeline.export.stock import stock_reward
 from pipeline.identity import canonical_json
 from pipeline.records import Category
 
@@ -91,6 +92,7 @@ def extra_info(sample: Sample[RlRow]) -> dict[str, str]:
     `choices` is a JSON list of the options, empty where there are none; `question_labels` a JSON object (`Labels`).
     """
     labels, question = sample.row.labels, sample.question
+    stock = stock_reward(question)
     return {
         "split": sample.split,
         "index": question.id,
@@ -102,8 +104,8 @@ def extra_info(sample: Sample[RlRow]) -> dict[str, str]:
         "tolerance": tolerance_text(question.tolerance),
         "metric": metric_name(question),
         "judged": _number(sample.row.judged),
-        "stock_reward": sample.stock.label,
-        "stock_reward_reasons": canonical_json(sample.stock.reasons),
+        "stock_reward": stock.label,
+        "stock_reward_reasons": canonical_json(stock.reasons),
         "cluster_id": sample.cluster_id,
         "source": question.source,
         "plain_right": _number(labels.plain_right),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pipeline.dialects import by_name
 from pipeline.export.formats.deepeyesv2 import ENV_KEY
 from pipeline.export.kits.lengths import lengths
-from pipeline.export.kits.verl import RECORDED, SEARCH, absolute, batch, evaluated
+from pipeline.export.kits.verl import rl_values
 from pipeline.export.layout import Facts
 from pipeline.export.summary import Summary
 
@@ -67,25 +67,10 @@ python3 -m verl.trainer.main_ppo \\
 
 def files_of(facts: Facts, summary: Summary) -> Mapping[str, str]:
     """Return the script."""
-    room = lengths(summary)
     text = _LAUNCH.format(
-        rows=summary.splits.get("train", 0),
-        batch=batch(summary, 256),
-        mini=batch(summary, 32),
-        recorded=RECORDED if summary.search else "",
-        version=summary.version,
-        search=SEARCH if summary.search else "",
-        max_pixels=facts.student.max_pixels,
-        model=facts.student.revision,
-        train=absolute(summary, "train"),
-        validation=absolute(summary, "validation"),
-        evaluated=evaluated(summary, 4),
-        prompt=room.prompt,
-        response=room.response,
-        batched=max(32_768, room.together),
+        **rl_values(facts, summary, steps=4),
+        batched=max(32_768, lengths(summary).together),
         key=ENV_KEY,
-        turns=summary.max_turns,
         stop=json.dumps(list(by_name(facts.dialect).stop)),
-        name=facts.name,
     )
     return {"launch.sh": text}

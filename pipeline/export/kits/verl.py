@@ -60,7 +60,7 @@ python -m verl.trainer.main_ppo \\
   actor_rollout_ref.actor.optim.lr=1e-6 actor_rollout_ref.actor.use_kl_loss=false \\
   actor_rollout_ref.actor.ppo_mini_batch_size={mini} actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=1 \\
   actor_rollout_ref.rollout.name=vllm actor_rollout_ref.rollout.n=16 actor_rollout_ref.rollout.temperature=1.0 \\
-  actor_rollout_ref.rollout.max_model_len={context} actor_rollout_ref.rollout.gpu_memory_utilization=0.6 \\
+  actor_rollout_ref.rollout.max_model_len={together} actor_rollout_ref.rollout.gpu_memory_utilization=0.6 \\
   actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=1 \\
   actor_rollout_ref.rollout.multi_turn.enable=true \\
   actor_rollout_ref.rollout.multi_turn.max_assistant_turns={turns} \\
@@ -79,12 +79,12 @@ _LOOP = """\
 - name: tool_agent
   _target_: agent_loop.ColdforgeAgentLoop
 """
-SEARCH = """\
+_SEARCH = """\
 # What is not on record is refused, as the grammar refuses; without a record that is every search.
 export COLDFORGE_SEARCH_RECORD="${COLDFORGE_SEARCH_RECORD:-}"
 test -n "$COLDFORGE_SEARCH_RECORD" || echo 'COLDFORGE_SEARCH_RECORD is not set: every search will be refused' >&2
 """
-RECORDED = """\
+_RECORDED = """\
 #   coldforge search-cache RUN --out cache && export COLDFORGE_SEARCH_RECORD="$PWD/cache"
 """
 OBSERVED = 14_000
@@ -126,28 +126,39 @@ def sft_files(facts: Facts, summary: Summary) -> Mapping[str, str]:
     return {"train_sft.sh": text}
 
 
+def rl_values(facts: Facts, summary: Summary, steps: int) -> Mapping[str, object]:
+    """Return what a script for training by reinforcement is filled with, whichever verl it is for.
+
+    `steps`: after how many to evaluate.
+    """
+    room = lengths(summary)
+    return {
+        "rows": summary.splits.get("train", 0),
+        "batch": batch(summary, 256),
+        "mini": batch(summary, 32),
+        "recorded": _RECORDED if summary.search else "",
+        "version": summary.version,
+        "search": _SEARCH if summary.search else "",
+        "max_pixels": facts.student.max_pixels,
+        "model": facts.student.revision,
+        "train": absolute(summary, "train"),
+        "validation": absolute(summary, "validation"),
+        "evaluated": evaluated(summary, steps),
+        "prompt": room.prompt,
+        "response": room.response,
+        "together": room.together,
+        "turns": summary.max_turns,
+        "name": facts.name,
+    }
+
+
 def rl_files(facts: Facts, summary: Summary) -> Mapping[str, str]:
     """Return the script and the configuration of the agent loop."""
-    room, seen = lengths(summary), summary.response_tokens
+    seen = summary.response_tokens
     text = _RL.format(
-        rows=summary.splits.get("train", 0),
-        batch=batch(summary, 256),
-        mini=batch(summary, 32),
-        recorded=RECORDED if summary.search else "",
-        version=summary.version,
+        **rl_values(facts, summary, steps=20),
         prompt_most=summary.prompt_tokens.most,
         response_seen=f", rollouts up to about {seen.most} (median {seen.median})" if seen.most else "",
-        search=SEARCH if summary.search else "",
-        max_pixels=facts.student.max_pixels,
-        model=facts.student.revision,
-        train=absolute(summary, "train"),
-        validation=absolute(summary, "validation"),
-        evaluated=evaluated(summary, 20),
-        prompt=room.prompt,
-        response=room.response,
-        context=room.together,
-        turns=summary.max_turns,
         observation=max(OBSERVED, summary.most_observation),
-        name=facts.name,
     )
     return {"launch.sh": text, "agent_loop.yaml": _LOOP}

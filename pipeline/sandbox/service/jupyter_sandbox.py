@@ -158,4 +158,7 @@ def _shown(result: CellResult) -> dict[str, Any]:
 
 def _lines(*texts: str) -> str:
     """Join texts that are not empty, each from the beginning of a line."""
-    return "\n".join(text.removesuffix("\n") for text in texts if text)
+    joined = ""
+    for text in filter(None, texts):
+        joined += text if not joined or joined.endswith("\n") else f"\n{text}"
+    return joined

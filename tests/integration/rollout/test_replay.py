@@ -12,16 +12,12 @@ from PIL import Image
 from pipeline.identity import canonical_json
 from pipeline.images import decode, encode_png, put_image
 from pipeline.records import ReplayResult, Trajectory, Turn
-from pipeline.rollout.loop import cell_text
 from pipeline.rollout.replay import executed_cells, replay_trajectory
 from pipeline.sandbox import Pool, guest
 from pipeline.store.blobs import BlobStore
-from pipeline.students.family import ViewRule
-from pipeline.tools.python import to_cell
-from tests.support.runs import PIXELS, attempt
+from tests.support.recording import RULE, SEED, record
+from tests.support.runs import PIXELS
 
-RULE = ViewRule("qwen2_5_vl", 262_144)
-SEED = 7
 DRAW = "from PIL import Image\nimport numpy as np\nImage.fromarray(np.full((60, 40, 3), 90, dtype=np.uint8))"
 
 
@@ -38,27 +34,6 @@ def blobs(tmp_path: Path) -> BlobStore:
     store = BlobStore(tmp_path / "blobs")
     store.put(PIXELS.getvalue())
     return store
-
-
-def record(pool: Pool, blobs: BlobStore, *codes: str) -> Trajectory:
-    """A trajectory that really executed these cells, and answered."""
-    example = attempt(7, "synthesis", "tools", 1, "right")
-    turns, pending = [], list(codes)
-    while pending:
-        with pool.session([PIXELS.getvalue()], SEED) as session:
-            ended = False
-            while pending and not ended:
-                code = pending.pop(0)
-                result = session.run(code)
-                ended, cell = result.ended, to_cell(result, blobs, RULE)
-                update = {
-                    "arguments": canonical_json({"code": code}),
-                    "observation": cell_text(cell),
-                    "images": cell.images,
-                    "status": cell.status,
-                }
-                turns.append(example.turns[0].model_copy(update=update))
-    return example.model_copy(update={"turns": (*turns, example.turns[-1])})
 
 
 def changed(recorded: Trajectory, number: int, **update: object) -> Trajectory:

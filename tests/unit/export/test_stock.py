@@ -9,8 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.export.stock import EnvReason, RewardReason, _stands, reindented, stock_env, stock_reward
-from pipeline.records import Trajectory
+from pipeline.export.stock import (
+    EnvReason,
+    RewardReason,
+    RuleReason,
+    StockEnv,
+    _stands,
+    left_open,
+    reindented,
+    stock_env,
+    stock_reward,
+)
+from pipeline.records import StockDifference, StockReplay, Trajectory
 from tests.support.builders import image, question, trajectory, turn
 
 ASKED = question(images=(image(), image("b" * 64)))
@@ -45,6 +55,7 @@ CELLS: list[tuple[str, Trajectory, tuple[EnvReason, ...]]] = [
     ("picture as a file", cell("Image.open('image_1.png').load()"), ("image_file",)),
     ("timeout", cell("while True: pass", "", status="timeout"), ("session_ended",)),
     ("long output", cell("print('x' * 9000)", "x\n... [1000 characters omitted] ...\nx"), ("output_cut",)),
+    ("output beyond the sandbox's own", cell("print('x' * 9000)", "x\n... [9 bytes omitted] ...\nx"), ("output_cut",)),
     ("a tag printed", cell("print('<' + 'image>')", "<\u200bimage>"), ("defused",)),
     ("thin picture", cell("display(image_1)", "", images=(image(width=400, height=20),)), ("picture_resized",)),
     ("search", told(turn("search", "mill", observation="x")), ("text_search",)),
@@ -58,11 +69,31 @@ CELLS: list[tuple[str, Trajectory, tuple[EnvReason, ...]]] = [
 
 @pytest.mark.parametrize(("made", "reasons"), [case[1:] for case in CELLS], ids=[case[0] for case in CELLS])
 def test_a_transcript_differs_for_each_rule_that_acts_on_it(made: Trajectory, reasons: tuple[EnvReason, ...]) -> None:
-    assert stock_env(made) == ("differs" if reasons else "same", reasons)
+    assert stock_env(made) == StockEnv("differs" if reasons else "same", reasons, "rule")
+
+
+@pytest.mark.parametrize("differs", get_args(StockDifference))
+def test_what_was_measured_outweighs_the_rules(differs: StockDifference) -> None:
+    shown, plain = cell("1 + 1", "2"), cell("print(1)", "1")
+    same = StockReplay(trajectory_id=shown.id, differs=None, cell=None)
+    other = StockReplay(trajectory_id=plain.id, differs=differs, cell=0)
+    assert stock_env(shown, same) == StockEnv("same", (), "execution")
+    assert stock_env(plain, other) == StockEnv("differs", (differs,), "execution")
+    assert stock_env(shown, other) == StockEnv("differs", (differs, "value_shown"), "execution")
+
+
+EXECUTED = {"code_rewritten", "code_restyled", "value_shown", "other_image", "image_file", "defused", "picture_resized"}
+"""Rules about what cells give: only their execution tells whether it does."""
+
+
+@pytest.mark.parametrize(("made", "reasons"), [case[1:] for case in CELLS], ids=[case[0] for case in CELLS])
+def test_cells_are_executed_where_no_rule_is_certain(made: Trajectory, reasons: tuple[EnvReason, ...]) -> None:
+    has_cells = any(turn.action == "python" for turn in made.turns)
+    assert left_open(made) == (has_cells and EXECUTED.issuperset(reasons))
 
 
 def test_every_reason_has_a_case() -> None:
-    assert {reason for *_, reasons in CELLS for reason in reasons} == set(get_args(EnvReason))
+    assert {reason for *_, reasons in CELLS for reason in reasons} == set(get_args(RuleReason))
     assert {reason for *_, reasons in REWARDS for reason in reasons} == set(get_args(RewardReason))
 
 
