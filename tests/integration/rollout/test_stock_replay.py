@@ -38,6 +38,7 @@ class Lost:
     identity: str
     workers: int = 1
     capacity: int = 1
+    open: int = 0
 
     def facts(self) -> dict[str, Any]:
         return {}
