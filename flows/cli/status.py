@@ -43,8 +43,10 @@ def status(run: RunDir, as_json: JsonFlag = False) -> None:
     from flows.run.beat import read_beat
     from pipeline.processes import holder
 
-    process, beat = holder(run / ".lock"), read_beat(run)
+    process = holder(run / ".lock")
     stages = run_status(run, working=process is not None)
+    # At once: libraries load before and after it, which takes seconds where a machine is busy.
+    beat, now = read_beat(run), time.time()
     if as_json:
         working = None if beat is None else beat.model_dump(mode="json")
         told = {"run": str(run), "process": process, "stages": [stage._asdict() for stage in stages]}
@@ -56,7 +58,7 @@ def status(run: RunDir, as_json: JsonFlag = False) -> None:
     print_table(Table("status", "", columns, tuple(stage[: len(columns)] for stage in stages)))
     print_line(_told(process, stages))
     if beat is not None:
-        _print_figures(beat)
+        _print_figures(beat, now - beat.time)
 
 
 def run_status(run: Path, *, working: bool) -> Sequence[StageStatus]:
@@ -91,16 +93,14 @@ def _told(process: int | None, stages: Sequence[StageStatus]) -> str:
     return f"nobody works here{ago}; next is {opened.stage}, `coldforge run` resumes"
 
 
-def _print_figures(beat: Beat) -> None:
+def _print_figures(beat: Beat, age: float) -> None:
     """Print what the process that works here told last, and since when it has told nothing if that is long."""
     from flows.cli.figures import clock, far, left, parts
     from flows.run.beat import STALE_SECONDS
 
-    figures, age = beat.figures, time.time() - beat.time
+    figures = beat.figures
     if age > STALE_SECONDS:
-        print_line(
-            f"process {beat.process} told this {_ago(age)} ago and nothing since: it was killed, or stands still"
-        )
+        print_line(f"process {beat.process} told this {_ago(age)} ago and nothing since: it was killed or is stopped")
     beside = ", ".join(filter(None, (far(figures), clock(figures.seconds), left(figures))))
     for line in (f"{figures.stage}: {beside}", *(f"  {part}" for part in parts(figures))):
         print_line(line)

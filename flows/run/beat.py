@@ -16,7 +16,7 @@ from flows.run.figures import Figures, Working
 SECONDS = 1.0
 """Between two looks: what a person takes for movement, at the cost of a fraction of a millisecond each."""
 STALE_SECONDS = 10.0
-"""Figures that are older are those of a process that is gone, or stands still."""
+"""Figures that are older are those of a process that was killed, or is stopped."""
 _NAME = "working.json"
 
 

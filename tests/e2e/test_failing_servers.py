@@ -166,3 +166,50 @@ def test_a_server_that_fails_and_is_mended_loses_nothing(store: Path, tmp_path: 
     assert stored_calls(store) > before
     counts = outcomes(tmp_path / "back")
     assert all("quarantined" not in count for count in counts)
+
+
+def test_status_tells_from_outside_of_a_run_that_stands_still(store: Path, tmp_path: Path) -> None:
+    failures, out = iter([Reply(429), Reply(500)]), tmp_path / "still"
+    fake = OpenAIServer(script=lambda _: next(failures, HANGING))
+    with fake.in_thread() as url:
+        process = start(arguments(out, store, url, "models.base.patience_seconds=600"))
+        try:
+            told = status_once(out, lambda now: now["again"] == 2 and now["in_flight"][0][1] > 0)
+            later = status_once(out, lambda now: now["seconds"] > told["working"]["figures"]["seconds"])
+            text = coldforge("status", out, extra={"COLUMNS": "80"}).stdout
+        finally:
+            process.kill()
+            process.communicate()
+    figures = told["working"]["figures"]
+    assert told["process"] == told["working"]["process"] == process.pid
+    running = [stage["stage"] for stage in told["stages"] if stage["state"] == "running"]
+    assert running == [figures["stage"]] == ["gate1"]
+    assert figures["failed"] == {"base": {"429": 1, "500": 1}}
+    ((role, _, limit),) = figures["in_flight"]
+    assert (role, limit, figures["paid"], figures["seconds_left"]) == ("base", 64, 0, None)
+    assert later["working"]["figures"]["done"] == figures["done"] < figures["rows"]
+    assert later["working"]["time"] > told["working"]["time"]
+    assert "in flight: base " in text
+    assert "failed tries: base 429 (1), 500 (1); 2 calls tried again" in text
+    assert "nothing since" not in text
+    # Killed, it leaves what it told last; a minute later that is told as old.
+    file = out / "working.json"
+    left = json.loads(file.read_text())
+    file.write_text(json.dumps({**left, "time": left["time"] - 60}))
+    text = coldforge("status", out).stdout
+    assert "nobody works here" in text
+    assert f"process {process.pid} told this" in text
+    assert "nothing since" in text
+
+
+def status_once(run: Path, wanted: Callable[[dict[str, Any]], bool], seconds: float = 300) -> dict[str, Any]:
+    """What status says as soon as the figures are as wanted."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not (run / "stages").is_dir():
+            continue
+        told: dict[str, Any] = json.loads(coldforge("status", run, "--json").stdout)
+        working = told["working"]
+        if working is not None and working["figures"]["stage"] == "gate1" and wanted(working["figures"]):
+            return told
+    raise AssertionError(f"{run}: not within {seconds} s")

@@ -24,7 +24,7 @@ from flows.cli.progress import LineProgress, shown_progress
 from flows.cli.run import print_summary
 from flows.ledger.snapshot import Shard
 from flows.report.tables import Table, csv_text, markdown_text, plain, rich_table, visible
-from flows.report.widths import GAP, column_widths
+from flows.report.widths import GAP, column_widths, fitted
 from flows.run.curate import RunSummary
 from flows.run.figures import Figures
 from flows.run.progress import Progress, SilentProgress
@@ -233,6 +233,20 @@ def test_widths_are_what_is_asked_for_until_words_would_break() -> None:
     assert column_widths(["t"], [[f"see {identity} and go on reading"]], 40) == [64]
     assert column_widths(["t"], [["x" * 500]], 40) == [64]
     assert column_widths(["CPU s, all runs"], [["1.5"]], 9) == [9]
+
+
+def test_a_table_is_broken_no_more_than_it_takes_to_fit() -> None:
+    columns = [["gate2, with tools"], ["reader/careful/3+da2d61aa80af"], ["1,234.5"]]
+    headers = ["asked", "model", "prompt_tokens"]
+    assert fitted(headers, columns, 80) == (headers, columns, [17, 29, 13])
+    narrower = fitted(headers, columns, 60)
+    assert (narrower.columns, sum(narrower.widths) + 2 * GAP) == (columns, 60)
+    narrowest = fitted(headers, columns, 36)
+    assert sum(narrowest.widths) + 2 * GAP <= 36
+    assert narrowest.headers[2].split("\n") == ["prompt_", "tokens"]
+    assert narrowest.columns[1] == ["reader/\ncareful/3+\nda2d61aa80af"]
+    assert narrowest.columns[2] == columns[2]
+    assert fitted(headers, columns, 36, whole=True) == (headers, columns, [17, 29, 13])
 
 
 def test_the_funnel_and_the_cost_say_what_they_add_up(run: Path) -> None:
