@@ -85,6 +85,7 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
         "sandbox": trajectory.sandbox,
         "actions": [turn.action for turn in trajectory.turns],
         "labels": [turn.labels for turn in trajectory.turns],
+        **({"parent": trajectory.parent} if trajectory.parent else {}),
     }
     return {
         "id": sample.record_id,

@@ -253,6 +253,25 @@ def test_a_question_of_rl_is_found_in_sft_also_under_the_prompt_without_tools(ba
     assert all("question (text and images)" in problem.message for problem in found)
 
 
+def test_rows_that_people_corrected_say_so_and_the_card_counts_them(
+    base: Path, tmp_path: Path, rows: list[SftRow]
+) -> None:
+    first, second, *rest = rows
+    told = canonical_json({"edited_from": {"id": "f" * 64, "edit": "e" * 64, "fields": ["answers"]}})
+    asked = first.question.model_copy(update={"meta": told})
+    corrected = second.trajectory.model_copy(update={"parent": "d" * 64})
+    changed = [dataclasses.replace(first, question=asked), dataclasses.replace(second, trajectory=corrected)]
+    publish_sft(tmp_path / "sft", [*changed, *rest], SFT, context(base))
+    assert verify_exports(tmp_path / "sft").ok
+    for kind in SFT:
+        assert "2 rows corrected by people" in (tmp_path / "sft" / kind / "README.md").read_text()
+    written = pq.read_table(tmp_path / "sft/huggingface/data").to_pylist()
+    metas = {row["id"]: json.loads(row["meta"]) for row in written}
+    assert metas[first.trajectory.id]["question"]["edited_from"]["id"] == "f" * 64
+    assert metas[second.trajectory.id]["parent"] == "d" * 64
+    assert [name for name, meta in metas.items() if "parent" in meta] == [second.trajectory.id]
+
+
 def chosen(images: tuple[ImageRef, ...]) -> Question:
     return numbered(1, images).model_copy(
         update={

@@ -12,6 +12,7 @@ import pytest
 from flows.report.lookup import finished_stages
 from flows.report.tables import query_table
 from flows.review.edits import EDITS, read_edits
+from flows.stages.ingest import IngestSettings
 from pipeline.engine.done import Done
 from pipeline.engine.units import Range
 from pipeline.errors import UsageError
@@ -122,6 +123,13 @@ def test_a_corrected_answer_makes_a_question_of_its_own_and_its_gates_decide_ane
     right = "SELECT 1 FROM attempts WHERE question_id = '{id}' AND verdict = 'right'"
     assert rows(run, right, id=after.id) != []
     assert rows(run, "SELECT record_id FROM edits WHERE parent = '{id}'", id=before.id) == [(after.id,)]
+
+
+def test_a_worker_process_is_handed_the_edits_by_its_run_directory(corrected: Corrected) -> None:
+    announced = parse_json((corrected.run / "stages" / "ingest" / "running.json").read_text())
+    edits = IngestSettings.model_validate(announced["settings"]).edits
+    assert {edit.parent for edit in edits} >= {corrected.question.id, corrected.thought.id}
+    assert {edit.id: edit for edit in read_edits(corrected.run)}.items() >= {edit.id: edit for edit in edits}.items()
 
 
 def test_units_of_other_rows_stand_as_they_were(corrected: Corrected) -> None:
