@@ -34,6 +34,7 @@ from pipeline.export.layout import (
     stem,
 )
 from pipeline.export.rows import Split
+from pipeline.export.summary import Summary
 from pipeline.identity import canonical_json, parse_json
 
 
@@ -61,6 +62,14 @@ class Place(NamedTuple):
 
     folder: str
     split: Split
+
+
+class Beside(NamedTuple):
+    """What stands beside the rows."""
+
+    summary: Summary
+    files: Mapping[str, bytes]
+    """The card, and what a trainer needs, by path."""
 
 
 class _Open(NamedTuple):
@@ -96,19 +105,18 @@ class Building:
         """Return where rows stand, in the order of their paths."""
         return sorted(self._open, key=lambda place: (f"{place.folder}/", place.split))
 
-    def close(
-        self, facts: Facts, mix: Sequence[MixPart], tell: Callable[[Sequence[str]], Mapping[str, bytes]]
-    ) -> Published:
+    def close(self, facts: Facts, mix: Sequence[MixPart], tell: Callable[[Sequence[str]], Beside]) -> Published:
         """Name the data files and write what stands beside them; the export waits for `put`.
 
-        `tell` is given the data files; it returns the card, and what a trainer needs beside the rows, by path.
+        `tell` is given the data files.
         Without a row nothing is written.
         """
         if not self._open:
             return Published(facts.shard, facts.format, 0, 0, self._target, facts.refused)
         content = self._write_index()
         files = [file for place in self.places for file in self._named(place, content)]
-        for path, text in tell([file.path for file in files]).items():
+        beside = tell([file.path for file in files])
+        for path, text in beside.files.items():
             write_file(self.directory / path, text)
         shutil.rmtree(self._parts, ignore_errors=True)
         known = {file.path for file in files}
@@ -132,6 +140,7 @@ class Building:
             sources=dict(facts.sources),
             corpus=facts.corpus,
             benchmarks=dict(facts.benchmarks),
+            summary=beside.summary,
             refused=facts.refused,
             files=tuple(sorted(files, key=lambda file: file.path)),
         )

@@ -82,7 +82,7 @@ def render_card(facts: Facts, tally: Tally, shared: SharedPictures | None, files
         _what(facts, tally.rows.total(), mix),
         *([_disjoint(shared)] if shared is not None else []),
         "## Use\n\n" + usage(facts) + (_BY_LICENCE if len(configs) > 1 else ""),
-        "## Rows\n\n" + _counts(tally),
+        "## Rows\n\n" + _counts(facts, tally),
         *(["## Mix\n\n" + _mix(facts, mix)] if mix else []),
         f"## Labels\n\nIn {_labels_at(facts.shard, facts.format)}.\n\n{_LABELS}",
         f"## Personal data\n\n{_PERSONAL}{_personal_at(facts.shard, facts.format)}.\n\n{_personal(tally)}",
@@ -141,8 +141,14 @@ def _disjoint(shared: SharedPictures) -> str:
     )
 
 
-def _counts(tally: Tally) -> str:
+def _counts(facts: Facts, tally: Tally) -> str:
     splits = [f"{rows:,} to {_SPLITS[split]}" for split, rows in sorted(tally.splits.items())]
+    if facts.validation and "validation" not in tally.splits:
+        splits.append(
+            f"none to validate with: of its clusters, none fell in the {facts.validation:.1%} that are for that"
+        )
+    if "train" not in tally.splits:
+        splits.append("none to train on, and so no kit")
     rows = [(category, source, str(n)) for (category, source), n in sorted(tally.rows.items())]
     corrected = f" {tally.edited:,} row{'' if tally.edited == 1 else 's'} corrected by people."
     told = f"{', '.join(splits)}.{corrected if tally.edited else ''}"

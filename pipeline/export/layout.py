@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from pipeline.export.rows import Labels, Refused, Split
+from pipeline.export.summary import Summary
 from pipeline.export.told import ExportPrompt
 from pipeline.identity import digest
 from pipeline.records import Category, Lane, PersonalKind, Terms
@@ -27,7 +28,7 @@ from pipeline.students.family import Student
 MANIFEST = "manifest.json"
 ROWS = "rows.jsonl"
 CARD = "README.md"
-SCHEMA = 4
+SCHEMA = 5
 """Version of manifest and row index."""
 
 Shard = Literal["sft", "rl"]
@@ -94,6 +95,8 @@ class Manifest(BaseModel):
 
     sources: dict[str, Terms]
     """Source → from where, under which terms; of each that a row or a picture may come from."""
+    summary: Summary
+    """What a kit is made of, with the facts above."""
     corpus: str | None = None
     """Source whose pictures searches found."""
     benchmarks: dict[str, str] = {}
@@ -105,6 +108,11 @@ class Manifest(BaseModel):
     def data(self) -> list[ExportFile]:
         """Return the files that hold rows, in the order of the rows."""
         return sorted((file for file in self.files if file.rows is not None), key=lambda file: file.path)
+
+    @property
+    def facts(self) -> Facts:
+        """Return what it says besides its files and rows."""
+        return Facts(**{name: getattr(self, name) for name in Facts._fields})
 
     def file_of(self, index: int) -> str:
         """Return the path of the file with a row; that of the index for a row that is in none."""

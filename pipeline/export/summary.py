@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
-from pipeline.export.rows import RolloutFacts, Split
-from pipeline.export.tally import Tally
+from pipeline.export.rows import Split
 from pipeline.records import Category
 
 
@@ -62,26 +60,3 @@ class Summary(BaseModel):
     """Of a whole rollout (`rollout.max_completion_tokens`)."""
     version: str
     """Of coldforge, which a kit asks for."""
-
-
-def summary_of(
-    tally: Tally, files: Mapping[Split, tuple[str, ...]], rollout: RolloutFacts, sandbox: str, *, search: bool
-) -> Summary:
-    """Return an export in sum; `sandbox` is the identity of the one that cells of the run were executed in."""
-    return Summary(
-        rows=tally.rows.total(),
-        splits=dict(tally.splits),
-        files=dict(files),
-        row_tokens=Spread.of(tally.tokens.elements()),
-        prompt_tokens=Spread.of(tally.prompt_tokens.elements()),
-        response_tokens=Spread.of(tally.response_tokens.elements()),
-        most_images=tally.most_images,
-        most_observation=tally.most_observation,
-        categories=tuple(sorted({category for category, _ in tally.rows})),
-        search=search,
-        seed=rollout.seed,
-        sandbox=sandbox,
-        max_turns=rollout.max_turns,
-        max_completion_tokens=rollout.max_completion_tokens,
-        version=importlib.metadata.version("coldforge"),
-    )

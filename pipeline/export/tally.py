@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.export.layout import Mix
-from pipeline.export.rows import RlRow, Sample, SftRow, Split
+from pipeline.export.rows import RlRow, RolloutFacts, Sample, SftRow, Split
+from pipeline.export.summary import Spread, Summary
 from pipeline.records import Category, PersonalKind
 
 
@@ -55,3 +58,26 @@ class Tally:
     def licences(self) -> list[str]:
         """Return the licences of annotations, in order."""
         return sorted({licence for _, _, licence in self.sources})
+
+
+def summary_of(
+    tally: Tally, files: Mapping[Split, tuple[str, ...]], rollout: RolloutFacts, sandbox: str, *, search: bool
+) -> Summary:
+    """Return an export in sum; `sandbox` is the identity of the one that cells of the run were executed in."""
+    return Summary(
+        rows=tally.rows.total(),
+        splits=dict(tally.splits),
+        files=dict(files),
+        row_tokens=Spread.of(tally.tokens.elements()),
+        prompt_tokens=Spread.of(tally.prompt_tokens.elements()),
+        response_tokens=Spread.of(tally.response_tokens.elements()),
+        most_images=tally.most_images,
+        most_observation=tally.most_observation,
+        categories=tuple(sorted({category for category, _ in tally.rows})),
+        search=search,
+        seed=rollout.seed,
+        sandbox=sandbox,
+        max_turns=rollout.max_turns,
+        max_completion_tokens=rollout.max_completion_tokens,
+        version=importlib.metadata.version("coldforge"),
+    )

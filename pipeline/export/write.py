@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RowError
-from pipeline.export.building import Building, DataFiles, Place
+from pipeline.export.building import Beside, Building, DataFiles, Place
 from pipeline.export.card import render_card
 from pipeline.export.configurations import shard_card
 from pipeline.export.formats import deepeyesv2, huggingface, llamafactory, ms_swift, trl, verl
@@ -46,8 +46,7 @@ from pipeline.export.rows import (
 )
 from pipeline.export.schemas import schema_of
 from pipeline.export.shipped import ExportImage, export_image
-from pipeline.export.summary import summary_of
-from pipeline.export.tally import Tally
+from pipeline.export.tally import Tally, summary_of
 from pipeline.store.blobs import write_atomic
 
 
@@ -143,12 +142,12 @@ class _Export:
         refused = tuple(sorted(self.refused, key=lambda row: row.record_id))
         facts = _facts(self.shard, self.kind, context)._replace(refused=refused)
 
-        def tell(files: Sequence[str]) -> Mapping[str, bytes]:
+        def tell(files: Sequence[str]) -> Beside:
             summary = summary_of(self.tally, by_split(files), context.rollout, sandbox, search=facts.corpus is not None)
             told = {CARD: render_card(facts, self.tally, shared, files).encode(), **kit_files(facts, summary)}
             if self.kind == "llamafactory":
                 told[llamafactory.DATASET_INFO] = llamafactory.dataset_info(context.name, by_split(files))
-            return told
+            return Beside(summary, told)
 
         return self.building.close(facts, self.tally.mix.parts(), tell)
 

@@ -8,7 +8,6 @@ published: ours stands in its place, and where our limits stop or cut a cell not
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from importlib import import_module
@@ -125,8 +124,8 @@ def _style(code: str, otherwise: str) -> str:
     """Return a cell that prints code in another style, as JSON; where that cannot be done, the code as it was."""
     return (
         "import autopep8, json\n"
-        f"try:\n    fixed = autopep8.fix_code({json.dumps(code)}, options={{'aggressive': 2}})\n"
-        f"except Exception:\n    fixed = {json.dumps(otherwise)}\n"
+        f"try:\n    fixed = autopep8.fix_code({code!r}, options={{'aggressive': 2}})\n"
+        f"except Exception:\n    fixed = {otherwise!r}\n"
         "print(json.dumps(fixed))"
     )
 

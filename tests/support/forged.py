@@ -9,10 +9,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.export.building import Building, DataFiles, Place, write_file
+from pipeline.export.building import Beside, Building, DataFiles, Place, write_file
 from pipeline.export.formats import llamafactory
 from pipeline.export.formats.json_files import JsonFiles
-from pipeline.export.layout import DATA, MANIFEST, ROWS, Facts, Manifest, RowKey, is_json, row_hash
+from pipeline.export.kits import kit_files
+from pipeline.export.layout import DATA, MANIFEST, ROWS, Manifest, RowKey, by_split, is_json, row_hash
 from pipeline.export.parquet import ParquetFiles
 from pipeline.export.schemas import schema_of
 from pipeline.export.verify.format_checks import view_row
@@ -54,12 +55,14 @@ def forge(
     for key, row in zip(keys, rows, strict=True):
         claimed = key.model_copy(update={"sha256": _hash(row, manifest, export, key), **claim(key)})
         building.add(Place(DATA, key.split), row, claimed)
-    facts = Facts(**{name: getattr(manifest, name) for name in Facts._fields})
+    facts = manifest.facts
     info = export / llamafactory.DATASET_INFO
     old = info.read_text() if info.exists() else ""
 
-    def tell(files: Sequence[str]) -> dict[str, bytes]:
-        return {llamafactory.DATASET_INFO: old.replace(manifest.data[0].path, files[0]).encode()} if old else {}
+    def tell(files: Sequence[str]) -> Beside:
+        summary = manifest.summary.model_copy(update={"files": by_split(files)})
+        info = {llamafactory.DATASET_INFO: old.replace(manifest.data[0].path, files[0]).encode()} if old else {}
+        return Beside(summary, {**info, **kit_files(facts, summary)})
 
     building.close(facts, manifest.mix, tell)
     building.put()

@@ -24,9 +24,12 @@ REQUIREMENTS = "requirements.txt"
 
 
 def kit_files(facts: Facts, summary: Summary) -> dict[str, bytes]:
-    """Return the files of an export's kit by their paths, relative to the export; none for plain data sets."""
+    """Return the files of an export's kit by their paths, relative to the export.
+
+    There is none for plain data sets, and none where every row is to validate with.
+    """
     found = _KITS.get((facts.shard, facts.format))
-    if found is None:
+    if found is None or "train" not in summary.files:
         return {}
     written, shipped = found
     made = {name: text.encode() for name, text in written(facts, summary).items()}

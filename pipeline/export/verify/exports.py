@@ -2,11 +2,12 @@
 
 Nothing in an export is believed: paths of a manifest are names inside its directory or a problem, links
 are not followed, and every hash is computed again. What is checked per export: the manifest and the
-files it lists (`check_files`), then every row against its recorded hash, against what trainers stop at,
-drop or learn wrongly from, against the prompt of its lane and what was taken down (`check_rows`), and the stated mix
-(`check_mix`). What is checked over all exports found: each is where its manifest says and nothing lies
-beside them; SFT and RL share no id of a question, no cluster and no question under whatever prompt; the
-formats of one shard hold the same records and say the same of each. How many pictures SFT and RL share is counted.
+files it lists (`check_files`), the kit against what the manifest says that it is made of (`check_kit`), then every row
+against its recorded hash, against what trainers stop at, drop or learn wrongly from, against the prompt of its lane and
+what was taken down (`check_rows`), and the stated mix (`check_mix`). What is checked over all exports found: each is
+where its manifest says and nothing lies beside them; SFT and RL share no id of a question, no cluster and no question
+under whatever prompt; the formats of one shard hold the same records and say the same of each. How many pictures SFT
+and RL share is counted.
 
 Not covered: a manifest is not signed, so rows that were changed together with every hash pass unless
 their content is wrong; Parquet is decompressed by Arrow as its metadata asks; and the card of the whole
@@ -29,6 +30,7 @@ from pipeline.export.rows import SharedPictures
 from pipeline.export.tombstones import Tombstone, Tombstones
 from pipeline.export.verify.file_checks import check_files, read_manifest, read_row_index
 from pipeline.export.verify.format_checks import counter_for
+from pipeline.export.verify.kit_checks import check_kit
 from pipeline.export.verify.row_checks import ImageChecks, OpenExport, check_rows
 from pipeline.identity import canonical_json
 from pipeline.students.tokens import TokenCounter
@@ -199,7 +201,7 @@ def _verify_one(
         return None, [Problem(name, MANIFEST, None, manifest)]
     keys, index_faults = read_row_index(path)
     export = OpenExport(path, manifest, keys, images, tombstones, counter_for(manifest, tokenizer))
-    faults = [*check_files(path, manifest), *index_faults, *check_rows(export)]
+    faults = [*check_files(path, manifest), *check_kit(path, manifest), *index_faults, *check_rows(export)]
     known = [_Row(key, export.contents.get(number)) for number, key in enumerate(keys) if key is not None]
     return _Checked(name, manifest, known, frozenset(export.pictures)), [
         Problem(name, *fault) for fault in dict.fromkeys(faults)

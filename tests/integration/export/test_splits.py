@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.export.layout import MANIFEST, ROWS, Manifest, SftFormat
+from pipeline.export.layout import CARD, MANIFEST, ROWS, Manifest, SftFormat
 from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.verify.exports import verify_exports
 from pipeline.export.write import publish
@@ -117,3 +117,22 @@ def test_parts_load_from_one_glob_also_where_all_rows_of_one_are_text_only(
     data = load_dataset(builder, data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
     assert sorted(data["id"]) == sorted(row.trajectory.id for row in rows)
     assert all(images is not None for images in data["images"])
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.0, False), (1e-9, True), (0.4, False)])
+def test_an_export_without_the_rows_to_validate_with_that_were_asked_for_says_so(
+    share: float, told: bool, base: Path, rows: Sequence[SftRow | RlRow], tmp_path: Path
+) -> None:
+    publish(tmp_path, rows, ["trl"], ["verl"], dataclasses.replace(context(base), validation=share))
+    for name in ("sft/trl", "rl/verl"):
+        assert ("none to validate with" in (tmp_path / name / CARD).read_text()) == told
+        assert (tmp_path / name / "kit").exists()
+
+
+def test_an_export_of_rows_to_validate_with_alone_has_no_kit_and_says_so(
+    base: Path, rows: Sequence[SftRow | RlRow], tmp_path: Path
+) -> None:
+    publish(tmp_path, rows, SFT, RL, dataclasses.replace(context(base), validation=1.0))
+    assert verify_exports(tmp_path).ok
+    assert not any(tmp_path.rglob("kit"))
+    assert "none to train on" in (tmp_path / "rl/verl" / CARD).read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -157,6 +158,66 @@ def test_whatever_byte_of_whatever_file_changes_its_file_is_named(data: st.DataO
     name = path.relative_to(export).as_posix()
     # A manifest has no hash of itself; what it says is checked against the files, and the rest is for people.
     assert name == MANIFEST or any(p.file == name and good / p.export == export for p in wrong)
+
+
+def unlist(file: Path, manifest: Row) -> None:
+    file.unlink()
+    manifest.update(files=[told for told in manifest["files"] if told["path"] != f"kit/{file.name}"])
+
+
+def list_more(file: Path, manifest: Row) -> None:
+    file.with_name("more.sh").write_bytes(b"true\n")
+    manifest["files"].append({**manifest["files"][0], "path": "kit/more.sh", "rows": None})
+
+
+KIT_LIES: dict[str, Callable[[Path, Row], object]] = {
+    "is not what the kit": lambda file, _: file.write_bytes(file.read_bytes() + b"# or so\n"),
+    "is missing": unlist,
+    "is no file of the kit": list_more,
+}
+"""What is said → what was done to a file of a kit and its manifest."""
+KITS = (
+    *(("sft/llamafactory", "train.yaml"), ("sft/ms_swift", "train.sh"), ("sft/trl", "train_sft.py")),
+    *(("sft/verl", "train_sft.sh"), ("rl/trl", "reward.py"), ("rl/verl", "kit.json"), ("rl/deepeyesv2", "launch.sh")),
+)
+
+
+def relisted(export: Path, manifest: Row) -> None:
+    """Write a manifest that has the hashes of the files that it lists."""
+    for told in manifest["files"]:
+        content = (export / told["path"]).read_bytes()
+        told.update(sha256=hashlib.sha256(content).hexdigest(), nbytes=len(content))
+    (export / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(("name", "file"), KITS)
+@pytest.mark.parametrize("said", KIT_LIES)
+def test_a_kit_is_what_its_manifest_makes_whatever_the_hashes(said: str, name: str, file: str, export: Path) -> None:
+    manifest = json.loads((export / name / MANIFEST).read_text())
+    KIT_LIES[said](export / name / "kit" / file, manifest)
+    relisted(export / name, manifest)
+    ((where, what, row, message),) = verify_exports(export).problems
+    assert (where, row) == (name, None)
+    assert what == ("kit/more.sh" if said == "is no file of the kit" else f"kit/{file}")
+    assert message.startswith(said)
+
+
+@pytest.mark.parametrize("field", ["rows", "splits", "files"])
+def test_a_summary_of_other_rows_is_found(field: str, export: Path) -> None:
+    manifest = json.loads((export / "rl/verl" / MANIFEST).read_text())
+    manifest["summary"][field] = {"rows": 5, "splits": {"train": 5}, "files": {}}[field]
+    relisted(export / "rl/verl", manifest)
+    assert {("rl/verl", MANIFEST, None)} <= problems(export)
+
+
+def test_a_kit_of_another_version_is_held_to_its_hashes_alone(export: Path) -> None:
+    manifest = json.loads((export / "rl/verl" / MANIFEST).read_text())
+    manifest["summary"]["version"] = "0.0.1"
+    (export / "rl/verl/kit/launch.sh").write_text("true")
+    (export / "rl/verl" / MANIFEST).write_text(json.dumps(manifest))
+    assert problems(export) == {("rl/verl", "kit/launch.sh", None)}
+    relisted(export / "rl/verl", manifest)
+    assert verify_exports(export).ok
 
 
 MANIFEST_LIES: dict[str, Callable[[Row], object]] = {

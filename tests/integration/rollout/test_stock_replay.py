@@ -77,6 +77,8 @@ CASES: list[tuple[str, Sequence[str], str | None, int | None]] = [
     ("a block that takes in what is of no effect there", ("if 1:\n    x = 1\nprint(x)",), None, None),
     ("None compared, of no effect", ("a = None\nprint(a == None)",), None, None),
     ("statement after a block", ("print(1)", f"{LOOP}\nprint(9)"), "other_text", 1),
+    ("letters of any plane", ("for i in range(2):\n    print('\U0001f642 é')",), None, None),
+    ("letters of any plane, rewritten", ("for i in range(2):\n    print('\U0001f642 é')\nprint(9)",), "other_text", 0),
     ("call after a function", ("def f():\n    return 1\nprint(f())",), "other_text", 0),
     ("lines in a text", ('print("""a\n  b""")',), "other_text", 0),
     ("None compared by what defines it", ("import numpy as np\nprint(np.array([None, 1]) == None)",), "other_text", 0),
