@@ -370,7 +370,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
 
 PUBLISH: Stage[PublishSettings, Store] = Stage(
     name="publish",
-    version=8,
+    version=9,
     kind="global",
     resource="cpu",
     settings=PublishSettings,
