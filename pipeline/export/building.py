@@ -7,16 +7,18 @@ is there already, nothing is touched. Nothing that grows with the rows is held, 
 from __future__ import annotations
 
 import filecmp
-import os
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, get_args
 
 from pipeline.errors import UsageError
 from pipeline.export.layout import (
+    IMAGES,
     MANIFEST,
     ROWS,
     SCHEMA,
@@ -36,6 +38,10 @@ from pipeline.export.layout import (
 from pipeline.export.rows import Split
 from pipeline.export.summary import Summary
 from pipeline.identity import canonical_json, parse_json
+from pipeline.store.blobs import sync
+
+SYNCING = 16
+"""Files that are brought to the disk at a time."""
 
 
 class DataFile(NamedTuple):
@@ -178,8 +184,8 @@ class Building:
                 keys = self._open[place].keys
                 keys.seek(0)
                 for line in keys:
-                    key = RowKey.model_validate_json(line).model_copy(update={"index": next(index)})
-                    content.add(key)
+                    key = {**json.loads(line), "index": next(index)}
+                    content.add(key["sha256"])
                     rows.write(canonical_json(key) + "\n")
         return content.hexdigest()
 
@@ -221,7 +227,9 @@ def write_file(path: Path, content: bytes) -> None:
 
 def _described(directory: Path, name: str) -> ExportFile:
     path = directory / name
-    return ExportFile(path=name, sha256=file_hash(path), nbytes=path.stat().st_size, rows=None)
+    # A picture was hashed when it was read, and is named so.
+    sha256 = path.stem if name.startswith(f"{IMAGES}/") else file_hash(path)
+    return ExportFile(path=name, sha256=sha256, nbytes=path.stat().st_size, rows=None)
 
 
 def _staging(target: Path) -> Path:
@@ -242,12 +250,9 @@ def is_staging(path: Path) -> bool:
 
 def _sync(directory: Path) -> None:
     """Bring every file and directory entry to the disk, so that the rename never precedes what it names."""
-    for path in (directory, *directory.rglob("*")):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    # Several at a time: a file system brings those that wait to the disk together.
+    with ThreadPoolExecutor(SYNCING) as pool:
+        list(pool.map(sync, (directory, *directory.rglob("*"))))
 
 
 def _swap(directory: Path, target: Path) -> None:

@@ -184,10 +184,15 @@ def row_hash(row: Mapping[str, Any]) -> str:
     return digest(_light(row))
 
 
+def hashed(sha256: str) -> dict[str, str]:
+    """Return what stands for the bytes of an image in a row that is hashed."""
+    return {"$sha256": sha256}
+
+
 def _light(value: Any) -> Any:
     match value:
         case bytes():
-            return {"$sha256": hashlib.sha256(value).hexdigest()}
+            return hashed(hashlib.sha256(value).hexdigest())
         case Mapping():
             return {name: _light(part) for name, part in value.items()}
         case list():
@@ -202,9 +207,9 @@ class ContentHash:
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
-    def add(self, key: RowKey) -> None:
-        """Count the next row in."""
-        self._hash.update(bytes.fromhex(key.sha256))
+    def add(self, sha256: str) -> None:
+        """Count the next row in, by its hash."""
+        self._hash.update(bytes.fromhex(sha256))
 
     def hexdigest(self) -> str:
         """Return it."""
@@ -239,6 +244,8 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+IMAGES = "images"
+"""Folder of an export that holds pictures, each named by its sha256."""
 DATA = "data"
 """Folder of an export that holds its Parquet files, or a folder of them for each licence."""
 _JSON: Mapping[Format, str] = {"llamafactory": "json", "ms_swift": "jsonl"}

@@ -8,8 +8,9 @@ JPEG images: compressing them costs three times the CPU for a few per cent, so o
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import struct
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,15 @@ GROUP_ROWS = 100
 """Rows per row group: a reader that wants one row decodes at most these."""
 GROUP_BYTES = 128 * 2**20
 """Per row group: it is held twice to be written, as rows and as columns, and readers break at 2 GiB in one column."""
+PAGE_BYTES = 2**16
+"""Of images, after which a page ends with its row: a chunk of the hub's storage."""
 FILE_BYTES = 500 * 10**6
 """Per file: the shard size of `datasets`, which the viewer of its hub expects."""
 
 _MESSAGE = {"role": "string", "content": "string"}
 _IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_IMAGES_TYPE = pa.list_(_IMAGE_TYPE)
+_NO_PATH, _ONE = pa.nulls(1, pa.string()), pa.py_buffer(struct.pack("<ii", 0, 1))
 
 Feature = str | dict[str, "Feature"] | list["Feature"]
 """A column: a type name (`string`, `int32`, `bool`, `image`), a mapping (struct) or a list of one feature."""
@@ -68,7 +73,7 @@ def _arrow_type(feature: Feature) -> pa.DataType:
 
 
 class ParquetFiles:
-    """The Parquet files of one folder and split; one row group is in memory.
+    """The Parquet files of one folder and split. Two row groups are in memory: rows that come, and rows being written.
 
     Groups and files are cut by the bytes of the rows that are written: what a record says of its images is how they
     lie in the store, and one that had to be made anew for readers is many times as large.
@@ -80,6 +85,9 @@ class ParquetFiles:
         self._held, self._filled = 0, 0
         self._file: _File | None = None
         self._made: list[DataFile] = []
+        # Arrow and the hash leave Python's lock alone, so that rows are rendered meanwhile.
+        self._writer = ThreadPoolExecutor(1)
+        self._written: Future[None] | None = None
 
     def add(self, row: dict[str, Any]) -> None:
         """Write a row."""
@@ -91,25 +99,39 @@ class ParquetFiles:
 
     def close(self) -> list[DataFile]:
         """Return the files, in the order of the rows."""
-        if self._rows:
-            self._write()
-        self._end()
+        with self._writer:
+            if self._rows:
+                self._write()
+            self._wait()
+            self._end()
         return self._made
 
     def _write(self) -> None:
-        """Write what is held as a row group."""
-        if self._file is not None and self._filled + self._held > FILE_BYTES:
+        """Have what is held written as a row group, once the one before it is."""
+        table = pa.Table.from_arrays([self._column(field) for field in self._schema], schema=self._schema)
+        nbytes, self._rows, self._held = self._held, [], 0
+        self._wait()
+        self._written = self._writer.submit(self._put, table, nbytes)
+
+    def _wait(self) -> None:
+        written, self._written = self._written, None
+        if written is not None:
+            written.result()
+
+    def _column(self, field: pa.Field) -> pa.Array | pa.ChunkedArray:
+        values = [row.get(field.name) for row in self._rows]
+        if field.type == _IMAGES_TYPE:
+            # A chunk is a page, if it is as large as one (`_settings`).
+            return pa.chunked_array([_images(value) for value in values], field.type)
+        return pa.array(values, field.type)
+
+    def _put(self, table: pa.Table, nbytes: int) -> None:
+        if self._file is not None and self._filled + nbytes > FILE_BYTES:
             self._end()
         if self._file is None:
             self._file, self._filled = _File(self._directory / f"{len(self._made)}.parquet", self._schema), 0
-        # One chunk per column: the same rows in other chunks give other bytes.
-        table = pa.Table.from_pylist(self._rows, schema=self._schema).combine_chunks()
-        self._filled += self._held
-        self._rows, self._held = [], 0
+        self._filled += nbytes
         self._file.write(table)
-        del table
-        # Arrow gives memory back when it finds the time, which on a busy machine is after the next group.
-        pa.default_memory_pool().release_unused()
 
     def _end(self) -> None:
         if self._file is not None:
@@ -117,48 +139,44 @@ class ParquetFiles:
             self._file = None
 
 
+def _images(value: Any) -> pa.Array:
+    """Return the images of one row as a column; the bytes of one that is alone are not copied."""
+    match value:
+        case [{"bytes": bytes(content), "path": None}]:
+            ends = pa.py_buffer(struct.pack("<ii", 0, len(content)))
+            held = pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(content)])
+            image = pa.Array.from_buffers(_IMAGE_TYPE, 1, [None], children=[held, _NO_PATH])
+            return pa.Array.from_buffers(_IMAGES_TYPE, 1, [None, _ONE], children=[image])
+        case _:
+            return pa.array([value], _IMAGES_TYPE)
+
+
 class _File:
-    """A file that is hashed as it is written, for reading it again would take as long."""
+    """A file that is hashed as it is written, for what was written last is still in memory."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path, self._rows = path, 0
-        self._sink = _Hashing(path)
+        self._sink = pa.OSFile(str(path), "wb")
         self._writer = pq.ParquetWriter(self._sink, schema, **_settings(schema))
+        self._hash, self._hashed = hashlib.sha256(), 0
 
     def write(self, table: pa.Table) -> None:
         self._writer.write_table(table, row_group_size=table.num_rows)
         self._rows += table.num_rows
+        self._take_in()
 
     def close(self) -> DataFile:
         self._writer.close()
         self._sink.close()
-        return DataFile(self._path, self._sink.sha256, self._path.stat().st_size, self._rows)
+        self._take_in()
+        return DataFile(self._path, self._hash.hexdigest(), self._hashed, self._rows)
 
-
-class _Hashing(io.RawIOBase):
-    """A file for writing from its beginning to its end."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._file, self._hash = path.open("wb"), hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def write(self, content: Any) -> int:
-        self._hash.update(content)
-        return self._file.write(content)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+    def _take_in(self) -> None:
+        """Hash what is new in the file, without a copy."""
+        with pa.memory_map(str(self._path)) as file:
+            file.seek(self._hashed)
+            self._hash.update(file.read_buffer())
+            self._hashed = file.size()
 
 
 def row_bytes(value: Any) -> int:
@@ -184,10 +202,10 @@ def _settings(schema: pa.Schema) -> dict[str, Any]:
         # Ids are all different, so a dictionary of them is only overhead.
         "use_dictionary": [leaf for leaf in text if leaf != "id"],
         "write_statistics": text,
-        # A changed row moves few pages, so that hubs with chunked storage send only those.
-        "use_content_defined_chunking": True,
+        # Images begin a page of their own, so that a changed row moves no other's bytes against their page: hubs with
+        # chunked storage then send less than with Arrow's own chunking by content, which reads every byte once more.
+        "data_page_size": PAGE_BYTES,
         "write_page_index": True,
-        "write_page_checksum": True,
     }
 
 

@@ -24,6 +24,11 @@ class ExportImage(NamedTuple):
     """`<sha256>.<extension>`."""
     content: bytes
 
+    @property
+    def sha256(self) -> str:
+        """Return the hash of the content."""
+        return self.name.partition(".")[0]
+
 
 def export_image(ref: ImageRef, blobs: BlobStore) -> ExportImage:
     """Return the bytes to ship: the stored ones.

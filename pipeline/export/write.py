@@ -14,6 +14,7 @@ from pipeline.export.building import Beside, Building, DataFiles, Place
 from pipeline.export.card import render_card
 from pipeline.export.configurations import shard_card
 from pipeline.export.formats import deepeyesv2, huggingface, llamafactory, ms_swift, trl, verl
+from pipeline.export.formats.huggingface import Bytes, image_structs
 from pipeline.export.formats.json_files import JsonFiles, canonical_row, write_images
 from pipeline.export.kits import kit_files
 from pipeline.export.layout import (
@@ -27,9 +28,9 @@ from pipeline.export.layout import (
     SftFormat,
     Shard,
     by_split,
+    hashed,
     is_json,
     licence_folder,
-    row_hash,
 )
 from pipeline.export.parquet import ParquetFiles
 from pipeline.export.rows import (
@@ -47,6 +48,7 @@ from pipeline.export.rows import (
 from pipeline.export.schemas import schema_of
 from pipeline.export.shipped import ExportImage, export_image
 from pipeline.export.tally import Tally, summary_of
+from pipeline.identity import digest
 from pipeline.store.blobs import write_atomic
 
 
@@ -127,14 +129,16 @@ class _Export:
         except RowError as error:
             self.refused.append(refuse(sample.row, error))
             return
-        contents = [image.content for image in images]
+        # The store has verified the pictures by their hashes; they need not be hashed again for each row and format.
+        hashes = [hashed(image.sha256) for image in images]
         if is_json(self.kind):
             row = _json_row(self.kind, sample, write_images(self.building.directory, images))
-            canonical = canonical_row(row, contents)
+            canonical = canonical_row(row, hashes)
         else:
-            row = canonical = _parquet_row(self.shard, self.kind, sample, contents)
+            canonical = _parquet_row(self.shard, self.kind, sample, hashes)
+            row = {**canonical, "images": image_structs([image.content for image in images])}
         folder = licence_folder(sample.question.licence) if self._by_licence else DATA
-        self.building.add(Place(folder, sample.split), row, key(row_hash(canonical)))
+        self.building.add(Place(folder, sample.split), row, key(digest(canonical)))
         self.tally.add(sample)
 
     def close(self, context: ExportContext, shared: SharedPictures | None, sandbox: str) -> Published:
@@ -228,7 +232,7 @@ def _json_row(kind: Format, sample: Sample[SftRow], paths: list[str]) -> dict[st
     return ms_swift.sft_row(sample, paths) if kind == "ms_swift" else llamafactory.sft_row(sample, paths)
 
 
-def _parquet_row(shard: Shard, kind: Format, sample: Sample[Any], images: list[bytes]) -> dict[str, Any]:
+def _parquet_row(shard: Shard, kind: Format, sample: Sample[Any], images: Sequence[Bytes]) -> dict[str, Any]:
     match shard, kind:
         case "sft", "trl":
             return trl.sft_row(sample, images)

@@ -72,9 +72,9 @@ def _seen_chunks(content: bytes) -> Iterator[bytes]:
     raise _UnknownError
 
 
-def _seen_segments(content: bytes) -> Iterator[bytes]:
+def _seen_segments(content: bytes) -> Iterator[bytes | memoryview]:
     """Yield the segments and scans of the first picture of a JPEG, to its end."""
-    at = len(_JPEG)
+    at, view = len(_JPEG), memoryview(content)  # of a scan, which is nearly all, no copy is made
     while (marker := _MARKER.match(content, at)) is not None:
         kind, body = content[marker.end() - 1], marker.end()
         if kind == _END:
@@ -90,7 +90,7 @@ def _seen_segments(content: bytes) -> Iterator[bytes]:
             following = _MARKER_IN_SCAN.search(content, at)
             if following is None:
                 raise _UnknownError
-            yield content[at : following.start()]
+            yield view[at : following.start()]
             at = following.start()
     raise _UnknownError
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Any
 
 from pipeline.errors import RowError
-from pipeline.export.formats.huggingface import image_structs, message_structs
+from pipeline.export.formats.huggingface import Bytes, image_structs, message_structs
 from pipeline.export.formats.verl import DATA_SOURCES, EXTRA_INFO, extra_info
 from pipeline.export.parquet import IMAGES, MESSAGES, hf_schema
 from pipeline.export.rows import RlRow, Sample, truth
@@ -38,7 +39,7 @@ def require_image(sample: Sample[RlRow]) -> None:
         raise RowError("text_only", "the environment deepeyes_v2 asserts at least one image per row")
 
 
-def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
+def rl_row(sample: Sample[RlRow], images: Sequence[Bytes]) -> dict[str, Any]:
     """Return one row of `SCHEMA`. No `agent_name`: the fork selects its loop by `env_name`.
 
     The reward style is `model`, as its rewards ask a judge model. A judge compares texts, so the ground truth of a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.dialects.messages import question_text
@@ -11,6 +12,8 @@ from pipeline.export.stock import stock_env, stock_reward
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Question
 
+Bytes = bytes | Mapping[str, str]
+"""Of an image; in a row that is hashed, what stands for them (`layout.hashed`)."""
 MEASURED_LATER: dict[str, Feature] = {"support": "float64", "necessity": "string", "defect_rate": "float64"}
 """What no stage measures yet: null in every row."""
 SFT_COLUMNS: dict[str, Feature] = {
@@ -65,7 +68,7 @@ SFT_SCHEMA = hf_schema(SFT_COLUMNS)
 RL_SCHEMA = hf_schema(RL_COLUMNS)
 
 
-def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
+def sft_row(sample: Sample[SftRow], images: Sequence[Bytes]) -> dict[str, Any]:
     """Return one row of `SFT_SCHEMA`.
 
     `question_labels`, `personal_data` and `meta` are canonical JSON: what was measured of the question, how often each
@@ -108,7 +111,7 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
     }
 
 
-def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
+def rl_row(sample: Sample[RlRow], images: Sequence[Bytes]) -> dict[str, Any]:
     """Return one row of `RL_SCHEMA`.
 
     `question` holds the options as the prompt does; the answers of a question with `choices` are letters.
@@ -161,7 +164,7 @@ def message_structs(sample: Sample[SftRow] | Sample[RlRow]) -> list[dict[str, st
     return [message.text() for message in sample.messages]
 
 
-def image_structs(images: list[bytes]) -> list[dict[str, bytes | None]]:
+def image_structs(images: Sequence[Bytes]) -> list[dict[str, Bytes | None]]:
     """Return images as embedded bytes; a path beside them would be tried by some readers and not exist."""
     return [{"bytes": content, "path": None} for content in images]
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.export.building import DataFile
+from pipeline.export.formats.huggingface import Bytes
+from pipeline.export.layout import IMAGES
 from pipeline.export.shipped import ExportImage
 from pipeline.identity import canonical_json
 
 PART_BYTES = 400 * 10**6
 """Per file: LLaMA-Factory reads one as a single JSON document."""
-IMAGES = "images"
 
 
 class JsonFiles:
@@ -77,7 +78,7 @@ def write_images(directory: Path, images: Sequence[ExportImage]) -> list[str]:
     return [f"{IMAGES}/{image.name}" for image in images]
 
 
-def canonical_row(row: dict[str, Any], contents: Sequence[bytes]) -> dict[str, Any]:
+def canonical_row(row: dict[str, Any], contents: Sequence[Bytes]) -> dict[str, Any]:
     """Return the row with the bytes that its paths lead to, so that its hash covers both."""
     images = [{"path": path, "bytes": content} for path, content in zip(row["images"], contents, strict=True)]
     return {**row, "images": images}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.export.formats import huggingface
+from pipeline.export.formats.huggingface import Bytes
 from pipeline.export.parquet import PART_MESSAGES, hf_schema
 from pipeline.export.rows import Message, RlRow, Sample, SftRow
 from pipeline.records import IMAGE_MARK
@@ -17,12 +18,12 @@ SFT_SCHEMA = hf_schema({**huggingface.SFT_COLUMNS, "messages": PART_MESSAGES})
 RL_SCHEMA = hf_schema({**huggingface.RL_COLUMNS, "prompt": PART_MESSAGES})
 
 
-def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
+def sft_row(sample: Sample[SftRow], images: Sequence[Bytes]) -> dict[str, Any]:
     """Return one row of `SFT_SCHEMA`."""
     return {**huggingface.sft_row(sample, images), "messages": _messages(sample.messages)}
 
 
-def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
+def rl_row(sample: Sample[RlRow], images: Sequence[Bytes]) -> dict[str, Any]:
     """Return one row of `RL_SCHEMA`."""
     return {**huggingface.rl_row(sample, images), "prompt": _messages(sample.messages)}
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.dialects.messages import question_text
-from pipeline.export.formats.huggingface import image_structs, message_structs, metric_name, tolerance_text
+from pipeline.export.formats.huggingface import Bytes, image_structs, message_structs, metric_name, tolerance_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
 from pipeline.export.rows import RlRow, Sample, SftRow, truth
 from pipeline.export.stock import stock_reward
@@ -56,7 +57,7 @@ SFT_SCHEMA = hf_schema({"id": "string", "messages": MESSAGES, "images": IMAGES, 
 """No column `tools`: the system text holds the schemas already, and verl would show them twice."""
 
 
-def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
+def sft_row(sample: Sample[SftRow], images: Sequence[Bytes]) -> dict[str, Any]:
     """Return one row of `SFT_SCHEMA`."""
     return {
         "id": sample.record_id,
@@ -66,7 +67,7 @@ def sft_row(sample: Sample[SftRow], images: list[bytes]) -> dict[str, Any]:
     }
 
 
-def rl_row(sample: Sample[RlRow], images: list[bytes]) -> dict[str, Any]:
+def rl_row(sample: Sample[RlRow], images: Sequence[Bytes]) -> dict[str, Any]:
     """Return one row of `RL_SCHEMA`.
 
     `agent_name` selects the loop that calls tools; without it verl runs a single turn and says nothing.

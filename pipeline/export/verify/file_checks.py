@@ -150,7 +150,7 @@ def _content(keys: Iterable[RowKey | None]) -> str:
     content = ContentHash()
     for key in keys:
         if key is not None:
-            content.add(key)
+            content.add(key.sha256)
     return content.hexdigest()
 
 

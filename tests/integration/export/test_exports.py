@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -22,7 +23,7 @@ from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.export.formats import huggingface
 from pipeline.export.layout import MANIFEST, ROWS, Format, Manifest, Shard, file_hash, is_json
-from pipeline.export.parquet import IMAGES, ParquetFiles, hf_schema
+from pipeline.export.parquet import IMAGES, PAGE_BYTES, ParquetFiles, hf_schema
 from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.schemas import schema_of
 from pipeline.export.verify.exports import verify_exports
@@ -472,6 +473,35 @@ def groups_of(path: Path) -> list[list[int]]:
     with pq.ParquetFile(path) as file:
         tables = [file.read_row_group(number) for number in range(file.metadata.num_row_groups)]
     return [[len(row["images"][0]["bytes"]) for row in table.to_pylist()] for table in tables]
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_row_that_goes_moves_no_byte_of_the_pages_behind_it(images: int, tmp_path: Path) -> None:
+    """Else hubs that cut files by content would have to be sent nearly all pictures of a changed export again."""
+    rows: list[dict[str, Any]] = [
+        {"images": [{"bytes": Random(f"{number} {i}").randbytes(PAGE_BYTES), "path": None} for i in range(images)]}
+        for number in range(40)
+    ]
+    whole, rest = (parquet_of(tmp_path / name, some).read_bytes() for name, some in (("a", rows), ("b", rows[1:])))
+    around = 20  # bytes: most of the header of a page
+    for row in rows[2:]:
+        content = b"".join(len(i["bytes"]).to_bytes(4, "little") + i["bytes"] for i in row["images"])
+        found = [(data, data.index(content)) for data in (whole, rest)]
+        before, after = zip(
+            *((data[at - around : at], data[at + len(content) :][:around]) for data, at in found), strict=True
+        )
+        assert before[0] == before[1]
+        assert row is rows[-1] or after[0] == after[1]
+
+
+def parquet_of(directory: Path, rows: list[dict[str, Any]]) -> Path:
+    """The one file of some rows."""
+    directory.mkdir()
+    files = ParquetFiles(directory, hf_schema({"images": IMAGES}))
+    for row in rows:
+        files.add(row)
+    (made,) = files.close()
+    return made.path
 
 
 @pytest.mark.usefixtures("small_files")
