@@ -18,6 +18,7 @@ CONTRACTS = {
 VIOLATIONS = {
     "pipeline/bad.py": "import filters.rule\nimport duckdb, datasets, prefect, sympy\n",
     "pipeline/sandbox/inside/bad.py": "from pipeline.errors import UsageError\n",
+    "pipeline/sources/values/bad.py": "import pipeline.sources.rows\n",
     "pipeline/models/bad.py": "import vllm\nimport pipeline.demo.vocabulary\n",
     "filters/answers/bad.py": "import filters.screen.images\n",
     "filters/bad.py": "from pipeline.engine.stage import Stage\nimport os\n",
