@@ -83,7 +83,7 @@ def init(data: Data, out: Out = None, key: Key = None, config: Config = None, sp
     """Look at DATA and write a manifest for it: which column is which field, with a comment on each."""
     from pipeline.errors import UsageError
     from pipeline.sources.guessing.guess import hub_manifest, key_for, manifest_for
-    from pipeline.sources.guessing.guess_columns import UNKNOWN
+    from pipeline.sources.manifest import UNKNOWN
     from pipeline.sources.revisions import hub_commit
     from pipeline.sources.source import HubData
 

@@ -12,14 +12,13 @@ from filters.dedup.contamination import Benchmark, BenchmarkEntry, benchmark_ent
 from filters.dedup.key import KEY_RECIPE
 from pipeline.errors import RowError, UsageError
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
-from pipeline.manifests import explain, manifests_dir
+from pipeline.manifests import explain, manifests_dir, parse_yaml
 from pipeline.sources.benchmark_files import BenchmarkRow
 from pipeline.sources.guard import GUARD_LIST, guard_list, unguarded
 from pipeline.store.blobs import write_atomic
 
 _HEAD = "# Hashes of the questions and pictures of a benchmark, by `coldforge benchmarks build`: no text, no picture.\n"
 # The loader in C takes a tenth of the time; it is there wherever PyYAML was built with libyaml.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -53,7 +52,7 @@ def load_benchmark(name: str, recipe_path: Path) -> Benchmark:
     """
     path = _file(name, recipe_path)
     try:
-        benchmark = Benchmark.model_validate(yaml.load(path.read_text("utf-8"), Loader=_LOADER))  # noqa: S506 - a safe one
+        benchmark = Benchmark.model_validate(parse_yaml(path.read_text("utf-8")))
     except OSError as error:
         raise UsageError(f"benchmarks: {name}: no such file; {_how_to_have(name)}") from error
     except ValidationError as error:

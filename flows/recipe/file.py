@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from flows.recipe.exclusions import is_id
 from flows.recipe.recipe import Recipe
 from pipeline.errors import UsageError
-from pipeline.manifests import manifests_dir
+from pipeline.manifests import manifests_dir, parse_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -27,7 +27,7 @@ def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
         UsageError: the file, a change or a field is wrong; the message names each and says what is allowed.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = parse_yaml(path.read_text())
     except OSError as error:
         known = ", ".join(sorted(f"manifests/recipes/{p.name}" for p in (manifests_dir() / "recipes").glob("*.yaml")))
         raise UsageError(
@@ -72,7 +72,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
     if not equals or not where:
         raise UsageError(f"--set {change}: write it as field.subfield=value")
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {change}: the value is not YAML: {error}") from error
     *parents, last = where.split(".")

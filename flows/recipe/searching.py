@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from filters.dedup.leaks import Day, LeakSettings, Site
 from pipeline.errors import UsageError
 from pipeline.identity import Identity, Place
-from pipeline.manifests import manifests_dir
+from pipeline.manifests import manifests_dir, parse_yaml
 from pipeline.tools.search.asked import Mode
 from pipeline.tools.search.lens import KEY as LENS_KEY
 from pipeline.tools.search.web import PROVIDERS, Locale, ProviderName
@@ -160,7 +160,7 @@ def leak_rules(settings: LeakSettings) -> LeakSettings:
     """
     file = manifests_dir() / "search" / "leaks.yaml"
     try:
-        content: Mapping[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content: Mapping[str, Any] = parse_yaml(file.read_text(encoding="utf-8"))
         lists = _Lists.model_validate(content)
     except (OSError, yaml.YAMLError, ValidationError) as error:
         raise UsageError(f"{file} cannot be used: {error}") from error

@@ -36,6 +36,8 @@ CAUSES: Mapping[str, Mapping[str, str]] = {
         "row_lane": "A row says its lane; write `lane` into the manifest and remove the field.",
         "row_key_reused": "Two rows share a key and differ; name a column that is unique as `row` in the manifest.",
         "image_marks": "Image marks in the text do not match the row's pictures; see `images` in the manifest.",
+        "image_absent": "The row has no picture, and its source has one in each (`pictures: each`, the default of a "
+        "webdataset); get it, or write `pictures: some` into the manifest.",
         "image_missing": f"The row's picture is not there. {_IMAGE_FILES}",
         "image_path": f"The row's path leads out of the source, or is a URL that nobody fetches. {_IMAGE_FILES}",
         "image_fetch": "A URL gave no picture: links of old data sets die. `coldforge sources check MANIFEST --again`.",

@@ -20,7 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from pipeline.errors import UsageError
-from pipeline.manifests import explain, manifests_dir
+from pipeline.manifests import explain, manifests_dir, parse_yaml
 
 TOMBSTONES = "tombstones.yaml"
 _SHA256 = r"^[0-9a-f]{64}$"
@@ -91,7 +91,7 @@ def load_tombstones(own: Path | None = None) -> tuple[Tombstone, ...]:
 
 def _read(file: Path) -> tuple[Tombstone, ...]:
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
+        content = parse_yaml(file.read_text("utf-8"))
         return _ENTRIES.validate_python([] if content is None else content)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"tombstones {file} cannot be read: {error}") from error

@@ -117,13 +117,20 @@ class Downloader:
             raise failure_of(error, self.bounds.connect_seconds) from error
 
     async def _followed(self, url: URL) -> Downloaded:
+        sent_on = False
         for _ in range(self.bounds.redirects + 1):
-            async with self._session.get(url, allow_redirects=False) as reply:
-                if reply.status in _REDIRECTS:
-                    url = self._checked_redirect(url, reply.headers.get("Location", ""))
-                    continue
-                _require_success(reply)
-                content = await self._body(reply)
+            try:
+                async with self._session.get(url, allow_redirects=False) as reply:
+                    if reply.status in _REDIRECTS:
+                        sent_on = True
+                        url = self._checked_redirect(url, reply.headers.get("Location", ""))
+                        continue
+                    _require_success(reply)
+                    content = await self._body(reply)
+            except RefusedError as error:
+                # A server that sends elsewhere has answered. Of a name whose address is refused nobody was asked: it
+                # shows no network, and without one some name servers answer every name with an address of their own.
+                raise FailedError(f"refused: {error}", sure=sent_on) from error
             if not is_picture(content):
                 raise FailedError(f"no picture: {found(content)}", sure=True)
             return Downloaded(content, str(url))

@@ -9,8 +9,6 @@ import ssl
 
 import aiohttp
 
-from pipeline.fetch.addresses import RefusedError
-
 
 class FailedError(Exception):
     """A picture that did not come; the message says what came instead."""
@@ -25,7 +23,7 @@ class FailedError(Exception):
         """When the server wants to be asked again."""
 
 
-FAILURES = (RefusedError, aiohttp.ClientError, OSError, ValueError)
+FAILURES = (aiohttp.ClientError, OSError, ValueError)
 """What a request ends with that gives no answer; `TimeoutError` is one of `OSError`."""
 
 _NO_NAME = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
@@ -44,8 +42,6 @@ def failure_of(error: Exception, connect_seconds: float) -> FailedError:
         connect_seconds: how long a connection may take.
     """
     match error:
-        case RefusedError():
-            return FailedError(f"refused: {error}", sure=True)
         case aiohttp.ClientConnectorCertificateError():
             return FailedError(f"its certificate: {error.certificate_error}", sure=False)
         case aiohttp.ClientConnectorDNSError():

@@ -143,5 +143,6 @@ def _source(manifest: SourceManifest, revision: str, directory: Path, image_root
         teacher_terms=manifest.teacher_terms,
         metric=manifest.metric,
         lane=manifest.lane,
+        needs_pictures=manifest.needs_pictures,
         image_root=image_root,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import UsageError
@@ -30,7 +31,7 @@ def row_files(said: SourceManifest, manifest: Path, path: Path) -> tuple[Path, t
     if path.is_file():
         return path.parent, (path,)
     if path.is_dir():
-        found = _inside(said, path)
+        found = files_inside(said.kind, path, said.files)
         if not found:
             wanted = " or ".join(said.files or _SUFFIXES.get(said.kind, ("files",)))
             raise UsageError(f"source manifest {manifest}: {path} holds no {wanted}; state where the rows are")
@@ -41,13 +42,14 @@ def row_files(said: SourceManifest, manifest: Path, path: Path) -> tuple[Path, t
     return path.parent, found
 
 
-def _inside(said: SourceManifest, directory: Path) -> tuple[Path, ...]:
-    others = sorted(directory.glob("*.jsonl")) if said.kind == "jsonl" and not (directory / ROWS).exists() else []
-    if said.kind in {"demo", "jsonl"} and not said.files:
+def files_inside(kind: SourceKind, directory: Path, patterns: Sequence[str] = ()) -> tuple[Path, ...]:
+    """Return the files with rows of a directory: those of `patterns`, by default those of the kind."""
+    if patterns:
+        return tuple(sorted({file for pattern in patterns for file in directory.glob(pattern) if file.is_file()}))
+    others = sorted(directory.glob("*.jsonl")) if kind == "jsonl" and not (directory / ROWS).exists() else []
+    if kind in {"demo", "jsonl"}:
         # One that is missing is told by whoever reads it.
         return tuple(others) or (directory / ROWS,)
-    if said.files:
-        return tuple(sorted(file for pattern in said.files for file in directory.glob(pattern) if file.is_file()))
-    suffixes = _SUFFIXES.get(said.kind)
+    suffixes = _SUFFIXES.get(kind)
     files = (file for file in directory.rglob("*") if file.is_file())
     return tuple(sorted(file for file in files if suffixes is None or file.suffix.lower() in suffixes))

@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.errors import UsageError
-from pipeline.manifests import explain, manifests_dir
+from pipeline.manifests import explain, manifests_dir, parse_yaml
 from pipeline.sources.files import row_files
 from pipeline.sources.manifest import SourceManifest
 
@@ -73,7 +73,7 @@ def guard_list() -> tuple[Guarded, ...]:
     """
     file = manifests_dir() / "benchmarks" / f"{GUARD_LIST}.yaml"
     try:
-        return TypeAdapter(tuple[Guarded, ...]).validate_python(yaml.safe_load(file.read_text("utf-8")))
+        return TypeAdapter(tuple[Guarded, ...]).validate_python(parse_yaml(file.read_text("utf-8")))
     except ValidationError as error:
         raise UsageError(f"guard list {file}:\n{explain(error)}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

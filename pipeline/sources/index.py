@@ -28,7 +28,7 @@ from pipeline.sources.source import Source
 from pipeline.store.blobs import BlobStore, write_atomic
 from pipeline.store.hashes import Stamp
 
-VERSION = 2
+VERSION = 3
 """It rises whenever rows, or what the index says of them, come out otherwise."""
 INDEX = pa.schema(
     [
@@ -117,7 +117,7 @@ def _name(source: Source, stamps: Mapping[Path, Stamp]) -> str:
     return digest({"version": VERSION, **read_as, "columns": columns, "files": files})
 
 
-_READ_AS = frozenset({"key", "revision", "licence", "metric", "lane", "kind", "turns", "hub"})
+_READ_AS = frozenset({"key", "revision", "licence", "metric", "lane", "kind", "turns", "hub", "needs_pictures"})
 """What of a source, beside columns and files, decides what a row is."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,9 +11,10 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import UsageError
-from pipeline.manifests import explain, manifests_dir
+from pipeline.manifests import explain, manifests_dir, parse_yaml
 from pipeline.records import Metric
-from pipeline.sources.values.columns import Columns
+from pipeline.sources.values.columns import Column, Columns
+from pipeline.sources.values.wording import kind_of
 
 SourceKind = Literal[
     "demo", "jsonl", "json", "parquet", "csv", "tsv", "llava", "sharegpt", "messages", "folder", "webdataset", "hf"
@@ -23,6 +25,8 @@ SourceKind = Literal[
 Turns = Literal["first", "each"]
 """Which questions of a conversation are asked. A later one may need what was said before it ("And the other one?"), and
 is asked without; no rule can tell. So whoever knows that each stands alone says `each`."""
+Pictures = Literal["each", "some"]
+"""Which rows of a source that maps `images` have one. `each`: a row without has lost it (`image_absent`)."""
 SourceLane = Literal["long_cot"]
 """A lane of synthesis that a source fills by itself."""
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
@@ -58,6 +62,8 @@ class SourceManifest(BaseModel):
     those of the turns, `image` or `images` the pictures, `id` the key."""
     turns: Turns = "first"
     """Of conversations."""
+    pictures: Pictures | None = None
+    """Default: `each` for a webdataset, whose samples are files that belong together, else `some`: null is absent."""
     image_root: Path | None = None
     """Directory in which images may lie outside of `path`: where links in it lead, or where the paths of rows begin. A
     relative path starts at the manifest. Default: an image outside of `path` is refused."""
@@ -90,6 +96,13 @@ class SourceManifest(BaseModel):
     def _complete(self) -> SourceManifest:
         if self.kind in _MAPPED and self.columns is None:
             raise ValueError(f"a source of kind {self.kind} needs columns")
+        # Of tables whoever opens them names the columns that there are.
+        fields = {} if self.columns is None or self.kind in TABLES else self.columns.fields()
+        if left := [f"columns.{name}" for name, column in fields.items() if UNKNOWN in column.names]:
+            raise ValueError(
+                f"{', '.join(left)}: {UNKNOWN} stands for a column that nobody has told yet; write its name, or a "
+                "constant (`{value: …}`), in its place"
+            )
         if self.hub is not None and (self.kind != "hf" or self.path is not None):
             raise ValueError("`hub` names a data set of kind hf, in place of `path`")
         if self.files and self.kind in {"demo", "folder"}:
@@ -98,9 +111,18 @@ class SourceManifest(BaseModel):
             raise ValueError(
                 f"revision {self.revision!r} of {self.hub} is no commit; write its 40 hex digits, for a branch changes"
             )
+        if self.pictures == "each" and self.kind in _MAPPED and (self.columns is None or self.columns.images is None):
+            raise ValueError("`pictures: each` needs `columns.images`, where they are")
         if (self.schema_ == "verified") != bool(self.seen_at):
             raise ValueError("`schema: verified` needs `seen_at`, where its columns are described; nothing else does")
         return self
+
+    @property
+    def needs_pictures(self) -> bool:
+        """Return whether a row without a picture has lost it."""
+        if self.pictures is None:
+            return self.kind == "webdataset" and self.columns is not None and self.columns.images is not None
+        return self.pictures == "each"
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -109,6 +131,9 @@ class SourceManifest(BaseModel):
         return tuple(name for name in needed if getattr(self, name) is None)
 
 
+UNKNOWN = "COLUMN"
+"""In a manifest that `sources init` wrote: in place of a column that nothing tells."""
+TABLES = frozenset({"parquet", "csv", "tsv", "hf"})
 _MAPPED = frozenset({"json", "parquet", "csv", "tsv", "folder", "webdataset", "hf"})
 
 
@@ -122,16 +147,29 @@ def load_manifest(name_or_path: str, base: Path | None = None) -> tuple[SourceMa
     """
     file = _find(name_or_path, base or Path())
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
+        content = parse_yaml(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"source manifest {file} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise UsageError(f"source manifest {file} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        held = "is empty" if content is None else f"holds {kind_of(content)}"
+        raise UsageError(
+            f"source manifest {file} {held}; it is fields, such as `key: mine`; `coldforge sources init DATA` writes it"
+        )
     try:
         return SourceManifest.model_validate(content), file
     except ValidationError as error:
-        known = ", ".join(field.alias or name for name, field in SourceManifest.model_fields.items())
-        raise UsageError(f"source manifest {file}:\n{explain(error)}\n  known fields: {known}") from error
+        raise UsageError(f"source manifest {file}:\n" + "\n".join([explain(error), *_known(error)])) from error
+
+
+def _known(error: ValidationError) -> Iterator[str]:
+    """Yield the fields that there are, of each level at which one is not known or missing."""
+    places = [problem["loc"] for problem in error.errors() if problem["type"] in {"extra_forbidden", "missing"}]
+    for level in dict.fromkeys(place[:-1] for place in places):
+        model = SourceManifest if not level else Columns if level == ("columns",) else Column
+        known = ", ".join(field.alias or name for name, field in model.model_fields.items())
+        yield f"  known fields{' of ' + '.'.join(map(str, level)) if level else ''}: {known}"
 
 
 def _find(name_or_path: str, base: Path) -> Path:

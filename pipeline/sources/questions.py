@@ -28,6 +28,7 @@ from pipeline.records import EDITED_FROM, AnswerType, Category, ImageRef, Metric
 from pipeline.sources.manifest import SourceLane
 from pipeline.sources.values.coercion import flag, lettered, number, scalar_text, texts
 from pipeline.sources.values.image_marks import without_marks
+from pipeline.sources.values.pictures import CALLED
 from pipeline.sources.values.wording import quoted, wrong_fields
 from pipeline.store.blobs import BlobStore
 from pipeline.store.hashes import hash_file
@@ -78,7 +79,7 @@ class _Payload(BaseModel):
 
 
 _MEANT = {
-    **dict.fromkeys(("image", "image_path", "image_paths", "img", "picture", "pictures"), "images"),
+    **dict.fromkeys(CALLED, "images"),
     **dict.fromkeys(("question", "problem", "query"), "text"),
     "answer": "answers",
     "options": "choices",

@@ -25,7 +25,7 @@ from pipeline.sources.kinds.lines import line_entries, line_entries_at
 from pipeline.sources.kinds.tables import csv_entries, csv_entries_at, parquet_entries, parquet_entries_at, shown
 from pipeline.sources.source import ROWS, HubData, Source
 from pipeline.sources.values.coercion import scalar_text
-from pipeline.sources.values.columns import Columns, mapped
+from pipeline.sources.values.columns import Columns, has_picture, mapped
 from pipeline.sources.values.pictures import picture_names
 from pipeline.sources.values.wording import flaws, quoted, unread
 from pipeline.store.blobs import BlobStore
@@ -37,8 +37,8 @@ def read_source(source: Source) -> Iterator[SourceRow]:
     What is no row has a `reason`: `row_json` (no JSON object in UTF-8, or one without a canonical form: NaN, half a
     character, a name twice), `row_column` (it does not fit the map of the manifest), `row_turns` (no conversation of
     questions and answers), `row_key` (no key), `row_lane` (a lane, which the manifest has to name), `row_key_reused`
-    (another row has its key), `duplicate_row` (the same row again) or `later_turn` (a later question
-    of a conversation).
+    (another row has its key), `image_absent` (no picture, where each row has one), `duplicate_row` (the same row
+    again), `later_turn` (a later question of a conversation), or `row_field` (pictures that the map does not name).
 
     Raises:
         UsageError: a file cannot be read, or lacks a column that the manifest names.
@@ -226,6 +226,12 @@ def _fields(source: Source, entry: Entry, blobs: BlobStore | None) -> dict[str, 
             row["images"] = picture_names(row["images"], blobs)
     except RowError as error:
         raise RowError(error.reason, f"{entry.where}: {error.detail}") from error
+    if source.needs_pictures and not has_picture(row):
+        raise RowError(
+            "image_absent",
+            f"{entry.where}: no picture, which each row of the source has; get it, or write `pictures: some` into the "
+            "manifest, where some rows have none",
+        )
     if source.columns.row is None or ("row" not in row and source.columns == COLUMNS):
         row["row"] = digest(row)[:_HASH_KEY]
     elif entry.part > 1 and row_key(row) is not None:
@@ -238,7 +244,7 @@ def _stated_key(source: Source, entry: Entry) -> str | None:
     if isinstance(entry.found, RowError) or source.columns is None or source.columns.row is None:
         return None
     try:
-        key = row_key(mapped(entry.found, Columns(row=source.columns.row)))
+        key = row_key(mapped(entry.found, Columns(row=source.columns.row, meta=())))
     except RowError:
         return None
     return key if key is None or entry.part == 1 else f"{key}#{entry.part}"

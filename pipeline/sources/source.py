@@ -66,6 +66,8 @@ class Source(NamedTuple):
     """Which columns are the fields of a row; None: rows have our names."""
     turns: Turns = "first"
     """Of conversations: which of their questions are asked."""
+    needs_pictures: bool = False
+    """Whether a row without a picture has lost it."""
     hub: HubData | None = None
     """Of kind `hf`: what the library `datasets` is to read."""
     blobs: Path | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice, takewhile
 from pathlib import PurePosixPath
 from string import ascii_lowercase
@@ -15,11 +15,13 @@ from pipeline.errors import RowError, UsageError
 from pipeline.records import AnswerType, Category
 from pipeline.sources.conversations import TURNS
 from pipeline.sources.kinds.archives import PICTURES
+from pipeline.sources.manifest import UNKNOWN
 from pipeline.sources.rows import entries
 from pipeline.sources.source import Source
 from pipeline.sources.values.chats import ASKS, said
 from pipeline.sources.values.coercion import flag, lettered, number
 from pipeline.sources.values.columns import Record, column_of
+from pipeline.sources.values.pictures import holds_picture
 
 LOOKED_AT = 200
 """Rows that are looked at: enough to see a column that is mostly null, few enough to be there at once."""
@@ -55,12 +57,10 @@ _OPTIONS = ("{}", "option_{}", "option{}", "choice_{}", "choice{}", "opt_{}", "o
 """What columns of one option each are called."""
 _VALUES, _ALIASES = ("value", "answer", "text", "label", "ground_truth"), "aliases"
 """Parts of an answer that is an object: the first of these is what it says, beside other spellings."""
-UNKNOWN = "COLUMN"
-"""In place of a column that nothing tells."""
 _LONGEST = 60
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """What was looked at."""
 
     rows: Sequence[Record]
@@ -68,11 +68,39 @@ class _Look(NamedTuple):
     """Columns by their names as `_plain` writes them."""
 
     def values(self, name: str) -> list[Any]:
+        """Return what a column holds, without what is absent."""
         return [value for row in self.rows if (value := column_of(row, name)) not in (None, "")]
 
+    @property
+    def pictures(self) -> list[str]:
+        """Return the columns of the pictures that a question shows, in their order."""
+        return _pictures(self, _named("images", _NAMES["images"], self))
 
-def column_lines(label: str, source: Source) -> Iterator[str]:
-    """Yield the lines of a manifest that say which column is which field, each with a comment on its reason.
+    @property
+    def paths(self) -> list[str]:
+        """Return what stands as paths in these columns."""
+        return paths_in([value for name in self.pictures for value in self.values(name)])
+
+    def with_(self, name: str) -> list[Record]:
+        """Return the rows that have something in a column."""
+        return [row for row in self.rows if column_of(row, name) not in (None, "")]
+
+
+def paths_in(values: Sequence[Any]) -> list[str]:
+    """Return the paths that stand in values of a column of pictures: texts, in lists and structs too, but no base64."""
+    found: list[str] = []
+    for value in values:
+        if isinstance(value, Mapping):
+            found += paths_in([value.get("path")]) if value.get("bytes") is None else []
+        elif isinstance(value, list):
+            found += paths_in(value)
+        elif isinstance(value, str) and not _is_base64(value):
+            found.append(value)
+    return found
+
+
+def look_at(label: str, source: Source) -> Look:
+    """Look at the first rows of a source.
 
     Raises:
         UsageError: no row can be read, or they are not in UTF-8.
@@ -87,21 +115,55 @@ def column_lines(label: str, source: Source) -> Iterator[str]:
     columns: dict[str, str] = {}
     for column in dict.fromkeys(column for row in rows for column in row):
         columns.setdefault(_plain(column), column)
-    look = _Look(rows, columns)
+    return Look(rows, columns)
+
+
+def column_lines(look: Look, classes: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the lines of a manifest that say which column is which field, each with a comment on its reason.
+
+    `classes` are the names of folders that are what their pictures show.
+    """
+    rows = look.rows
     named = {field: _named(field, names, look) for field, names in _NAMES.items()}
-    named["images"] = named["images"] or _of_paths(look)
+    pictures = look.pictures
+    named["images"] = next(iter(pictures), None)
     options = [named["choices"]] if named["choices"] is not None else _option_columns(look)
+    shown = sum(any(column_of(row, name) not in (None, "", []) for name in pictures) for row in rows)
+    if pictures and _nearly_all(shown, len(rows)):
+        yield f"# {shown} of {len(rows)} rows have a picture: one without has lost it (`image_absent`). Where rows may"
+        yield "# have none, write `some`."
+        yield "pictures: each"
     yield "# Which column is which field. What is not named is carried along in `meta`."
     yield "columns:"
     for field, name in named.items():
         if field == "choices" and len(options) > 1:
             yield "  # one option in each of these columns"
             yield f"  choices: {text_of(options)}"
+        elif field == "images" and len(pictures) > 1:
+            yield "  # pictures in each of these columns, in this order"
+            yield f"  images: {_joined(pictures, look)}"
+        elif classes and field in {"text", "choices", "answers"}:
+            yield from _of_classes(field, classes)
         else:
             yield from _column(field, name, look, options)
     yield "  # Not mapped: category is perception with a picture, else reasoning; answer_type is choice with options,"
     yield "  # number, boolean, date or expression where every answer is one, else text. Search questions:"
     yield "  # category: {value: search}."
+
+
+def _of_classes(field: str, classes: Sequence[str]) -> Iterator[str]:
+    """Yield the line of a field of pictures in folders that are called after what they show."""
+    few = len(classes) <= len(ascii_lowercase)
+    match field:
+        case "text":
+            yield f"  # one question for all: {len(classes)} folders are taken for what their pictures show"
+            asked = "Which of these does the picture show?" if few else "What does the picture show?"
+            yield f"  text: {text_of({'value': asked})}"
+        case "choices" if few:
+            yield f"  choices: {text_of({'value': [*classes]})}"
+        case "answers":
+            yield "  # the name of the folder"
+            yield "  answers: folder"
 
 
 def _require_rows(label: str, rows: Sequence[Record]) -> None:
@@ -134,7 +196,7 @@ def _is_utf8(rows: Sequence[Record]) -> bool:
     return True
 
 
-def _named(field: str, names: Sequence[str], look: _Look) -> str | None:
+def _named(field: str, names: Sequence[str], look: Look) -> str | None:
     """Return the first of the usual names that a column has and whose values can be the field."""
     for usual in names:
         name = look.columns.get(usual, usual)
@@ -144,20 +206,64 @@ def _named(field: str, names: Sequence[str], look: _Look) -> str | None:
     return None
 
 
-def _of_paths(look: _Look) -> str | None:
-    """Return the first column in which nothing but paths of pictures stand, whatever it is called."""
-    for name in look.columns.values():
-        values = look.values(name)
-        if values and all(isinstance(value, str) and _is_path(value) for value in values):
-            return name
-    return None
+def _pictures(look: Look, named: str | None) -> list[str]:
+    """Return the columns of the pictures that a question shows, in their order; none where there is none.
+
+    What stands in a column tells, and of several its name: pictures themselves come before the column of a usual name,
+    that before texts which are base64 or paths. With the first go those that are called like it but for a number, in
+    the order of these, and those that hold a picture only where it holds none (`jpg`, `png` of an archive).
+    """
+    forms: dict[Callable[[Any], bool], list[str]] = {
+        form: [
+            name
+            for name in look.columns.values()
+            if (values := look.values(name)) and _nearly_all(sum(map(form, values)), len(values))
+        ]
+        for form in (holds_picture, _is_base64, _is_path)
+    }
+    usual = [name for one in _NAMES["images"] if (name := look.columns.get(one)) is not None]
+    embedded = forms[holds_picture]
+    first = next((name for name in (*usual, *embedded) if name in embedded), named)
+    first = first or next((name for names in forms.values() for name in names), None)
+    if first is None:
+        return []
+    alike = next((names for names in forms.values() if first in names), [first])
+    numbered = sorted((name for name in alike if _stem(name) == _stem(first)), key=_numbers)
+    taken = {id(row) for row in look.rows if any(column_of(row, name) not in (None, "") for name in numbered)}
+    instead = [name for name in alike if name not in numbered and not taken & {*map(id, look.with_(name))}]
+    return [*numbered, *instead]
 
 
-def _is_path(text: str) -> bool:
-    return "\n" not in text and PurePosixPath(text.replace("\\", "/")).suffix.lower() in PICTURES
+def _stem(name: str) -> str:
+    return re.sub(r"[\d_]+", "", _plain(name))
 
 
-def _option_columns(look: _Look) -> list[str]:
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", name)]
+
+
+def _joined(pictures: Sequence[str], look: Look) -> str:
+    """Return several columns of pictures as a manifest has them."""
+    forms = {_form("images", name, look.values(name), look, ()) for name in pictures}
+    return text_of({"from": [*pictures], "as": "base64"} if forms == {"base64"} else [*pictures])
+
+
+def _nearly_all(n: int, of: int) -> bool:
+    """Return whether all are, but for one in twenty: data have odd values, and what they are one tells at ingest."""
+    return n > 0 and n >= of - of // 20
+
+
+def _is_base64(value: object) -> bool:
+    return isinstance(value, str) and _BASE64.match(value) is not None
+
+
+def _is_path(text: object) -> bool:
+    return (
+        isinstance(text, str) and "\n" not in text and PurePosixPath(text.replace("\\", "/")).suffix.lower() in PICTURES
+    )
+
+
+def _option_columns(look: Look) -> list[str]:
     """Return the columns that hold an option each, in their order; none where there are not two."""
     for form in _OPTIONS:
         for labels in (ascii_lowercase, "123456789", "0123456789"):
@@ -175,13 +281,13 @@ def _fits(field: str, values: Sequence[Any], rows: int) -> bool:
             # A key is there in every row, and another in each.
             return len(values) == rows and len({str(value) for value in values}) >= rows - rows // 20
         case "text":
-            return all(isinstance(value, str) for value in values)
+            return _mostly(values, lambda value: isinstance(value, str))
         case "images":
-            return all(map(_is_picture, values))
+            return _mostly(values, _is_picture)
         case "choices":
-            return all(isinstance(lettered(value), list | str) for value in values)
+            return _mostly(values, lambda value: isinstance(lettered(value), list | str))
         case "answers":
-            return not any(isinstance(value, Mapping) for value in values) or bool(_spellings(values))
+            return _mostly(values, lambda value: not isinstance(value, Mapping)) or bool(_spellings(values))
         case "category" | "answer_type":
             return set(map(str, values)) <= set(get_args(Category if field == "category" else AnswerType))
         case "licence" | "image_sha256":
@@ -192,6 +298,10 @@ def _fits(field: str, values: Sequence[Any], rows: int) -> bool:
             return all(isinstance(flag(value), bool) for value in values)
         case _:
             return True
+
+
+def _mostly(values: Sequence[Any], holds: Callable[[Any], bool]) -> bool:
+    return _nearly_all(sum(map(holds, values)), len(values))
 
 
 def _is_picture(value: object) -> bool:
@@ -206,14 +316,14 @@ def _is_picture(value: object) -> bool:
 
 def _spellings(answers: Sequence[Any]) -> list[str]:
     """Return the parts of answers that are objects which hold what they say; none where they are not."""
-    if not all(isinstance(answer, Mapping) for answer in answers):
+    if not _mostly(answers, lambda answer: isinstance(answer, Mapping)):
         return []
-    parts = {name for answer in answers for name in answer}
+    parts = {name for answer in answers if isinstance(answer, Mapping) for name in answer}
     first = next((name for name in _VALUES if name in parts), None)
     return [] if first is None else [first, *([_ALIASES] if _ALIASES in parts else [])]
 
 
-def _column(field: str, name: str | None, look: _Look, options: Sequence[str]) -> Iterator[str]:
+def _column(field: str, name: str | None, look: Look, options: Sequence[str]) -> Iterator[str]:
     if name is None:
         yield from _unnamed(field, look)
         return
@@ -225,7 +335,7 @@ def _column(field: str, name: str | None, look: _Look, options: Sequence[str]) -
     yield f"  {field}: {_written(field, name, values, look, options)}"
 
 
-def _unnamed(field: str, look: _Look) -> Iterator[str]:
+def _unnamed(field: str, look: Look) -> Iterator[str]:
     if field == "row":
         yield "  # row: no column is there and different in every row; the key is a hash of what the row holds."
     if field not in {"text", "answers"}:
@@ -233,7 +343,8 @@ def _unnamed(field: str, look: _Look) -> Iterator[str]:
     chat = next((name for name in TURNS if _are_chats(look.values(name))), None)
     if chat is not None:
         yield "  # of conversations, each of which asks once"
-        yield f"  {field}: {{from: {chat}, as: {'user_text' if field == 'text' else 'assistant_text'}}}"
+        told = text_of({"from": chat, "as": "user_text" if field == "text" else "assistant_text"})
+        yield f"  {field}: {told}"
         return
     # A name that no column has, which is refused before any row.
     yield f"  {field}: {UNKNOWN}  # which one? there are: {' '.join(_example([*look.columns.values()]).split())}"
@@ -246,7 +357,7 @@ def _are_chats(values: Sequence[Any]) -> bool:
     return bool(told) and len(told) == len(values) and all(None not in turns for turns in told) and set(asks) == {1}
 
 
-def _remark(field: str, name: str, values: Sequence[Any], look: _Look, options: Sequence[str]) -> str:
+def _remark(field: str, name: str, values: Sequence[Any], look: Look, options: Sequence[str]) -> str:
     match _form(field, name, values, look, options):
         case "index_to_option":
             return ": the number of an option, the first being 0"
@@ -258,27 +369,35 @@ def _remark(field: str, name: str, values: Sequence[Any], look: _Look, options: 
             return ""
 
 
-def _written(field: str, name: str, values: Sequence[Any], look: _Look, options: Sequence[str]) -> str:
+def _written(field: str, name: str, values: Sequence[Any], look: Look, options: Sequence[str]) -> str:
     form = _form(field, name, values, look, options)
     if form is not None:
-        return f"{{from: {text_of(name)}, as: {form}}}"
-    if field == "answers" and all(isinstance(value, list) and _told(value) for value in values):
+        return text_of({"from": name, "as": form})
+    if field == "answers" and _mostly(values, lambda value: isinstance(value, list) and _told(value)):
         return text_of(f"{name}.answer")
     if field == "answers" and (parts := _spellings(values)):
         places = [f"{name}.{part}" for part in parts]
         return text_of(places if len(places) > 1 else places[0])
+    if field == "answers" and (others := look.columns.get(_ALIASES)) not in (None, name) and look.values(str(others)):
+        return _with_aliases(name, str(others), look)
     return text_of(name)
 
 
-def _form(field: str, name: str, values: Sequence[Any], look: _Look, options: Sequence[str]) -> str | None:
+def _with_aliases(name: str, others: str, look: Look) -> str:
+    """Return an answer with its other spellings in a column beside it, as a manifest has them."""
+    form = _form("answers", others, look.values(others), look, ())
+    return text_of([name, others if form is None else {"from": others, "as": form}])
+
+
+def _form(field: str, name: str, values: Sequence[Any], look: Look, options: Sequence[str]) -> str | None:
     """Return the transform that a column needs; None for none."""
-    if field == "images" and all(isinstance(value, str) and _BASE64.match(value) for value in values):
+    if field == "images" and _mostly(values, _is_base64):
         return "base64"
     if field != "answers":
         return None
     if len(options) == 1 and _are_indexes(name, options[0], look.rows):
         return "index_to_option"
-    if all(isinstance(value, str) and re.match(r"\s*\[.*\]\s*\Z", value) for value in values):
+    if _mostly(values, lambda value: isinstance(value, str) and re.match(r"\s*\[.*\]\s*\Z", value) is not None):
         return "json"
     return None
 
@@ -319,7 +438,8 @@ def _example(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def text_of(value: str | list[str]) -> str:
-    """Return a text, or a list of some, as YAML has it, on one line."""
-    flow = isinstance(value, list) or None
-    return yaml.safe_dump(value, allow_unicode=True, width=10_000, default_flow_style=flow).splitlines()[0]
+def text_of(value: str | list[Any] | dict[str, Any]) -> str:
+    """Return a text, or a list or an object of some, as YAML has it, on one line."""
+    flow = not isinstance(value, str) or None
+    told = yaml.safe_dump(value, allow_unicode=True, width=10_000, default_flow_style=flow, sort_keys=False)
+    return told.splitlines()[0]

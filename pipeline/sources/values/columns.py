@@ -14,7 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, f
 
 from pipeline.errors import RowError
 from pipeline.sources.values.coercion import scalar_text
+from pipeline.sources.values.pictures import CALLED, holds_picture
 from pipeline.sources.values.transforms import Transform, Words, transformed, without_void
+from pipeline.sources.values.wording import quoted
 
 Record = Mapping[str, Any]
 """A row under the names of its data set: JSON values, and bytes where a picture is embedded."""
@@ -138,7 +140,8 @@ def mapped(record: Record, columns: Columns) -> dict[str, Any]:
     """Return a record under our names, without what is absent; pictures as they stand in it.
 
     Raises:
-        RowError: `row_column`, where a transform does not fit the value; `row_void`, where it says there is none.
+        RowError: `row_column`, where a transform does not fit the value; `row_void`, where it says there is none;
+            `row_field`, where it has no picture by the map, and has one in a column that the map does not name.
     """
     fields = columns.fields()
     # Letters are told by the options, which are therefore first.
@@ -154,7 +157,9 @@ def mapped(record: Record, columns: Columns) -> dict[str, Any]:
     row |= {name: record[name] for name in _TERMS if name not in fields and record.get(name) is not None}
     carried = columns.meta if columns.meta is not None else _unmapped(record, columns)
     row |= {name: record[name] for name in carried if record.get(name) is not None and not _holds_bytes(record[name])}
-    row.setdefault("category", "perception" if _pictures(row.get("images")) else "reasoning")
+    if columns.meta is None and not has_picture(row):
+        _require_none_left(record, columns)
+    row.setdefault("category", "perception" if has_picture(row) else "reasoning")
     if "answer_type" not in row and "answers" in row:
         row["answer_type"] = typed(row["answers"], row.get("choices"))
     return row
@@ -181,7 +186,23 @@ def _holds_bytes(value: object) -> bool:
             return False
 
 
-def _pictures(images: object) -> bool:
+def _require_none_left(record: Record, columns: Columns) -> None:
+    """Refuse a row without a picture by the map that has one in a column of its own: it would be asked without."""
+    used = {name.partition(".")[0] for name in columns.used}
+    for name, value in record.items():
+        told = name.strip().lower()
+        left = holds_picture(value) or (told in CALLED and _holds_bytes(value)) or (told == "images" and value)
+        if left and name not in used:
+            raise RowError(
+                "row_field",
+                f"images: missing, and there are pictures in a column {quoted(name)}; map it (`images: {name}`), or "
+                "name as `meta` what is carried along without it",
+            )
+
+
+def has_picture(row: Record) -> bool:
+    """Return whether a row under our names has a picture."""
+    images = row.get("images")
     return any(item not in (None, "") for item in (images if isinstance(images, list | tuple) else [images]))
 
 

@@ -8,8 +8,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import RowError
+from pipeline.images import is_picture
 from pipeline.sources.values.wording import quoted
 from pipeline.store.blobs import BlobStore
+
+CALLED = ("image", "image_path", "image_paths", "img", "picture", "pictures")
+"""What other layouts call `images`. Where that is missing such a column is a mistake, and none to carry along."""
+
+
+def holds_picture(value: object) -> bool:
+    """Return whether a value holds pictures themselves: bytes that begin as one, a struct or a list of such."""
+    match value:
+        case bytes():
+            return is_picture(value)
+        case Mapping():
+            return holds_picture(value.get("bytes"))
+        case list() | tuple():
+            return any(map(holds_picture, value))
+        case _:
+            return False
 
 
 def picture_names(value: Any, blobs: BlobStore) -> list[str]:

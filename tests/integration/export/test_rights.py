@@ -119,7 +119,7 @@ def test_a_row_that_is_taken_down_takes_its_further_questions_along() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("- {source: a}", "0: Value error, names source; write source and row, or question, or image"),
+        ("- {source: a}", "0: names source; write source and row, or question, or image"),
         ("- {}", "names nothing"),
         (f"- {{question: {'a' * 64}, image: {'b' * 64}}}", "names question and image"),
         ("- {image: cat.png}", "0.image: String should match pattern"),

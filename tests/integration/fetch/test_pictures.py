@@ -177,6 +177,33 @@ def test_without_a_network_nothing_is_recorded_and_the_run_stops(tmp_path: Path,
     served(tmp_path, act)
 
 
+def test_a_name_refused_for_its_address_shows_no_network(tmp_path: Path) -> None:
+    async def act(server: PictureServer, store: Store) -> None:
+        server.names.answers["intranet.test"] = [["10.0.0.7"]]
+        intranet, gone = server.url("/a.png", "intranet.test"), server.url("/a.png", "gone.test")
+        with pytest.raises(InfrastructureError, match="none came of the hosts asked last"):
+            await led_to(server, store, [intranet, gone])
+        assert fetched(store, Fetch(ports=(server.port,)), [intranet, gone]) == {}
+        # With a host that answers, both are the links' fault.
+        good = server.url("/a.png")
+        found = await led_to(server, store, [intranet, gone, good])
+        assert found[intranet].failure == "refused: address 10.0.0.7, which is not public"
+        assert "no such host" in found[gone].failure
+        assert found[good] == CAME
+
+    served(tmp_path, act)
+
+
+def test_a_server_that_sends_to_a_private_address_has_answered(tmp_path: Path) -> None:
+    async def act(server: PictureServer, store: Store) -> None:
+        server.names.answers["intranet.test"] = [["10.0.0.7"]]
+        sent = server.url(f"/to?url=http://intranet.test:{server.port}/a.png")
+        found = await led_to(server, store, [sent])
+        assert found[sent].failure == "refused: address 10.0.0.7, which is not public"
+
+    served(tmp_path, act)
+
+
 def test_a_host_that_gave_some_and_then_goes_down_stops_the_run_which_resumes(tmp_path: Path) -> None:
     async def act(server: PictureServer, store: Store) -> None:
         urls = [server.url(f"/{number}.png") for number in range(200)]

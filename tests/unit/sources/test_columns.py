@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from pipeline.errors import RowError
+from pipeline.images import encode_png
 from pipeline.sources.values.columns import Columns, mapped, typed
 
+PNG = encode_png(Image.new("RGB", (4, 3)))
 PLAIN = {"id": 7, "question": "How many?", "answer": "3", "image": "a.png", "source": "web"}
 
 
@@ -41,11 +45,28 @@ def test_columns_become_fields_and_the_others_are_carried() -> None:
 
 
 def test_meta_says_what_is_carried() -> None:
-    record = {**PLAIN, "split": "train", "picture": b"x"}
+    record = {**PLAIN, "split": "train", "sound": b"x"}
     assert row({"text": "question", "meta": ["split"]}, record).keys() == {"text", "split", "category"}
     assert row({"text": "question", "meta": []}, record).keys() == {"text", "category"}
-    # Bytes are pictures, and no text of a row.
-    assert "picture" not in row({"text": "question"}, record)
+    # Bytes are no text of a row.
+    assert "sound" not in row({"text": "question"}, record)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("img_bytes", PNG), ("binary", {"bytes": PNG, "path": None}), ("data", [{"bytes": PNG}]), ("0.png", PNG),
+        ("picture", b"damaged"), ("images", ["a.png"]),
+    ],
+)  # fmt: skip
+def test_pictures_that_no_field_comes_from_are_no_question_without_them(column: str, value: object) -> None:
+    record = {"question": "How many?", "other": None, column: value}
+    with pytest.raises(RowError, match=re.escape(f"images: missing, and there are pictures in a column {column!r}")):
+        row({"text": "question"}, record)
+    with pytest.raises(RowError, match="images: missing"):
+        row({"text": "question", "images": "other"}, record)
+    assert row({"text": "question", "meta": []}, record).keys() == {"text", "category"}
+    assert row({"text": "question", "images": "shown"}, {**record, "shown": "b.png"})["images"] == "b.png"
 
 
 def test_a_column_with_the_name_of_another_field_is_not_carried() -> None:

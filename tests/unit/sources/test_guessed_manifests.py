@@ -336,3 +336,165 @@ def test_pictures_of_a_split_that_is_evaluated_on_are_told_of(tmp_path: Path) ->
         (tmp_path / "data" / split / "1.json").write_text(json.dumps({"question": "How many?", "answer": "3"}))
     assert "named test, val, dev or eval" in manifest_for(tmp_path / "data", tmp_path / "made.yaml", "made")
     assert "named test" not in manifest_for(tmp_path / "data" / "train", tmp_path / "made.yaml", "made")
+
+
+PNG = encode_png(Image.new("RGB", (4, 3), (9, 8, 7)))
+OF_HUB = {"bytes": PNG, "path": None}
+ASKED: dict[str, Any] = {"question": "How many?", "answer": "3"}
+
+
+def table(directory: Path, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[SourceRow]]:
+    """Write rows as Parquet, and return the manifest that is guessed and the rows that are read by it."""
+    data = directory / "data"
+    data.mkdir()
+    pq.write_table(pa.Table.from_pylist([*rows]), data / "train.parquet")
+    return made_of(directory, data)
+
+
+def made_of(directory: Path, data: Path) -> tuple[dict[str, Any], list[SourceRow]]:
+    file = directory / "made.yaml"
+    file.write_text(manifest_for(data, file, "made"))
+    return yaml.safe_load(file.read_text()), list(read_source(open_source(str(file), directory / "store")))
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"img_bytes": PNG}, "img_bytes"),
+        ({"image_bytes": PNG}, "image_bytes"),
+        ({"binary": OF_HUB}, "binary"),
+        ({"screenshot": [OF_HUB]}, "screenshot"),
+        ({"content": base64.b64encode(PNG * 3).decode()}, {"from": "content", "as": "base64"}),
+        # In the order of their numbers, whatever that of the columns is.
+        ({"image_10": PNG, "image_2": PNG, "image_1": PNG}, ["image_1", "image_2", "image_10"]),
+        ({"image2": OF_HUB, "image": OF_HUB}, ["image", "image2"]),
+        # Pictures themselves come before paths; others that are not called alike are left.
+        ({"image": "images/1.jpg", "decoded_image": OF_HUB}, "decoded_image"),
+        ({"mask": PNG, "image": PNG}, "image"),
+        ({"data": b"RIFF....WAVE"}, None),
+    ],
+)
+def test_columns_of_pictures_are_told_by_what_stands_in_them(
+    columns: Mapping[str, Any], expected: object, tmp_path: Path
+) -> None:
+    manifest, rows = table(tmp_path, [{**ASKED, **columns}, {**ASKED, "question": "How many more?", **columns}])
+    assert manifest["columns"].get("images") == expected
+    assert manifest.get("pictures") == (None if expected is None else "each")
+    shown = [parse_json(row.payload).get("images", []) for row in rows]
+    number = 0 if expected is None else len(expected) if isinstance(expected, list) else 1
+    assert [len(images) for images in shown] == [number, number]
+
+
+def test_pictures_that_few_rows_have_are_not_asked_of_each(tmp_path: Path) -> None:
+    asked = [{**ASKED, "question": f"{n}?", "picture_1": PNG if n < 9 else None} for n in range(10)]
+    manifest, rows = table(tmp_path, asked)
+    assert (manifest["columns"]["images"], manifest.get("pictures")) == ("picture_1", None)
+    assert {row.reason for row in rows} == {""}
+
+
+def test_a_picture_that_one_row_of_many_lacks_is_a_loss_with_its_place(tmp_path: Path) -> None:
+    asked = [{**ASKED, "question": f"{n}?", "photo": PNG if n != 3 else None} for n in range(20)]
+    manifest, rows = table(tmp_path, asked)
+    assert manifest["pictures"] == "each"
+    [lost] = [row for row in rows if row.reason]
+    assert (lost.reason, lost.detail.partition(":")[0]) == ("image_absent", "train.parquet, row 4")
+    file = tmp_path / "made.yaml"
+    file.write_text(file.read_text().replace("pictures: each", "pictures: some"))
+    assert {row.reason for row in read_source(open_source(str(file), tmp_path / "store"))} == {""}
+
+
+@pytest.mark.parametrize(
+    ("folders", "classes"), [(("cat", "dog"), True), (("train/cat", "train/dog"), True), ((".",), False)]
+)
+def test_a_folder_of_pictures_is_a_source(folders: Sequence[str], classes: bool, tmp_path: Path) -> None:
+    for number in range(6):
+        place = tmp_path / "data" / folders[number % len(folders)]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.png").write_bytes(PNG)
+    file = tmp_path / "made.yaml"
+    file.write_text(manifest_for(tmp_path / "data", file, "made"))
+    manifest = yaml.safe_load(file.read_text())
+    assert (manifest["kind"], manifest["columns"]["images"]) == ("folder", "image")
+    if not classes:
+        assert (manifest["columns"]["text"], manifest["columns"]["answers"]) == ("COLUMN", "COLUMN")
+        with pytest.raises(UsageError, match=r"columns\.text, columns\.answers: COLUMN stands for"):
+            open_source(str(file), tmp_path / "store")
+        return
+    told = [parse_json(row.payload) for row in read_source(open_source(str(file), tmp_path / "store"))]
+    assert {(tuple(row["choices"]), row["answer_type"]) for row in told} == {(("cat", "dog"), "choice")}
+    assert [row["answers"] for row in told] == ["cat"] * 3 + ["dog"] * 3
+
+
+@pytest.mark.parametrize("other", [None, "rows.jsonl", "b.jsonl", "val/b.jsonl"])
+def test_rows_in_a_folder_below_are_those_that_the_manifest_reads(other: str | None, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    names = ["deep/a.jsonl", *([] if other is None else [other])]
+    for number, name in enumerate(names):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_text(json.dumps({**ASKED, "question": f"{number}?"}) + "\n")
+    _, rows = made_of(tmp_path, data)
+    assert len(rows) == (1 if other in {None, "val/b.jsonl"} else 2)
+    assert {row.reason for row in rows} == {""}
+
+
+def test_the_card_of_a_data_set_tells_which_configuration_is_read_and_its_licence(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for config in ("easy", "hard"):
+        for split in ("train", "test"):
+            (data / config).mkdir(parents=True, exist_ok=True)
+            row = {**ASKED, "question": f"{config}, {split}?"}
+            pq.write_table(pa.Table.from_pylist([row]), data / config / f"{split}-0.parquet")
+    configs: list[dict[str, Any]] = [
+        {"config_name": name, "data_files": [{"split": s, "path": f"{name}/{s}-*"} for s in ("train", "test")]}
+        for name in ("easy", "hard")
+    ]
+    configs[1]["default"] = True
+    head = yaml.safe_dump({"license": "cc-by-4.0", "configs": configs})
+    (data / "README.md").write_text(f"---\n{head}---\nA set.\n")
+    manifest, rows = made_of(tmp_path, data)
+    assert [parse_json(row.payload)["text"] for row in rows] == ["hard, train?"]
+    assert (manifest["licence"], manifest["files"]) == ("cc-by-4.0", ["hard/train-*.parquet"])
+    assert "configurations easy, hard; hard is read" in (tmp_path / "made.yaml").read_text()
+
+
+def test_splits_that_are_not_read_are_named(tmp_path: Path) -> None:
+    split = datasets.Dataset.from_list([ASKED])
+    datasets.DatasetDict({"test": split, "mine": split}).save_to_disk(tmp_path / "data")
+    manifest, rows = made_of(tmp_path, tmp_path / "data")
+    assert (manifest["split"], len(rows)) == ("mine", 1)
+    assert "not read: test" in (tmp_path / "made.yaml").read_text()
+
+
+@pytest.mark.parametrize("kind", ["csv", "chats"])
+@pytest.mark.parametrize(
+    ("folders", "root"), [(["images"], "images"), (["a/b"], "a/b"), (["a", "b"], None), ([""], None)]
+)
+def test_where_paths_of_rows_begin_is_found_if_one_folder_tells(
+    kind: str, folders: Sequence[str], root: str | None, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for folder in folders:
+        (data / folder / "s").mkdir(parents=True)
+        (data / folder / "s" / "1.png").write_bytes(PNG)
+    if kind == "csv":
+        (data / "train.csv").write_text("question,answer,file\nHow many?,3,s/1.png\n")
+    else:
+        (data / "train.json").write_text(json.dumps([{"image": "s/1.png", "conversations": [ASKS, TELLS]}]))
+    manifest, rows = made_of(tmp_path, data)
+    assert manifest.get("image_root") == (None if root is None else f"data/{root}")
+    assert {row.reason for row in rows} == {""}
+
+
+def test_one_odd_value_among_twenty_hides_no_column(tmp_path: Path) -> None:
+    asked = [{**ASKED, "question": f"{n}?", "answer": {"odd": 1} if n == 7 else "3"} for n in range(20)]
+    manifest, rows = guessed(tmp_path, "data.jsonl", asked)
+    assert manifest["columns"]["answers"] == "answer"
+    assert len(rows) == 20
+
+
+def test_other_spellings_beside_an_answer_are_answers(tmp_path: Path) -> None:
+    asked = [{**ASKED, "question": "a?", "aliases": ["three"]}, {**ASKED, "question": "b?", "aliases": []}]
+    manifest, rows = guessed(tmp_path, "data.jsonl", asked)
+    assert manifest["columns"]["answers"] == ["answer", "aliases"]
+    assert parse_json(rows[0].payload)["answers"] == ["3", "three"]
