@@ -67,8 +67,10 @@ def annotator_page(sample: str, annotator: int, rows: Iterable[Shown]) -> str:
 <style>{style}</style></head>
 <body data-sample="{escape(sample)}" data-annotator="{annotator}"><main>
 <h1>Is this worth learning from?</h1>
-<p>A model was asked a question about pictures, may have used tools, and answered. Mark each row: good, its main defect,
-or that you cannot tell. Marks stay in this browser until you save them to a file.</p>
+<p>A model was asked a question, mostly about pictures, may have used tools, and answered. Mark each item: good, its
+defect, or that you cannot tell; of several defects the first in the list of marks. What you would learn from as it
+stands is good, small flaws included. Judge a thought by the size at which the model saw a picture, which stands below
+it. Marks stay in this browser until you save them to a file.</p>
 <details><summary>What the marks mean</summary><dl>{meanings}</dl></details>
 <noscript><p>Marking needs JavaScript; without it this page can only be read.</p></noscript>
 {articles}</main>
@@ -86,7 +88,7 @@ def _form() -> str:
         f'<button type="button" data-does="{key}">{label} <kbd>{key}</kbd></button>'
         for key, label in (("k", "back"), ("j", "next"), ("u", "next unmarked"), ("s", "save to a file"))
     )
-    return f"""<form aria-label="Mark of this row"><fieldset><legend>Mark</legend>
+    return f"""<form aria-label="Mark of this item"><fieldset><legend>Mark</legend>
 {radios}</fieldset>
 <textarea name="comment" aria-label="Comment" placeholder="Comment (m; Escape leaves it)"></textarea>
 {buttons}<span id="told" role="status"></span></form>"""
@@ -94,18 +96,20 @@ def _form() -> str:
 
 def _article(row: Shown) -> str:
     asked, made = row.question, row.trajectory
+    seen = _seen(row)
     parts = [f'<article data-item="{escape(row.item)}"><h2 tabindex="-1">Question</h2>', _words(asked.text)]
     parts += [_listed(asked.choices)] if asked.choices else []
-    parts += [_figure(image, f"image_{number}") for number, image in enumerate(made.images, 1)]
+    parts += [_figure(image, f"image_{number}", seen) for number, image in enumerate(made.images, 1)]
+    parts += [] if made.images else ["<p>It is asked without a picture.</p>"]
     parts += ["<h3>Stored answer, any of these</h3>", _listed(asked.answers)]
     parts.append("<h2>What the model did</h2>")
-    parts += [f'<div class="turn">{"".join(_turn(turn))}</div>' for turn in made.turns]
+    parts += [f'<div class="turn">{"".join(_turn(turn, seen))}</div>' for turn in made.turns]
     if made.answer is None:
         parts.append("<p>It gave no answer.</p>")
     return "".join([*parts, "</article>"])
 
 
-def _turn(turn: Turn) -> Iterator[str]:
+def _turn(turn: Turn, seen: _Seen) -> Iterator[str]:
     if turn.think:
         yield f'<h3>Thought</h3><pre class="words think">{escape(turn.think)}</pre>'
     match turn.action, parse_json(turn.arguments):
@@ -121,15 +125,15 @@ def _turn(turn: Turn) -> Iterator[str]:
             yield f"<h3>Message that calls no tool and gives no answer</h3><pre>{escape(turn.raw_text)}</pre>"
     if turn.observation is not None:
         yield "<h3>What came back</h3>"
-        yield from _observed(turn.observation, turn.images)
+        yield from _observed(turn.observation, turn.images, seen)
 
 
-def _observed(text: str, images: Sequence[ImageRef]) -> Iterator[str]:
+def _observed(text: str, images: Sequence[ImageRef], seen: _Seen) -> Iterator[str]:
     """Yield an observation with each picture where its mark stands."""
     first, *pieces = text.split(IMAGE_MARK)
     yield f"<pre>{escape(first)}</pre>" if first.strip() else ""
     for number, piece in enumerate(pieces):
-        yield _figure(images[number], "picture") if number < len(images) else "<p>A picture is missing.</p>"
+        yield _figure(images[number], "picture", seen) if number < len(images) else "<p>A picture is missing.</p>"
         yield f"<pre>{escape(piece)}</pre>" if piece.strip() else ""
 
 
@@ -141,11 +145,22 @@ def _listed(texts: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
 
 
-def _figure(image: ImageRef, name: str) -> str:
+_Seen = Mapping[str, Sequence[int]]
+"""sha256 of a picture → width and height at which the model saw it."""
+
+
+def _seen(row: Shown) -> _Seen:
+    sizes: Sequence[Sequence[int]] = parse_json(row.trajectory.view).get("seen", [])
+    return {image.sha256: size for image, size in zip(_images(row), sizes, strict=False)}
+
+
+def _figure(image: ImageRef, name: str, seen: _Seen) -> str:
     size = f"{image.width} x {image.height}"
+    told = f"; the model saw {' x '.join(map(str, seen[image.sha256]))}" if image.sha256 in seen else ""
     return (
-        f'<figure><a href="{_link(image)}"><img loading="lazy" alt="{name}, {size}" src="{_link(image)}"></a>'
-        f"<figcaption>{name}, {size}</figcaption></figure>"
+        f'<figure><a href="{_link(image)}" target="_blank" rel="noopener" title="open at full size in another tab">'
+        f'<img loading="lazy" alt="{name}, {size}" src="{_link(image)}"></a>'
+        f"<figcaption>{name}, {size}{told}</figcaption></figure>"
     )
 
 

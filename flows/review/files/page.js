@@ -32,10 +32,10 @@
     }
   }
 
-  function tell(kept_) {
+  function tell(kept_, said = "") {
     const done = articles.filter((one) => (marks.get(one.dataset.item) || {}).word).length;
     const warning = kept_ ? "" : " · this browser keeps nothing: save before you close the page";
-    document.getElementById("told").textContent = `${at + 1} of ${articles.length} · ${done} marked${warning}`;
+    document.getElementById("told").textContent = `${at + 1} of ${articles.length} · ${done} marked${said && ` · ${said}`}${warning}`;
   }
 
   function show(place, focus) {
@@ -57,8 +57,10 @@
     tell(keep());
   }
 
+  // The key of the mark that is there takes it back.
   function choose(word) {
-    for (const radio of form.elements.mark) radio.checked = radio.value === word;
+    const had = form.elements.mark.value;
+    for (const radio of form.elements.mark) radio.checked = radio.value === word && word !== had;
     read();
   }
 
@@ -66,7 +68,8 @@
     const open = (number) => !(marks.get(articles[number].dataset.item) || {}).word;
     const round = articles.map((_, step) => (at + 1 + step) % articles.length);
     const next = round.find(open);
-    if (next !== undefined) show(next, true);
+    if (next === undefined) tell(keep(), "all are marked");
+    else show(next, true);
   }
 
   function save() {
@@ -80,6 +83,12 @@
     link.href = URL.createObjectURL(new Blob([JSON.stringify(file, null, 1) + "\n"], { type: "application/json" }));
     link.download = `marks-annotator-${page.annotator}.json`;
     link.click();
+    const bare = articles.filter((one) => {
+      const own = marks.get(one.dataset.item);
+      return own && own.comment && !own.word;
+    }).length;
+    const left = bare ? `; ${bare} with a comment and no mark are not in the file` : "";
+    tell(keep(), `saved ${told.length} of ${articles.length} to ${link.download}${left}`);
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   }
 
@@ -97,11 +106,14 @@
     }
     // Arrows choose among the marks where one of them has the focus.
     if (event.key.startsWith("Arrow") && event.target.type === "radio") return;
-    if (!Object.hasOwn(keys, event.key)) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // Caps Lock changes nothing
+    if (!Object.hasOwn(keys, key)) return;
     event.preventDefault();
-    keys[event.key]();
+    keys[key]();
   });
   form.addEventListener("input", read);
+  // Who chose with a mouse steps on with the arrows; who chose with the keyboard is among the marks.
+  form.addEventListener("click", (event) => { if (event.detail && event.target.type === "radio") event.target.blur(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   for (const button of form.querySelectorAll("button")) button.addEventListener("click", () => keys[button.dataset.does]());
   document.body.classList.add("paged");
