@@ -87,6 +87,7 @@ def _written(run: Path) -> Manifest:
     Raises:
         UsageError: it has none that can be read.
     """
+    from flows.report.lookup import finished_stages
     from pipeline.errors import UsageError
     from pipeline.export.layout import MANIFEST, Manifest
     from pipeline.export.verify.file_checks import read_manifest
@@ -96,6 +97,8 @@ def _written(run: Path) -> Manifest:
         if isinstance(manifest, Manifest):
             return manifest
         raise UsageError(f"{path} {manifest}; run `coldforge run` again, which writes it anew")
+    if "publish" in finished_stages(run):
+        raise UsageError(f"{run} holds no export: it finished, and no row came out; `coldforge stats {run}` tells why")
     raise UsageError(f"{run} holds no export: the run has not finished; run `coldforge run` again")
 
 

@@ -49,7 +49,7 @@ def run(
 
     With --until only the models and tools of the stages up to it have to be there: for ingest to decontaminate, none.
 
-    Exit 1 if it stopped and can be resumed, 3 if no row came out.
+    Exit 1 if it stopped and can be resumed, 3 if no row came out, or none is left after --until.
     """
     from flows.cli.progress import shown_progress
     from flows.recipe.inputs import make_job

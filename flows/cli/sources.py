@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from string import ascii_uppercase
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
@@ -179,6 +180,8 @@ def sample(manifest: Manifest, count: Count = 5, store: StoreDir = None) -> None
 def _show(manifest: str, count: int, store: Path) -> None:
     from heapq import nsmallest
 
+    from filters.screen.listed_options import with_choices
+    from filters.screen.open_ended import to_open_ended
     from pipeline.errors import RowError
     from pipeline.sources import open_source, read_source
     from pipeline.sources.questions import to_question
@@ -187,16 +190,27 @@ def _show(manifest: str, count: int, store: Path) -> None:
     source = open_source(manifest, store)
     for row in nsmallest(count, read_source(source), key=lambda row: row.id):
         try:
-            question = to_question(row, source.directory, BlobStore(store / "blobs"), source.others)
+            question = with_choices(to_question(row, source.directory, BlobStore(store / "blobs"), source.others))
+            asked, decision = to_open_ended(question)
+            question = question if asked is None else asked
         except RowError as error:
             print_line(f"{row.source_row}: refused, {error}\n")
             continue
         pictures = ", ".join(f"{image.width} x {image.height}" for image in question.images) or "none"
-        print_line(f"{row.source_row}: {question.category}, {question.answer_type}; pictures: {pictures}")
-        print_line(f"  {question.text}")
-        for letter, option in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", question.choices, strict=False):
-            print_line(f"    {letter}. {option}")
-        print_line(f"  = {' | '.join(question.answers)}\n")
+        stopped = "" if asked is not None else f"; not asked: {decision.reason}"
+        print_line(f"{row.source_row}: {question.category}, {question.answer_type}; pictures: {pictures}{stopped}")
+        print_line(f"  {_short(question.text)}")
+        for letter, option in zip(ascii_uppercase, question.choices, strict=False):
+            print_line(f"    {letter}. {_short(option)}")
+        print_line(f"  = {_short(' | '.join(question.answers))}\n")
+
+
+_LONGEST = 2_000
+"""Characters of a text in a sample: a screenful."""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
 
 @app.command("list")
@@ -243,9 +257,13 @@ def _print(source: Source, looked: Looked) -> None:
     print_line(f"source {source.key}, revision {source.revision}: {looked.rows:,} rows, {looked.kept:,} can be asked")
     shared = f", {looked.shared:,} of them by more than one question" if looked.shared else ""
     print_line(f"{looked.pictures:,} pictures{shared}; {source.terms}\n")
-    losses = tuple((loss.stage, loss.reason, loss.rows, loss.where, loss.row, loss.detail) for loss in looked.losses)
+    losses = tuple(
+        (*((loss.stage, loss.reason, loss.rows) if not number else ("", "", "")), *detail)
+        for loss in looked.losses
+        for number, detail in enumerate(loss.different)
+    )
     if losses:
-        named = ("stage", "reason", "rows", "first at", "its key", "what it says")
+        named = ("stage", "reason", "rows", "such as", "its key", "what it says")
         print_table(Table("losses", "lost before any model is asked", named, losses))
     kinds = tuple((category, kind, n) for (category, kind), n in sorted(looked.kinds.items()))
     print_table(
@@ -266,5 +284,8 @@ def _as_json(source: Source, looked: Looked) -> dict[str, object]:
         "kept": looked.kept,
         "shrunk": looked.shrunk,
         "kinds": kinds,
-        "losses": [loss._asdict() for loss in looked.losses],
+        "losses": [
+            loss._asdict() | loss.details[0]._asdict() | {"details": [one._asdict() for one in loss.details]}
+            for loss in looked.losses
+        ],
     }

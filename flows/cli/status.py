@@ -64,18 +64,19 @@ def status(run: RunDir, as_json: JsonFlag = False) -> None:
 def run_status(run: Path, *, working: bool) -> Sequence[StageStatus]:
     """Return the status of every stage, under the fingerprint that it was worked on last.
 
-    `working`: some process works in the run; it is at the first stage that is not done.
+    `working`: some process works in the run; it is at the first stage that is not done, once its rows are known.
     """
     from flows.stages.order import STAGES
     from pipeline.engine.done import Done
+    from pipeline.errors import InfrastructureError
 
     try:
         total: int | None = Done(run, {}).units
-    except OSError:
+    except (OSError, InfrastructureError):  # the latter until its rows are written down
         total = None
     stages = [_stage_status(run, name, total if stage.kind == "map" else 1) for name, stage in STAGES.items()]
     begun = next((number for number, stage in enumerate(stages) if stage.state != "done"), None)
-    if working and begun is not None:
+    if working and begun is not None and total is not None:
         stages[begun] = stages[begun]._replace(state="running")
     return stages
 
@@ -87,6 +88,8 @@ def _told(process: int | None, stages: Sequence[StageStatus]) -> str:
     ago = "" if changed is None else f"; last commit {_ago(time.time() - changed)} ago"
     if process is not None:
         at = "is ending" if opened is None else f"is at {opened.stage}"
+        if opened is not None and opened.of is None:
+            at = "is preparing the run: it writes down the rows of its sources"
         return f"process {process} {at}{ago}"
     if opened is None:
         return f"finished{ago}; `coldforge stats` tells what came out"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -34,18 +35,41 @@ SHRUNK = ((1, "as it is"), (2, "up to 2 times"), (10, "2 to 10 times"), (float("
 """Steps of how many pixels of a picture are one of what the student sees."""
 
 
-class Loss(NamedTuple):
-    """Rows that are lost for one reason, and the first of them."""
+class Detail(NamedTuple):
+    """A row that is lost, and what is said of it."""
 
-    stage: str
-    reason: str
-    rows: int
     where: str
     """File and row."""
     row: str
     """Its key."""
     detail: str
-    """What the stage says of it, or where it says no more than the reason, what is asked."""
+    """What the stage says of it, and where it was asked as a question, that question."""
+
+
+class Loss(NamedTuple):
+    """Rows that are lost for one reason."""
+
+    stage: str
+    reason: str
+    rows: int
+    details: tuple[Detail, ...]
+    """Each of them in their order, but no more than `LISTED`."""
+
+    @property
+    def different(self) -> tuple[Detail, ...]:
+        """Return the first few of which something else is said, whatever their numbers and quotations are."""
+        first: dict[str, Detail] = {}
+        for one in self.details:
+            first.setdefault(_VARYING.sub("", one.detail.removeprefix(one.where)), one)
+        return tuple(first.values())[:_DIFFERENT]
+
+
+LISTED = 10_000
+"""Lost rows of a reason that are told one by one: what a person or a script looks through, and a few megabytes."""
+_DIFFERENT = 3
+"""Rows of a reason in a table."""
+_VARYING = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9]+")
+"""What differs from row to row, though the same is wrong with them."""
 
 
 class Looked(NamedTuple):
@@ -113,7 +137,7 @@ def look_through(source: Source, student: Student, store: Path, fetching: Fetchi
         fetch=None if fetching is None else fetching.fetch,
     )  # fmt: skip
     reading = IngestSettings(sources=(read,), store=store)
-    rows, lost, asked, facts = 0, dict[tuple[str, str], Loss](), dict[str, _Asked](), dict[str, PictureKey]()
+    rows, lost, asked, facts = 0, _Lost(), dict[str, _Asked](), dict[str, PictureKey]()
     with Store(store) as opened, asyncio.Runner() as loop:
         left = placed_rows(source)
         while batch := tuple(islice(left, ROWS_AT_ONCE)):
@@ -121,21 +145,21 @@ def look_through(source: Source, student: Student, store: Path, fetching: Fetchi
             if fetching is not None:
                 loop.run(fetching.pictures(tuple(row for _, row in batch), opened))
             found = _screened(batch, reading, screening, opened)
-            _add(lost, found.lost)
+            lost.add(found.lost)
             asked |= {one.key.id: one for one in found.asked}
             facts |= found.pictures
         keys = tuple(one.key for one in asked.values())
         unit = UnitInput(keys, tuple(facts.values()))
         made = dedup.run(unit, DedupStageSettings(dedup=DedupSettings()), opened)
     repeated = [outcome for outcome in made.outcomes if outcome.outcome != "kept"]
-    _add(lost, (_loss(outcome, asked[outcome.record_id]) for outcome in repeated))
+    lost.add((outcome, asked[outcome.record_id].detail) for outcome in repeated)
     again = {outcome.record_id for outcome in repeated}
     kept = [one for name, one in asked.items() if name not in again]
     shown = Counter(image for key in keys for image in dict.fromkeys(key.images))
     pictures = {name: _times(student, Size(key.width, key.height)) for name, key in facts.items() if name in shown}
     return Looked(
         rows=rows,
-        losses=tuple(sorted(lost.values(), key=lambda loss: (-loss.rows, loss.stage, loss.reason))),
+        losses=lost.told(),
         kinds=dict(Counter((str(one.key.category), str(one.key.answer_type)) for one in kept)),
         licences=dict(Counter(one.licence for one in kept)),
         pictures=len(pictures),
@@ -149,12 +173,12 @@ class _Asked(NamedTuple):
 
     key: QuestionKey
     licence: str
-    where: str
-    row: str
+    detail: Detail
+    """Where it is from, and its text."""
 
 
 class _Screened(NamedTuple):
-    lost: list[Loss]
+    lost: list[tuple[Outcome, Detail]]
     asked: list[_Asked]
     pictures: dict[str, PictureKey]
     """By sha256."""
@@ -173,15 +197,19 @@ def _screened(
     lost = []
     for outcome in (*made.outcomes, *passed.outcomes):
         if outcome.outcome != "kept":
-            where, row = place[outcome.record_id]
             asked = questions.get(outcome.record_id)
-            detail = outcome.detail if asked is None else _shown(asked)
-            lost.append(Loss(outcome.stage, outcome.reason, 1, where, row, detail))
+            told = (outcome.detail, "" if asked is None else _shown(asked))
+            lost.append((outcome, Detail(*place[outcome.record_id], "; ".join(filter(None, told)))))
     kept = [record for record in passed.tables["questions"] if isinstance(record, Question)]
     facts = [record for record in passed.tables["facts"] if isinstance(record, ImageFacts)]
     return _Screened(
         lost,
-        [_Asked(key_of(question.to_row()), question.licence, *place[question.root_id]) for question in kept],
+        [
+            _Asked(
+                key_of(question.to_row()), question.licence, Detail(*place[question.root_id], question.text[:_SHOWN])
+            )
+            for question in kept
+        ],
         {key.sha256: key for key in map(picture_key, facts) if key is not None},
     )
 
@@ -197,14 +225,23 @@ _SHOWN = 120
 """Characters of a question in a table."""
 
 
-def _loss(outcome: Outcome, asked: _Asked) -> Loss:
-    return Loss(outcome.stage, outcome.reason, 1, asked.where, asked.row, asked.key.text[:_SHOWN])
+class _Lost:
+    """What is lost so far, by stage and reason."""
 
+    def __init__(self) -> None:
+        self._rows = Counter[tuple[str, str]]()
+        self._details = defaultdict[tuple[str, str], list[Detail]](list)
 
-def _add(lost: dict[tuple[str, str], Loss], losses: Sequence[Loss] | Iterator[Loss]) -> None:
-    for loss in losses:
-        before = lost.get((loss.stage, loss.reason))
-        lost[loss.stage, loss.reason] = loss if before is None else before._replace(rows=before.rows + 1)
+    def add(self, lost: Iterable[tuple[Outcome, Detail]]) -> None:
+        for outcome, detail in lost:
+            name = (outcome.stage, outcome.reason)
+            self._rows[name] += 1
+            if self._rows[name] <= LISTED:
+                self._details[name].append(detail)
+
+    def told(self) -> tuple[Loss, ...]:
+        found = (Loss(*name, rows, tuple(self._details[name])) for name, rows in self._rows.items())
+        return tuple(sorted(found, key=lambda loss: (-loss.rows, loss.stage, loss.reason)))
 
 
 def _times(student: Student, size: Size) -> str:

@@ -51,11 +51,15 @@ class RunSummary:
     """The stage after which it stopped as asked; None: it ran all."""
 
     def require_rows(self) -> None:
-        """Refuse a finished run without a row: whoever trains on its exports, or schedules it, has to know.
+        """Refuse a run without a row: whoever trains on its exports, or schedules it, has to know.
 
         Raises:
-            CheckError: every export is empty.
+            CheckError: every export is empty, or nothing is left after the stage at which it was to stop.
         """
+        if self.until is not None and self.stages and not self.stages[-1].counts.get("kept", 0):
+            raise CheckError(
+                f"{self.run}: no row is left after {self.until}; `coldforge stats {self.run}` tells why records stopped"
+            )
         if self.shards and not any(shard.n_rows for shard in self.shards):
             raise CheckError(
                 f"{self.run}: no row came out, no export is written; `coldforge stats {self.run}` tells why records "

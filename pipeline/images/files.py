@@ -24,6 +24,7 @@ from pipeline.records import Scaling
 
 MAX_PIXELS = 89_478_485
 """Where Pillow begins to warn (a quarter of a gigabyte of RGB); larger images are refused before decoding."""
+_TOO_MANY = f"at most {MAX_PIXELS:,} are decoded (width times height); scale it down, at its source"
 FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 """What is stored as it is, where every reader shows the same of it."""
 MIME = {**FORMATS, "MPO": "image/jpeg"}
@@ -70,7 +71,8 @@ def open_picture(content: bytes) -> Picture:
         # Too little memory is this machine's failure; a file cannot ask for much within the bound.
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise RowError("image_too_large", str(error)) from error
+        pixels = re.search(r"\d+", str(error))  # the library's words speak of an attack
+        raise RowError("image_too_large", f"{int(pixels[0]):,} pixels; {_TOO_MANY}" if pixels else _TOO_MANY) from error
     except Exception as error:
         # Pillow does not say what a damaged file may raise: whatever its parsers stumble over comes through.
         raise _refused(content, error) from error
@@ -109,7 +111,7 @@ def _open(content: bytes) -> Picture:
 def _read(content: bytes) -> Picture:
     file = Image.open(io.BytesIO(content), formats=_heif() if found(content) == "HEIC" else READ)
     if file.width * file.height > MAX_PIXELS:
-        raise RowError("image_too_large", f"{file.width}x{file.height} pixels, at most {MAX_PIXELS}")
+        raise RowError("image_too_large", f"{file.width:,} x {file.height:,} pixels; {_TOO_MANY}")
     rawmode = _rawmode(file)
     if _has_wide_planes(file):
         raise RowError("image_undecodable", "TIFF of 16 bits in planes of one colour each; save it pixel by pixel")

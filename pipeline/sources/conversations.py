@@ -17,7 +17,7 @@ from pipeline.sources.kinds.entries import Entry, Place
 from pipeline.sources.kinds.items import object_entries, object_entries_at
 from pipeline.sources.kinds.tables import parquet_entries, parquet_entries_at, shown
 from pipeline.sources.manifest import Turns
-from pipeline.sources.values.chats import ANSWERS, ASKS, pictures, said
+from pipeline.sources.values.chats import ANSWERS, ASKS, pictures, said, unsaid
 from pipeline.sources.values.columns import Column, Columns
 
 COLUMNS = Columns(
@@ -123,5 +123,5 @@ def _rounds(where: str, row: Mapping[str, Any]) -> list[_Round]:
 def _turn(where: str, turn: Any) -> tuple[str, str]:
     told = said(turn)
     if told is None:
-        raise RowError("row_turns", f"{where}: a turn needs `from` and `value`, or `role` and `content`")
+        raise RowError("row_turns", f"{where}: {unsaid(turn)}")
     return told

@@ -103,6 +103,12 @@ class SourceManifest(BaseModel):
                 f"{', '.join(left)}: {UNKNOWN} stands for a column that nobody has told yet; write its name, or a "
                 "constant (`{value: …}`), in its place"
             )
+        read_by = {"turns": _CONVERSATIONS, "config": {"hf"}, "split": {"hf"}}
+        for name, kinds in read_by.items():
+            if name in self.model_fields_set and getattr(self, name) is not None and self.kind not in kinds:
+                raise ValueError(
+                    f"`{name}` is of kind {' or '.join(sorted(kinds))}, and this is {self.kind}; remove it"
+                )
         if self.hub is not None and (self.kind != "hf" or self.path is not None):
             raise ValueError("`hub` names a data set of kind hf, in place of `path`")
         if self.files and self.kind in {"demo", "folder"}:
@@ -111,7 +117,7 @@ class SourceManifest(BaseModel):
             raise ValueError(
                 f"revision {self.revision!r} of {self.hub} is no commit; write its 40 hex digits, for a branch changes"
             )
-        if self.pictures == "each" and self.kind in _MAPPED and (self.columns is None or self.columns.images is None):
+        if self.pictures == "each" and self.columns is not None and self.columns.images is None:
             raise ValueError("`pictures: each` needs `columns.images`, where they are")
         if (self.schema_ == "verified") != bool(self.seen_at):
             raise ValueError("`schema: verified` needs `seen_at`, where its columns are described; nothing else does")
@@ -133,6 +139,7 @@ class SourceManifest(BaseModel):
 
 UNKNOWN = "COLUMN"
 """In a manifest that `sources init` wrote: in place of a column that nothing tells."""
+_CONVERSATIONS = frozenset({"llava", "sharegpt", "messages"})
 TABLES = frozenset({"parquet", "csv", "tsv", "hf"})
 _MAPPED = frozenset({"json", "parquet", "csv", "tsv", "folder", "webdataset", "hf"})
 

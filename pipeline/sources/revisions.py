@@ -25,6 +25,9 @@ def _digest(file: Path) -> bytes:
         return hashlib.file_digest(content, "sha256").digest()
 
 
+_FOLDER = "`coldforge sources init FOLDER`, or `check NAME --data FOLDER` with a manifest that ships"
+
+
 def hub_commit(name: str) -> str:
     """Return the commit at which a data set of the Hub stands now.
 
@@ -45,11 +48,12 @@ def hub_commit(name: str) -> str:
     except RepositoryNotFoundError as error:
         raise UsageError(
             f"{name} is no data set of the Hub, or not open to you (HF_TOKEN, terms to accept on its page); get its "
-            "files in another way, and name them with --data"
+            f"files in another way, and name their folder ({_FOLDER})"
         ) from error
     except (HTTPError, OSError) as error:
         raise InfrastructureError(
-            f"{name}: the Hub does not answer ({error}); try again, or name files that you have with --data"
+            f"{name}: the Hub does not answer ({error}); try again, or name the folder of files that you have "
+            f"({_FOLDER})"
         ) from error
     if commit is None:
         raise InfrastructureError(f"{name}: the Hub names no commit; try again, or write one into the manifest")

@@ -18,6 +18,7 @@ from pipeline.errors import RowError, UsageError
 from pipeline.identity import IdentityError, canonical_json, digest
 from pipeline.records import DUPLICATE_ROW, SourceRow, line_id, root_id
 from pipeline.sources.conversations import COLUMNS, conversation_entries, conversation_entries_at
+from pipeline.sources.files import CONVERSATIONS
 from pipeline.sources.kinds.archives import archive_entries, archive_entries_at, folder_entries, folder_entries_at
 from pipeline.sources.kinds.entries import Entry, Place
 from pipeline.sources.kinds.items import object_entries, object_entries_at
@@ -226,6 +227,8 @@ def _fields(source: Source, entry: Entry, blobs: BlobStore | None) -> dict[str, 
             row["images"] = picture_names(row["images"], blobs)
     except RowError as error:
         raise RowError(error.reason, f"{entry.where}: {error.detail}") from error
+    if source.kind in CONVERSATIONS and "answers" not in row and entry.found.get("answer", "") is None:
+        raise RowError("row_turns", f"{entry.where}: nobody answers; a turn of `gpt` or `assistant` is the answer")
     if source.needs_pictures and not has_picture(row):
         raise RowError(
             "image_absent",

@@ -194,7 +194,7 @@ def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
     if _is_ours(path / ROWS):
         return "jsonl", (path / ROWS,)
     for suffix, kind in _TABLES.items():
-        if found := tuple(file for file in inside if file.suffix.lower() == suffix):
+        if found := tuple(file for file in inside if _suffix(file) == suffix):
             return (kind if kind != "parquet" else _chats_in(found[0]) or kind), found
     if path.is_dir() and any(file.suffix.lower() in PICTURES and _has_beside(file) for file in inside):
         return "folder", inside
@@ -208,6 +208,12 @@ def _files(path: Path) -> tuple[SourceKind, tuple[Path, ...]]:
         return chats, texts
     suffix = texts[0].suffix.lower()
     return ("jsonl" if suffix == ".jsonl" else "json"), tuple(file for file in texts if file.suffix.lower() == suffix)
+
+
+def _suffix(file: Path) -> str:
+    """Return the suffix of a file, and of a packed archive that of the archive."""
+    first, last = PurePosixPath(file.stem).suffix.lower(), file.suffix.lower()
+    return first if first == ".tar" and last in _PACKED else last
 
 
 def _nothing(inside: Sequence[Path]) -> str:

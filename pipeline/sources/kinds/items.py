@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from pipeline.errors import RowError, UsageError
 from pipeline.sources.kinds.entries import Entry, Place
-from pipeline.sources.kinds.lines import bytes_at, line_entries, line_entries_at
+from pipeline.sources.kinds.lines import bytes_at, line_entries, line_entries_at, require_text
 from pipeline.sources.values.wording import kind_of, unread
 
 _CHUNK = 1 << 20
@@ -29,6 +29,7 @@ def object_entries(path: Path, file: int = 0) -> Iterator[Entry]:
     Raises:
         UsageError: the file cannot be read, or begins as a list and is none.
     """
+    require_text(path)
     if not _is_whole(path):
         yield from line_entries(path, file)
         return

@@ -23,8 +23,38 @@ def line_entries(path: Path, file: int = 0) -> Iterator[Entry]:
     Raises:
         UsageError: the file cannot be read.
     """
+    require_text(path)
     for place, line in _placed_lines(path, file):
         yield _line_entry(path, place, line)
+
+
+_NO_TEXT = {
+    b"\xff\xfe": "is in UTF-16; save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`)",
+    b"\xfe\xff": "is in UTF-16; save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`)",
+    b"\x1f\x8b": "is packed with gzip; unpack it (`gunzip`)",
+    b"\x28\xb5\x2f\xfd": "is packed with Zstandard; unpack it (`unzstd`)",
+    b"BZh": "is packed with bzip2; unpack it (`bunzip2`)",
+    b"\xfd7zXZ": "is packed with xz; unpack it (`unxz`)",
+    b"PK\x03\x04": "is a zip archive, or a spreadsheet; unpack it, or save it as CSV",
+    b"PAR1": "is Parquet; write `kind: parquet`",
+}
+"""How files begin that are no text in UTF-8 (RFC 1952, 8878; Unicode 16, 2.6), and what helps."""
+
+
+def require_text(path: Path) -> None:
+    """Refuse a file of another encoding, or a packed one, of which each line would be no row.
+
+    Raises:
+        UsageError: it is one, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            begins = file.read(8)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}); a source needs this file") from error
+    told = next((told for mark, told in _NO_TEXT.items() if begins.startswith(mark)), None)
+    if told is not None:
+        raise UsageError(f"{path} {told}, then name that file")
 
 
 def line_entries_at(files: Sequence[Path], places: Iterable[Place]) -> Iterator[Entry]:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import canonical_json
 from pipeline.sources.kinds.entries import Entry, Place
-from pipeline.sources.kinds.lines import bytes_at
+from pipeline.sources.kinds.lines import bytes_at, require_text
 from pipeline.sources.values.columns import Columns
 
 BATCH = 64
@@ -138,6 +138,7 @@ def csv_entries(files: Sequence[Path], columns: Columns | None, separator: str) 
         UsageError: a file cannot be read, has no header, or lacks a column of the map.
     """
     for file, path in enumerate(files):
+        require_text(path)
         records = _records(path, _separator(path, separator))
         _, _, header = next(records, (0, 0, []))
         check_columns(path, header, columns)
@@ -229,7 +230,10 @@ def check_columns(path: Path, names: Sequence[str], columns: Columns | None) -> 
     """
     twice = sorted({name for name in names if list(names).count(name) > 1})
     if twice or not names:
-        raise UsageError(f"{path}: {'columns ' + ', '.join(twice) + ' stand twice' if twice else 'there is no header'}")
+        told = (
+            f"columns {', '.join(twice)} stand twice; rename one of both" if twice else "there is no header; write one"
+        )
+        raise UsageError(f"{path}: {told}, in the file")
     used = columns.used if columns is not None else frozenset[str]()
     missing = sorted(name for name in used if name not in names and name.partition(".")[0] not in names)
     if missing:

@@ -18,6 +18,24 @@ def said(turn: object) -> tuple[str, str] | None:
     return (speaker.lower(), text) if isinstance(speaker, str) and text is not None else None
 
 
+def unsaid(turn: object) -> str:
+    """Return why a turn says nothing that is read, where `said` is None."""
+    if not isinstance(turn, Mapping):
+        return "a turn is an object"
+    content = turn.get("value", turn.get("content"))
+    kinds = (
+        [str(part.get("type")) for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    )
+    other = next((kind for kind in kinds if kind != "text" and not kind.startswith("image")), None)
+    if other is not None:
+        return f"a part of type {other!r}; only texts and images are read"
+    if turn.get("tool_calls") or turn.get("function_call"):
+        return "it calls a tool and says nothing; a conversation with tools is no question with its answer"
+    if "value" in turn or "content" in turn:
+        return f"its text is {'null' if content is None else 'neither a text nor parts of text and images'}"
+    return "a turn needs `from` and `value`, or `role` and `content`"
+
+
 def pictures(turn: Mapping[str, Any]) -> list[str]:
     """Return where the pictures of a turn are, as its parts name them: `image`, or `image_url` with its `url`."""
     content = turn.get("value", turn.get("content"))

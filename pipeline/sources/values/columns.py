@@ -55,7 +55,8 @@ class Column(BaseModel):
     format: str | None = Field(default=None, pattern=r"^[^{}]*\{\}[^{}]*$")
     """A text around the value, which stands for its `{}`: a question about a label, the file of a number."""
     map: dict[str, JsonValue] = Field(default_factory=dict)
-    """Value of the column → value of the field, after the transforms. A value that it lacks is `default`."""
+    """Value of the column → value of the field, after the transforms. A value that it lacks is `default`, and where
+    none is stated, not even null, a mistake (`row_column`)."""
     default: JsonValue = None
     """Where the column is null, or `map` lacks its value; None: then the field is absent."""
     otherwise: Mapped | None = None
@@ -284,5 +285,10 @@ def _one(value: Any, column: Column, choices: object) -> Any:
     if column.format is not None and value is not None:
         value = column.format.replace("{}", str(scalar_text(value)))
     if column.map and value is not None:
-        value = column.map.get(str(scalar_text(value)), None)
+        name = str(scalar_text(value))
+        if name not in column.map and "default" not in column.model_fields_set:
+            known = ", ".join(map(quoted, column.map))
+            told = "add it, or state `default`, null where the field is then absent"
+            raise RowError("row_column", f"map: {quoted(value)} is none of {known}; {told}")
+        value = column.map.get(name)
     return value

@@ -57,6 +57,14 @@ def test_stages_before_the_gates_need_neither_model_nor_sandbox(place: Path, las
     assert not (place / "run" / "export").exists()
 
 
+def test_a_run_that_leaves_no_row_is_no_success(place: Path) -> None:
+    rows = [{"row": str(n), **ROW, "category": "perception", "text": f"{n} + 1?"} for n in range(8)]
+    (place / "own" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = run(place, "--until", "decontaminate")
+    assert done.exit_code == 3, done.output
+    assert "no row is left after decontaminate" in done.stderr
+
+
 def test_what_was_done_is_not_done_again_and_the_run_goes_on(place: Path) -> None:
     assert run(place, "--until", "screen").exit_code == 0
     assert run(place, "--until", "screen").exit_code == 0
@@ -64,7 +72,8 @@ def test_what_was_done_is_not_done_again_and_the_run_goes_on(place: Path) -> Non
     models = {"base": READER, "teachers": [AWAY]}
     # The teacher is not there, and no stage up to the gate asks it.
     done = run(place, "--until", "gate1", models=models, runtime={"workers": 1})
-    assert done.exit_code == 0, done.output
+    # Gate 1 keeps none of them; that is told, and what was done stays.
+    assert done.exit_code == 3, done.output
     before = ["ingest", "screen"]
     assert stages(place) == [
         *((name, False) for name in before),

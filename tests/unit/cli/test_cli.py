@@ -290,6 +290,7 @@ def test_a_run_without_a_row_says_so_and_is_no_success(recipe: Path, tmp_path: P
     assert told.exit_code == 3, told.output
     assert "no row came out, no export is written" in told.stderr
     assert "finished in" in told.stdout
+    assert "it finished, and no row came out" in refused("export", tmp_path / "run", "--store", tmp_path / "store")
 
 
 def test_what_a_model_wrote_does_not_drive_the_terminal(run: Path) -> None:
@@ -326,6 +327,16 @@ def test_status_tells_which_process_works_at_what_and_takes_no_turn_from_it(run:
         assert [stage["stage"] for stage in told["stages"] if stage["state"] == "running"] == ["decontaminate"]
         assert f"process {os.getpid()} is at decontaminate" in call("status", copy).stdout
     assert document("status", copy, "--json")["process"] is None
+
+
+def test_a_run_whose_rows_are_not_written_down_yet_is_being_prepared(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    (copy / "stages").mkdir(parents=True)
+    with turn(copy / ".lock", wait=False):
+        told = call("status", copy).stdout
+        assert f"process {os.getpid()} is preparing the run" in told
+        assert {stage["state"] for stage in document("status", copy, "--json")["stages"]} == {"not started"}
+    assert "nobody works here; next is ingest" in call("status", copy).stdout
 
 
 def test_status_and_stats_tell_nothing_twice(run: Path) -> None:

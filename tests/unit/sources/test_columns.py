@@ -231,3 +231,12 @@ def test_answers_that_nobody_typed_get_the_type_that_all_of_them_have(
 def test_a_map_with_a_mistake_is_refused(columns: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Columns.model_validate(columns)
+
+
+def test_a_value_that_a_map_lacks_is_a_mistake_unless_something_is_stated() -> None:
+    kinds = {"from": "a", "map": {"1": "search"}}
+    fields = {"text": "question", "images": "image"}
+    with pytest.raises(RowError, match=r"row_column: columns\.category, map: 2 is none of '1'; add it, or state"):
+        row({**fields, "category": kinds}, {**PLAIN, "a": 2})
+    assert row({**fields, "category": {**kinds, "default": None}}, {**PLAIN, "a": 2})["category"] == "perception"
+    assert row({**fields, "category": kinds}, {**PLAIN, "a": None})["category"] == "perception"

@@ -124,3 +124,28 @@ def test_pictures_that_parts_name_are_those_of_their_question(
     row = {**beside, "messages": [{"role": "user", "content": content}, {"role": "assistant", "content": "3"}]}
     (read_row,) = read(tmp_path, [row], "messages", lines=True)
     assert parse_json(read_row.payload)["images"] == beside.get("images", ["a.png"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "row 1: nobody answers"),
+        (
+            {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+            "turn 2: it calls a tool and says nothing",
+        ),
+        ({"role": "assistant", "content": None}, "turn 2: its text is null"),
+        (
+            {"role": "assistant", "content": [{"type": "input_audio", "input_audio": {}}]},
+            "turn 2: a part of type 'input_audio'; only texts and images are read",
+        ),
+        ({"role": "assistant"}, "turn 2: a turn needs `from` and `value`"),
+    ],
+)
+def test_a_conversation_without_an_answer_says_what_stands_in_its_place(
+    answer: object, said: str, tmp_path: Path
+) -> None:
+    turns = [{"role": "user", "content": "How many?"}, *([] if answer is None else [answer])]
+    [row] = read(tmp_path, [{"messages": turns}], "messages")
+    assert row.reason == "row_turns"
+    assert said in row.detail

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 from codecs import BOM_UTF8
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from pipeline.errors import UsageError
 from pipeline.records import SourceRow
 from pipeline.sources import Source, read_source
 from pipeline.sources.kinds.lines import read_objects
+from pipeline.sources.manifest import SourceKind
 
 GOOD = b'{"row": "a", "text": "Why?"}'
 
@@ -115,3 +118,20 @@ def test_files_in_which_no_line_may_be_wrong_are_refused_by_number(tmp_path: Pat
     (tmp_path / "pages.jsonl").write_bytes(BOM_UTF8 + b"{}\r\n" + line + b"\n")
     with pytest.raises(UsageError, match=r"pages\.jsonl, line 2"):
         [*read_objects(tmp_path / "pages.jsonl")]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (GOOD.decode().encode("utf-16"), "is in UTF-16; save it as UTF-8"),
+        (gzip.compress(GOOD), "is packed with gzip; unpack it"),
+        (b"PAR1" + GOOD, "is Parquet"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv"])
+def test_a_file_of_another_encoding_or_a_packed_one_is_named_and_no_line_of_it_read(
+    content: bytes, told: str, kind: SourceKind, tmp_path: Path
+) -> None:
+    (file := tmp_path / "rows.jsonl").write_bytes(content)
+    with pytest.raises(UsageError, match=re.escape(f"{file} {told}")):
+        list(read_source(Source("own", "1", tmp_path, "CC0-1.0", kind=kind, files=(file,))))
