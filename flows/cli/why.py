@@ -32,6 +32,7 @@ def why(
 ) -> None:
     """Tell why records of RUN were lost: reasons with examples, yield by source and teacher, validators one by one."""
     require_ledger(run)
+    from flows.report.strains import strains
     from flows.report.why import losses
 
     found = losses(run, stage)
@@ -46,10 +47,16 @@ def why(
     elif len(shown) < len(found):
         rest = found[len(shown) :]
         print_line(f"{len(rest)} more reasons took {sum(loss.n for loss in rest):,} records (--top, --stage)\n")
+    if told := strains(run) if stage is None else []:
+        print_line("What held rollouts back, whatever their reason")
+        for sentence in told:
+            print_wrapped(sentence, first="  ", indent="    ")
+        print_line("")
     _print_yield(run, stage)
 
 
 def _print_json(run: Path, shown: Sequence[Loss]) -> None:
+    from flows.report.strains import strains
     from flows.report.tables import query_table, records
 
     told = [
@@ -62,7 +69,7 @@ def _print_json(run: Path, shown: Sequence[Loss]) -> None:
         for loss in shown
     ]
     tables = {name: records(query_table(run, f"SELECT * FROM {name}")) for name in _VIEWS}  # noqa: S608 - our names
-    print_json({"run": str(run), "losses": told, **tables})
+    print_json({"run": str(run), "losses": told, "strains": strains(run), **tables})
 
 
 _VIEWS = ("way", "teacher_yield", "validators")

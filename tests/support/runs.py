@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from pipeline.records import (
     root_id,
 )
 from tests.support.builders import arm_count, gate_count, key, question, suspicion, template, trajectory, turn, votes
+from tests.support.command import DEMO
 from tests.support.staged import after, begun, declared, run_given
 
 ROWS = 12
@@ -281,5 +283,6 @@ def small_run(run: Path) -> Path:
     stages = list(done.stages.values())
     costs = [StageCost(0, finished.name, 1.25, 2.5, 4, 0, 96, 3, 12, 5) for finished in stages]
     shards = [Shard("sft", "huggingface", 6, 123_456)]
+    shutil.copy(DEMO, run / "recipe.yaml")
     build_ledger(run, stages, facts("small", costs=costs, shards=shards, deploy_pixels=DEPLOY_PIXELS))
     return run
