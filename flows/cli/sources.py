@@ -263,8 +263,8 @@ def _print(source: Source, looked: Looked) -> None:
     print_line(f"{looked.pictures:,} pictures{shared}; {source.terms}\n")
     if source.columns is not None and source.columns.images is not None and 0 < looked.bare <= looked.kept // _RARE:
         print_line(
-            f"{looked.bare:,} questions have no picture, and all others have: if they lost it, write `pictures: each` into "
-            "the manifest, and they are `image_absent`\n"
+            f"{looked.bare:,} questions have no picture, and all others have: if they lost it, write `pictures: each` "
+            "into the manifest, and they are `image_absent`\n"
         )
     losses = tuple(
         (*((loss.stage, loss.reason, loss.rows) if not number else ("", "", "")), *detail)
