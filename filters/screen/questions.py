@@ -53,11 +53,18 @@ def verifiable(question: Question, settings: QuestionSettings) -> Decision:
     that there is none ("unknown") is no answer to check. Where the source names a metric, it is the grader; then
     one answer that is right by it suffices, since people who were asked disagree.
     """
-    checked = [answer for answer in question.answers if _right_by_itself(answer, question)]
-    enough = bool(checked) if metric_of(question) is not None else len(checked) == len(question.answers) > 0
-    if enough and all(_readable(answer, question, settings) for answer in checked):
+    if question.answers and unchecked(question, settings) is None:
         return _VERIFIABLE.keep(question.id)
     return _VERIFIABLE.reject(question.id, "unverifiable_answer")
+
+
+def unchecked(question: Question, settings: QuestionSettings) -> str | None:
+    """Return the first answer for which `verifiable` rejects a question; None where it keeps it."""
+    checked = [answer for answer in question.answers if _right_by_itself(answer, question)]
+    others = [answer for answer in question.answers if answer not in checked]
+    if others and (metric_of(question) is None or not checked):
+        return others[0]
+    return next((answer for answer in checked if not _readable(answer, question, settings)), None)
 
 
 def not_guessable(question: Question, settings: QuestionSettings) -> Decision:

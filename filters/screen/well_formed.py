@@ -27,13 +27,19 @@ def well_formed(question: Question, tokens: int, cutoff_len: int) -> Decision:
     """
     if tokens > cutoff_len:
         return _RULE.reject(question.id, "text_too_long", float(tokens))
-    if not question.images and (question.category == "perception" or _SPEAKS_OF_ONE.search(question.text)):
+    if not question.images and (question.category == "perception" or speaks_of_image(question.text) is not None):
         return _RULE.reject(question.id, "perception_without_image")
     if _stand_for_images(question):
         return _RULE.reject(question.id, "options_are_images")
     if any(_printed(answer, question.answer_type) for answer in question.answers):
         return _RULE.reject(question.id, "answer_is_printed_list")
     return _RULE.keep(question.id)
+
+
+def speaks_of_image(text: str) -> str | None:
+    """Return the words by which a text says that a picture is there; None where it does not."""
+    found = _SPEAKS_OF_ONE.search(text)
+    return None if found is None else found[0]
 
 
 _EXTENSION = r"\.(?:png|jpe?g|jpe|jfif|gif|bmp|webp|tiff?|avif|hei[cf]|svg|mpo)"

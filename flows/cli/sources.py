@@ -250,6 +250,10 @@ def _fetching(manifest: str, recipe: Path | None, *, again: bool) -> Fetching:
     return Fetching(next(own, Fetch()), again, partial(console(stderr=True).print, markup=False))
 
 
+_RARE = 20
+"""One question without a picture among so many that have one has probably lost it."""
+
+
 def _print(source: Source, looked: Looked) -> None:
     from flows.plan.source_check import SHRUNK
     from flows.report.tables import Table
@@ -257,6 +261,11 @@ def _print(source: Source, looked: Looked) -> None:
     print_line(f"source {source.key}, revision {source.revision}: {looked.rows:,} rows, {looked.kept:,} can be asked")
     shared = f", {looked.shared:,} of them by more than one question" if looked.shared else ""
     print_line(f"{looked.pictures:,} pictures{shared}; {source.terms}\n")
+    if source.columns is not None and source.columns.images is not None and 0 < looked.bare <= looked.kept // _RARE:
+        print_line(
+            f"{looked.bare:,} questions have no picture, and all others have: if they lost it, write `pictures: each` "
+            "into the manifest, and they are `image_absent`\n"
+        )
     losses = tuple(
         (*((loss.stage, loss.reason, loss.rows) if not number else ("", "", "")), *detail)
         for loss in looked.losses

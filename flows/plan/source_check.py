@@ -84,6 +84,8 @@ class Looked(NamedTuple):
     """Different ones, of the questions that are kept or repeat one of these."""
     shared: int
     """Of these, how many more than one question shows."""
+    bare: int
+    """Questions that are kept and have no picture."""
     sizes: dict[str, int]
     """How many pixels are one of what the student sees → pictures."""
 
@@ -164,6 +166,7 @@ def look_through(source: Source, student: Student, store: Path, fetching: Fetchi
         licences=dict(Counter(one.licence for one in kept)),
         pictures=len(pictures),
         shared=sum(n > 1 for n in shown.values()),
+        bare=sum(not one.key.images for one in kept),
         sizes=dict(Counter(pictures.values())),
     )
 

@@ -17,6 +17,7 @@ from filters.screen.images import ImageBounds, image_intact
 from filters.screen.listed_options import with_choices
 from filters.screen.open_ended import to_open_ended
 from filters.screen.questions import QuestionSettings, not_guessable, verifiable
+from filters.screen.told import told_of_image, told_of_text
 from filters.screen.well_formed import well_formed
 from flows.asking.resources import Revisions
 from flows.recipe.inputs import Inputs, Job
@@ -35,7 +36,7 @@ from pipeline.images import (
     perceptual_hashes,
     pixel_hash,
 )
-from pipeline.records import ImageFacts, ImageRef, Outcome, PersonalData, Question
+from pipeline.records import Decision, ImageFacts, ImageRef, Outcome, PersonalData, Question
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import Size, ViewRule
@@ -90,6 +91,9 @@ def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
     """Measure every image, then let the filters decide; what is kept leaves as it will be asked."""
     counter = _counter(settings.tokenizer)
 
+    def words(decision: Decision, question: Question) -> str:
+        return told_of_text(decision, question, settings.questions, settings.cutoff_len)
+
     def screened(question: Question) -> tuple[Outcome, Found]:
         tokens = counter.total((question.text, *question.choices))
         sense = well_formed(question, tokens, settings.cutoff_len)
@@ -97,19 +101,28 @@ def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
             question = with_choices(question)
             sense = well_formed(question, tokens, settings.cutoff_len)
         if sense.outcome != "keep":
-            return decided("screen", question, [sense]), Found()
+            return _with_words(decided("screen", question, [sense]), words(sense, question)), Found()
         measured = [image_facts(question, image, store.blobs, settings.views) for image in question.images]
         asked, decision = to_open_ended(question, settings.questions)
         personal = found_in_question(question if asked is None else asked)
+        intact = [image_intact(fact, settings.images) for fact in measured]
         decisions = [
             of_no_person(question, personal, settings.rights),
             without_personal_data(question.id, personal, settings.rights.personal_data),
-            *(image_intact(fact, settings.images) for fact in measured),
+            *intact,
             decision,
         ]
         if asked is not None:
             decisions += [verifiable(asked, settings.questions), not_guessable(asked, settings.questions)]
         outcome, found = decided("screen", question, decisions), Found()
+        if (stopped := next((one for one in decisions if one.outcome != "keep"), None)) is not None:
+            shown = next((fact for one, fact in zip(intact, measured, strict=True) if one is stopped), None)
+            told = (
+                words(stopped, question if asked is None else asked)
+                if shown is None
+                else told_of_image(stopped, shown, settings.images)
+            )
+            outcome = _with_words(outcome, told)
         known_as = asked if outcome.outcome == "kept" and asked is not None else question
         named = {"record_id": known_as.id, "question_id": known_as.id}
         found.add("personal", *(fact.model_copy(update=named) for fact in personal))
@@ -121,6 +134,10 @@ def run(unit: UnitInput, settings: ScreenSettings, store: Store) -> UnitOutput:
         return outcome, found
 
     return gathered(SCREEN.tables, (screened(question) for question in unit.records if isinstance(question, Question)))
+
+
+def _with_words(outcome: Outcome, told: str) -> Outcome:
+    return outcome.model_copy(update={"detail": f"{outcome.detail}: {told}"}) if told else outcome
 
 
 @lru_cache(maxsize=1)
@@ -191,7 +208,7 @@ def _refused_view(image: ImageRef, views: Sequence[ViewRule]) -> RowError | None
 
 SCREEN: Stage[ScreenSettings, Store] = Stage(
     name="screen",
-    version=3,
+    version=4,
     kind="map",
     resource="cpu",
     settings=ScreenSettings,

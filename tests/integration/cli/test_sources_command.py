@@ -162,6 +162,32 @@ def test_samples_are_shown_as_they_would_be_asked() -> None:
         assert words in said, said
 
 
+def test_samples_have_their_options_and_are_shortened(place: Path) -> None:
+    rows = [
+        {"question": "Which of these is a city?\nA. Rome\nB. Blue\nC. Seven", "answer": "A"},
+        {"question": "How many words are there? " + "word " * 12_000, "answer": "12005"},
+    ]
+    (place / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    call("init", "text.jsonl")
+    code, said = call("sample", "text.yaml")
+    assert code == 0
+    for words in ("  Which of these is a city?\n    A. ", "\n    C. ", "… (60,026 characters)"):
+        assert words in said, said
+    assert len(said) < 4_000
+
+
+def test_a_check_shows_rows_of_which_something_else_is_said(place: Path) -> None:
+    odd = [{"answer": "3"}] * 3 + [{"question": "How many?", "answer": {"a": 1}}] + [{"question": ["x"], "answer": "3"}]
+    rows = [{"n": n, **row} for n, row in enumerate([{"question": "How many?", "answer": "3"}] * 40 + odd)]
+    (place / "odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    call("init", "odd.jsonl")
+    said = call("check", "odd.yaml", "--json")[1]
+    (fields,) = (loss for loss in json.loads(said)["losses"] if loss["reason"] == "row_field")
+    assert (fields["rows"], len(fields["details"])) == (5, 5)
+    table = call("check", "odd.yaml")[1]
+    assert [table.count(f"odd.jsonl, line {n}") for n in (41, 42, 44, 45)] == [1, 0, 1, 1], table
+
+
 def test_what_ships_is_listed() -> None:
     code, said = call("list")
     assert code == 0

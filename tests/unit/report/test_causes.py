@@ -100,3 +100,10 @@ def test_sentences_name_stages_fields_and_commands_that_there_are() -> None:
             assert sentence.endswith("."), (stage, reason)
             for name in dotted.findall(sentence):
                 assert any(field == name or field.startswith(f"{name}.") for field in fields), (stage, reason, name)
+
+
+def test_the_page_of_sources_lists_every_reason_of_ingest_and_screen_and_no_other() -> None:
+    page = (ROOT / "docs" / "sources.md").read_text("utf-8")
+    rows = re.findall(r"^\| (ingest|screen) \| `([a-z_]+)` \| (.+) \|$", page, re.MULTILINE)
+    expected = [(stage, reason, told) for stage in ("ingest", "screen") for reason, told in CAUSES[stage].items()]
+    assert rows == expected

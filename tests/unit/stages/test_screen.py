@@ -132,3 +132,37 @@ def test_facts_say_what_was_made_of_a_picture_and_whether_it_can_be_used(tmp_pat
     assert facts["deep"].phash == facts["pages"].phash
     without = run(UnitInput(asked), SETTINGS, store)
     assert [outcome.outcome for outcome in without.outcomes] == ["kept", "kept", "kept", "rejected"]
+
+
+def test_what_is_stopped_says_what_was_measured_beside_its_limit(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    grey, thin, tiny = (
+        put_image(store.blobs, encode_png(picture))
+        for picture in (
+            Image.new("RGB", (80, 60), (9, 9, 9)),
+            Image.effect_noise((40, 28_000), 50).convert("RGB"),
+            Image.effect_noise((80, 2), 50).convert("RGB"),
+        )
+    )
+    fields: dict[str, Any] = {"answers": ("Paris",), "answer_type": "text", "images": (grey,)}
+    asked: dict[str, dict[str, Any]] = {
+        "image_blank: 80 x 60 pixels, which vary by 0 levels of 255, at least 8": {},
+        "image_aspect: 40 x 28,000 pixels, at most 200 times": {"images": (thin,)},
+        "image_too_small: 80 x 2 pixels, a side has at least": {"images": (tiny,)},
+        "perception_without_image: its category is perception, and there is no picture": {"images": ()},
+        "answer_is_printed_list: answers are \"['a']\"": {"answers": ("['a']",)},
+        "unverifiable_answer: 'aaaaa": {"images": (), "category": "reasoning", "answers": ("a" * 95,)},
+        "needs_options: no options": {"images": (), "category": "reasoning", "answer_type": "choice"},
+        "guessable: a guess is right 67% of the time, at most 50%": {
+            "images": (), "category": "reasoning", "choices": ("a", "b", "c"), "answers": ("A", "C"),
+            "answer_type": "choice",
+        },
+    }  # fmt: skip
+    text = "Which of these are capitals?"
+    questions = [question(text, source_row=str(n), **fields | one) for n, one in enumerate(asked.values())]
+    output = run(UnitInput(tuple(questions)), SETTINGS, store)
+    told = {outcome.record_id: f"{outcome.reason}: {outcome.detail.partition(': ')[2]}" for outcome in output.outcomes}
+    for one, words in zip(questions, asked, strict=True):
+        assert told[one.id].startswith(words), told[one.id]
+    (long,) = (words for words in told.values() if words.startswith("unverifiable"))
+    assert long.endswith("has 95 characters and 1 words, at most 80 and 12")
