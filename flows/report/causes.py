@@ -153,23 +153,8 @@ CAUSES: Mapping[str, Mapping[str, str]] = {
     "synthesize": {
         "no_attempt": "No attempt of a teacher came to an answer: a limit is too small (`rollout.max_turns`, "
         "`rollout.max_completion_tokens`, `max_tokens` of the teacher; `coldforge why` names the one that ended them), "
-        "or messages cannot be read; stats has `endings`, and `coldforge try RECIPE --question ID --role teacher` shows "
-        "one.",
-        "suspected_wrong_gold": "Attempts agree on another answer than the stored one: see the ledger's review_queue; "
-        "a "
-        "whole source of them is typed or mapped wrongly (`gold.min_attempts`).",
-        "refused": "The model or its provider filtered every request; ask another model, or leave the source out.",
-        "request_rejected": "The server does not take such a request (several pictures, too large ones); it is not "
-        "the row's "
-        "fault. Mend the server and use a new `--out`.",
-        "context_too_long": "The question alone outgrew the context; raise `context_length` of `models.base`.",
-        "image_aspect": "The student's processor takes no picture so thin; see `images.max_aspect`.",
-        "as_of": "The row's `as_of` is no day; write YYYY-MM-DD at the source, or leave it out.",
-    },
-    "synthesize": {
-        "no_attempt": "No attempt of a teacher came to an answer: limits too small (`rollout.max_turns`, "
-        "`rollout.max_completion_tokens`, `max_tokens` of the teacher: `coldforge why` names the one that ended them), or "
-        "messages that cannot be read; stats has `endings`, and `coldforge try RECIPE --question ID --role teacher` shows one.",
+        "or messages cannot be read; stats has `endings`, and `coldforge try RECIPE --question ID --role teacher` "
+        "shows one.",
         "suspected_wrong_gold": "Teachers agree on another answer than the stored one: see the ledger's review_queue; "
         "a "
         "whole source of them is typed or mapped wrongly (`gold.min_attempts`).",
