@@ -261,6 +261,8 @@ def _print(source: Source, looked: Looked) -> None:
     print_line(f"source {source.key}, revision {source.revision}: {looked.rows:,} rows, {looked.kept:,} can be asked")
     shared = f", {looked.shared:,} of them by more than one question" if looked.shared else ""
     print_line(f"{looked.pictures:,} pictures{shared}; {source.terms}\n")
+    if looked.unmapped:
+        print_line(f"not shown: pictures in {', '.join(looked.unmapped)}, which `columns.images` does not name\n")
     if source.columns is not None and source.columns.images is not None and 0 < looked.bare <= looked.kept // _RARE:
         print_line(
             f"{looked.bare:,} questions have no picture, and all others have: if they lost it, write `pictures: each` "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -20,12 +20,14 @@ from flows.stages.fetching import key_of, picture_key
 from flows.stages.ingest import IngestSettings, SourceRead
 from flows.stages.screen import ScreenSettings
 from pipeline.engine.units import UnitInput
+from pipeline.errors import RowError
 from pipeline.fetch.recorded import Fetch
 from pipeline.records import ImageFacts, Outcome, PictureKey, Question, QuestionKey, SourceRow
 from pipeline.sources import Source
 from pipeline.sources.kinds.entries import Entry
 from pipeline.sources.questions import image_names, is_url
 from pipeline.sources.rows import placed_rows
+from pipeline.sources.values.pictures import holds_picture
 from pipeline.store import Store
 from pipeline.students.family import FAMILIES, Size, Student
 
@@ -84,6 +86,8 @@ class Looked(NamedTuple):
     """Different ones, of the questions that are kept or repeat one of these."""
     shared: int
     """Of these, how many more than one question shows."""
+    unmapped: tuple[str, ...]
+    """Columns that hold pictures of which no field comes."""
     bare: int
     """Questions that are kept and have no picture."""
     sizes: dict[str, int]
@@ -140,10 +144,12 @@ def look_through(source: Source, student: Student, store: Path, fetching: Fetchi
     )  # fmt: skip
     reading = IngestSettings(sources=(read,), store=store)
     rows, lost, asked, facts = 0, _Lost(), dict[str, _Asked](), dict[str, PictureKey]()
+    unmapped = set[str]()
     with Store(store) as opened, asyncio.Runner() as loop:
         left = placed_rows(source)
         while batch := tuple(islice(left, ROWS_AT_ONCE)):
             rows += len(batch)
+            unmapped |= {name for entry, _ in batch for name in _unmapped_pictures(source, entry)}
             if fetching is not None:
                 loop.run(fetching.pictures(tuple(row for _, row in batch), opened))
             found = _screened(batch, reading, screening, opened)
@@ -166,9 +172,18 @@ def look_through(source: Source, student: Student, store: Path, fetching: Fetchi
         licences=dict(Counter(one.licence for one in kept)),
         pictures=len(pictures),
         shared=sum(n > 1 for n in shown.values()),
+        unmapped=tuple(sorted(unmapped)),
         bare=sum(not one.key.images for one in kept),
         sizes=dict(Counter(pictures.values())),
     )
+
+
+def _unmapped_pictures(source: Source, entry: Entry) -> Iterator[str]:
+    """Yield the columns of a row that hold pictures and of which no field comes."""
+    if source.columns is None or isinstance(entry.found, RowError):
+        return
+    used = {name.partition(".")[0] for name in source.columns.used}
+    yield from (name for name, value in entry.found.items() if name not in used and holds_picture(value))
 
 
 class _Asked(NamedTuple):

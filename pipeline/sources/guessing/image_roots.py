@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -26,4 +27,12 @@ def image_root(directory: Path, names: Sequence[str]) -> Path | None:
 
 
 def _folders(directory: Path) -> Iterator[Path]:
-    return (path for path in sorted(directory.rglob("*/")) if path.is_dir() and path != directory)
+    """Yield the folders below one, the nearest first, for it may be somebody's home; links are not followed further."""
+    left = deque([directory])
+    while left:
+        try:
+            inside = sorted(path for path in left.popleft().iterdir() if path.is_dir())
+        except OSError:  # not for us to open, or gone
+            continue
+        yield from inside
+        left.extend(path for path in inside if not path.is_symlink())

@@ -18,6 +18,7 @@ from flows.report.tables import query_table
 from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
 from flows.runners.local import local
+from pipeline.images import encode_png
 
 MODEL = {"backend": "reader", "policy": "naive"}
 RECIPE = {
@@ -186,6 +187,15 @@ def test_a_check_shows_rows_of_which_something_else_is_said(place: Path) -> None
     assert (fields["rows"], len(fields["details"])) == (5, 5)
     table = call("check", "odd.yaml")[1]
     assert [table.count(f"odd.jsonl, line {n}") for n in (41, 42, 44, 45)] == [1, 0, 1, 1], table
+
+
+def test_pictures_that_no_field_comes_from_are_named(place: Path) -> None:
+    picture = encode_png(Image.effect_noise((80, 60), 50).convert("RGB"))
+    row = {"question": "How many?", "answer": "3", "image": picture, "mask": picture}
+    pl.DataFrame([row]).write_parquet(place / "two.parquet")
+    call("init", "two.parquet")
+    code, said = call("check", "two.yaml")
+    assert (code, "not shown: pictures in mask" in said) == (0, True), said
 
 
 def test_what_ships_is_listed() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from flows.recipe.benchmarks import load_benchmark
+from flows.recipe.file import load_recipe
 from pipeline.errors import UsageError
+from pipeline.export.tombstones import load_tombstones
 from pipeline.sources.manifest import load_manifest
 
 KEPT = "key: own\nkind: jsonl\nrevision: v1\npath: data\nlicence: MIT\n"
@@ -42,3 +46,14 @@ def test_what_is_taken_from_elsewhere_in_a_manifest_may_be_said_anew(tmp_path: P
     assert columns is not None
     assert columns.answers is not None
     assert (columns.answers.from_, columns.answers.format) == (("b",), "{}?")
+
+
+@pytest.mark.parametrize(
+    "read", [load_recipe, lambda file: load_benchmark(str(file), file), load_tombstones], ids=["recipe", "set", "list"]
+)
+def test_a_name_that_stands_twice_is_refused_in_recipes_benchmarks_and_lists_too(
+    read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    (file := tmp_path / "own.yaml").write_text("key: a\nkey: b\n")
+    with pytest.raises(UsageError, match="'key' stands twice"):
+        read(file)
