@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from pipeline.export.configurations import configurations
-from pipeline.export.layout import Facts, Format, MixPart, Shard
+from pipeline.export.layout import Facts, Format, MixPart, Shard, facts_digest
 from pipeline.export.rows import SharedPictures, Split
 from pipeline.export.tally import Tally
 from pipeline.export.usage import usage
@@ -95,6 +95,7 @@ def render_card(facts: Facts, tally: Tally, shared: SharedPictures | None, files
         refused, details = Counter(row.reason for row in facts.refused), {r.reason: r.detail for r in facts.refused}
         lines = [(reason, str(rows), details[reason]) for reason, rows in sorted(refused.items())]
         sections.append(f"## Left out\n\n{_LEFT_OUT}\n\n" + _table(("reason", "rows", "such as"), lines))
+    sections.append(f"Made of what `manifest.json` says, sha256 {facts_digest(facts)}.")
     return f"---\n{_front_matter(facts, tally, configs)}---\n\n" + "\n\n".join(sections) + "\n"
 
 

@@ -167,6 +167,12 @@ class Facts(NamedTuple):
     refused: tuple[Refused, ...] = ()
 
 
+def facts_digest(facts: Facts) -> str:
+    """Return the sha256 of facts as a manifest has them. The README bears it, so that neither changes alone."""
+    told = Manifest.model_construct(**facts._asdict())
+    return digest(told.model_dump(mode="json", include=set(Facts._fields)))
+
+
 class Published(NamedTuple):
     """An export on disk, or one that has no row and so is not written."""
 

@@ -1,4 +1,4 @@
-"""Check the kit of an export against what its manifest says that it is made of."""
+"""Check the kit and the README of an export against what its manifest says that they are made of."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline.export.kits import KIT, kit_files
-from pipeline.export.layout import MANIFEST, Manifest, by_split
+from pipeline.export.layout import CARD, MANIFEST, Manifest, by_split, facts_digest
 from pipeline.export.verify.file_checks import Fault, plain_file
 
 
 def check_kit(directory: Path, manifest: Manifest) -> Iterator[Fault]:
-    """Yield files of a kit that are missing, too many, or others than are made of the manifest.
+    """Yield files of a kit that are missing, too many, or others than are made of the manifest, and another's README.
 
     Equal exports have equal kits. Programs differ between versions of coldforge, so that what another one wrote is held
     to its hashes alone.
@@ -23,6 +23,10 @@ def check_kit(directory: Path, manifest: Manifest) -> Iterator[Fault]:
         yield Fault(MANIFEST, None, "summary: its rows, splits or files are not those of the export")
     if summary.version != version("coldforge"):
         return
+    card = _read(directory, CARD)
+    if card is not None and facts_digest(manifest.facts).encode() not in card:
+        said = "sources and their terms, benchmarks, prompts, student, what was left out"
+        yield Fault(MANIFEST, None, f"says otherwise than {CARD}, which was made of it ({said})")
     try:
         made = kit_files(manifest.facts, summary)
     except (LookupError, ValueError) as error:

@@ -202,6 +202,27 @@ def test_a_kit_is_what_its_manifest_makes_whatever_the_hashes(said: str, name: s
     assert message.startswith(said)
 
 
+SAID: dict[str, Callable[[Row], object]] = {
+    "licence": lambda manifest: manifest["sources"]["drawn"].update(licence="MIT"),
+    "attribution": lambda manifest: manifest["sources"]["drawn"].update(attribution="somebody"),
+    "passed on": lambda manifest: manifest["sources"]["drawn"].update(redistributable=True),
+    "a source more": lambda manifest: manifest["sources"].update(other=manifest["sources"]["drawn"]),
+    "benchmarks": lambda manifest: manifest.update(benchmarks={"all of them": "checked"}),
+    "prompts": lambda manifest: manifest["prompts"].update({"teacher/tools": "c" * 64}),
+    "name": lambda manifest: manifest.update(name="another"),
+    "corpus": lambda manifest: manifest.update(corpus="drawn"),
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("name", ["sft/trl", "rl/huggingface"])
+def test_what_a_manifest_says_and_its_readme_does_not_is_found(said: str, name: str, export: Path) -> None:
+    manifest = json.loads((export / name / MANIFEST).read_text())
+    SAID[said](manifest)
+    relisted(export / name, manifest)
+    assert any(one.file == MANIFEST and "says otherwise than README.md" in one.message for one in found(export))
+
+
 @pytest.mark.parametrize("field", ["rows", "splits", "files"])
 def test_a_summary_of_other_rows_is_found(field: str, export: Path) -> None:
     manifest = json.loads((export / "rl/verl" / MANIFEST).read_text())
