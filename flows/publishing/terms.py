@@ -20,7 +20,7 @@ def sources(facts: CardFacts) -> str:
             code(name),
             _revision(facts, name),
             text(terms.source_url),
-            text(terms.licence),
+            text(", ".join(_row_licences(facts, name)) or terms.licence),
             text(terms.licence_images),
             _passed_on(terms.redistributable),
         )
@@ -40,6 +40,11 @@ def sources(facts: CardFacts) -> str:
 def _revision(facts: CardFacts, name: str) -> str:
     revision = facts.revisions.get(name, "")
     return code(revision if len(revision) <= 16 else f"{revision[:16]}…") if revision else ""  # noqa: PLR2004 - a column's width
+
+
+def _row_licences(facts: CardFacts, name: str) -> list[str]:
+    """Return what the rows of a source are under: each may name another licence than its source does."""
+    return sorted(said for said, names in facts.licence_sources.items() if name in names)
 
 
 def _passed_on(said: bool | None) -> str:
