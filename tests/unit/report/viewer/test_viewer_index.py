@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from flows.cli.main import make_app
 from flows.report.tables import query_table
-from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT
+from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT, UNASKED
 from flows.report.viewer.write import write_report
 from pipeline.store.blobs import BlobStore
 from tests.support.report_files import listed, transcripts, value
@@ -25,7 +25,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_rollout_of_the_ledger_is_listed_once(run: Path) -> None:
     ids = [str(row[0])[:SHORT] for row in query_table(run, "SELECT trajectory_id FROM trajectories").rows]
-    assert sorted(row["id"] for row in listed(run / "report")) == sorted(ids)
+    assert sorted(row["id"] for row in listed(run / "report") if row["words"]["arm"]) == sorted(ids)
+
+
+STOPPED = {
+    "stage": f"'{UNASKED}'",
+    "category": "category",
+    "source": "source",
+    "fate": "outcome || ': ' || stage",
+    "reason": "stage || ': ' || reason",
+}
+"""What is told of records that stopped before a model was asked."""
+
+
+NEVER_ASKED = """FROM outcomes WHERE outcome <> 'kept' AND unit <> 'trajectory'
+AND question_id NOT IN (SELECT question_id FROM trajectories)"""
 
 
 @pytest.mark.parametrize(
@@ -61,9 +75,32 @@ def test_every_rollout_of_the_ledger_is_listed_once(run: Path) -> None:
             ON o.record_id = CASE WHEN purpose = 'gate' THEN t.question_id ELSE t.trajectory_id END
             WHERE o.outcome <> 'kept'""",
         ),
+        (
+            "validator",
+            "SELECT filter FROM (SELECT DISTINCT trajectory_id, filter FROM decisions WHERE outcome <> 'keep')",
+        ),
+        (
+            "alone",
+            """SELECT any_value(filter) FROM decisions WHERE outcome <> 'keep'
+            GROUP BY trajectory_id HAVING count(*) = 1""",
+        ),
+        ("turns", "SELECT n_turns FROM trajectories"),
+        ("gate1", "SELECT plain_right FROM trajectories JOIN gates USING (question_id)"),
+        (
+            "placebo",
+            "SELECT n_right FROM trajectories JOIN (FROM arms WHERE arm = 'fresh') USING (question_id)",
+        ),
+        (
+            "gate2",
+            """SELECT tools_right FROM trajectories JOIN (
+              FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
+            ) USING (question_id)""",
+        ),
     ],
 )
 def test_what_is_filtered_by_is_what_the_ledger_says(run: Path, facet: str, sql: str) -> None:
+    if facet in STOPPED:
+        sql = f"{sql} UNION ALL SELECT {STOPPED[facet]} FROM ({NEVER_ASKED})"  # noqa: S608 - our own words
     expected = Counter(str(row[0]) for row in query_table(run, sql).rows)
     assert Counter(word for row in listed(run / "report") for word in row["words"][facet]) == expected
     (told,) = (one for one in value(run / "report", "about")["facets"] if one["name"] == facet)
@@ -94,6 +131,9 @@ def test_a_row_names_the_chunk_with_its_transcript(run: Path) -> None:
     groups = transcripts(run / "report")
     for row in listed(run / "report"):
         group = groups[f"group-{row['question_id']}"]
+        if not row["words"]["arm"]:
+            assert group["trajectories"] == []
+            continue
         (shown,) = (one for one in group["trajectories"] if one["id"].startswith(row["id"]))
         assert len(shown["turns"]) == row["turns"]
         assert (shown["answer"] or "") == row["answer"]
