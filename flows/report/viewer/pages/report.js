@@ -54,7 +54,7 @@
     const leads = { n: (row) => cf.filtered({ ...(row.unit === "trajectory" ? { stage: "synthesize" } : {}), reason: `${row.stage}: ${row.reason}` }) };
     const note = cf.el("p", { class: "quiet" }, "A number leads to its records in the viewer: of trajectories to these, of questions that were asked to their rollouts, of others to the questions themselves (the first thousand of a reason).");
     const most = Math.max(1, ...all.map((row) => row[n]));
-    return [note, show("reasons", { leads, extra: [{ header: "", cell: (row) => cf.el("div", { class: "share", "aria-hidden": "true" }, part(row[n], most, "part")) }] }), show("rights"), show("personal_data")];
+    return [all.length ? note : null, show("reasons", { leads, extra: [{ header: "", cell: (row) => cf.el("div", { class: "share", "aria-hidden": "true" }, part(row[n], most, "part")) }] }), show("rights"), show("personal_data")];
   };
 
   const gates = () => {

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from flows.cli.main import make_app
 from flows.report.tables import query_table
+from flows.report.viewer.groups import groups
 from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT, UNASKED
 from flows.report.viewer.write import write_report
 from pipeline.store.blobs import BlobStore
@@ -113,9 +114,9 @@ def test_each_facet_is_compared_with_the_ledger() -> None:
 
 
 def test_a_transcript_holds_all_of_a_trajectory(run: Path) -> None:
-    groups = transcripts(run / "report")
+    shown_groups = transcripts(run / "report")
     for made in (attempt(8, "synthesis", "tools", 1, "right"), unfinished(7)):
-        group = groups[f"group-{made.question_id[:SHORT]}"]
+        group = shown_groups[f"group-{made.question_id[:SHORT]}"]
         (shown,) = (one for one in group["trajectories"] if one["id"] == made.id)
         assert (shown["verdict"], shown["answer"], shown["finish"]) == (made.verdict, made.answer, made.finish)
         assert [turn["raw"] for turn in shown["turns"]] == [turn.raw_text for turn in made.turns]
@@ -127,10 +128,21 @@ def test_a_transcript_holds_all_of_a_trajectory(run: Path) -> None:
         assert [one["stage"] for one in group["trajectories"]][-2:] == ["gate1", "gate1"]
 
 
+def test_without_rollouts_the_first_of_each_reason_are_shown_and_all_that_are_named(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unasked = [group.question.id for group in groups(run) if not group.members]
+    assert len(unasked) == 2
+    monkeypatch.setattr("flows.report.viewer.groups.STOPPED_EACH", 0)
+    assert [group.question.id for group in groups(run) if not group.members] == []
+    for named in unasked:
+        assert [group.question.id for group in groups(run, {named}) if not group.members] == [named]
+
+
 def test_a_row_names_the_chunk_with_its_transcript(run: Path) -> None:
-    groups = transcripts(run / "report")
+    shown_groups = transcripts(run / "report")
     for row in listed(run / "report"):
-        group = groups[f"group-{row['question_id']}"]
+        group = shown_groups[f"group-{row['question_id']}"]
         if not row["words"]["arm"]:
             assert group["trajectories"] == []
             continue
