@@ -5,28 +5,55 @@ Everything on it was written by others, so everything is escaped; a picture is a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from os.path import relpath
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from flows.ledger.query import query
 from flows.report.tables import query_table
 from pipeline.store.blobs import BlobStore
 
-_HEAD = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Duplicates</title>
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src file: 'self'; style-src 'unsafe-inline'">
-<style>
-body { font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 1100px; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1em; border-top: 1px solid #bbb; padding: 1em 0; }
-.pair > p { grid-column: 1 / 3; margin: 0; color: #555; }
-img { max-width: 100%; max-height: 320px; display: block; margin-bottom: .4em; }
-code { font-size: 12px; }
-</style></head><body>
-<h1>Duplicates</h1>
+STYLE, THEME = "style.css", "theme.js"
+"""Of the report, beside which the page stands."""
+
+_HEAD = f"""<!doctype html>
+<html lang="en" data-ready="true"><head><meta charset="utf-8"><title>Duplicates</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self' file:; style-src 'self' \
+file:; img-src 'self' file:; base-uri 'none'; form-action 'none'; \
+require-trusted-types-for 'script'; trusted-types 'none'">
+<meta name="referrer" content="no-referrer">
+<link rel="stylesheet" href="{STYLE}">
+<script src="{THEME}"></script>
+</head><body class="report duplicates">
+<header class="bar"><strong class="brand">coldforge</strong>
 """
+_PAGES = """<nav aria-label="Pages"><a href="index.html">Report</a><a href="viewer.html">Viewer</a>\
+<a href="duplicates.html" aria-current="page">Duplicates</a></nav>
+"""
+_BODY = """<button type="button" id="theme">Theme</button></header>
+<main id="content"><h1>Duplicates</h1>
+"""
+
+WHY = {
+    "dropped: a repeat": "The same question over pictures that are one, with answers that agree: one of them goes on.",
+    "dropped: answers contradict": "The same question over the same pixels, with answers that contradict each other: "
+    "one of them is wrong, and nobody knows which, so both are dropped.",
+    "dropped: answers undecided": "The same question over the same pixels, with answers of which nobody can say "
+    "whether they agree: one of them goes on, and both are for a person to look at.",
+    "kept: answers undecided": "The same question over the same pixels, with answers of which nobody can say whether "
+    "they agree; this one goes on, and both are for a person to look at.",
+    "kept: answers differ": "The same question over pictures that look alike, with other answers: forms and charts of "
+    "one layout differ in small print, so both go on.",
+    "dropped: near text": "Over one picture, or without any, they read nearly alike and their answers agree; the "
+    "recipe drops such questions (dedup.near_text).",
+    "kept: near text": "Over one picture, or without any, they read nearly alike. They are told of and kept: left and "
+    "right are two questions, whose answers may well differ.",
+}
+"""What became of the first of a pair beside the second, for people."""
 
 _PAIRS = """
 SELECT verdict, question_id, other, phash_bits, dhash_bits, share, count(*) OVER (PARTITION BY verdict) AS n
@@ -36,13 +63,62 @@ ORDER BY verdict, question_id, other
 """
 
 _QUESTIONS = """
-SELECT q.question_id, q.source, q.text, q.answers, q.choices, [image.sha256 FOR image IN q.images] AS pictures
-FROM questions q WHERE q.question_id IN ({ids})
+SELECT question_id, source, text, answers, choices, images
+FROM questions SEMI JOIN (VALUES {ids}) AS wanted(question_id) USING (question_id)
 """
 
 
-def duplicates_page(run: Path, blobs: BlobStore, page: Path, limit: int) -> tuple[str, int]:
-    """Return the page, and how many pairs it shows.
+_DROPPED = """
+SELECT p.* FROM (
+  SELECT question_id, other, verdict, phash_bits, dhash_bits FROM duplicate_pairs WHERE verdict LIKE 'dropped%'
+  UNION ALL
+  SELECT other, question_id, verdict, phash_bits, dhash_bits FROM duplicate_pairs
+  WHERE verdict = 'dropped: answers contradict'
+) p SEMI JOIN (VALUES {ids}) AS wanted(question_id) USING (question_id) ORDER BY ALL
+"""
+
+
+def _values(ids: Collection[str]) -> str:
+    return ", ".join(f"('{name}')" for name in sorted(ids))
+
+
+class Page(NamedTuple):
+    """A page of duplicates."""
+
+    html: str
+    pairs: int
+    ids: frozenset[str]
+    """Of the questions on it."""
+    pictures: frozenset[str]
+    """sha256 of the pictures on it."""
+
+
+def told_questions(run: Path, ids: Collection[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Return questions as they left the screen, by id: `question_id, source, text, answers, choices, images`."""
+    if not ids:
+        return {}
+    found = query(run, _QUESTIONS.format(ids=_values(ids)))
+    return {str(row["question_id"]): row for row in found.to_pylist()}
+
+
+def dropped_beside(run: Path, ids: Collection[str]) -> Mapping[str, Sequence[tuple[str, str, tuple[int, int] | None]]]:
+    """Return what some questions were dropped beside: by id the verdicts, the others' ids, and bits of their pictures.
+
+    Of two that contradict, which are told of once, each is beside the other.
+    """
+    if not ids:
+        return {}
+    found = defaultdict[str, list[tuple[str, str, tuple[int, int] | None]]](list)
+    for one, other, verdict, phash, dhash in query_table(run, _DROPPED.format(ids=_values(ids))).rows:
+        bits = (phash, dhash) if isinstance(phash, int) and isinstance(dhash, int) else None
+        found[str(one)].append((str(verdict), str(other), bits))
+    return found
+
+
+def duplicates_page(run: Path, blobs: BlobStore, page: Path, limit: int) -> Page:
+    """Return the page; `STYLE` and `THEME` of the report have to lie beside it.
+
+    Its questions lead into the viewer, and its head to the report, where those lie beside it.
 
     Args:
         run: with a ledger.
@@ -54,33 +130,52 @@ def duplicates_page(run: Path, blobs: BlobStore, page: Path, limit: int) -> tupl
         UsageError: the ledger cannot be read.
     """
     pairs = query_table(run, _PAIRS.format(limit=int(limit))).rows
-    ids = sorted({str(name) for _, one, other, *_ in pairs for name in (one, other)})
-    listed = ", ".join(f"'{name}'" for name in ids) or "''"
-    asked = {str(row[0]): row for row in query_table(run, _QUESTIONS.format(ids=listed)).rows}
-    parts, before = [_HEAD, "" if pairs else "<p>There are none.</p>\n"], None
-    for verdict, one, other, phash, dhash, share, count in pairs:
+    ids = frozenset(str(name) for _, one, other, *_ in pairs for name in (one, other))
+    asked = told_questions(run, ids)
+    linked = (page.parent / "viewer.html").exists()
+    parts = [_HEAD, _PAGES if linked else "", _BODY, "" if pairs else "<p>There are none.</p>\n"]
+    before = None
+    for found, one, other, phash, dhash, share, n in pairs:
+        verdict, count = str(found), int(str(n))
         if verdict != before:
-            parts.append(f"<h2>{escape(str(verdict))}: {count}</h2>\n")
+            listed = "" if count <= limit else f", of which the first {limit} are shown"
+            parts.append(f"<h2>{escape(verdict)}: {count}{listed}</h2>\n<p>{escape(WHY.get(verdict, ''))}</p>\n")
             before = verdict
         told = [f"phash {phash} bits, dhash {dhash} bits apart"] if phash is not None else ["no pictures"]
         told += [f"{float(share):.0%} of the text"] if isinstance(share, float) else []
-        sides = (_question(asked, str(name), blobs, page) for name in (one, other))
-        parts.append(f'<div class="pair"><p>{escape("; ".join(told))}</p>{"".join(sides)}</div>\n')
-    return "".join([*parts, "</body></html>\n"]), len(pairs)
+        sides = (
+            _question(asked.get(str(name)), str(name), mark, blobs, page, linked=linked)
+            for name, mark in zip((one, other), _fates(verdict), strict=True)
+        )
+        parts.append(f'<section class="pair"><p>{escape("; ".join(told))}</p>{"".join(sides)}</section>\n')
+    pictures = frozenset(image["sha256"] for one in asked.values() for image in one["images"])
+    return Page("".join([*parts, "</main></body></html>\n"]), len(pairs), ids, pictures)
 
 
-def _question(asked: Mapping[str, Sequence[Any]], name: str, blobs: BlobStore, page: Path) -> str:
-    if name not in asked:
-        return f"<div><code>{escape(name)}</code></div>"
-    _, source, text, answers, choices, pictures = asked[name]
+def _fates(verdict: str) -> tuple[str, str]:
+    """Return what became of either of a pair."""
+    if verdict.startswith("kept"):
+        return "kept", "kept"
+    return "dropped", "dropped" if verdict == "dropped: answers contradict" else "kept"
+
+
+def _question(
+    one: Mapping[str, Any] | None, name: str, fate: str, blobs: BlobStore, page: Path, *, linked: bool
+) -> str:
+    badge = f'<p><span class="badge {"bad" if fate == "dropped" else "good"}">{fate}</span></p>'
+    short = escape(name[:16])
+    identity = f'<a class="id" href="viewer.html#{escape(name)}">{short}</a>' if linked else f"<code>{short}</code>"
+    if one is None:
+        return f"<div>{badge}{identity}</div>"
     images = "".join(
-        f'<img loading="lazy" alt="{escape(sha256)}" src="{escape(_link(blobs.path(sha256), page))}">'
-        for sha256 in pictures
+        f'<img loading="lazy" alt="Picture {number} of {short}, {image["width"]} by {image["height"]} pixels" '
+        f'src="{escape(_link(blobs.path(image["sha256"]), page))}">'
+        for number, image in enumerate(one["images"], 1)
     )
-    said = [text, *(f"Options: {' · '.join(map(str, choices))}" for _ in range(bool(choices)))]
-    said.append(f"Answers: {' · '.join(map(str, answers))}")
-    lines = "<br>".join(escape(str(line)) for line in said)
-    return f"<div>{images}{lines}<br><code>{escape(str(source))} {escape(name[:16])}</code></div>"
+    said = [one["text"], *(f"Options: {' · '.join(map(str, one['choices']))}" for _ in range(bool(one["choices"])))]
+    said.append(f"Answers: {' · '.join(map(str, one['answers']))}")
+    lines = "".join(f'<p dir="auto">{escape(str(line))}</p>' for line in said)
+    return f"<div>{badge}{images}{lines}<p>{escape(str(one['source']))} {identity}</p></div>"
 
 
 def _link(blob: Path, page: Path) -> str:

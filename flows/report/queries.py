@@ -62,9 +62,11 @@ GROUP BY stage, route, position ORDER BY position, route
 """
 
 _NEAR_TEXTS = """
-SELECT answers, dropped, count(*) AS pairs, round(avg(share), 4) AS mean_share, min(question_id) AS example
+SELECT CASE answers WHEN 'contradict' THEN 'differ' ELSE answers END AS answers, dropped, count(*) AS pairs,
+       round(avg(share), 4) AS mean_share, min(question_id) AS example
 FROM near_texts GROUP BY ALL ORDER BY ALL
 """
+"""Of two questions that only read alike, other answers are no contradiction."""
 
 _BENCHMARK_HITS = """
 SELECT benchmark, "by", stopped, count(*) AS questions, min(bits) AS nearest_bits, min(question_id) AS example

@@ -205,6 +205,7 @@ _HEADERS = {
     "placebo.passed": "to rl",
     "placebo.share": "to rl %",
     "arms.solved_share": "above threshold %",
+    "benefit.net_benefit": "net benefit (share of rollouts)",
     "benefit.low": "low",
     "agreement.low": "low",
     "agreement.high": "high",

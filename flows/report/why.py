@@ -176,14 +176,14 @@ def _example(row: Mapping[str, Any]) -> Example:
         record_id=row["record_id"],
         source=row["source"],
         answer_type=row["answer_type"],
-        question=_cut(row["text"] if row["text"] is not None else _told(row["payload"]), WORDS),
+        question=_cut(row["text"] if row["text"] is not None else row_text(row["payload"]), WORDS),
         said=_cut(row["said"], ANSWER),
         stored=_cut(stored, ANSWER),
         detail=_cut(row["detail"], WORDS),
     )
 
 
-def _told(payload: str) -> str:
+def row_text(payload: str) -> str:
     """Return the text of a row, and of one that has none what it holds."""
     try:
         content = parse_json(payload)

@@ -120,7 +120,8 @@ def looking(picture: ImageRef, crop: ImageRef) -> Group:
     )
     seen = [[280, 196], [200, 200]]
     made = trajectory(cut, again, turn("answer", "Springfield"), asked=asked, view=canonical_json({"seen": seen}))
-    return Group(asked, frozenset(), [], [member(made, [], [], [])])
+    shipped = outcome("select", made).model_copy(update={"route": "sft"})
+    return Group(asked, frozenset(), [], [member(made, [shipped], [], [])])
 
 
 def written(out: Path, groups: Iterator[Group], blobs: str = "blobs") -> Path:

@@ -102,8 +102,15 @@ def personal_data(ledger: Ledger) -> Rows:
 
 def near_texts(ledger: Ledger) -> Rows:
     found = by(ledger["near_texts"], "answers", "dropped")
+    words = {"contradict": "differ"}
     return [
-        (*key, len(rows), round(mean(r["share"] for r in rows), 4), min(r["question_id"] for r in rows))
+        (
+            words.get(key[0], key[0]),
+            key[1],
+            len(rows),
+            round(mean(r["share"] for r in rows), 4),
+            min(r["question_id"] for r in rows),
+        )
         for key, rows in found.items()
     ]
 

@@ -36,8 +36,12 @@ def opened(browser: Any) -> Opened:
     """Return what opens a page of a folder; on leaving, nothing may have been refused, failed, or asked of others."""
 
     @contextmanager
-    def open_page(folder: Path, name: str = "viewer.html", *, width: int = 1280, theme: str = "light") -> Iterator[Any]:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+    def open_page(
+        folder: Path, name: str = "viewer.html", *, width: int = 1280, theme: str = "light", scale: int = 1
+    ) -> Iterator[Any]:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=theme, device_scale_factor=scale
+        )
         page = context.new_page()
         asked: list[str] = []
         said: list[str] = []

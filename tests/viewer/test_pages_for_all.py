@@ -18,7 +18,7 @@ from tests.support.report_files import value
 from tests.support.runs import facts
 
 Opened = Callable[..., AbstractContextManager[Any]]
-LOOKS = [*product(("index.html", "viewer.html"), (1280, 390), ("light", "dark"))]
+LOOKS = [*product(("index.html", "viewer.html", "duplicates.html"), (1280, 390), ("light", "dark"))]
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,30 @@ def test_a_sample_leads_to_its_transcript(report: Path, opened: Opened) -> None:
         )
 
 
+def test_a_number_of_the_report_leads_to_its_records(report: Path, opened: Opened) -> None:
+    (reasons,) = (table for table in value(report, "tables") if table["name"] == "reasons")
+    with opened(report, "index.html") as page:
+        links = page.locator("table", has=page.locator("caption", has_text=reasons["title"])).locator("td.number a")
+        assert links.count() == len(reasons["rows"])
+        addresses = [str(links.nth(n).get_attribute("href")) for n in range(links.count())]
+    for row, address in zip(reasons["rows"], addresses, strict=True):
+        stage, unit, _, reason, n, _ = row
+        with opened(report, address) as page:
+            shown = page.inner_text("#count").split(" of ")[0]
+            assert int(shown) == n if unit == "trajectory" or stage in {"ingest", "screen", "dedup"} else int(shown) > 0
+            page.wait_for_selector(".badges")
+            assert f"{stage}: " in page.inner_text(".row[aria-selected=true]"), reason
+
+
+def test_charts_of_the_gates_say_how_many_and_have_one_scale(report: Path, opened: Opened) -> None:
+    (found,) = (table for table in value(report, "tables") if table["name"] == "gate_histogram")
+    with opened(report, "index.html") as page:
+        captions = page.locator("#gates figcaption").all_inner_texts()
+        sums = [sum(row[place] for row in found["rows"]) for place in (1, 2, 3)]
+        assert [caption.partition("n = ")[2] for caption in captions] == [f"{n} questions" for n in sums if n]
+        assert "scripted/lynx-7b" in page.inner_text("main")
+
+
 def test_the_theme_can_be_chosen_and_is_kept(report: Path, opened: Opened) -> None:
     with opened(report, "index.html") as page:
         colour = "getComputedStyle(document.body).backgroundColor"
@@ -102,7 +126,7 @@ def test_the_theme_can_be_chosen_and_is_kept(report: Path, opened: Opened) -> No
 
 def test_nothing_on_a_page_can_become_markup(report: Path, browser: Any) -> None:
     # The browser itself refuses it, whatever a later change of the pages does.
-    for name in ("index.html", "viewer.html"):
+    for name in ("index.html", "viewer.html", "duplicates.html"):
         page = browser.new_page()
         page.goto(f"{report.as_uri()}/{name}")
         for act in (

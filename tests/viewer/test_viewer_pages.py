@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from flows.report.viewer.groups import Beside, Group
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
-from tests.support.many_rollouts import HOSTILE, HUGE, hostile, looking, many, written
+from tests.support.builders import question
+from tests.support.many_rollouts import HOSTILE, HUGE, hostile, looking, many, outcome, written
 from tests.support.report_files import listed
 
 Opened = Callable[..., AbstractContextManager[Any]]
@@ -172,6 +176,110 @@ def test_an_address_leads_to_a_trajectory_a_question_or_a_filter(some: Path, ope
         assert "has the id 0000" in page.inner_text("#transcript")
 
 
+def test_enter_opens_the_first_hit_and_escape_clears_the_search(some: Path, opened: Opened) -> None:
+    rows = listed(some)
+    hits = [row["id"] for row in rows if "scene 17 " in row["question_text"]]
+    with opened(some) as page:
+        page.click("#clear")
+        page.fill("#search", "scene 17 green")
+        page.keyboard.press("Enter")
+        assert count(page) < len(rows)
+        assert shown(page) == page.evaluate("location.hash").partition("t=")[2][:16]
+        assert page.get_attribute(".row[aria-selected=true]", "aria-posinset") == "1"
+        page.keyboard.press("j")
+        assert "q=scene+17+green" in page.evaluate("location.hash")
+        page.keyboard.press("/")
+        page.keyboard.press("Escape")
+        assert page.input_value("#search") == ""
+        assert count(page) == len(rows)
+        assert "q=" not in page.evaluate("location.hash")
+        assert hits
+
+
+def test_what_is_shown_is_of_the_list_or_says_that_it_is_not(some: Path, opened: Opened) -> None:
+    rows = listed(some)
+    taught = [row for row in rows if row["words"]["stage"] == {"synthesize"}]
+    wrong = [row for row in taught if row["words"]["verdict"] == {"wrong"}]
+    with opened(some) as page:
+        choose(page, "Verdict", "wrong")
+        assert shown(page) == wrong[0]["id"]
+        assert not page.locator("#outside").is_visible()
+        outside = next(row for row in rows if row["words"]["verdict"] == {"right"} and row["question"] == 30)
+        page.evaluate("id => { location.hash = id; }", outside["id"])
+        page.wait_for_function("id => location.hash.includes(id)", arg=f"t={outside['id']}")
+        assert shown(page) == outside["id"]
+        assert page.locator("#outside").is_visible()
+        place = rows.index(outside)
+        page.keyboard.press("j")
+        assert shown(page) == next(row["id"] for row in wrong if rows.index(row) > place)
+        assert not page.locator("#outside").is_visible()
+        page.fill("#search", "no such words anywhere")
+        page.wait_for_selector("#transcript:has-text('Nothing passes')")
+        assert not page.locator("#marking").is_visible()
+
+
+def test_the_last_question_has_no_next(some: Path, opened: Opened) -> None:
+    last = next(row for row in listed(some) if row["question"] == 59)
+    with opened(some, f"viewer.html#t={last['id']}") as page:
+        for _ in range(2):
+            page.keyboard.press("J")
+            assert shown(page) == last["id"]
+
+
+def test_nothing_is_learnt_of_what_is_in_no_export(some: Path, opened: Opened) -> None:
+    rows = listed(some)
+    for stage, reason in (("gate2", set()), ("synthesize", {"validate: loop"})):
+        row = next(row for row in rows if row["words"]["stage"] == {stage} and row["words"]["reason"] == reason)
+        with opened(some, f"viewer.html#{row['id']}") as page:
+            page.wait_for_selector(".turn")
+            assert page.inner_text(".mask") == "In no export: nothing is learnt of it."
+            assert page.locator(".turn", has_text="loss:").count() == 0
+
+
+def test_a_question_that_was_stopped_has_a_page_with_what_it_was_dropped_for(tmp_path: Path, opened: Opened) -> None:
+    asked, kept = question("Which town is it?"), question("Which town is this?")
+    told = {name: getattr(kept, name) for name in ("source", "text", "answers", "choices")}
+    beside = Beside("dropped: a repeat", (2, 1), {"question_id": kept.id, **told, "images": []})
+    stopped = Group(asked, frozenset(), [outcome("dedup", asked, "duplicate")], [], beside=[beside])
+    report = written(tmp_path / "report", iter([*many(3, 2), stopped]))
+    with opened(report, f"viewer.html#{asked.id}") as page:
+        page.wait_for_selector(".beside")
+        said = page.inner_text("#transcript")
+        assert "Which town is it?" in said
+        assert "Which town is this?" in said
+        assert "No model was asked: it stopped before. The same question over the same picture came before" in said
+        assert "2 bits of phash" in said
+        assert not page.locator("#marking").is_visible()
+    with opened(report, "viewer.html#reason=dedup%3A+duplicate") as page:
+        assert count(page) == 1
+    with opened(report, "viewer.html#" + "0" * 64) as page:
+        assert page.locator(".row").count() == 0
+        page.click("#transcript button")
+        assert count(page) == 7
+
+
+def test_no_more_is_seen_of_a_picture_than_the_model_saw_however_fine_the_display(
+    pictured: Path, opened: Opened
+) -> None:
+    with opened(pictured, scale=2) as page:
+        canvas = page.locator(".picture .seen canvas").first
+        canvas.scroll_into_view_if_needed()
+        page.wait_for_function("() => document.querySelector('.full img').complete")
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        drawn = np.asarray(Image.open(BytesIO(canvas.screenshot())).convert("L")).astype(int)
+    assert drawn.shape[1] == 560
+    # Away from the boxes, which are drawn sharp: dots of two by two, wherever they begin on the display's grid.
+    part = drawn[200:380, 200:540]
+    assert part.std() > 5
+
+    def rough_at(y: int, x: int) -> int:
+        dots = part[y : y + 160, x : x + 300].reshape(80, 2, 150, 2)
+        return int((dots.max(axis=(1, 3)) - dots.min(axis=(1, 3))).max())
+
+    rough = min(rough_at(y, x) for y in (0, 1) for x in (0, 1))
+    assert rough <= 2
+
+
 def test_other_rollouts_of_the_question_are_a_click_away(some: Path, opened: Opened) -> None:
     with opened(some) as page:
         before = shown(page)
@@ -208,16 +316,18 @@ def test_pictures_are_shown_at_full_size_and_as_seen_with_the_boxes_that_were_cu
     pictured: Path, opened: Opened
 ) -> None:
     with opened(pictured) as page:
-        page.wait_for_selector(".seen img")
+        page.wait_for_selector(".seen canvas")
         size = "image => [image.getBoundingClientRect().width, image.getBoundingClientRect().height]"
-        seen = page.locator(".picture .seen img").first
+        seen = page.locator(".picture .seen canvas").first
         assert seen.evaluate(size) == [280, 196]
         full = page.locator(".picture .full img").first
         assert full.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [1000, 700]
         assert full.evaluate(size)[0] < 1000
         page.focus("#list")
+        assert re.search(r"drawn at \d+ %.*; z: pixel for pixel", page.inner_text(".full figcaption"))
         page.keyboard.press("z")
         assert full.evaluate(size) == [1000, 700]
+        page.wait_for_selector(".full figcaption:has-text('(pixel for pixel)')")
         boxes = page.locator(".picture .full svg").first.locator("rect.edge")
         read = "box => ['x', 'y', 'width', 'height'].map((name) => Number(box.getAttribute(name)))"
         assert [boxes.nth(n).evaluate(read) for n in range(boxes.count())] == [[100, 50, 200, 200], [110, 70, 50, 50]]

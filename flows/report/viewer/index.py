@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flows.report.viewer.groups import Group, Member
+from flows.report.viewer.groups import Group, Member, fate_of
 from flows.report.viewer.scripts import script, write_script
 from flows.report.viewer.transcripts import question_of, trajectory_of
 from pipeline.store.blobs import write_atomic
@@ -25,28 +25,59 @@ TEXT = 1000
 """Characters of a question or an answer that are searched and listed; the transcript holds all of it."""
 
 
+UNASKED = "nobody: stopped before"
+"""Who asked a question that no model was asked."""
+
+
 class Facet(NamedTuple):
     """What trajectories are filtered by."""
 
     name: str
     title: str
     words: Callable[[Group, Member], Iterable[str]]
+    unasked: Callable[[Group], Iterable[str]] = lambda _: ()
+    """Of a question that no model was asked."""
+
+
+def _stopped(group: Group) -> Iterable[str]:
+    _, reason = fate_of(group.life)
+    return (reason,) if reason else ()
+
+
+def _against(one: Member) -> list[str]:
+    return [decision.filter for decision in one.decisions if decision.outcome != "keep"]
+
+
+def _right(gate: str) -> Callable[[Group, Member], Iterable[str]]:
+    return lambda group, _: (str(group.right[gate]),) if gate in group.right else ()
 
 
 FACETS = (
-    Facet("stage", "Asked by", lambda _, one: (one.stage,)),
-    Facet("category", "Category", lambda group, _: (group.question.category,)),
-    Facet("source", "Source", lambda group, _: (group.question.source,)),
+    Facet("stage", "Asked by", lambda _, one: (one.stage,), lambda _: (UNASKED,)),
+    Facet(
+        "category",
+        "Category",
+        lambda group, _: (group.question.category,),
+        lambda group: (group.question.category,) if group.question.category else (),
+    ),
+    Facet("source", "Source", lambda group, _: (group.question.source,), lambda group: (group.question.source,)),
     Facet("verdict", "Verdict", lambda _, one: (one.trajectory.verdict,)),
-    Facet("fate", "What became of it", lambda _, one: (one.fate,)),
-    Facet("reason", "Reason it was stopped", lambda _, one: (one.reason,) if one.reason else ()),
+    Facet("fate", "What became of it", lambda _, one: (one.fate,), lambda group: fate_of(group.life)[:1]),
+    Facet("reason", "Reason it was stopped", lambda _, one: (one.reason,) if one.reason else (), _stopped),
+    Facet("validator", "Validator against it", lambda _, one: set(_against(one))),
+    Facet("alone", "Only validator against it", lambda _, one: _against(one) if len(_against(one)) == 1 else ()),
     Facet("tool", "Tool called", lambda _, one: {turn.action for turn in one.trajectory.turns} - {"answer", "none"}),
     Facet(
         "label",
         "Label",
         lambda group, one: {*group.labels, *(label for turn in one.trajectory.turns for label in turn.labels)},
+        lambda group: group.labels,
     ),
     Facet("finish", "Ended by", lambda _, one: (one.trajectory.finish,)),
+    Facet("turns", "Turns", lambda _, one: (str(len(one.trajectory.turns)),)),
+    Facet("gate1", "Right at gate 1", _right("gate1")),
+    Facet("placebo", "Right in the placebo", _right("placebo")),
+    Facet("gate2", "Right at gate 2", _right("gate2")),
     Facet("arm", "Arm or lane", lambda _, one: (one.trajectory.arm,)),
     Facet("model", "Model", lambda _, one: (one.trajectory.model,)),
 )
@@ -58,21 +89,20 @@ class Written(NamedTuple):
     about: Mapping[str, Any]
     """What the page has to know before it reads the chunks."""
     pictures: frozenset[str]
-    """sha256 of all pictures that the transcripts show; empty unless they were asked for."""
+    """sha256 of all pictures that the transcripts show."""
 
 
-def write_index(directory: Path, groups: Iterable[Group], *, pictures: bool = False) -> Written:
+def write_index(directory: Path, groups: Iterable[Group]) -> Written:
     """Write index and transcripts of all rollouts, in the order given; one question and one chunk are in memory."""
-    writer = _Writer(directory, with_pictures=pictures)
+    writer = _Writer(directory)
     for group in groups:
         writer.add(group)
     return writer.end()
 
 
 class _Writer:
-    def __init__(self, directory: Path, *, with_pictures: bool) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._with_pictures = with_pictures
         self._pictures: set[str] = set()
         self._codes = {facet.name: _Codes() for facet in FACETS}
         self._systems: dict[str, int] = {}
@@ -80,25 +110,27 @@ class _Writer:
         self._rows = self._new_rows()
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self._chunks, self._index, self._row_count, self._question_count = 0, 0, 0, 0
+        self._chunks, self._index, self._row_count, self._question_count, self._unasked = 0, 0, 0, 0, 0
 
     def add(self, group: Group) -> None:
-        whole = {"question": question_of(group), "trajectories": [self._trajectory(one) for one in group.members]}
-        if self._with_pictures:
-            self._pictures |= _pictures(whole)
+        whole: Mapping[str, Any] = {
+            "question": question_of(group),
+            "trajectories": [self._trajectory(one) for one in group.members],
+        }
+        self._pictures |= _pictures(whole)
         text = script(f"group-{group.question.id[:SHORT]}", whole)
         if self._held and self._held_bytes + len(text) > CHUNK_BYTES:
             self._end_chunk()
         self._held.append(text)
         self._held_bytes += len(text)
-        question = group.question
+        asked = whole["question"]
         for name, value in zip(
             self._questions,
-            (question.id[:SHORT], question.text[:TEXT], " · ".join(question.answers)[:TEXT]),
+            (group.question.id[:SHORT], asked["text"][:TEXT], " · ".join(asked["answers"])[:TEXT]),
             strict=True,
         ):
             self._questions[name].append(value)
-        for one in group.members:
+        for one in group.members or (None,):
             self._add_row(group, one)
         self._question_count += 1
         if len(self._rows["id"]) >= CHUNK_ROWS:
@@ -109,22 +141,24 @@ class _Writer:
         place = self._systems.setdefault(one.trajectory.system, len(self._systems))
         return {**trajectory_of(one), "system": place}
 
-    def _add_row(self, group: Group, one: Member) -> None:
-        trajectory = one.trajectory
+    def _add_row(self, group: Group, one: Member | None) -> None:
+        trajectory = one.trajectory if one else None
         values = {
-            "id": trajectory.id[:SHORT],
+            "id": (trajectory.id if trajectory else group.question.id)[:SHORT],
             "question": self._question_count,
             "chunk": self._chunks,
-            "sample": trajectory.sample,
-            "turns": len(trajectory.turns),
-            "tokens": trajectory.tokens.completion,
-            "answer": (trajectory.answer or "")[:TEXT],
+            "sample": trajectory.sample if trajectory else 0,
+            "turns": len(trajectory.turns) if trajectory else 0,
+            "tokens": trajectory.tokens.completion if trajectory else 0,
+            "answer": ((trajectory and trajectory.answer) or "")[:TEXT],
         }
         for name, value in values.items():
             self._rows[name].append(value)
         for facet in FACETS:
-            self._rows["codes"][facet.name].append(self._codes[facet.name].code(facet.words(group, one)))
+            words = facet.words(group, one) if one else facet.unasked(group)
+            self._rows["codes"][facet.name].append(self._codes[facet.name].code(words))
         self._row_count += 1
+        self._unasked += one is None
 
     def end(self) -> Written:
         self._end_chunk()
@@ -132,7 +166,8 @@ class _Writer:
         write_script(self._directory, "systems", list(self._systems))
         about = {
             "rows": self._row_count,
-            "questions": self._question_count,
+            "unasked": self._unasked,
+            "questions": self._question_count - self._unasked,
             "chunks": self._chunks,
             "index": self._index,
             "facets": [
@@ -191,7 +226,11 @@ def _columns(*names: str) -> dict[str, list[Any]]:
 
 
 def _pictures(whole: Mapping[str, Any]) -> set[str]:
-    shown: list[Sequence[Any]] = [*whole["question"]["images"]]
+    question = whole["question"]
+    shown: list[Sequence[Any]] = [
+        *question["images"],
+        *(image for one in question["beside"] for image in one["images"]),
+    ]
     for trajectory in whole["trajectories"]:
         shown += trajectory["images"]
         shown += [image for turn in trajectory["turns"] for image in turn["images"]]

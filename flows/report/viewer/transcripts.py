@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from flows.report.causes import cause
+from flows.report.duplicates import WHY
 from flows.report.viewer.crops import Crop, crops_of
-from flows.report.viewer.groups import Group, Member
+from flows.report.viewer.groups import Group, Member, fate_of
+from flows.report.why import row_text
 from pipeline.identity import parse_json
-from pipeline.records import ImageRef, Outcome, Turn
+from pipeline.records import ImageRef, Outcome, Question, SourceRow, Turn
 
 _CELL = re.compile(
     r"Code execution result:\nstdout:\n```\n(?P<out>.*)\n```\n\nstderr:\n```\n(?P<err>.*)\n```"
@@ -21,8 +24,31 @@ _CELL = re.compile(
 
 
 def question_of(group: Group) -> Mapping[str, Any]:
-    """Return what is shown of a question beside its rollouts."""
-    question = group.question
+    """Return what is shown of a question beside its rollouts; of a row that became none, what it holds."""
+    fate, reason = fate_of(group.life)
+    stage, _, code = reason.partition(": ")
+    return {
+        **(_row(group.question) if isinstance(group.question, SourceRow) else _question(group.question)),
+        "labels": sorted(group.labels),
+        "life": [_outcome(outcome) for outcome in group.life],
+        "fate": fate,
+        "reason": reason,
+        "cause": cause(stage, code),
+        "beside": [
+            {
+                "verdict": one.verdict,
+                "why": WHY[one.verdict],
+                "bits": one.bits,
+                "id": one.question["question_id"],
+                **{name: one.question[name] for name in ("source", "text", "answers", "choices")},
+                "images": [[image[name] for name in ("sha256", "width", "height")] for image in one.question["images"]],
+            }
+            for one in group.beside
+        ],
+    }
+
+
+def _question(question: Question) -> Mapping[str, Any]:
     names = ("id", "source", "source_revision", "source_row", "category", "text", "answer_type", "tolerance", "licence")
     return {
         **{name: getattr(question, name) for name in names},
@@ -30,9 +56,31 @@ def question_of(group: Group) -> Mapping[str, Any]:
         "answers": list(question.answers),
         "images": [_image(image, None) for image in question.images],
         "meta": question.meta,
-        "labels": sorted(group.labels),
-        "life": [_outcome(outcome) for outcome in group.life],
     }
+
+
+def _row(row: SourceRow) -> Mapping[str, Any]:
+    """Return a row as a question; nothing in it was checked, so all of it is shown as it stands, too."""
+    return {
+        **{name: getattr(row, name) for name in ("id", "source", "source_revision", "source_row", "category")},
+        "text": row_text(row.payload),
+        "answer_type": "",
+        "tolerance": None,
+        "licence": "",
+        "choices": _strings(row.payload, "choices"),
+        "answers": _strings(row.payload, "answers"),
+        "images": [],
+        "meta": row.payload,
+    }
+
+
+def _strings(payload: str, name: str) -> list[str]:
+    try:
+        content = parse_json(payload)
+    except ValueError:
+        return []
+    found = content.get(name) if isinstance(content, dict) else None
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
 def trajectory_of(member: Member) -> Mapping[str, Any]:

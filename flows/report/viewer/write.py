@@ -20,9 +20,11 @@ from flows.report.viewer.figures import FIGURES
 from flows.report.viewer.groups import Group, groups
 from flows.report.viewer.index import Written, write_index
 from flows.report.viewer.scripts import write_script
+from pipeline.identity import parse_json
 from pipeline.store.blobs import BlobStore, write_atomic
 
 HERE = Path(__file__).parent
+PAGES = HERE / "pages"
 DATA, LIBRARIES, PICTURES = "data", "third_party", "pictures"
 PAIRS_SHOWN = 200
 """Of each verdict, on the page of duplicates."""
@@ -47,32 +49,43 @@ def write_report(run: Path, out: Path, blobs: BlobStore, *, bundle: bool = False
         run: with a ledger.
         out: the directory.
         blobs: where the run's pictures are; the pages link them, unless `bundle` copies them.
-        bundle: copy every picture that a transcript shows, so that the directory can be moved alone.
+        bundle: copy every picture that a page names, so that the directory can be moved alone.
 
     Raises:
         UsageError, InfrastructureError: the run's ledger or a part cannot be read.
     """
     tables = report_tables(run)
-    about = query_table(run, "SELECT name, recipe, version FROM runs").rows[0]
-    facts = {"run": about[0], "recipe": about[1], "version": about[2]}
-    written = write_viewer(out, groups(run), facts, PICTURES if bundle else _link(blobs.root, out), pictures=bundle)
+    link = PICTURES if bundle else _link(blobs.root, out)
+    target = BlobStore(out / PICTURES)
+    _copy_pages(out)  # first: the page of duplicates leads to what lies beside it
+    pairs = duplicates_page(run, target if bundle else blobs, out / "duplicates.html", PAIRS_SHOWN)
+    write_atomic(out / "duplicates.html", pairs.html.encode())
+    named = {value for table in tables for row in table.rows for value in row if isinstance(value, str)}
+    written = write_viewer(out, groups(run, named | pairs.ids), _facts(run), link)
     write_script(out / DATA, "tables", [_plain(table) for table in tables])
-    page, _ = duplicates_page(run, BlobStore(out / PICTURES) if bundle else blobs, out / "duplicates.html", PAIRS_SHOWN)
-    write_atomic(out / "duplicates.html", page.encode())
-    copied, missing = _copy(blobs, written.pictures, BlobStore(out / PICTURES))
-    return Report(int(written.about["rows"]), _weight(out), copied, missing)
+    copied, missing = _copy(blobs, written.pictures | pairs.pictures, target) if bundle else (0, 0)
+    return Report(int(written.about["rows"] - written.about["unasked"]), _weight(out), copied, missing)
 
 
-def write_viewer(
-    out: Path, shown: Iterable[Group], facts: Mapping[str, Any], blobs: str, *, pictures: bool = False
-) -> Written:
-    """Write pages and index of some questions; `about.js` is written last, and the pages do nothing without it."""
-    shutil.rmtree(out / DATA, ignore_errors=True)
+def _facts(run: Path) -> Mapping[str, Any]:
+    name, recipe, version, environment = query_table(run, "SELECT name, recipe, version, environment FROM runs").rows[0]
+    told = parse_json(str(environment))
+    models = {role: told[role] for role in ("base", "teachers", "stronger", "judge") if told.get(role)}
+    return {"run": name, "recipe": recipe, "version": version, "models": models}
+
+
+def _copy_pages(out: Path) -> None:
     for name in ("pages", LIBRARIES):
         target = out / LIBRARIES if name == LIBRARIES else out
         for file in sorted((HERE / name).iterdir()):
             write_atomic(target / file.name, file.read_bytes())
-    written = write_index(out / DATA, shown, pictures=pictures)
+
+
+def write_viewer(out: Path, shown: Iterable[Group], facts: Mapping[str, Any], blobs: str) -> Written:
+    """Write pages and index of some questions; `about.js` is written last, and the pages do nothing without it."""
+    shutil.rmtree(out / DATA, ignore_errors=True)
+    _copy_pages(out)
+    written = write_index(out / DATA, shown)
     marks = [kind._asdict() for kind in MARK_KINDS]
     write_script(out / DATA, "about", {**facts, "blobs": blobs, "marks": marks, **written.about})
     return written

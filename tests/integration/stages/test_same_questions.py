@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from flows.cli.main import make_app
 from flows.ledger.query import query
 from flows.recipe.inputs import make_job
+from flows.report.duplicates import WHY
 from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
 from flows.runners.local import local
@@ -149,7 +151,20 @@ def test_the_page_of_duplicates_shows_every_pair_with_pictures_that_are_there(
         "kept: near text: ",
     ):
         assert title in shown
-    links = re.findall('src="([^"]*)"', shown)
+    # Which of a pair went is marked, and why is said; of two that contradict both went.
+    fates = {
+        title: re.findall('<span class="badge [a-z]+">([a-z]+)</span>', part.partition("<h2>")[0])
+        for title, part in ((one, shown.partition(f"<h2>{one}: ")[2]) for one in WHY)
+    }
+    assert set(fates["dropped: a repeat"][::2]) == {"dropped"}
+    assert set(fates["dropped: a repeat"][1::2]) == {"kept"}
+    assert set(fates["dropped: answers contradict"]) == {"dropped"}
+    assert set(fates["kept: near text"]) == {"kept"}
+    assert all(escape(why) in shown for title, why in WHY.items() if fates[title])
+    # It looks as a report does, but leads to none where there is none.
+    assert {path.name for path in page.parent.iterdir()} == {"page.html", "style.css", "theme.js"}
+    assert "viewer.html" not in shown
+    links = re.findall('<img [^>]*src="([^"]*)"', shown)
     assert links
     assert all(Image.open(page.parent / unquote(link)).size == (448, 336) for link in links)
     # A question is text, whatever is in it.

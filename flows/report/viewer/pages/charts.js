@@ -12,8 +12,9 @@
     return value;
   };
 
-  // Draws bars into a figure: heights by label, and what the axes are. `paint` names the colour.
-  cf.bars = (caption, labels, heights, { x, paint = "accent" }) => {
+  // Draws bars into a figure: heights by label, and what the axes are. `paint` names the colour, `top` the height of the
+  // axis, `unit` stands behind its numbers; `address(i)` is where a click on a bar leads.
+  cf.bars = (caption, labels, heights, { x, paint = "accent", top = Math.max(...heights), unit = "", address = null }) => {
     const place = cf.el("div", { role: "img", "aria-label": `${caption}; the numbers are in the table below` });
     const figure = cf.el("figure", null, cf.el("figcaption", null, caption), place);
     drawn.push(() => {
@@ -22,22 +23,28 @@
       const axis = { stroke: ink, grid: { show: false }, ticks: { stroke: line }, font: "12px system-ui", labelFont: "12px system-ui" };
       const width = Math.max(200, place.clientWidth);
       const every = Math.ceil((labels.length * 34) / width);
-      new uPlot(
+      const plot = new uPlot(
         {
           width,
           height: 190,
           cursor: { show: false },
           legend: { show: false },
-          scales: { x: { time: false, range: [-0.6, labels.length - 0.4] }, y: { range: (_, __, top) => [0, Math.max(1, top * 1.05)] } },
+          scales: { x: { time: false, range: [-0.6, labels.length - 0.4] }, y: { range: [0, Math.max(1, top * 1.05)] } },
           axes: [
             { ...axis, label: x, labelSize: 20, size: 28, splits: () => labels.map((_, i) => i), values: (_, splits) => splits.map((i) => (i % every === 0 ? labels[i] : "")) },
-            { ...axis, size: 48, incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7], grid: { show: true, stroke: line, width: 1 } },
+            { ...axis, size: 48, values: (_, splits) => splits.map((value) => `${cf.number(value)}${unit}`), incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7], grid: { show: true, stroke: line, width: 1 } },
           ],
           series: [{}, { stroke: fill, fill, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.75, 60] }) }],
         },
         [labels.map((_, i) => i), heights],
         place,
       );
+      if (!address) return;
+      plot.over.classList.add("leads");
+      plot.over.addEventListener("click", (event) => {
+        const i = Math.round(plot.posToVal(event.offsetX, "x"));
+        if (heights[i]) location.href = address(i);
+      });
     });
     return figure;
   };

@@ -55,21 +55,52 @@
     return frame;
   };
 
+  // The picture reduced to so many pixels, in which no more can be seen than there was, on whatever display.
+  const reduced = (image, [, width, height, seenWidth, seenHeight], name, crops) => {
+    const canvas = cf.el("canvas", { width: seenWidth, height: seenHeight, role: "img", "aria-label": name });
+    const draw = () => {
+      const context = canvas.getContext("2d");
+      context.imageSmoothingQuality = "high";
+      context.drawImage(image, 0, 0, seenWidth, seenHeight);
+    };
+    image.addEventListener("load", draw);
+    image.addEventListener("error", () => frame.classList.add("missing"));
+    const frame = cf.el("div", { class: "frame" }, canvas, crops.length ? overlay(width, height, crops) : null);
+    return frame;
+  };
+
+  // Keeps telling how large a picture is drawn, and whether that shows less than the model saw.
+  const telling = (image, [, width, height, seenWidth], place) => {
+    const tell = () => {
+      const drawn = image.getBoundingClientRect().width;
+      if (!drawn) return;
+      const less = seenWidth !== undefined && drawn < seenWidth - 1 ? ", smaller than the model saw it" : "";
+      const part = `drawn at ${Math.round((100 * drawn) / width)} %${less}`;
+      if (drawn < width - 1) place.textContent = ` (${part}; z: pixel for pixel)`;
+      else place.textContent = Math.max(width, height) > SMALL * 3 ? " (pixel for pixel)" : "";
+    };
+    new ResizeObserver(tell).observe(image);
+    return place;
+  };
+
   const where = (crops) =>
     crops.map(({ turn, box }) => `turn ${turn}: ${box.map((end) => Math.round(end)).join(", ")}`).join("; ");
 
   // Returns figures of one picture: `[sha256, width, height, seen width, seen height]`.
-  cf.picture = (picture, name, crops = []) => {
+  // `asked`: a model was shown it.
+  cf.picture = (picture, name, crops = [], asked = true) => {
     const [, width, height, seenWidth, seenHeight] = picture;
     const known = seenWidth !== undefined;
     const same = known && seenWidth === width && seenHeight === height;
+    const drawn = view(picture, [width, height], name, crops, null);
+    const image = drawn.querySelector("img");
     const told = crops.length ? cf.el("span", null, ` Cut out: ${where(crops)}`) : null;
-    const seen = same ? ", seen at this size" : known ? "" : ", size seen not recorded";
+    const seen = same ? ", seen at this size" : known || !asked ? "" : ", size seen not recorded";
     const full = cf.el(
       "figure",
       { class: "full" },
-      cf.el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `${name}, full size` }, view(picture, [width, height], name, crops, null)),
-      cf.el("figcaption", null, `${name}: full size ${size(width, height)}${seen}${Math.max(width, height) > SMALL * 3 ? " (drawn to fit; z: pixel for pixel)" : ""}.`, told),
+      cf.el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `${name}, full size` }, drawn),
+      cf.el("figcaption", null, `${name}: full size ${size(width, height)}${seen}`, telling(image, picture, cf.el("span", { class: "drawn" })), ".", told),
     );
     if (same || !known) {
       const small = width <= SMALL && height <= SMALL;
@@ -78,7 +109,7 @@
     const student = cf.el(
       "figure",
       { class: "seen" },
-      cf.el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `${name}, as seen` }, view(picture, [seenWidth, seenHeight], `${name}, as the model saw it`, crops, null)),
+      cf.el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": `${name}, as seen` }, reduced(image, picture, `${name}, as the model saw it`, crops)),
       cf.el("figcaption", null, `As the model saw it: ${size(seenWidth, seenHeight)}, ${Math.round((100 * seenWidth * seenHeight) / (width * height))} % of the pixels.`),
     );
     return cf.el("div", { class: "picture" }, full, student);

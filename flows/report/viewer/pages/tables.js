@@ -22,8 +22,12 @@
     };
   };
 
-  // Returns a table as an element; `extra` adds cells to each row: `{header, cell(row)}`.
-  cf.table = (table, { extra = [], linked = () => true } = {}) => {
+  // The address of the viewer with such words of facets chosen.
+  cf.filtered = (words) => `viewer.html#${new URLSearchParams(words)}`;
+
+  // Returns a table as an element; `extra` adds cells to each row: `{header, cell(row)}`; `leads` has by column a function
+  // from a row, by name, to where its number leads.
+  cf.table = (table, { extra = [], leads = {} } = {}) => {
     const column = (i) => table.rows.map((row) => row[i]);
     const shown = table.columns.map((_, i) => i).filter((i) => column(i).some((value) => value !== null));
     const numeric = (i) => column(i).every((value) => value === null || typeof value === "number");
@@ -32,9 +36,11 @@
       const value = row[i];
       if (typeof value === "string" && ID.test(value)) {
         const short = value.slice(0, 12);
-        return cf.el("td", null, linked(row) ? cf.el("a", { class: "id", href: `viewer.html#${value}` }, short) : cf.el("span", { class: "id" }, short));
+        return cf.el("td", null, cf.el("a", { class: "id", href: `viewer.html#${value}` }, short));
       }
       const text = writers.get(i)(value);
+      const lead = leads[table.columns[i]];
+      if (lead && value) return cf.el("td", { class: "number" }, cf.el("a", { href: lead(cf.named(table, row)) }, text));
       return numeric(i) ? cf.el("td", { class: "number" }, text) : cf.cell(text);
     };
     return cf.el(

@@ -20,13 +20,22 @@
       "dl",
       { class: "facts" },
       ...fact("Answer", answer === null ? "none" : cf.foreign("strong", answer)),
-      ...fact("Gold", text(question.answers.join(" · ")), ` (${question.answer_type}${question.tolerance === null ? "" : `, within ${question.tolerance} relative`})`),
-      ...(question.choices.length ? fact("Options", text(question.choices.join(" · "))) : []),
+      ...gold(question),
     ),
   ];
 
+  // Whether a trainer learns of it: what `select` kept for SFT is exported; gate rollouts and what was stopped never are.
+  cf.learns = ({ purpose, fate }) => {
+    if (purpose === "gate" || fate.startsWith("rejected") || fate.startsWith("quarantined")) return "no";
+    if (fate === "no answer") return "no";
+    return fate === "kept: select" || fate === "kept: publish" ? "yes" : "not yet";
+  };
+
   // The loss mask at a glance: a cell for each message, filled where a trainer learns it.
-  const mask = ({ turns }) => {
+  const mask = (trajectory) => {
+    const { turns } = trajectory;
+    const learns = cf.learns(trajectory);
+    if (learns === "no") return cf.el("div", { class: "mask" }, cf.el("p", { class: "quiet" }, "In no export: nothing is learnt of it."));
     const cells = [cf.el("span", { class: "masked" }, "question")];
     turns.forEach((turn, i) => {
       cells.push(cf.el("span", { class: turn.loss ? "learnt" : "masked" }, `turn ${i + 1}`));
@@ -36,7 +45,7 @@
     return cf.el(
       "div",
       { class: "mask" },
-      cf.el("p", { class: "quiet" }, `Loss mask: ${learnt} of ${turns.length} turns learnt (filled), everything else masked.`),
+      cf.el("p", { class: "quiet" }, `Loss mask: ${learnt} of ${turns.length} turns ${learns === "yes" ? "learnt" : "would be learnt, as soon as it is exported"} (filled), everything else masked.`),
       cf.el("div", { class: "strip", "aria-hidden": "true" }, ...cells),
     );
   };
@@ -63,9 +72,11 @@
       ),
     );
 
+  const ENDED = ["stage", "outcome", "reason", "route", "detail"];
+  const ended = ([stage, outcome, route, reason, detail]) => [stage, outcome, reason, route, detail];
   const life = (trajectory, question) => {
-    const told = [...question.life.map((one) => ["question", ...one]), ...trajectory.life.map((one) => ["trajectory", ...one])];
-    return told.length ? table("What became of it, stage by stage", ["record", "stage", "outcome", "route", "reason", "detail"], told) : null;
+    const told = [...question.life.map((one) => ["question", ...ended(one)]), ...trajectory.life.map((one) => ["trajectory", ...ended(one)])];
+    return told.length ? table("What became of it, stage by stage", ["record", ...ENDED], told) : null;
   };
 
   // What failed comes first.
@@ -88,16 +99,35 @@
   const siblings = (trajectory, group) =>
     table(
       "All rollouts of this question",
-      ["id", "asked by", "arm", "sample", "model", "verdict", "answer"],
+      ["id", "verdict", "answer", "asked by", "arm", "sample", "model"],
       group.trajectories.map((one) => [
         one.id === trajectory.id ? cf.el("strong", { "aria-current": "true" }, `${one.id.slice(0, 8)} (this)`) : cf.el("a", { href: `#${one.id}` }, one.id.slice(0, 8)),
+        cf.badge(one.verdict, cf.kind(one.verdict)),
+        one.answer === null ? one.finish : one.answer.slice(0, 80),
         one.stage,
         one.arm,
         String(one.sample),
         one.model,
-        cf.badge(one.verdict, cf.kind(one.verdict)),
-        one.answer === null ? one.finish : one.answer.slice(0, 80),
       ]),
+    );
+
+  const provenance = (question) => ["source", "source_revision", "source_row", "licence", "meta"].flatMap((name) => (question[name] === "" ? [] : fact(name, text(question[name]))));
+
+  const gold = (question) => [
+    ...fact("Gold", text(question.answers.join(" · ") || "none"), question.answer_type ? ` (${question.answer_type}${question.tolerance === null ? "" : `, within ${question.tolerance} relative`})` : ""),
+    ...(question.choices.length ? fact("Options", text(question.choices.join(" · "))) : []),
+  ];
+
+  // A question that another was dropped for.
+  const beside = (one) =>
+    cf.el(
+      "section",
+      { class: "beside" },
+      cf.el("h3", null, `Beside it: ${one.verdict}`),
+      cf.el("p", null, `${one.why}${one.bits ? ` The pictures are ${one.bits[0]} bits of phash and ${one.bits[1]} of dhash apart.` : ""}`),
+      cf.foreign("p", one.text),
+      cf.el("dl", { class: "facts" }, ...fact("Gold", text(one.answers.join(" · "))), ...(one.choices.length ? fact("Options", text(one.choices.join(" · "))) : []), ...fact("Source", text(one.source)), ...fact("Its rollouts", cf.el("a", { href: `#${one.id}` }, one.id.slice(0, 12)))),
+      cf.el("div", { class: "pictures" }, ...one.images.map((image, i) => cf.picture(image, `image_${i + 1} of the other`, [], false))),
     );
 
   const about = (trajectory, question, systems) =>
@@ -112,7 +142,7 @@
           trajectory[name] === "" ? [] : fact(name, text(trajectory[name])),
         ),
         ...fact("tokens", `prompt ${cf.number(trajectory.tokens[0])}, completion ${cf.number(trajectory.tokens[1])}`),
-        ...["source", "source_revision", "source_row", "licence", "meta"].flatMap((name) => fact(name, text(question[name]))),
+        ...provenance(question),
       ),
       cf.el("h4", null, "System prompt"),
       cf.block(systems[trajectory.system] || "none", { "aria-label": "System prompt" }),
@@ -120,12 +150,31 @@
       cf.block(trajectory.user, { "aria-label": "User turn" }),
     );
 
+  // Returns the children of the page of a question that no model was asked.
+  cf.unasked = ({ question }) => [
+    cf.foreign("h2", question.text, { class: "asked" }),
+    cf.el(
+      "p",
+      { class: "badges" },
+      cf.badge(question.fate, cf.kind(question.fate.split(":")[0])),
+      question.reason && cf.badge(question.reason, "open"),
+      ...question.labels.map((label) => cf.badge(label, "open")),
+      cf.el("a", { href: `#${question.id}`, class: "quiet", "aria-label": `Link to question ${question.id.slice(0, 12)}` }, question.id.slice(0, 12)),
+    ),
+    cf.el("p", null, question.reason ? `No model was asked: it stopped before. ${question.cause}` : "No model was asked so far."),
+    cf.el("dl", { class: "facts" }, ...gold(question)),
+    question.images.length ? cf.el("div", { class: "pictures" }, ...question.images.map((image, i) => cf.picture(image, `image_${i + 1}`, [], false))) : cf.el("p", { class: "quiet" }, "No picture of it is stored."),
+    ...question.beside.map(beside),
+    table("What became of it, stage by stage", ENDED, question.life.map(ended)),
+    cf.el("details", { class: "aside" }, cf.el("summary", null, "Where it is from"), cf.el("dl", { class: "facts" }, ...fact("id", text(question.id)), ...provenance(question))),
+  ];
+
   // Returns the children of the transcript of one trajectory of `group`.
   cf.transcript = (trajectory, group, systems) => [
     ...head(trajectory, group.question),
     asked(trajectory),
     mask(trajectory),
-    ...trajectory.turns.map((turn, i) => cf.turn(turn, i + 1, trajectory.images)),
+    ...trajectory.turns.map((turn, i) => cf.turn(turn, i + 1, trajectory.images, cf.learns(trajectory))),
     life(trajectory, group.question),
     validators(trajectory),
     siblings(trajectory, group),

@@ -44,8 +44,9 @@
     return [cf.el("div", { class: "stream" }, cf.el("h4", null, "observation"), cf.block(text, { "aria-label": "Observation" }))];
   };
 
-  // Returns the section of turn `number`, counted from 1; `images` are those of the question.
-  cf.turn = (turn, number, images) => {
+  // Returns the section of turn `number`, counted from 1; `images` are those of the question, `learns` what `cf.learns` says.
+  cf.turn = (turn, number, images, learns) => {
+    const loss = learns === "no" ? null : turn.loss ? (learns === "yes" ? "loss: learnt" : "loss: would be learnt") : "loss: masked";
     const id = `turn-${number}`;
     const cuts = new Map();
     for (const [image, ...box] of turn.crops) {
@@ -55,14 +56,14 @@
     const pictures = turn.images.map((image, i) => cf.picture(image, `Picture ${i + 1} of turn ${number}`));
     return cf.el(
       "section",
-      { class: `turn ${turn.loss ? "learnt" : "masked"}`, "aria-labelledby": id },
+      { class: `turn ${turn.loss && loss ? "learnt" : "masked"}`, "aria-labelledby": id },
       cf.el(
         "h3",
         { id },
         `${number} `,
         cf.badge(turn.action, "plain"),
         turn.status === "ok" ? null : cf.badge(turn.status, cf.kind(turn.status)),
-        cf.badge(turn.loss ? "loss: learnt" : "loss: masked", turn.loss ? "learnt" : "masked"),
+        loss && cf.badge(loss, turn.loss ? "learnt" : "masked"),
         ...turn.labels.map((label) => cf.badge(label, "open")),
       ),
       thought(turn.think),

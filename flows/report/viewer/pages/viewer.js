@@ -20,6 +20,7 @@
   let at = -1; // the chosen row of the index
   let wanted = ""; // an id that the address names and that no chunk has held so far
   const ID = /^[0-9a-f]{4,64}$/;
+  let typing = 0; // the timer of a search that is being typed
   let thoughts = false;
   let exact = false;
 
@@ -59,9 +60,9 @@
     (position) => {
       const row = found[position];
       const question = rows.question[row];
-      const [verdict] = cf.words(rows, column.verdict, row);
+      const [verdict = "not asked"] = cf.words(rows, column.verdict, row);
       const [stage] = cf.words(rows, column.stage, row);
-      const [arm] = cf.words(rows, column.arm, row);
+      const [arm = ""] = cf.words(rows, column.arm, row);
       const [reason] = cf.words(rows, column.reason, row);
       const mark = marks.get(rows.ids[row]);
       return [
@@ -71,8 +72,8 @@
           { class: "line quiet" },
           cf.badge(verdict, cf.kind(verdict)),
           mark && cf.badge(`marked ${labels.get(mark)}`, "plain"),
-          cf.foreign("span", rows.answers[row].slice(0, 60) || "no answer", { class: "answer" }),
-          cf.el("span", null, `${stage} · ${arm} · ${rows.turns[row]} turn${rows.turns[row] === 1 ? "" : "s"}${reason ? ` · ${reason}` : ""}`),
+          arm && cf.foreign("span", rows.answers[row].slice(0, 60) || "no answer", { class: "answer" }),
+          cf.el("span", null, [...(arm ? [stage, arm, `${rows.turns[row]} turn${rows.turns[row] === 1 ? "" : "s"}`] : []), ...(reason ? [reason] : [])].join(" · ")),
         ),
       ];
     },
@@ -81,15 +82,17 @@
     },
   );
 
-  const position = () => {
+  // Where the chosen row stands in the list, or would stand.
+  const place = () => {
     let [low, high] = [0, found.length];
     while (low < high) {
       const middle = (low + high) >> 1;
       if (found[middle] < at) low = middle + 1;
       else high = middle;
     }
-    return found[low] === at ? low : -1;
+    return low;
   };
+  const position = () => (found[place()] === at ? place() : -1);
 
   const toList = () => {
     byId("list").focus();
@@ -110,10 +113,10 @@
       const file = await cf.load(`transcripts-${rows.chunk[row]}`);
       if (row !== at) return; // another was chosen meanwhile
       const group = file.get(`group-${rows.questions.ids[rows.question[row]]}`);
-      const trajectory = group.trajectories.find(({ id }) => id.startsWith(rows.ids[row]));
+      const trajectory = group.trajectories.find(({ id }) => id.startsWith(rows.ids[row])) ?? null;
       const back = cf.el("button", { type: "button", class: "back", onclick: toList }, "Back to the list");
       marking.show(trajectory, group.question);
-      pane.replaceChildren(back, ...cf.transcript(trajectory, group, systems).filter(Boolean));
+      pane.replaceChildren(back, ...(trajectory ? cf.transcript(trajectory, group, systems) : cf.unasked(group)).filter(Boolean));
       pane.scrollTop = 0;
       pane.classList.toggle("exact", exact);
       for (const fold of pane.querySelectorAll(".thought")) fold.open = thoughts;
@@ -126,9 +129,11 @@
   const narrow = matchMedia("(max-width: 900px)");
   const select = (row, byUser) => {
     at = row;
-    const place = position();
-    list.choose(place);
-    if (place >= 0) list.reveal(place);
+    const shown = position();
+    list.choose(shown);
+    if (shown >= 0) list.reveal(shown);
+    else list.reveal(Math.min(place(), Math.max(0, found.length - 1)));
+    tell();
     write();
     render(row).then(() => {
       if (byUser && narrow.matches) pane.scrollIntoView();
@@ -138,7 +143,10 @@
   const tell = () => {
     const loading = rows.n < about.rows ? `, ${cf.number(rows.n)} read so far` : "";
     const cut = found.length > list.most ? `; the first ${cf.number(list.most)} are listed` : "";
-    count.textContent = `${cf.number(found.length)} of ${cf.number(about.rows)} trajectories${loading}${cut}`;
+    const trajectories = `${cf.number(about.rows - about.unasked)} trajectories`;
+    const all = about.unasked ? `${cf.number(about.rows)}: ${trajectories}, ${cf.number(about.unasked)} stopped before` : trajectories;
+    count.textContent = `${cf.number(found.length)} of ${all}${loading}${cut}`;
+    byId("outside").hidden = at < 0 || position() >= 0;
   };
   const filter = () => {
     const made = cf.filter(rows, chosen, search.value);
@@ -147,19 +155,35 @@
     list.show(found.length, position());
     tell();
   };
+  // What is shown is of the list: the first of it, where the one before is no longer in it.
+  const showListed = () => {
+    if (position() >= 0) return list.reveal(position(), true);
+    byId("list").scrollTop = 0;
+    if (found.length) return select(found[0], false);
+    at = -1;
+    marking.show(null);
+    pane.replaceChildren(cf.el("p", { class: "quiet" }, "Nothing passes the filters and the search."));
+    tell();
+  };
   const refilter = () => {
+    clearTimeout(typing);
     filter();
-    const place = position();
-    if (place >= 0) list.reveal(place, true);
-    else byId("list").scrollTop = 0;
+    showListed();
     write();
   };
 
   const facets = cf.facets(byId("facets"), about, chosen, refilter);
-  let typing = 0;
   search.addEventListener("input", () => {
     clearTimeout(typing);
     typing = setTimeout(refilter, 120);
+  });
+  search.addEventListener("keydown", (event) => {
+    if (event.isComposing || !["Escape", "Enter"].includes(event.key)) return;
+    event.preventDefault();
+    if (event.key === "Escape") search.value = "";
+    refilter();
+    byId("list").focus();
+    if (event.key === "Enter" && found.length) select(found[0], true);
   });
   byId("clear").addEventListener("click", () => {
     for (const words of chosen) words.clear();
@@ -180,6 +204,24 @@
       select(row, false);
     }
   };
+  // An address that names nothing of this report shows nothing else in its place.
+  const unknown = () => {
+    if (!wanted) return;
+    const all = cf.el("button", { type: "button" }, "Show all");
+    all.addEventListener("click", () => byId("clear").click());
+    marking.show(null);
+    pane.replaceChildren(
+      cf.el("p", { class: "bad" }, `Nothing in this report has the id ${wanted}.`),
+      cf.el("p", null, "It is of another run, or it was typed wrongly; or it was stopped before a model was asked, for a reason of which only the first thousand are in this folder. Whoever has the run itself sees it by “coldforge show”."),
+      cf.el("p", null, all),
+    );
+    wanted = "";
+    at = -1;
+    found = found.subarray(0, 0);
+    list.show(0, -1);
+    count.textContent = "No such id";
+    byId("outside").hidden = true;
+  };
   addEventListener("hashchange", () => {
     const id = location.hash.slice(1);
     if (ID.test(id)) {
@@ -189,28 +231,34 @@
       read();
       facets.show();
       filter();
+      if (!wanted) showListed();
     }
     lookUp();
+    unknown();
   });
 
   const step = (by) => {
     if (found.length === 0) return;
-    const place = position();
-    select(found[Math.min(Math.max(0, place < 0 ? 0 : place + by), Math.min(found.length, list.most) - 1)], false);
+    // From outside of the list its place lies between two rows.
+    const from = position() < 0 && by > 0 ? place() - 1 : place();
+    select(found[Math.min(Math.max(0, from + by), Math.min(found.length, list.most) - 1)], false);
   };
   const stepQuestion = (by) => {
-    let place = Math.max(0, position());
-    const asked = rows.question[found[place]];
-    while (found[place + by] !== undefined && rows.question[found[place]] === asked) place += by;
-    if (by < 0) while (place > 0 && rows.question[found[place - 1]] === rows.question[found[place]]) place--;
-    if (found[place] !== undefined) select(found[place], false);
+    if (at < 0) return;
+    const asked = rows.question[at];
+    let next = position() < 0 && by > 0 ? place() - 1 : place();
+    do next += by;
+    while (found[next] !== undefined && rows.question[found[next]] === asked);
+    if (found[next] === undefined) return;
+    if (by < 0) while (next > 0 && rows.question[found[next - 1]] === rows.question[found[next]]) next--;
+    select(found[next], false);
   };
   const nextUnmarked = () => {
-    const place = position();
+    const from = position();
     const end = Math.min(found.length, list.most);
     for (let ahead = 1; ahead <= end; ahead++) {
-      const row = found[(place + ahead) % end];
-      if (!marks.has(rows.ids[row])) return select(row, false);
+      const row = found[(from + ahead) % end];
+      if (rows.turns[row] > 0 && !marks.has(rows.ids[row])) return select(row, false);
     }
   };
   byId("unmarked").addEventListener("click", nextUnmarked);
@@ -247,7 +295,7 @@
     const typed = event.target.matches("input:not([type=radio], [type=checkbox]), textarea");
     // Arrows choose among the marks where one of them has the focus.
     if (event.key.startsWith("Arrow") && event.target.matches("#marks input")) return;
-    if (typed && event.key === "Escape") byId("list").focus();
+    if (typed && event.target !== search && event.key === "Escape") byId("list").focus();
     const scrolls = event.key.startsWith("Arrow") && event.target.closest(".scroll, pre");
     const act = typed || scrolls ? undefined : (event.target === byId("list") || event.target === document.body ? IN_LIST[event.key] : undefined) ?? KEYS[event.key];
     if (act === undefined) return;
@@ -275,10 +323,7 @@
     lookUp();
     if (at < 0 && !wanted && found.length) select(found[0], false);
   }
-  if (wanted) {
-    pane.replaceChildren(cf.el("p", { class: "bad" }, `No rollout of this run, and no question that was asked, has the id ${wanted}. Of a record that was stopped before, \`coldforge show\` tells more.`));
-    wanted = "";
-  }
+  unknown();
   if (about.rows === 0) count.textContent = "This run has no trajectories yet.";
   document.documentElement.dataset.ready = "true";
 })();

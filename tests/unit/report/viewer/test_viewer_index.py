@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from flows.cli.main import make_app
 from flows.report.tables import query_table
-from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT
+from flows.report.viewer.groups import groups
+from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT, UNASKED
 from flows.report.viewer.write import write_report
 from pipeline.store.blobs import BlobStore
 from tests.support.report_files import listed, transcripts, value
@@ -25,7 +26,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_rollout_of_the_ledger_is_listed_once(run: Path) -> None:
     ids = [str(row[0])[:SHORT] for row in query_table(run, "SELECT trajectory_id FROM trajectories").rows]
-    assert sorted(row["id"] for row in listed(run / "report")) == sorted(ids)
+    assert sorted(row["id"] for row in listed(run / "report") if row["words"]["arm"]) == sorted(ids)
+
+
+STOPPED = {
+    "stage": f"'{UNASKED}'",
+    "category": "category",
+    "source": "source",
+    "fate": "outcome || ': ' || stage",
+    "reason": "stage || ': ' || reason",
+}
+"""What is told of records that stopped before a model was asked."""
+
+
+NEVER_ASKED = """FROM outcomes WHERE outcome <> 'kept' AND unit <> 'trajectory'
+AND question_id NOT IN (SELECT question_id FROM trajectories)"""
 
 
 @pytest.mark.parametrize(
@@ -61,9 +76,32 @@ def test_every_rollout_of_the_ledger_is_listed_once(run: Path) -> None:
             ON o.record_id = CASE WHEN purpose = 'gate' THEN t.question_id ELSE t.trajectory_id END
             WHERE o.outcome <> 'kept'""",
         ),
+        (
+            "validator",
+            "SELECT filter FROM (SELECT DISTINCT trajectory_id, filter FROM decisions WHERE outcome <> 'keep')",
+        ),
+        (
+            "alone",
+            """SELECT any_value(filter) FROM decisions WHERE outcome <> 'keep'
+            GROUP BY trajectory_id HAVING count(*) = 1""",
+        ),
+        ("turns", "SELECT n_turns FROM trajectories"),
+        ("gate1", "SELECT plain_right FROM trajectories JOIN gates USING (question_id)"),
+        (
+            "placebo",
+            "SELECT n_right FROM trajectories JOIN (FROM arms WHERE arm = 'fresh') USING (question_id)",
+        ),
+        (
+            "gate2",
+            """SELECT tools_right FROM trajectories JOIN (
+              FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
+            ) USING (question_id)""",
+        ),
     ],
 )
 def test_what_is_filtered_by_is_what_the_ledger_says(run: Path, facet: str, sql: str) -> None:
+    if facet in STOPPED:
+        sql = f"{sql} UNION ALL SELECT {STOPPED[facet]} FROM ({NEVER_ASKED})"  # noqa: S608 - our own words
     expected = Counter(str(row[0]) for row in query_table(run, sql).rows)
     assert Counter(word for row in listed(run / "report") for word in row["words"][facet]) == expected
     (told,) = (one for one in value(run / "report", "about")["facets"] if one["name"] == facet)
@@ -76,9 +114,9 @@ def test_each_facet_is_compared_with_the_ledger() -> None:
 
 
 def test_a_transcript_holds_all_of_a_trajectory(run: Path) -> None:
-    groups = transcripts(run / "report")
+    shown_groups = transcripts(run / "report")
     for made in (attempt(8, "synthesis", "tools", 1, "right"), unfinished(7)):
-        group = groups[f"group-{made.question_id[:SHORT]}"]
+        group = shown_groups[f"group-{made.question_id[:SHORT]}"]
         (shown,) = (one for one in group["trajectories"] if one["id"] == made.id)
         assert (shown["verdict"], shown["answer"], shown["finish"]) == (made.verdict, made.answer, made.finish)
         assert [turn["raw"] for turn in shown["turns"]] == [turn.raw_text for turn in made.turns]
@@ -90,10 +128,24 @@ def test_a_transcript_holds_all_of_a_trajectory(run: Path) -> None:
         assert [one["stage"] for one in group["trajectories"]][-2:] == ["gate1", "gate1"]
 
 
+def test_without_rollouts_the_first_of_each_reason_are_shown_and_all_that_are_named(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unasked = [group.question.id for group in groups(run) if not group.members]
+    assert len(unasked) == 2
+    monkeypatch.setattr("flows.report.viewer.groups.STOPPED_EACH", 0)
+    assert [group.question.id for group in groups(run) if not group.members] == []
+    for named in unasked:
+        assert [group.question.id for group in groups(run, {named}) if not group.members] == [named]
+
+
 def test_a_row_names_the_chunk_with_its_transcript(run: Path) -> None:
-    groups = transcripts(run / "report")
+    shown_groups = transcripts(run / "report")
     for row in listed(run / "report"):
-        group = groups[f"group-{row['question_id']}"]
+        group = shown_groups[f"group-{row['question_id']}"]
+        if not row["words"]["arm"]:
+            assert group["trajectories"] == []
+            continue
         (shown,) = (one for one in group["trajectories"] if one["id"].startswith(row["id"]))
         assert len(shown["turns"]) == row["turns"]
         assert (shown["answer"] or "") == row["answer"]
