@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -51,14 +52,14 @@ def test_what_is_paid_is_what_curation_said(
     manifest, directory = export.manifest("rl", trainer), export.directory / "rl" / trainer  # type: ignore[arg-type]
     cases = list(recorded(export) if export.name == "demo" else written(tmp_path))
     assert {case.right for case in cases} == {True, False}
+    asked = [{**case._asdict(), "decoded": decoded_response(case.messages, case.shown, bare=True)} for case in cases]
+    (tmp_path / "cases.json").write_text(json.dumps(asked))
     given = {
         "trainer": trainer,
         "export": str(directory),
         "site": str(installed(trainer, directory / "kit" / "requirements.txt")),
         "files": [str(directory / file.path) for file in manifest.data],
-        "cases": [
-            {**case._asdict(), "decoded": decoded_response(case.messages, case.shown, bare=True)} for case in cases
-        ],
+        "cases": str(tmp_path / "cases.json"),
         "out": str(tmp_path / "told.json"),
     }
     told = run_program(trainer, "paid", given, tmp_path)

@@ -18,12 +18,13 @@ def main() -> None:
     from datasets import load_dataset
 
     rows = load_dataset("parquet", data_files=given["files"], split="train").remove_columns("images")
+    cases = json.loads(Path(given["cases"]).read_text())
     pay = {"verl": _verl, "trl": _trl}[given["trainer"]]
     by_question = {row["extra_info"]["index"] if given["trainer"] == "verl" else row["id"]: row for row in rows}
     told = {
         "version": version(given["trainer"]),
         "transformers": version("transformers"),
-        "rows": [pay(by_question[case["question_id"]], case) for case in given["cases"]],
+        "rows": [pay(by_question[case["question_id"]], case) for case in cases],
     }
     Path(given["out"]).write_text(json.dumps(told))
 
