@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import print_line, require_ledger
+from flows.cli.console import print_line, require_ledger, require_store
 from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
@@ -64,7 +64,7 @@ def export(
     if prompt_variants is not None and out is not None and out.resolve() == (run / "export").resolve():
         raise UsageError(f"--out {out}: the run's own export stays as it is; name another directory for the variants")
     recipe = load_recipe(run / "recipe.yaml")
-    blobs = BlobStore((store if store is not None else run.parent / ".store") / "blobs")
+    blobs = BlobStore(require_store(run, store) / "blobs")
     context = _context(recipe, _written(run), blobs, prompt_variants)
     if out is None:
         out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")

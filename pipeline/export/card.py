@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.export.configurations import configurations
 from pipeline.export.layout import Facts, Format, MixPart, Shard
-from pipeline.export.rows import SharedPictures, Split
+from pipeline.export.rows import Refused, SharedPictures, Split
 from pipeline.export.tally import Tally
 from pipeline.export.usage import usage
 from pipeline.prompts.sets import for_search
@@ -92,10 +92,16 @@ def render_card(facts: Facts, tally: Tally, shared: SharedPictures | None, files
         "## Prompts\n\n" + _table(("role", "sha256"), sorted(facts.prompts.items())),
     ]
     if facts.refused:
-        refused, details = Counter(row.reason for row in facts.refused), {r.reason: r.detail for r in facts.refused}
-        lines = [(reason, str(rows), details[reason]) for reason, rows in sorted(refused.items())]
+        lines = _left_out(facts.refused)
         sections.append(f"## Left out\n\n{_LEFT_OUT}\n\n" + _table(("reason", "rows", "such as"), lines))
     return f"---\n{_front_matter(facts, tally, configs)}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _left_out(refused: Sequence[Refused]) -> list[tuple[str, str, str]]:
+    """Return reason, rows and an example, one line for each way of a tombstone, whose details are as few as the ways."""
+    kinds = {(row.reason, row.detail if row.reason == "tombstone" else ""): row.detail for row in refused}
+    rows = Counter((row.reason, row.detail if row.reason == "tombstone" else "") for row in refused)
+    return [(kind[0], str(n), kinds[kind]) for kind, n in sorted(rows.items())]
 
 
 _LEFT_OUT = "`manifest.json` names each of these rows."
