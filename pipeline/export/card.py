@@ -98,7 +98,7 @@ def render_card(facts: Facts, tally: Tally, shared: SharedPictures | None, files
 
 
 def _left_out(refused: Sequence[Refused]) -> list[tuple[str, str, str]]:
-    """Return reason, rows and an example, one line for each way of a tombstone, whose details are as few as the ways."""
+    """Return reason, rows and an example; of tombstones, whose details are as few as their ways, each has its line."""
     kinds = {(row.reason, row.detail if row.reason == "tombstone" else ""): row.detail for row in refused}
     rows = Counter((row.reason, row.detail if row.reason == "tombstone" else "") for row in refused)
     return [(kind[0], str(n), kinds[kind]) for kind, n in sorted(rows.items())]

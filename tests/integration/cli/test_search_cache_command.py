@@ -169,7 +169,7 @@ def test_what_does_not_ship_is_neither_counted_nor_written(run: Path, tmp_path: 
 @pytest.mark.parametrize("command", ["search-cache", "export", "replay"])
 def test_a_command_that_reads_a_store_makes_none(command: str, run: Path, tmp_path: Path, monkeypatch: Any) -> None:
     shutil.rmtree(run.parent / ".store")
-    monkeypatch.setattr("flows.cli.export._written", lambda run: None)
+    monkeypatch.setattr("flows.cli.export._written", lambda _: None)
     more = [] if command == "replay" else ["--out", tmp_path / "out"]
     assert "no store there; give that of the run: --store DIR" in call(command, run, *more, code=2)
     elsewhere = tmp_path / "mistyped"
