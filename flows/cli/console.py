@@ -114,3 +114,23 @@ def require_ledger(run: Path) -> Path:
         f"{run} has no ledger yet: it is written when `coldforge run` ends, finished or not; "
         f"`coldforge status {run}` tells how far it is"
     )
+
+
+def require_store(run: Path, store: Path | None, holds: str = "") -> Path:
+    """Return the store of a run, by default `.store` beside it, for a command that reads it: that one makes none.
+
+    Args:
+        run: the directory of a run.
+        store: the stated one.
+        holds: a file that the command reads in it.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    from pipeline.errors import UsageError
+
+    place = store if store is not None else run.parent / ".store"
+    if (place / holds).exists():
+        return place
+    lacks = f" ({holds})" if holds and place.is_dir() else ""
+    raise UsageError(f"{place}: no store there{lacks}; give that of the run: --store DIR")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import print_line, require_ledger
+from flows.cli.console import print_line, require_ledger, require_store
 from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
@@ -57,14 +57,14 @@ def export(
     from pipeline.errors import UsageError
     from pipeline.export.rights import Rights
     from pipeline.export.tombstones import Tombstones as TombstoneIndex
-    from pipeline.export.tombstones import load_tombstones
+    from pipeline.export.tombstones import load_tombstones, matches
     from pipeline.store.blobs import BlobStore
 
     require_ledger(run)
     if prompt_variants is not None and out is not None and out.resolve() == (run / "export").resolve():
         raise UsageError(f"--out {out}: the run's own export stays as it is; name another directory for the variants")
     recipe = load_recipe(run / "recipe.yaml")
-    blobs = BlobStore((store if store is not None else run.parent / ".store") / "blobs")
+    blobs = BlobStore(require_store(run, store) / "blobs")
     context = _context(recipe, _written(run), blobs, prompt_variants)
     if out is None:
         out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")
@@ -73,10 +73,14 @@ def export(
     taken = (*load_tombstones(recipe.rights.tombstones), *load_tombstones(tombstones))
     rights = Rights(TombstoneIndex.of(taken), formats.withheld_images)
     context = replace(context, rights=rights, split_by_licence=formats.split_by_licence, validation=formats.validation)
-    for shard in write_exports(out, unit, formats, recipe.student.deploy_pixels, context):
+    published = write_exports(out, unit, formats, recipe.student.deploy_pixels, context)
+    for shard in published:
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
         for reason, rows in sorted(Counter(row.reason for row in shard.refused).items()):
             print_line(f"    left out: {rows:,} {reason}, named in its manifest.json")
+    matched = matches(taken, {mark for shard in published for row in shard.refused for mark in row.tombstones})
+    if matched is not None:
+        print_line(matched)
     prompts = "1 prompt set" if len(context.told) == 1 else f"{len(context.told)} prompt sets"
     print_line(f"{prompts}; next: coldforge verify {out}")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import JsonFlag, is_run, print_json, print_line, require_ledger
+from flows.cli.console import JsonFlag, print_json, print_line, require_ledger
 from flows.cli.status import RunDir
 
 _SHOWN = 20
@@ -58,7 +58,7 @@ def diff(
 
     places = (old, new)
     rows = [rows_in(place) for place in places]
-    fate = [fates(place) if is_run(place) else {} for place in places]
+    fate = [fates(place) for place in places]
     found = differences(rows[0], rows[1], fate[0], fate[1])
     if as_json:
         print_json({"a": str(old), "b": str(new), "rows": [one._asdict() for one in found]})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from flows.cli.console import JsonFlag, console, print_json, print_line, print_table, require_ledger
+from flows.cli.console import JsonFlag, console, print_json, print_line, print_table, require_ledger, require_store
 from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
@@ -32,11 +32,11 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     from flows.run.held import held
     from pipeline.errors import CheckError
 
-    recipe = load_recipe(require_ledger(run) / "recipe.yaml")
+    recipe, place = load_recipe(require_ledger(run) / "recipe.yaml"), require_store(run, store)
     # Held from reading to telling: a run that went on meanwhile would leave other trajectories than these.
     with held(run, waiting=lambda: _tell_waiting(run)):
         trajectories, stages = _valid_trajectories(run), finished_stages(run)
-        results, here = _replay_all(trajectories, recipe, store if store is not None else run.parent / ".store")
+        results, here = _replay_all(trajectories, recipe, place)
         record_replays(run, list(stages.values()), results)
     # What counts as wrong is what the run's own validation would have rejected.
     decisions = (replayed(result.trajectory_id, result, recipe.validate_) for result in results)

@@ -110,6 +110,8 @@ def print_summary(summary: RunSummary) -> None:
     _print_disjoint(summary.run)
     for shard in summary.shards:
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
+    if summary.shards:
+        print_tombstones(summary.run)
     empty = [f"{shard.shard}/{shard.format}" for shard in summary.shards if not shard.n_rows]
     if 0 < len(empty) < len(summary.shards):
         print_line(f"no rows for {', '.join(empty)}; `coldforge stats {summary.run}` tells why records stopped")
@@ -132,6 +134,20 @@ def _print_rights(run: Path) -> None:
     left_out = rights_table(run)
     if left_out.rows:
         print_table(left_out)
+
+
+def print_tombstones(run: Path) -> None:
+    """Tell which entries of the run's tombstones no row of its exports has met: they may be mistyped."""
+    from flows.publishing.exports import read_exports
+    from flows.recipe.file import load_recipe
+    from pipeline.export.layout import MANIFEST
+    from pipeline.export.tombstones import load_tombstones, matches
+
+    taken = load_tombstones(load_recipe(run / "recipe.yaml").rights.tombstones)
+    exports = read_exports(run) if any((run / "export").glob(f"*/*/{MANIFEST}")) else ()
+    matched = matches(taken, {mark for one in exports for row in one.manifest.refused for mark in row.tombstones})
+    if matched is not None:
+        print_line(matched)
 
 
 def _print_unjudged(run: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
-from flows.cli.console import print_line, require_ledger
+from flows.cli.console import print_line, require_ledger, require_store
 from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
@@ -33,7 +33,7 @@ def search_cache(
     from flows.recipe.file import load_recipe
     from pipeline.errors import UsageError
     from pipeline.identity import canonical_json
-    from pipeline.store import Store
+    from pipeline.store import CALLS, Store
     from pipeline.tools.search.record import IMAGES, TEXTS
 
     require_ledger(run)
@@ -43,7 +43,7 @@ def search_cache(
         raise UsageError(f"{run}: its recipe has no search, so that nothing is recorded")
     chosen = _rl_questions(run)
     questions = [question for question in chosen if question.images]
-    with Store(store if store is not None else run.parent / ".store") as opened:
+    with Store(require_store(run, store, CALLS)) as opened:
         cache = asyncio.run(_cache(opened, _recorded(recipe.search, provider), questions, out))
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(cache, ensure_ascii=False, indent=1, sort_keys=True)
@@ -108,13 +108,24 @@ def _texts(run: Path, questions: Collection[str]) -> list[dict[str, str]]:
 
 
 def _rl_questions(run: Path) -> list[Question]:
+    """Return the questions of the run's RL exports: what was taken down or not selected is in no cache.
+
+    Raises:
+        UsageError: there is no such export.
+    """
     from flows.report.lookup import finished_stages
-    from flows.report.tables import query_table
+    from pipeline.errors import UsageError
+    from pipeline.export.layout import ROWS
+    from pipeline.identity import parse_json
     from pipeline.records import Question
 
-    # Those that select left out as well: a larger cache does no harm.
-    sql = "SELECT record_id FROM outcomes WHERE stage = 'gate2' AND outcome = 'kept' AND route = 'rl'"
-    chosen = frozenset(str(row[0]) for row in query_table(run, sql).rows)
+    indexes = sorted((run / "export").glob(f"rl/*/{ROWS}"))
+    if not indexes:
+        raise UsageError(
+            f"{run} holds no RL export, which the searches would be for; `coldforge stats {run}` tells why"
+        )
+    lines = (line for index in indexes for line in index.read_text("utf-8").splitlines())
+    chosen = {parse_json(line)["question_id"] for line in lines}
     return [one for one in finished_stages(run)["screen"].records("questions", Question) if one.id in chosen]
 
 

@@ -10,7 +10,7 @@ import typer
 from flows.cli.console import JsonFlag, is_run, print_json, print_line
 
 if TYPE_CHECKING:
-    from pipeline.export.verify.exports import Problem, VerifiedExport
+    from pipeline.export.verify.exports import Problem, VerifiedExport, VerifyReport
 
 
 def verify(
@@ -33,7 +33,7 @@ def verify(
     """
     from flows.recipe.file import load_recipe
     from pipeline.errors import CheckError, UsageError
-    from pipeline.export.tombstones import load_tombstones
+    from pipeline.export.tombstones import load_tombstones, matches
     from pipeline.export.verify.exports import verify_exports
     from pipeline.students.tokens import TokenCounter
 
@@ -47,12 +47,30 @@ def verify(
         if tombstones is None and recipe.exists():
             tombstones = load_recipe(recipe).rights.tombstones
     counter = TokenCounter.open(tokenizer, "--tokenizer") if tokenizer is not None else None
-    report = verify_exports(directory, counter, load_tombstones(tombstones))
+    taken = load_tombstones(tombstones)
+    report = verify_exports(directory, counter, taken)
+    matched = matches(taken, report.taken)
     if as_json:
         exports, problems = [[item._asdict() for item in items] for items in (report.exports, report.problems)]
         pictures = report.pictures and report.pictures._asdict()
-        print_json({"directory": str(directory), "exports": exports, "problems": problems, "pictures": pictures})
+        print_json(
+            {
+                "directory": str(directory),
+                "exports": exports,
+                "problems": problems,
+                "pictures": pictures,
+                "tombstones": matched,
+            }
+        )
         raise typer.Exit(0 if report.ok else CheckError.exit_code)
+    _print_report(report, matched)
+    if not report.ok:
+        raise CheckError(
+            f"{directory}: {len(report.problems)} wrong; `coldforge run` writes the exports of a run again"
+        )
+
+
+def _print_report(report: VerifyReport, matched: str | None) -> None:
     for export in report.exports:
         wrong = sum(problem.export == export.export for problem in report.problems)
         print_line(f"{'wrong' if wrong else 'ok':<7}{export.export:<36}{export.rows:>8,} rows{_untold(export)}")
@@ -60,10 +78,8 @@ def verify(
         print_line(tell_problem(problem))
     if report.pictures is not None:
         print_line(f"{report.pictures}; `select: {{disjoint: image}}` in the recipe lets none")
-    if not report.ok:
-        raise CheckError(
-            f"{directory}: {len(report.problems)} wrong; `coldforge run` writes the exports of a run again"
-        )
+    if matched is not None:
+        print_line(matched)
 
 
 def _untold(export: VerifiedExport) -> str:

@@ -6,14 +6,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
+from flows.releases.record import RELEASE, left_out_in
 from flows.releases.rows import PARTS, ReleasedRow
 from flows.report.tables import query_table
 
-_STOPPED = """
-SELECT question_id, arg_max(stage, position), arg_max(reason, position), arg_max(outcome, position)
-FROM outcomes JOIN stages USING (stage) WHERE outcome <> 'kept' GROUP BY question_id
+_LAST = """
+SELECT id, stage, outcome, reason FROM (
+  SELECT record_id AS id, * FROM outcomes UNION ALL SELECT question_id AS id, * FROM outcomes
+) JOIN stages USING (stage)
+QUALIFY row_number() OVER (PARTITION BY id ORDER BY position DESC, outcome = 'kept' DESC, reason) = 1
 """
+"""What became last of each record, and of each question by the record of it that came furthest."""
 _QUESTIONS = "SELECT question_id FROM questions"
+
+
+class Fates(NamedTuple):
+    """What became of rows that a run or a release does not hold, by the id of the row or of its question."""
+
+    left_out: Mapping[str, str] = {}
+    """Why the exports left it out, as they say themselves."""
+    known: Mapping[str, str] = {}
+    """What the run did with it; empty where only a release is at hand."""
+
+    def of(self, row: ReleasedRow) -> str | None:
+        """Return what became of a row, or else of its question."""
+        names = (row.record_id, row.question_id)
+        return next((told[name] for told in self for name in names if name in told), None)
 
 
 class Difference(NamedTuple):
@@ -29,12 +47,11 @@ class Difference(NamedTuple):
 
 
 def differences(
-    old: Sequence[ReleasedRow], new: Sequence[ReleasedRow], old_fate: Mapping[str, str], new_fate: Mapping[str, str]
+    old: Sequence[ReleasedRow], new: Sequence[ReleasedRow], old_fate: Fates, new_fate: Fates
 ) -> list[Difference]:
     """Return the rows that were added, removed or changed, by shard and id.
 
-    A fate says what became of a question in that run, for those that it did not ship (`fates`); empty where only a
-    release is at hand.
+    Fates say what became of what the other does not hold (`fates`).
     """
     before = {(row.shard, row.record_id): row for row in old}
     after = {(row.shard, row.record_id): row for row in new}
@@ -49,14 +66,29 @@ def differences(
     return sorted(told, key=lambda one: (one.shard, one.kind, one.record_id))
 
 
-def fates(run: Path) -> Mapping[str, str]:
-    """Return what became of each question that a run stopped; of those that it knows and did not stop, nothing."""
-    stopped = {
-        str(question): f"{stage} {outcome} it ({reason})" if reason else f"{stage} {outcome} it"
-        for question, stage, reason, outcome in query_table(run, _STOPPED).rows
+def fates(place: Path) -> Fates:
+    """Return what became of each row and question of a run, and what the exports of a run or a release left out.
+
+    Raises:
+        UsageError: as `left_out_in`; or a run has no ledger.
+    """
+    rows = left_out_in(place)
+    reasons = {
+        name: f"its export left it out ({row.reason})" for row in rows for name in (row.question_id, row.record_id)
     }
-    known = {str(question): "it was not selected" for (question,) in query_table(run, _QUESTIONS).rows}
-    return {**known, **stopped}
+    if (place / RELEASE).exists():
+        return Fates(reasons)
+    known = {str(question): "it was not selected" for (question,) in query_table(place, _QUESTIONS).rows}
+    for name, stage, outcome, reason in query_table(place, _LAST).rows:
+        known[str(name)] = _told(str(stage), str(outcome), str(reason or ""))
+    return Fates(reasons, known)
+
+
+def _told(stage: str, outcome: str, reason: str) -> str:
+    if outcome == "kept":
+        # `coldforge export` writes exports again, and no ledger.
+        return "its exports were written without it" if stage in {"select", "publish"} else "it was not selected"
+    return f"{stage} {outcome} it ({reason})" if reason else f"{stage} {outcome} it"
 
 
 class _Index(NamedTuple):
@@ -72,8 +104,10 @@ class _Index(NamedTuple):
         some = list(rows)
         return cls({row.question_id: row for row in some}, {(row.question_key, row.images): row for row in some})
 
-    def why_not(self, row: ReleasedRow, fate: Mapping[str, str]) -> str:
+    def why_not(self, row: ReleasedRow, fate: Fates) -> str:
         """Return why a row is not among these, as far as they and their run tell."""
+        if row.record_id in fate.left_out:
+            return f"there, {fate.left_out[row.record_id]}"
         other = self.questions.get(row.question_id)
         if other is not None:
             moved = other.shard != row.shard
@@ -81,12 +115,11 @@ class _Index(NamedTuple):
         same = self.asked.get((row.question_key, row.images))
         if same is not None:
             return f"the same question comes from {same.source} {same.source_row} there"
-        if fate:
-            return (
-                f"there, {fate[row.question_id]}"
-                if row.question_id in fate
-                else "that run took no such row (`--limit`, or another source)"
-            )
+        told = fate.of(row)
+        if told is not None:
+            return f"there, {told}"
+        if fate.known:
+            return "that run took no such row (`--limit`, or another source)"
         return "it is not there"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.releases.conditions import Condition, figures
-from flows.releases.rows import ReleasedRow, released_rows, shipped
+from flows.releases.rows import LeftOut, ReleasedRow, left_out_rows, released_rows, shipped
 from flows.review.released import reviewed
 from pipeline.errors import CheckError, UsageError
 from pipeline.export.layout import MANIFEST, file_hash
@@ -24,6 +24,7 @@ from pipeline.store.shards import read_records, write_records
 
 RELEASE = "release.json"
 RELEASED = "rows.parquet"
+LEFT_OUT = "left_out.parquet"
 SCHEMA = 1
 _LIBRARIES = ("coldforge", "datasets", "duckdb", "pillow", "pyarrow")
 
@@ -69,6 +70,7 @@ def make_release(run: Path, name: str | None, conditions: Sequence[Condition], t
         return target
     rows = list(released_rows(run))
     write_records(target / RELEASED, ReleasedRow, rows)
+    write_records(target / LEFT_OUT, LeftOut, left_out_rows(run))
     told = {
         "schema": SCHEMA,
         "name": target.name,
@@ -122,3 +124,15 @@ def rows_in(place: Path) -> list[ReleasedRow]:
     if (place / "run.json").exists():
         return list(released_rows(place))
     raise UsageError(f"{place} is neither a run (run.json) nor a release ({RELEASE})")
+
+
+def left_out_in(place: Path) -> list[LeftOut]:
+    """Return what the exports of a release, or of a run, left out; nothing of a release that does not say.
+
+    Raises:
+        UsageError: as `shipped`.
+    """
+    if not (place / RELEASE).exists():
+        return left_out_rows(place)
+    said = place / LEFT_OUT
+    return list(read_records(said, LeftOut)) if said.exists() else []

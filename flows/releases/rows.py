@@ -47,6 +47,17 @@ class ReleasedRow(Record):
     """Of every message after the question, and of the pictures in them; of none for a question to reinforce."""
 
 
+class LeftOut(Record):
+    """A row that an export left out, as its manifest says."""
+
+    KEY: ClassVar[tuple[str, ...]] = ("shard", "record_id")
+
+    shard: str
+    record_id: str
+    question_id: str
+    reason: str
+
+
 PARTS = ("split", "cluster_id", "question", "images", "prompt", "answers", "transcript")
 """What of a row can change under one id."""
 
@@ -86,6 +97,19 @@ def released_rows(run: Path) -> Iterator[ReleasedRow]:
     for _, export in sorted(shipped(run).items()):
         for key, view in zip(_keys(export), _views(export), strict=True):
             yield _row(key, view, export.manifest, questions[key.question_id], phashes)
+
+
+def left_out_rows(run: Path) -> list[LeftOut]:
+    """Return what the exports that are read for a run's rows left out, by shard and then in their order.
+
+    Raises:
+        UsageError: as `shipped`.
+    """
+    return [
+        LeftOut(shard=shard, record_id=row.record_id, question_id=row.question_id, reason=row.reason)
+        for shard, export in sorted(shipped(run).items())
+        for row in export.manifest.refused
+    ]
 
 
 def _keys(export: Shipped) -> Iterator[RowKey]:

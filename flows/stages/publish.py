@@ -374,7 +374,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
 
 PUBLISH: Stage[PublishSettings, Store] = Stage(
     name="publish",
-    version=9,
+    version=10,
     kind="global",
     resource="cpu",
     settings=PublishSettings,

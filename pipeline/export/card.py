@@ -10,7 +10,7 @@ import yaml
 
 from pipeline.export.configurations import configurations
 from pipeline.export.layout import Facts, Format, MixPart, Shard, facts_digest
-from pipeline.export.rows import SharedPictures, Split
+from pipeline.export.rows import Refused, SharedPictures, Split
 from pipeline.export.tally import Tally
 from pipeline.export.usage import usage
 from pipeline.prompts.sets import for_search
@@ -92,11 +92,17 @@ def render_card(facts: Facts, tally: Tally, shared: SharedPictures | None, files
         "## Prompts\n\n" + _table(("role", "sha256"), sorted(facts.prompts.items())),
     ]
     if facts.refused:
-        refused, details = Counter(row.reason for row in facts.refused), {r.reason: r.detail for r in facts.refused}
-        lines = [(reason, str(rows), details[reason]) for reason, rows in sorted(refused.items())]
+        lines = _left_out(facts.refused)
         sections.append(f"## Left out\n\n{_LEFT_OUT}\n\n" + _table(("reason", "rows", "such as"), lines))
     sections.append(f"Made of what `manifest.json` says, sha256 {facts_digest(facts)}.")
     return f"---\n{_front_matter(facts, tally, configs)}---\n\n" + "\n\n".join(sections) + "\n"
+
+
+def _left_out(refused: Sequence[Refused]) -> list[tuple[str, str, str]]:
+    """Return reason, rows and an example; of tombstones, whose details are as few as their ways, each has its line."""
+    kinds = {(row.reason, row.detail if row.reason == "tombstone" else ""): row.detail for row in refused}
+    rows = Counter((row.reason, row.detail if row.reason == "tombstone" else "") for row in refused)
+    return [(kind[0], str(n), kinds[kind]) for kind, n in sorted(rows.items())]
 
 
 _LEFT_OUT = "`manifest.json` names each of these rows."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.errors import RowError
-from pipeline.export.tombstones import Tombstones
+from pipeline.export.tombstones import TakenDownError, Tombstones
 from pipeline.identity import parse_json
 from pipeline.images import decode, pixel_hash
 from pipeline.records import WITHHELD, ImageRef, Question, Terms, Turn
@@ -49,13 +49,13 @@ class Rights:
         """Refuse a row that was taken down; `images` are those of its question and of its turns.
 
         Raises:
-            RowError: `tombstone`; the detail says by what, and no text of the row.
+            TakenDownError: as said.
         """
         # Measuring pixels is dear, so it is done where a picture has been taken down.
         known = {name for image in images for name in names.all_of(image, blobs)} if self.tombstones.images else set()
         taken = self.tombstones.found(question.id, question.source, question.source_row, known)
-        if taken is not None:
-            raise RowError("tombstone", f"taken down by its {taken}")
+        if taken:
+            raise TakenDownError(taken)
 
     def require_passed_on(
         self, question: Question, turns: Sequence[Turn], terms: Mapping[str, Terms], corpus: str | None

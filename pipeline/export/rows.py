@@ -20,6 +20,7 @@ from pipeline.errors import RowError, UsageError
 from pipeline.export.length import require_fits, row_tokens
 from pipeline.export.rights import PictureNames, Rights
 from pipeline.export.told import ExportPrompt, Told
+from pipeline.export.tombstones import TakenDownError
 from pipeline.identity import uniform
 from pipeline.records import (
     IMAGE_MARK,
@@ -211,6 +212,8 @@ class Refused(BaseModel):
     question_id: str
     reason: str
     detail: str
+    tombstones: tuple[str, ...] = ()
+    """Marks of the entries that took it down (`Tombstone.mark`)."""
 
 
 def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
@@ -323,7 +326,10 @@ def require_learnable(sample: Sample[R]) -> None:
 def refuse(row: SftRow | RlRow, error: RowError) -> Refused:
     """Return the manifest entry of a row that is left out."""
     record_id = row.trajectory.id if isinstance(row, SftRow) else row.question.id
-    return Refused(record_id=record_id, question_id=row.question.id, reason=error.reason, detail=error.detail)
+    marks = tuple(entry.mark for entry in error.entries) if isinstance(error, TakenDownError) else ()
+    return Refused(
+        record_id=record_id, question_id=row.question.id, reason=error.reason, detail=error.detail, tombstones=marks
+    )
 
 
 def _opening(question: Question, prompt: ExportPrompt) -> list[Message]:

@@ -11,15 +11,16 @@ A file of them is a YAML list whose entries name one thing each, in one of three
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from pipeline.errors import UsageError
+from pipeline.errors import RowError, UsageError
+from pipeline.identity import digest
 from pipeline.manifests import explain, manifests_dir, parse_yaml
 
 TOMBSTONES = "tombstones.yaml"
@@ -45,6 +46,32 @@ class Tombstone(BaseModel):
             raise ValueError(f"names {' and '.join(named) or 'nothing'}; write source and row, or question, or image")
         return self
 
+    @property
+    def way(self) -> Literal["row", "question", "image"]:
+        """Return what it names."""
+        return "row" if self.row is not None else "question" if self.question is not None else "image"
+
+    @property
+    def mark(self) -> str:
+        """Return what manifests call it: 12 digits of its hash, for whom has the list to know it again."""
+        return digest(self.model_dump())[:12]
+
+    def __str__(self) -> str:
+        """Return it as it may stand in a list."""
+        return "{" + ", ".join(f"{name}: {said}" for name, said in self.model_dump(exclude_none=True).items()) + "}"
+
+
+class TakenDownError(RowError):
+    """A row was taken down; the detail says by what, and no text of the row."""
+
+    def __init__(self, entries: tuple[Tombstone, ...]) -> None:
+        super().__init__("tombstone", f"taken down by its {entries[0].way}")
+        self.entries = entries
+
+    def __reduce__(self) -> tuple[type[TakenDownError], tuple[tuple[Tombstone, ...]]]:  # type: ignore[override]
+        """Rebuild from the entries."""
+        return type(self), (self.entries,)
+
 
 @dataclass(frozen=True)
 class Tombstones:
@@ -65,13 +92,33 @@ class Tombstones:
             images=frozenset(e.image for e in listed if e.image is not None),
         )
 
-    def found(self, question_id: str, source: str, row: str, images: Iterable[str]) -> str | None:
-        """Return by what a row of an export was taken down: `row`, `question` or `image`; None if it was not."""
-        if (source, row) in self.rows or (source, _FURTHER.sub("", row)) in self.rows:
-            return "row"
-        if question_id in self.questions:
-            return "question"
-        return "image" if self.images and not self.images.isdisjoint(images) else None
+    def found(self, question_id: str, source: str, row: str, images: Iterable[str]) -> tuple[Tombstone, ...]:
+        """Return every entry by which a row of an export was taken down: by its row, question, images; or none."""
+        named = {(source, row), (source, _FURTHER.sub("", row))} & self.rows
+        return (
+            *(Tombstone(source=source, row=key) for source, key in sorted(named)),
+            *(Tombstone(question=question_id) for _ in range(question_id in self.questions)),
+            *(Tombstone(image=image) for image in sorted(self.images.intersection(images))),
+        )
+
+
+_NAMED = 5
+"""Entries in a message."""
+
+
+def matches(entries: Iterable[Tombstone], marks: Collection[str]) -> str | None:
+    """Return how many entries took something down, and which did not, as a line; None where there are no entries.
+
+    `marks` are those of the entries that did (`Tombstone.mark`). One that did not may be mistyped, or name what would
+    not ship anyway.
+    """
+    listed = tuple(dict.fromkeys(entries))
+    idle = [entry for entry in listed if entry.mark not in marks]
+    if not listed:
+        return None
+    more = f" and {len(idle) - _NAMED} more" if len(idle) > _NAMED else ""
+    named = f"; not: {', '.join(map(str, idle[:_NAMED]))}{more}" if idle else ""
+    return f"tombstones: {len(listed) - len(idle)} of {len(listed)} entries matched a row of these exports{named}"
 
 
 _ENTRIES = TypeAdapter(tuple[Tombstone, ...])

@@ -10,6 +10,8 @@ from pipeline.store.blobs import BlobStore
 from pipeline.store.calls import CallCache
 from pipeline.store.hashes import FileHashes
 
+CALLS = "calls.sqlite"
+
 
 class Store:
     """One directory of blobs, hashes of files, and calls; these need the store as a context manager, in one process."""
@@ -17,7 +19,7 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.blobs = BlobStore(directory / "blobs")
-        self.calls = CallCache(directory / "calls.sqlite")
+        self.calls = CallCache(directory / CALLS)
         self.hashes = FileHashes(directory / "hashes.sqlite")
 
     def __enter__(self) -> Self:

@@ -72,6 +72,8 @@ class VerifyReport:
     pictures: SharedPictures | None = None
     """What the shards have in common; None where one of them is not among the exports. No problem: a recipe that
     wants none says `select.disjoint: image`."""
+    taken: frozenset[str] = frozenset()
+    """Marks of the tombstones that a row matches, whether it was left out or is still there (`Tombstone.mark`)."""
 
     @property
     def ok(self) -> bool:
@@ -90,6 +92,8 @@ class _Checked(NamedTuple):
     manifest: Manifest
     rows: list[_Row]
     pictures: frozenset[str]
+    taken: frozenset[str]
+    """Marks of the tombstones that a row of it matches, whether it was left out or is still there."""
 
 
 def verify_exports(
@@ -116,7 +120,8 @@ def verify_exports(
     problems += [*_misplaced(directory, checked), *_cards(directory, checked)]
     problems += [*_shared_between_shards(checked), *_different_within_shard(checked), *_contradictions(checked)]
     verified = tuple(_verified(export, tokenizer) for export in checked)
-    return VerifyReport(verified, tuple(problems), _shared_pictures(checked))
+    marks = frozenset(mark for export in checked for mark in export.taken)
+    return VerifyReport(verified, tuple(problems), _shared_pictures(checked), marks)
 
 
 def _shared_pictures(checked: Sequence[_Checked]) -> SharedPictures | None:
@@ -203,7 +208,8 @@ def _verify_one(
     export = OpenExport(path, manifest, keys, images, tombstones, counter_for(manifest, tokenizer))
     faults = [*check_files(path, manifest), *check_kit(path, manifest), *index_faults, *check_rows(export)]
     known = [_Row(key, export.contents.get(number)) for number, key in enumerate(keys) if key is not None]
-    return _Checked(name, manifest, known, frozenset(export.pictures)), [
+    taken = export.taken.union(*(row.tombstones for row in manifest.refused))
+    return _Checked(name, manifest, known, frozenset(export.pictures), frozenset(taken)), [
         Problem(name, *fault) for fault in dict.fromkeys(faults)
     ]
 

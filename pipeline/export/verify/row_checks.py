@@ -55,6 +55,8 @@ class OpenExport:
     """Row → `content_key`, of every row that `check_rows` found as it was recorded."""
     pictures: set[str] = field(default_factory=set)
     """sha256 of every picture that `check_rows` has seen."""
+    taken: set[str] = field(default_factory=set)
+    """Marks of the tombstones that a row matches which `check_rows` has seen."""
 
 
 def check_rows(export: OpenExport) -> Iterator[Fault]:
@@ -118,6 +120,8 @@ def _check_row(export: OpenExport, file: ExportFile, row: dict[str, Any], index:
             yield f"image {number} does not open: {reason}"
         names |= {sha256, export.images.pixels.get(sha256, sha256)}
     taken = export.tombstones.found(key.question_id, key.source, key.source_row, names)
-    if taken is not None:
-        yield f"was taken down by its {taken} (tombstones); `coldforge export` or `run` writes the exports without it"
+    export.taken.update(entry.mark for entry in taken)
+    if taken:
+        way = taken[0].way
+        yield f"was taken down by its {way} (tombstones); `coldforge export` or `run` writes the exports without it"
     yield from row_faults(row, view, export.manifest, key, export.counter)

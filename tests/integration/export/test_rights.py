@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from pipeline.errors import UsageError
 from pipeline.export.layout import MANIFEST, ROWS
 from pipeline.export.rights import PictureNames, Rights
 from pipeline.export.rows import ExportContext, RlRow, SftRow
-from pipeline.export.tombstones import Tombstone, Tombstones, load_tombstones
+from pipeline.export.tombstones import Tombstone, Tombstones, load_tombstones, matches
 from pipeline.export.verify.exports import verify_exports
 from pipeline.identity import canonical_json
 from pipeline.images import decode, pixel_hash
@@ -109,11 +110,37 @@ def test_what_is_taken_down_is_in_no_export_and_verify_finds_it_where_it_is(
 
 def test_a_row_that_is_taken_down_takes_its_further_questions_along() -> None:
     taken = Tombstones.of([Tombstone(source="chats", row="7")])
-    assert [taken.found("q", "chats", row, ()) for row in ("7", "7#2", "70", "7#two", "17")] == [
-        *("row", "row"),
-        *(None, None, None),
+    assert [[one.way for one in taken.found("q", "chats", row, ())] for row in ("7", "7#2", "70", "7#two", "17")] == [
+        *(["row"], ["row"]),
+        *([], [], []),
     ]
-    assert taken.found("q", "others", "7", ()) is None
+    assert taken.found("q", "others", "7", ()) == ()
+
+
+def test_what_took_rows_down_and_what_met_none_is_told_of_exports_alone(
+    base: Path, sft: list[SftRow], rl: list[RlRow]
+) -> None:
+    told, question = context(base), sft[0].question
+    both = (Tombstone(source=question.source, row=question.source_row), Tombstone(question=question.id))
+    beside = Tombstone(question=sft[1].question.id)
+    mistyped = Tombstone(source=question.source, row="no such row")
+    taken = replace(told, rights=replace(told.rights, tombstones=Tombstones.of([*both, beside, mistyped])))
+    rest = publish(base / "matched", taken, sft, rl)
+    report = verify_exports(rest, tombstones=[*both, beside, mistyped])
+    assert report.ok
+    assert matches([*both, beside, mistyped], report.taken) == (
+        "tombstones: 3 of 4 entries matched a row of these exports; "
+        f"not: {{source: {question.source}, row: no such row}}"
+    )
+    # A row that still stands is met, too.
+    whole = publish(base / "unmatched", told, sft, rl)
+    assert {both[0].mark} == verify_exports(whole, tombstones=[both[0], mistyped]).taken
+    assert matches([], report.taken) is None
+    # Each way has its line in the README, with its rows.
+    card = (rest / "sft" / "trl" / "README.md").read_text()
+    ways = Counter(row["detail"] for row in json.loads((rest / "sft" / "trl" / MANIFEST).read_text())["refused"])
+    assert set(ways) == {"taken down by its row", "taken down by its question"}
+    assert all(f"| tombstone | {n} | {way} |" in card for way, n in ways.items())
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,10 @@ import duckdb
 import pytest
 import yaml
 from PIL import Image
+from typer.testing import CliRunner
 
 from flows.cli.card import card, made
+from flows.cli.main import make_app
 from flows.publishing.check import check_card
 from flows.publishing.fields import MEANINGS
 from pipeline.errors import CheckError, UsageError
@@ -63,6 +66,17 @@ def test_a_card_may_be_published_and_the_exports_beside_it_are_as_they_were(made
     assert faults(made_once) == []
     assert verify_exports(made_once / "export").ok
     card(made_once, check=True)
+
+
+def test_the_next_command_that_a_card_names_works_as_it_is_printed(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    card(run)
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("next: coldforge "))
+    done = CliRunner().invoke(make_app(), shlex.split(line.removeprefix("next: coldforge ")))
+    assert done.exit_code == 0, done.output
+    assert "would send to hf://OWNER/NAME, private" in done.output
 
 
 def test_only_the_card_may_lie_beside_exports_and_no_link_in_its_place(run: Path, tmp_path: Path) -> None:

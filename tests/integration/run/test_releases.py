@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner, Result
 from filters.gates.rules import GateSettings
 from flows.cli.main import make_app
 from flows.ledger.snapshot import RunFacts, build_ledger
-from flows.releases.compare import Difference, differences, fates
+from flows.releases.compare import Difference, Fates, differences, fates
 from flows.releases.record import RELEASE, RELEASED, rows_in
 from flows.releases.rows import ReleasedRow, released_rows
 from pipeline.export.layout import MANIFEST
@@ -128,7 +129,7 @@ def test_a_release_differs_from_nothing_in_its_own_run_and_from_another_as_its_r
     first, second = old / "release/one", new / "release/one"
     assert "no row differs" in command("diff", first, old).stdout
     told = json.loads(command("diff", first, second, "--json").stdout)["rows"]
-    runs = differences(rows_in(old), rows_in(new), {}, {})
+    runs = differences(rows_in(old), rows_in(new), Fates(), Fates())
     assert [Difference(**one) for one in told] == runs
     assert "neither a run" in command("diff", first, old.parent).output
 
@@ -150,14 +151,41 @@ def test_a_question_that_a_gate_stopped_is_told_by_its_gate() -> None:
         answers="a",
         transcript="t",
     )
-    stopped = {row.question_id: "gate1 rejected it (too_easy)"}
-    (gone,) = differences([row], [], {}, stopped)
+    stopped = Fates(known={row.question_id: "gate1 rejected it (too_easy)"})
+    (gone,) = differences([row], [], Fates(), stopped)
     assert (gone.kind, gone.reason) == ("removed", "there, gate1 rejected it (too_easy)")
     moved = row.model_copy(update={"shard": "rl", "record_id": row.question_id})
-    assert {one.reason for one in differences([row], [moved], {}, {})} == {
+    assert {one.reason for one in differences([row], [moved], Fates(), Fates())} == {
         "the question is in rl there",
         "the question is in sft there",
     }
+
+
+def test_what_was_taken_down_is_told_as_the_exports_tell_it_by_row_and_by_question(old: Path, tmp_path: Path) -> None:
+    """The ledger knows of no tombstone of a later day: it has these rows as selected."""
+    run = tmp_path / "run"
+    shutil.copytree(old, run)
+    assert command("release", run, "--name", "before").exit_code == 0
+    before = rows_in(run / "release/before")
+    taught = next(row for row in before if row.shard == "sft")
+    asked = next(row for row in before if row.shard == "rl")
+    taken = [{"source": taught.source, "row": taught.source_row}, {"question": asked.question_id}]
+    (tmp_path / "taken.yaml").write_text(yaml.safe_dump(taken))
+    written = command("export", run, "--store", old.parent / "store", "--tombstones", tmp_path / "taken.yaml")
+    assert written.exit_code == 0, written.output
+    assert command("release", run, "--name", "after").exit_code == 0
+    down = {row.record_id for row in before if row.question_id in {taught.question_id, asked.question_id}}
+    for place in (run, run / "release/after"):
+        told = json.loads(command("diff", run / "release/before", place, "--json").stdout)["rows"]
+        assert {one["record_id"] for one in told} == down
+        assert {one["reason"] for one in told} == {"there, its export left it out (tombstone)"}
+    # Another transcript of the question, which never was in the run.
+    other = taught.model_copy(update={"record_id": "f" * 64})
+    (one,) = differences([other], [], Fates(), fates(run))
+    assert one.reason == "there, its export left it out (tombstone)"
+    # Where the exports do not say why, the ledger does not invent a stage that stopped it.
+    kept = fates(old)
+    assert {kept.of(row) for row in before} == {"its exports were written without it"}
 
 
 @pytest.mark.parametrize("name", ["../stages", "..", "a/b", "", ".hidden", "a b"])

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from filters.gates.rules import GateSettings
 from flows.cli.main import make_app
+from flows.cli.run import print_tombstones
 from flows.ledger.snapshot import RunFacts, build_ledger
 from flows.report.tables import query_table, rights_table
 from pipeline.engine.done import Finished
@@ -156,19 +157,27 @@ def test_what_is_taken_down_after_a_run_leaves_its_exports_without_a_call(way: s
 
 def test_a_list_that_the_run_does_not_name_is_honoured_where_it_is_given(run: Path) -> None:
     taken = run.parent / "given.yaml"
-    taken.write_text(yaml.safe_dump([{"source": "cellars", "row": "mailed"}]))
+    taken.write_text(yaml.safe_dump([{"source": "cellars", "row": row} for row in ("mailed", "maled")]))
     out = run.parent / "without"
-    assert command("verify", run, "--tombstones", taken).exit_code == 3
+    matched = "tombstones: 1 of 2 entries matched a row of these exports; not: {source: cellars, row: maled}"
+    before = command("verify", run, "--tombstones", taken)
+    assert before.exit_code == 3
+    assert matched in before.output
     done = command("export", run, "--store", run.parent / "store", "--out", out, "--tombstones", taken)
     assert done.exit_code == 0, done.output
-    assert command("verify", out, "--tombstones", taken).exit_code == 0
+    assert matched in done.output
+    after = command("verify", out, "--tombstones", taken)
+    assert after.exit_code == 0
+    assert matched in after.output
     assert "mailed" in rows_of(run)
 
 
-def test_a_run_with_tombstones_counts_them_as_rejected(place: Path) -> None:
+def test_a_run_with_tombstones_counts_them_as_rejected(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "own.yaml").write_text(yaml.safe_dump([{"source": "cellars", "row": "mailed"}]))
     run = ran(place, "taken", tombstones="own.yaml")
     assert outcomes(run, "publish")["mailed"] == "tombstone"
+    print_tombstones(run)
+    assert capsys.readouterr().out.strip() == "tombstones: 1 of 1 entries matched a row of these exports"
     assert ("publish", "tombstone") in {row[:2] for row in rights_table(run).rows}
     assert "mailed" not in rows_of(run)
 
