@@ -68,9 +68,9 @@ knows no other.""",
     ("rl", "trl"): """\
 Once, in the trainer's environment (Python 3.11 or newer): `pip install --no-deps coldforge`, or the path of a
 checkout, and `pip install -r kit/requirements.txt`. Then `accelerate launch kit/train_grpo.py`: one message an
-episode, the baseline without tools, scored by `kit/reward.py`. Prompts are lists of parts. Reward functions are given
-the other columns: all accepted `answers` (letters where there are `choices`), `answer_type`, `tolerance`, `metric`. A
-picture has at most {max_pixels} pixels.""",
+episode, the baseline without tools, scored by `kit/reward.py`. So prompts tell of no tools; they are lists of parts.
+Reward functions are given the other columns: all accepted `answers` (letters where there are `choices`),
+`answer_type`, `tolerance`, `metric`. A picture has at most {max_pixels} pixels.""",
     ("rl", "deepeyesv2"): _NEEDS
     + """\
 `DEEPEYESV2=… sh kit/launch.sh` trains in an environment of ours, which acts as the rollouts of this data did:

@@ -1,8 +1,8 @@
 """GRPO with TRL (1.16) and the reward of this kit: `accelerate launch kit/train_grpo.py`.
 
-TRL calls tools through a model's own template alone. So an episode is one message here, and a call ends it: this is the
-baseline without tools. With tools, train with the export for verl or for DeepEyesV2's environment. Options of
-`GRPOConfig` behind it take the place of ours: without a GPU it is tried with `--use_cpu true --bf16 false
+TRL calls tools through a model's own template alone. So an episode is one message here, and its prompt tells of no
+tools: this is the baseline without tools. With tools, train with the export for verl or for DeepEyesV2's environment.
+Options of `GRPOConfig` behind it take the place of ours: without a GPU it is tried with `--use_cpu true --bf16 false
 --deepspeed "" --max_steps 1 --num_generations 2 --gradient_accumulation_steps 1 --max_completion_length 16`.
 """
 
