@@ -22,7 +22,7 @@ from pipeline.export.rows import Labels, Refused, Split
 from pipeline.export.summary import Summary
 from pipeline.export.told import ExportPrompt
 from pipeline.identity import digest
-from pipeline.records import Category, Lane, PersonalKind, Terms
+from pipeline.records import Category, Lane, Mode, PersonalKind, Terms
 from pipeline.students.family import Student
 
 MANIFEST = "manifest.json"
@@ -256,6 +256,11 @@ DATA = "data"
 """Folder of an export that holds its Parquet files, or a folder of them for each licence."""
 _JSON: Mapping[Format, str] = {"llamafactory": "json", "ms_swift": "jsonl"}
 """Formats whose rows are text beside a folder of pictures, and how their files end."""
+
+
+def rl_mode(kind: Format) -> Mode:
+    """Return what a question of RL is told in a format: no tools where an episode is one message, as with TRL."""
+    return "plain" if kind == "trl" else "tools"
 
 
 def is_json(kind: Format) -> bool:

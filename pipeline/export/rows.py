@@ -276,8 +276,8 @@ def conversation(trajectory: Trajectory, question: Question, prompt: ExportPromp
     return Conversation(tuple(messages), tuple(images))
 
 
-def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
-    """Render a question as a prompt with tools: system, user.
+def render_rl(row: RlRow, context: ExportContext, mode: Mode) -> Sample[RlRow]:
+    """Render a question as a prompt, with tools or without: system, user.
 
     Raises:
         RowError: as `ExportContext.require_allowed`; `no_gold` or `image_marks`.
@@ -286,7 +286,7 @@ def render_rl(row: RlRow, context: ExportContext) -> Sample[RlRow]:
     context.require_allowed(row)
     if not question.answers:
         raise RowError("no_gold", "no answer to score against")
-    messages = tuple(_opening(question, context.prompt(question.id, "tools")))
+    messages = tuple(_opening(question, context.prompt(question.id, mode)))
     _check(messages, question.images)
     texts = [message.content for message in messages]
     tokens = row_tokens(texts, question.images, context.student.view_rule, context.counter)

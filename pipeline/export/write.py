@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pipeline.errors import RowError
 from pipeline.export.building import Beside, Building, DataFiles, Place
@@ -31,6 +31,7 @@ from pipeline.export.layout import (
     hashed,
     is_json,
     licence_folder,
+    rl_mode,
 )
 from pipeline.export.parquet import ParquetFiles
 from pipeline.export.rows import (
@@ -49,6 +50,7 @@ from pipeline.export.schemas import schema_of
 from pipeline.export.shipped import ExportImage, export_image
 from pipeline.export.tally import Tally, summary_of
 from pipeline.identity import digest
+from pipeline.records import Mode
 from pipeline.store.blobs import write_atomic
 
 
@@ -157,18 +159,26 @@ class _Export:
 
 
 def _add(row: SftRow | RlRow, exports: Sequence[_Export], context: ExportContext) -> str:
-    """Render a row once and write it into every format; return its id."""
+    """Render a row, a question once with tools and once without, and write it into every format; return its id."""
     name = row.trajectory.id if isinstance(row, SftRow) else row.question.id
     try:
-        sample = render_sft(row, context) if isinstance(row, SftRow) else render_rl(row, context)
+        samples = _rendered(row, context)
     except RowError as error:
         for export in exports:
             export.refused.append(refuse(row, error))
         return name
-    images = [export_image(image, context.blobs) for image in sample.images]
+    images = [export_image(image, context.blobs) for image in samples["tools"].images]
     for export in exports:
+        sample = samples[rl_mode(export.kind)]
         export.add(sample, images, partial(_key, sample))
     return name
+
+
+def _rendered(row: SftRow | RlRow, context: ExportContext) -> Mapping[Mode, Sample[Any]]:
+    """Return a question as it is told in each mode; a transcript is one and the same, as its lane is told."""
+    if isinstance(row, SftRow):
+        return dict.fromkeys(get_args(Mode), render_sft(row, context))
+    return {mode: render_rl(row, context, mode) for mode in get_args(Mode)}
 
 
 def _key(sample: Sample[Any], sha256: str) -> RowKey:
@@ -191,8 +201,7 @@ def _key(sample: Sample[Any], sha256: str) -> RowKey:
 
 
 def _facts(shard: Shard, kind: Format, context: ExportContext) -> Facts:
-    # A question to train on by reinforcement is always told the tools.
-    told = tuple(prompt for told in context.told for prompt in (told if shard == "sft" else (told.tools,)))
+    told = tuple(prompt for told in context.told for prompt in (told if shard == "sft" else (told.of(rl_mode(kind)),)))
     every = {prompt.name: prompt.sha256 for variant in context.told for prompt in variant}
     return Facts(
         name=context.name,

@@ -69,11 +69,11 @@ def _nothing(_: Facts, __: Summary) -> Mapping[str, str]:
 _OURS = frozenset({"reward.py", "agent_loop.py", "env_coldforge.py"})
 """Programs that import coldforge."""
 _KITS: Mapping[tuple[str, str], tuple[Write, tuple[str, ...]]] = {
-    ("sft", "llamafactory"): (llamafactory.files_of, ("ds_z3.json",)),
-    ("sft", "ms_swift"): (ms_swift.files_of, ()),
+    ("sft", "llamafactory"): (llamafactory.files_of, ("budget.py", "ds_z3.json")),
+    ("sft", "ms_swift"): (ms_swift.files_of, ("budget.py",)),
     ("sft", "trl"): (_nothing, ("train_sft.py", "ds_z3.json")),
     ("sft", "verl"): (verl.sft_files, ("budget.py",)),
-    ("rl", "trl"): (_nothing, ("train_grpo.py", "reward.py", "ds_z3.json")),
+    ("rl", "trl"): (_nothing, ("train_grpo.py", "reward.py", "budget.py", "ds_z3.json")),
     ("rl", "verl"): (verl.rl_files, ("agent_loop.py", "reward.py", "budget.py")),
     ("rl", "deepeyesv2"): (deepeyesv2.files_of, ("env_coldforge.py", "reward.py", "budget.py")),
 }

@@ -15,6 +15,8 @@ _TRAIN = """\
 ### model
 model_name_or_path: {model}
 # The student's budget per picture, under which the data was made; with another one rows are longer than counted.
+# What is saved keeps the budget of the checkpoint: serve the copy that `python kit/budget.py SAVED COPY` makes of it.
+# Begun with such a copy, pictures have exactly the sizes of the rollouts.
 image_max_pixels: {max_pixels}
 video_max_pixels: 16384
 
@@ -41,7 +43,6 @@ dataloader_num_workers: 4
 output_dir: ../../../saves/sft-llamafactory
 logging_steps: 10
 save_steps: 500
-plot_loss: true
 report_to: none
 
 ### train

@@ -17,7 +17,8 @@ EXPORT="$(cd "$(dirname "$0")/.." && pwd)"
 SAVES="${{SAVES:-$(cd "$EXPORT/../../.." && pwd)/saves/sft-ms_swift}}"
 # Paths of pictures in the rows are relative to the export. Without it ms-swift trains on other rows in their place.
 export ROOT_IMAGE_DIR="$EXPORT"
-# The student's budget per picture, under which the data was made.
+# The student's budget per picture, under which the data was made. What is saved keeps the budget of the checkpoint:
+# serve the copy that `python kit/budget.py SAVED COPY` makes of it.
 export MAX_PIXELS={max_pixels}
 export NPROC_PER_NODE="${{NPROC_PER_NODE:-8}}"
 swift sft \\

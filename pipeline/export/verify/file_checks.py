@@ -24,6 +24,7 @@ from pipeline.export.layout import (
     file_hash,
     is_data_file,
     named_as,
+    rl_mode,
 )
 from pipeline.export.told import has_slots
 from pipeline.identity import parse_json
@@ -134,8 +135,8 @@ def _told_faults(manifest: Manifest) -> Iterator[Fault]:
             yield Fault(MANIFEST, None, f"the text of {prompt.name} is not the one whose sha256 is in prompts")
         if not has_slots(prompt.user):
             yield Fault(MANIFEST, None, f"the user text of {prompt.name} has not each slot once")
-        if manifest.shard == "rl" and prompt.mode != "tools":
-            yield Fault(MANIFEST, None, f"{prompt.name} is a prompt without tools, which no row of rl is told")
+        if manifest.shard == "rl" and prompt.mode != rl_mode(manifest.format):
+            yield Fault(MANIFEST, None, f"{prompt.name} is the prompt of mode {prompt.mode}, which no row here is told")
 
 
 def check_content(manifest: Manifest, keys: Sequence[RowKey | None]) -> Iterator[Fault]:

@@ -13,7 +13,7 @@ from pipeline.export.formats.json_files import canonical_row
 from pipeline.export.formats.llamafactory import DATASET_INFO, dataset_info
 from pipeline.export.formats.trl import text_of
 from pipeline.export.formats.verl import DATA_SOURCES
-from pipeline.export.layout import MANIFEST, Format, Manifest, Mix, RowKey, by_split, is_json, row_hash
+from pipeline.export.layout import MANIFEST, Format, Manifest, Mix, RowKey, by_split, is_json, rl_mode, row_hash
 from pipeline.export.rows import MODE
 from pipeline.export.told import ExportPrompt, has_slots, question_of
 from pipeline.export.verify.file_checks import Fault, plain_file
@@ -117,7 +117,7 @@ def row_faults(
     if marks != len(view.images):
         yield f"{marks} {IMAGE_MARK} marks for {len(view.images)} images"
     yield from _role_faults([message["role"] for message in messages], manifest)
-    mode = told_mode(key)
+    mode = told_mode(manifest, key)
     told = asked(view, manifest)
     if told is None or told.prompt.mode != mode:
         yield f"is not told the prompt of its lane: none of {', '.join(_names(manifest, mode)) or 'no name'}"
@@ -273,6 +273,6 @@ def counter_for(manifest: Manifest, given: TokenCounter | None) -> TokenCounter 
     return next((counter for counter in (ESTIMATE, given) if counter and counter.name == manifest.tokens), None)
 
 
-def told_mode(key: RowKey) -> Mode:
+def told_mode(manifest: Manifest, key: RowKey) -> Mode:
     """Return the mode of the prompt that a row has to be told."""
-    return "tools" if key.lane is None else MODE[key.lane]
+    return rl_mode(manifest.format) if key.lane is None else MODE[key.lane]

@@ -18,13 +18,14 @@ from flows.cli.main import make_app
 from pipeline.dialects import DEEPEYESV2
 from pipeline.errors import RowError, UsageError
 from pipeline.export.formats.trl import text_of
-from pipeline.export.layout import MANIFEST, ROWS
+from pipeline.export.layout import MANIFEST, ROWS, RlFormat
 from pipeline.export.length import IMAGE_FRAME_TOKENS, MESSAGE_TOKENS, require_fits, row_tokens
 from pipeline.export.rows import SftRow, render_sft
 from pipeline.export.verify.exports import verify_exports
 from pipeline.identity import canonical_json
 from pipeline.images import put_image
-from pipeline.records import ImageRef, Question
+from pipeline.records import ImageRef, Mode, Question
+from pipeline.store.blobs import BlobStore
 from pipeline.students.tokens import ESTIMATE, TOKENIZER, TokenCounter, loss_tokens
 from tests.support.export_rows import (
     LABELS,
@@ -226,6 +227,18 @@ def test_a_manifest_that_lies_about_mix_or_prompts_is_found(lie: str, export: Pa
     change, expected = MANIFEST_LIES[lie]
     tamper(export / "sft/huggingface" / MANIFEST, change)
     assert any(expected in problem.message for problem in verify_exports(export / "sft/huggingface").problems)
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("verl", "plain"), ("trl", "tools")])
+def test_a_question_of_rl_that_is_told_the_prompt_of_the_other_mode_is_found(
+    kind: RlFormat, mode: Mode, base: Path, tmp_path: Path
+) -> None:
+    publish_rl(tmp_path / "rl", rl_rows(BlobStore(base / "blobs"), 2), [kind], context(base))
+    assert verify_exports(tmp_path).problems == ()
+    tamper(tmp_path / "rl" / kind / MANIFEST, lambda m: m["told"][0].update(mode=mode))
+    found = [problem.message for problem in verify_exports(tmp_path).problems]
+    assert any(f"is the prompt of mode {mode}, which no row here is told" in message for message in found)
+    assert any("not told the prompt of its lane" in message for message in found)
 
 
 def test_a_row_of_a_lane_without_calls_that_calls_is_found(base: Path, tmp_path: Path, rows: list[SftRow]) -> None:

@@ -22,7 +22,8 @@ from filters.dedup.key import KEY_RECIPE
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.export.formats import huggingface
-from pipeline.export.layout import MANIFEST, ROWS, Format, Manifest, Shard, file_hash, is_json
+from pipeline.export.formats.trl import text_of
+from pipeline.export.layout import MANIFEST, ROWS, Format, Manifest, Shard, file_hash, is_json, rl_mode
 from pipeline.export.parquet import IMAGES, PAGE_BYTES, ParquetFiles, hf_schema
 from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.schemas import schema_of
@@ -404,7 +405,17 @@ def test_the_manifest_lists_every_file_and_states_what_the_student_sees(export: 
         assert manifest["rows"] == len((path.parent / ROWS).read_text().splitlines()) == ROWS_HERE
         told = {prompt.name: prompt.sha256 for prompt in TOLD}
         assert manifest["prompts"] == {"teacher/tools": "b" * 64, **told}
-        assert [prompt["name"] for prompt in manifest["told"]] == list(told)[: 2 if manifest["shard"] == "sft" else 1]
+        modes = list(told) if manifest["shard"] == "sft" else [f"export/{rl_mode(manifest['format'])}"]
+        assert [prompt["name"] for prompt in manifest["told"]] == modes
+
+
+def test_a_question_is_told_the_tools_by_rl_except_where_its_episode_is_one_message(export: Path) -> None:
+    def systems(kind: str) -> set[str]:
+        prompts = [row["prompt"] for row in pq.read_table(export / "rl" / kind / "data").to_pylist()]
+        return {text_of(p[0]["content"]) if kind == "trl" else p[0]["content"] for p in prompts}
+
+    assert systems("trl") == {TOLD.plain.system}
+    assert systems("verl") == systems("deepeyesv2") == systems("huggingface") == {TOLD.tools.system}
 
 
 def test_a_system_prompt_with_an_image_mark_is_refused(tmp_path: Path) -> None:

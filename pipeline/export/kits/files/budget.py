@@ -1,7 +1,8 @@
 """Make a copy of a checkpoint whose processor keeps the image budget of the data: `budget.py CHECKPOINT TARGET`.
 
-verl and DeepEyesV2's fork read the budget from the checkpoint alone. Weights are linked, not copied. CHECKPOINT is a
-directory or a name on the Hugging Face Hub.
+verl, DeepEyesV2's fork and vLLM read the budget from the checkpoint alone; LLaMA-Factory and ms-swift save the one
+of the checkpoint that they began with. Weights are linked, not copied. CHECKPOINT is a directory or a name on the
+Hugging Face Hub.
 """
 
 from __future__ import annotations

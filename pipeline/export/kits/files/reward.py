@@ -30,8 +30,8 @@ ACCURACY, FORMAT = 0.8, 0.2
 SEARCH_PENALTY = 0.1
 """Taken off the accuracy of a question about search where anything was searched for."""
 SEARCH_SOURCES = frozenset({"search"})
-SOURCES = frozenset({"perception", "reason", "search"})
-"""What `data_source` says in our rows."""
+SOURCES = frozenset({"perception", "reason", "reasoning", "search"})
+"""What `data_source` says in rows for verl, and `category` elsewhere, which calls `reason` `reasoning`."""
 METRICS = get_args(Metric)
 
 KIT = json.loads(Path(__file__).with_name("kit.json").read_text(encoding="utf-8"))

@@ -1,7 +1,8 @@
 """Full fine-tuning with TRL (1.16, transformers 5.18 or newer): `accelerate launch kit/train_sft.py`.
 
 The loss is on assistant messages alone, pictures stand in their turns and are reduced to the budget of the data. What
-is longer than the cutoff is in no export, so that nothing is cut.
+is longer than the cutoff is in no export, so that nothing is cut. Options of `SFTConfig` behind it take the place of
+ours: without a GPU it is tried with `--use_cpu true --bf16 false --deepspeed "" --max_steps 1`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from datasets import load_dataset
 from transformers import AutoProcessor
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig, SFTTrainer, TrlParser
 
 KIT = json.loads(Path(__file__).with_name("kit.json").read_text(encoding="utf-8"))
 EXPORT = Path(__file__).resolve().parents[1]
@@ -21,13 +22,10 @@ MODEL = os.environ.get("MODEL", KIT["model"])
 DEEPSPEED = str(Path(__file__).with_name("ds_z3.json")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else None
 
 
-def main() -> None:
-    """Train."""
-    files = {split: [str(EXPORT / path) for path in paths] for split, paths in KIT["files"].items()}
-    data = load_dataset("parquet", data_files=files)
-    processor = AutoProcessor.from_pretrained(MODEL)
-    processor.image_processor.size = {"shortest_edge": KIT["min_pixels"], "longest_edge": KIT["max_pixels"]}
-    arguments = SFTConfig(
+def options() -> SFTConfig:
+    """Return the options behind the script, ours where there is none; an unknown one is refused."""
+    parser = TrlParser(SFTConfig)
+    parser.set_defaults_with_config(
         output_dir=os.environ.get("SAVES", str(EXPORT.parents[2] / "saves" / "sft-trl")),
         # TRL puts a template with generation marks in the place of the model's own where it knows one.
         assistant_only_loss=True,
@@ -43,9 +41,20 @@ def main() -> None:
         bf16=True,
         model_init_kwargs={"dtype": "bfloat16"},
         deepspeed=DEEPSPEED,
-        eval_strategy="epoch" if "validation" in data else "no",
+        eval_strategy="epoch" if "validation" in KIT["files"] else "no",
         logging_steps=10,
     )
+    (arguments,) = parser.parse_args_and_config()
+    return arguments
+
+
+def main() -> None:
+    """Train."""
+    arguments = options()
+    files = {split: [str(EXPORT / path) for path in paths] for split, paths in KIT["files"].items()}
+    data = load_dataset("parquet", data_files=files)
+    processor = AutoProcessor.from_pretrained(MODEL)
+    processor.image_processor.size = {"shortest_edge": KIT["min_pixels"], "longest_edge": KIT["max_pixels"]}
     columns = ["messages", "images"]
     trainer = SFTTrainer(
         model=MODEL,

@@ -30,11 +30,11 @@ SPLITS = {
 SCREEN = 90
 """Lines: a screen or two."""
 KITS = {
-    ("sft", "llamafactory"): {"train.yaml", "ds_z3.json"},
-    ("sft", "ms_swift"): {"train.sh"},
+    ("sft", "llamafactory"): {"train.yaml", "budget.py", "kit.json", "ds_z3.json"},
+    ("sft", "ms_swift"): {"train.sh", "budget.py", "kit.json"},
     ("sft", "trl"): {"train_sft.py", "kit.json", "ds_z3.json"},
     ("sft", "verl"): {"train_sft.sh", "budget.py", "kit.json"},
-    ("rl", "trl"): {"train_grpo.py", "reward.py", "kit.json", "requirements.txt", "ds_z3.json"},
+    ("rl", "trl"): {"train_grpo.py", "reward.py", "budget.py", "kit.json", "requirements.txt", "ds_z3.json"},
     ("rl", "verl"): {
         *{"launch.sh", "agent_loop.py", "agent_loop.yaml", "reward.py", "budget.py", "kit.json", "requirements.txt"}
     },

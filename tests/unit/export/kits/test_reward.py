@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from pipeline.dialects import TOOL_CALL
 from pipeline.dialects.decoded import decoded_response
+from pipeline.export.formats.verl import DATA_SOURCES
+from pipeline.records import Category
 from tests.support.kits import FACTS, program
 
 LOOK = "<think>a</think>\n<code>\n```python\nprint(1)\n```\n</code>"
@@ -111,6 +113,12 @@ def test_answers_and_options_may_be_lists_arrays_or_json(reward: ModuleType, kin
     truth = {"answers": kind(["B", "b"]), "answer_type": "choice", "choices": kind(["red", "blue"])}
     assert reward.compute_score("perception", said("blue"), "B", truth)["acc"] == 1.0
     assert reward.compute_score("perception", said("4"), "4", {"answers": None, "choices": kind([])})["acc"] == 1.0
+
+
+def test_a_question_is_paid_the_same_by_its_category_as_by_verls_word_for_it(reward: ModuleType) -> None:
+    named = [reward.compute_score(DATA_SOURCES[one], said("4"), "4", row("4")) for one in get_args(Category)]
+    assert named == [reward.compute_score(one, said("4"), "4", row("4")) for one in get_args(Category)]
+    assert {*DATA_SOURCES.values(), *get_args(Category)} == reward.SOURCES
 
 
 def test_a_row_of_another_data_set_is_refused(reward: ModuleType) -> None:
