@@ -23,7 +23,7 @@ pip install -r kit/requirements.txt
 On each node, from an environment with coldforge as a whole (`COLDFORGE_SANDBOX_URL` names another place):
 
 ```
-coldforge sandbox serve --port 8000
+coldforge sandbox serve --port 8000              # goes on: what follows in another shell
 [search]coldforge search-cache RUN --out cache           # RUN: the directory that this data was made in
 export COLDFORGE_SEARCH_RECORD="$PWD/cache"
 [/search]```

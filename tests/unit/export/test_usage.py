@@ -33,7 +33,7 @@ def test_where_episodes_have_tools_the_card_tells_of_the_sandbox_and_of_searches
     form: str, corpus: str | None
 ) -> None:
     told = usage(facts("rl", form, corpus=corpus))
-    assert "coldforge sandbox serve" in told
+    assert "coldforge sandbox serve --port 8000 " in told
     assert ("coldforge search-cache RUN" in told) == ("COLDFORGE_SEARCH_RECORD" in told) == (corpus is not None)
     assert "[search]" not in told
     for block in re.findall(r"^```\n(.*?)^```$", told, re.MULTILINE | re.DOTALL):
