@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flows.publishing.bounds import limits, personal, unmeasured, use
 from flows.publishing.example import Example
 from flows.publishing.facts import CardFacts
-from flows.publishing.figures import percent, size
+from flows.publishing.figures import counted, percent, size
 from flows.publishing.head import front_matter
 from flows.publishing.making import FOLDER, how_it_was_made, prompt_path
 from flows.publishing.markdown import code, fence, fold, table, text
@@ -47,7 +47,7 @@ def picture_path(shard: str, number: int) -> str:
 def render(facts: CardFacts, examples: Mapping[str, Example]) -> str:
     """Return the card: front matter and page. `examples` are by shard."""
     sections = [
-        f"# {text(facts.name)}\n\n{_lead(facts)}",
+        f"# {text(facts.title)}\n\n{_lead(facts)}",
         f"## Load it\n\n{_load(facts)}",
         f"## An example\n\n{_examples(facts, examples)}",
         f"## What it is, and what it is not\n\n{_what(facts)}",
@@ -70,9 +70,9 @@ def _lead(facts: CardFacts) -> str:
     sft, rl = facts.rows.get("sft", 0), facts.rows.get("rl", 0)
     parts = []
     if sft:
-        parts.append(f"**{sft:,} transcripts** for a cold start by supervised fine-tuning (`sft`)")
+        parts.append(f"**{counted(sft, 'transcript')}** for a cold start by supervised fine-tuning (`sft`)")
     if rl:
-        parts.append(f"**{rl:,} questions** for reinforcement learning with tools (`rl`)")
+        parts.append(f"**{counted(rl, 'question')}** for reinforcement learning with tools (`rl`)")
     calls = sum(facts.tools.values())
     ran = (
         f" Each of the {calls:,} tool calls in them was executed, and what came back is what the row shows."
@@ -80,9 +80,10 @@ def _lead(facts: CardFacts) -> str:
         else ""
     )
     judged = " or by votes of a judge" if any(model.part == "judge" for model in facts.models) else ""
+    said = f"{text(facts.dataset.description)}\n\n" if facts.dataset.description else ""
     return (
-        f"{' and '.join(parts)}, for `{facts.student.revision}` at {facts.student.max_pixels:,} pixels per image.{ran} "
-        f"Every answer was graded against the stored one, by rule{judged}."
+        f"{said}{' and '.join(parts)}, for `{facts.student.revision}` at {facts.student.max_pixels:,} pixels per image."
+        f"{ran} Every answer was graded against the stored one, by rule{judged}."
     )
 
 
@@ -260,29 +261,31 @@ def _languages(facts: CardFacts) -> str:
     return "\n\n".join([*([table(("language", "code", "questions"), lines)] if lines else []), said])
 
 
+def citation(facts: CardFacts) -> str:
+    """Return how to cite the set, as BibTeX."""
+    said, title = facts.dataset, " ".join(facts.name.split())
+    fields = {
+        "title": said.title or f"{title}: tool-use transcripts and questions, curated with coldforge",
+        "author": " and ".join(said.authors),
+        "year": str(said.year or ""),
+        "url": said.url or "",
+        "note": f"Content {content_of(facts)}",
+    }
+    lines = [f"  {name:<12} = {{{value}}}," for name, value in fields.items() if value]
+    return "\n".join([f"@misc{{{facts.name},", *lines, "}"])
+
+
 def _citation(facts: CardFacts) -> str:
-    title = " ".join(facts.name.split())
-    made = content_of(facts)
-    entry = [
-        f"@misc{{{facts.name},",
-        f"  title        = {{{title}: tool-use transcripts and questions, curated with coldforge}},",
-        f"  note         = {{Content {made}}},",
-        "}",
-    ]
+    contact = f"Contact: {text(facts.dataset.contact)}.\n\n" if facts.dataset.contact else ""
     return (
-        f"{fence(chr(10).join(entry), 'bibtex')}\n\n`Content` names exactly these rows. Made with `coldforge`, an open "
-        "implementation of the data side of DeepEyesV2 ([arXiv 2511.05271](https://arxiv.org/abs/2511.05271))."
+        f"{contact}{fence(citation(facts), 'bibtex')}\n\n`Content` names exactly these rows. Made with `coldforge`, an "
+        "open implementation of the data side of DeepEyesV2 ([arXiv 2511.05271](https://arxiv.org/abs/2511.05271))."
     )
 
 
 def content_of(facts: CardFacts) -> str:
     """Return what names exactly these rows: 16 digits over the content of every export."""
     return digest({export.name: export.manifest.content for export in facts.exports})[:16]
-
-
-def citation(facts: CardFacts) -> str:
-    """Return how to cite the set, as BibTeX."""
-    return _citation(facts).split("\n\n")[0].removeprefix("```bibtex\n").removesuffix("\n```")
 
 
 def _share(part: int, whole: int) -> str:

@@ -15,6 +15,7 @@ from flows.publishing.card import citation, content_of
 from flows.publishing.exports import Config
 from flows.publishing.facts import CardFacts
 from flows.publishing.fields import Field, is_image
+from flows.publishing.figures import counted
 from flows.publishing.head import tags
 from flows.publishing.licences import licence
 
@@ -91,9 +92,11 @@ def croissant(facts: CardFacts) -> bytes:
 def _description(facts: CardFacts) -> str:
     parts = []
     if facts.rows.get("sft"):
-        parts.append(f"{facts.rows['sft']:,} executed and graded transcripts of tool use for supervised fine-tuning")
+        parts.append(
+            f"{counted(facts.rows['sft'], 'executed and graded transcript')} of tool use for supervised fine-tuning"
+        )
     if facts.rows.get("rl"):
-        parts.append(f"{facts.rows['rl']:,} questions for reinforcement learning with tools")
+        parts.append(f"{counted(facts.rows['rl'], 'question')} for reinforcement learning with tools")
     return f"{' and '.join(parts)}, for {facts.student.revision}. README.md says how they were made."
 
 

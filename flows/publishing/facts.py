@@ -11,7 +11,7 @@ from typing import NamedTuple, get_args
 from filters.languages import language_of
 from flows.publishing.exports import CONFIGURED, Config, Export, configs, read_exports
 from flows.publishing.fields import Field, fields_of
-from flows.recipe.recipe import Recipe
+from flows.recipe.recipe import DatasetUse, Recipe
 from flows.report.lookup import finished_stages
 from flows.report.queries import FUNNEL, GATE_REPORTS
 from flows.report.tables import Table, query_table
@@ -121,6 +121,13 @@ class CardFacts:
     """(shard, reason) → records that no format of the shard holds."""
     withheld_kept: bool
     """The recipe keeps pictures that may not be passed on."""
+    dataset: DatasetUse
+    """Who publishes it."""
+
+    @property
+    def title(self) -> str:
+        """Return what the set is called for people."""
+        return self.dataset.title or self.name
 
 
 def gather(run: Path, recipe: Recipe) -> CardFacts:
@@ -192,6 +199,7 @@ def gather(run: Path, recipe: Recipe) -> CardFacts:
         personal=Counter(kind for rows in keys.values() for key in rows for kind in key.personal_data),
         left_out=_left_out(exports),
         withheld_kept=recipe.export.withheld_images == "keep",
+        dataset=recipe.dataset,
     )
 
 

@@ -21,7 +21,7 @@ def front_matter(facts: CardFacts) -> str:
     """Return the YAML between the lines `---`."""
     hub = of_all(facts.licences)
     languages = sorted(language for language in facts.languages if language is not None)
-    head: dict[str, Any] = {"pretty_name": facts.name, "license": hub}
+    head: dict[str, Any] = {"pretty_name": facts.title, "license": hub}
     if hub == OTHER:
         head |= {"license_name": _name(facts), "license_link": LICENCES}
     head |= {"language": languages} if languages else {}

@@ -67,6 +67,26 @@ class SourceUse(Identity):
     """That pictures are fetched which its rows name by URL, as in `fetch: {}`; default: such a row is refused."""
 
 
+_Said = Annotated[str, Field(pattern=r"^[^{}\\\x00-\x1f]*[^{}\\\x00-\x1f ][^{}\\\x00-\x1f]*$", max_length=2_000)]
+"""A line of text that BibTeX can hold: no braces, no backslash."""
+
+
+class DatasetUse(Identity):
+    """Who publishes the set and under which title: for the card of the whole, and for nothing else."""
+
+    title: _Said | None = None
+    """None: the name of the run."""
+    authors: tuple[_Said, ...] = ()
+    """As BibTeX reads them: `Given Family` or `Family, Given`."""
+    contact: _Said | None = None
+    """An address or a page for whoever asks for something to be taken down or corrected."""
+    url: Annotated[str, Field(pattern=r"^https?://[^\s{}\\<>]+$")] | None = None
+    description: _Said | None = None
+    """A sentence or two, at the head of the page."""
+    year: int | None = Field(default=None, ge=2000, le=9999)
+    """Of publication. It is stated, for cards of equal runs are equal."""
+
+
 class Models(Identity):
     """Who answers."""
 
@@ -246,6 +266,7 @@ class Recipe(Identity):
     validate_: ValidatorSettings = Field(default=ValidatorSettings(), alias="validate")
     select: SelectUse = SelectUse()
     export: ExportUse = ExportUse()
+    dataset: Place[DatasetUse] = DatasetUse()
     require: Place[tuple[str, ...]] = ()
     """Conditions of a release, such as `sft_rows >= 1000`; `coldforge release` refuses where one is not kept."""
     runtime: Place[Runtime] = Runtime()

@@ -125,18 +125,20 @@ def _front_matter(facts: Facts, tally: Tally, configs: list[dict[str, Any]]) -> 
 
 
 def _what(facts: Facts, rows: int, mix: Sequence[MixPart]) -> str:
+    one = rows == 1
     if facts.shard == "sft":
         lanes = dict.fromkeys(part.lane for part in mix)
         taught = {lane: for_search(_LANES[lane], search=facts.corpus is not None) for lane in lanes}
         what = (
-            f"{rows} cold-start trajectories. Every call was executed, every answer graded. All assistant turns may "
-            "carry loss.\n\n" + "".join(f"- `{lane}`: {text}.\n" for lane, text in taught.items())
+            f"{rows} cold-start {'trajectory' if one else 'trajectories'}. Every call was executed, every "
+            "answer graded. All assistant turns may carry loss.\n\n"
+            + "".join(f"- `{lane}`: {text}.\n" for lane, text in taught.items())
         ).rstrip()
         what += "\n\n" if mix else " "
     else:
         what = (
-            f"{rows} questions for reinforcement learning with tools: the base model solves them more often with "
-            "tools than without. Answers can be checked by a rule. "
+            f"{rows} question{'' if one else 's'} for reinforcement learning with tools: the base model solves "
+            f"{'it' if one else 'them'} more often with tools than without. Answers can be checked by a rule. "
         )
     return what + f"Tool calls are written in the dialect `{facts.dialect}`.{_CALLS[facts.dialect]}"
 

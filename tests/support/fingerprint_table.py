@@ -176,6 +176,7 @@ TABLE: Mapping[str, str] = {
     # What they hold comes in as records: units of other rows stand.
     "edits": NOTHING,
     "require": NOTHING,
+    **{f"dataset.{field}": NOTHING for field in ("title", "authors", "contact", "url", "description", "year")},
     **{
         f"runtime.{field}": NOTHING
         for field in (

@@ -79,6 +79,13 @@ def export(base: Path, sft: list[SftRow], rl: list[RlRow]) -> Path:
     return publish(base / "export", sft, rl, base)
 
 
+def test_an_export_of_one_row_says_so(base: Path, sft: list[SftRow], rl: list[RlRow]) -> None:
+    one = publish(base / "one", sft[:1], rl[:1], base)
+    assert "\n1 cold-start trajectory. " in (one / "sft" / "trl" / "README.md").read_text()
+    card = (one / "rl" / "trl" / "README.md").read_text()
+    assert "\n1 question for reinforcement learning with tools: the base model solves it more often" in card
+
+
 @pytest.fixture
 def hub_cache(base: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One cache for all: folders of one base name must not be taken for each other in it."""

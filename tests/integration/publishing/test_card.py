@@ -18,12 +18,14 @@ import duckdb
 import pytest
 import yaml
 from PIL import Image
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from flows.cli.card import card, made
 from flows.cli.main import make_app
 from flows.publishing.check import check_card
 from flows.publishing.fields import MEANINGS
+from flows.recipe.recipe import DatasetUse
 from pipeline.errors import CheckError, UsageError
 from pipeline.export.formats.huggingface import RL_SCHEMA, SFT_SCHEMA
 from pipeline.export.verify.exports import verify_exports
@@ -77,6 +79,55 @@ def test_the_next_command_that_a_card_names_works_as_it_is_printed(
     done = CliRunner().invoke(make_app(), shlex.split(line.removeprefix("next: coldforge ")))
     assert done.exit_code == 0, done.output
     assert "would send to hf://OWNER/NAME, private" in done.output
+
+
+def test_who_publishes_is_said_in_the_recipe_and_makes_the_citation_title_and_contact(run: Path) -> None:
+    before = page(run)
+    assert "pretty_name: cellars\n" in before
+    assert "author" not in before.split("## Citation")[1]
+    recipe = run / "recipe.yaml"
+    said = yaml.safe_load(recipe.read_text())
+    said["dataset"] = {
+        "title": "What stands in cellars",
+        "authors": ["Ada Miller", "Bo Weaver"],
+        "contact": "cellars@publisher.example",
+        "url": "https://publisher.example/cellars",
+        "description": "Cellars, and <b>what</b> stands in them.",
+        "year": 2026,
+    }
+    recipe.write_text(yaml.safe_dump(said))
+    assert faults(run), "a card that says it otherwise is stale"
+    card(run)
+    assert faults(run) == []
+    assert head(run)["pretty_name"] == "What stands in cellars"
+    assert "\n# What stands in cellars\n\nCellars, and &lt;b&gt;what&lt;/b&gt; stands in them.\n\n" in page(run)
+    told = page(run).split("## Citation")[1]
+    for line in (
+        "title        = {What stands in cellars},",
+        "author       = {Ada Miller and Bo Weaver},",
+        "year         = {2026},",
+        "url          = {https://publisher.example/cellars},",
+        "Contact: cellars@publisher.example.",
+    ):
+        assert line in told
+    described = json.loads((run / "export" / "croissant.json").read_text())
+    assert described["citeAs"] in told
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"title": "a } b"},
+        {"authors": ["a\\b"]},
+        {"url": "javascript:x"},
+        {"contact": "a\nb"},
+        {"title": " "},
+        {"by": "x"},
+    ],
+)
+def test_what_a_citation_cannot_hold_is_refused_by_the_recipe(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        DatasetUse.model_validate(wrong)
 
 
 def test_only_the_card_may_lie_beside_exports_and_no_link_in_its_place(run: Path, tmp_path: Path) -> None:

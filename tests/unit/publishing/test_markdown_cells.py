@@ -3,10 +3,12 @@ from __future__ import annotations
 import html
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from flows.publishing.figures import counted
 from flows.publishing.markdown import code, fence, table, text
 
 PAGE = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -50,3 +52,8 @@ def test_columns_line_up_in_the_source_and_numbers_are_set_to_the_right() -> Non
     assert len({len(line) for line in lines}) == 1
     assert lines[1].endswith("-: |")
     assert lines[-1] == "| longer | 12,345 |"
+
+
+@pytest.mark.parametrize(("n", "said"), [(0, "0 questions"), (1, "1 question"), (1000, "1,000 questions")])
+def test_one_thing_is_told_in_the_singular(n: int, said: str) -> None:
+    assert counted(n, "question") == said

@@ -92,6 +92,10 @@ OTHERS: Mapping[str, Any] = {
     "synthesize.weights": [2.0, 2.0],
     "gate.sweep": [786_432],
     "runtime.abort_above": {"gate1": 0.5},
+    "dataset.year": 2026,
+    "dataset.authors": ["Ada Miller", "Bo Weaver"],
+    "dataset.url": "https://cellars.example",
+    **{f"dataset.{field}": "Cellars" for field in ("title", "contact", "description")},
     # The sum stays 1 up to the rounding that a mix is allowed.
     **{f"select.mix.{group}": 0.2005 for group in ("perception", "reasoning", "search", "no_call")},
     "select.mix.plain_cot": 0.1005,
