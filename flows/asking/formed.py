@@ -45,8 +45,10 @@ class Formed:
         if self.asked[arm] == FIRST or (rollout.arm == "main" and rollout.sample >= self.k):
             return
         self.asked[arm] += 1
-        self.malformed[arm] += kind(rollout) == "malformed"
-        if self.malformed[arm] > self.most * FIRST:
+        malformed = kind(rollout) == "malformed"
+        self.malformed[arm] += malformed
+        # Rollouts that end while the stage is being stopped are counted, too; a good one is none to quote.
+        if malformed and self.malformed[arm] > self.most * FIRST:
             raise MalformedError(
                 f"{arm}: {self.malformed[arm]} of the first {self.asked[arm]} rollouts of models.{role} are malformed "
                 f"({_reason(rollout)}), such as {_quoted(rollout)}. That is mostly a chat template, prompts or a "
