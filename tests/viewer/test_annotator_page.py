@@ -1,4 +1,4 @@
-"""The page of an annotator in a browser: keys and mouse set marks, and what is saved is said and all that was marked."""
+"""The page of an annotator in a browser: keys and mouse set marks, and what is saved is said and all that was set."""
 
 from __future__ import annotations
 
