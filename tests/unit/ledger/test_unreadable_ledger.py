@@ -31,6 +31,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(whole: Path, tmp_path: Path) -> Path:
+    (tmp_path / ".store").mkdir()
     return shutil.copytree(whole, tmp_path / "small")
 
 
