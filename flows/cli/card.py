@@ -53,7 +53,7 @@ def card(
     print_line(
         f"{left} left before it may be published: coldforge card {run} --check"
         if left
-        else f"next: coldforge push {run} --to hf://OWNER/NAME --dry-run"
+        else f"next: coldforge push {run} --dry-run --to hf://OWNER/NAME"
     )
 
 
