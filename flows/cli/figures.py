@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from flows.report.amounts import counted
+
 if TYPE_CHECKING:
     from flows.run.figures import Figures
 
 
 def far(figures: Figures) -> str:
     """Return how far a stage is."""
-    return f"{figures.done:,} of {many(figures.rows, 'row')}"
+    return f"{figures.done:,} of {counted(figures.rows, 'row')}"
 
 
 def left(figures: Figures) -> str:
@@ -35,7 +37,7 @@ def parts(figures: Figures) -> list[str]:
 def calls(figures: Figures) -> str:
     """Return how many model calls it made."""
     stored = f"{figures.stored:,} from the store" if figures.stored else ""
-    paid = many(figures.paid, "call") if figures.paid or stored else ""
+    paid = counted(figures.paid, "call") if figures.paid or stored else ""
     return ", ".join(filter(None, (paid, stored)))
 
 
@@ -46,18 +48,13 @@ def outcomes(counts: Mapping[str, int]) -> str:
     return f"{told}, {quarantined:,} quarantined" if quarantined else told
 
 
-def many(count: int, what: str) -> str:
-    """Return a count of things."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def clock(seconds: float) -> str:
     """Return a time as hours, minutes and seconds, and days if need be."""
     return str(timedelta(seconds=round(seconds)))
 
 
 def _many(count: int, what: str) -> str:
-    return many(count, what) if count else ""
+    return counted(count, what) if count else ""
 
 
 def _rates(figures: Figures) -> tuple[str, str]:
@@ -82,8 +79,8 @@ def _failures(figures: Figures) -> str:
         f"{role} " + ", ".join(f"{cause} ({count:,})" for cause, count in sorted(causes.items(), key=_most))
         for role, causes in figures.failed.items()
     )
-    again = f"{many(figures.again, 'call')} tried again" if figures.again else ""
-    begun = f"{many(figures.begun_again, 'rollout')} begun again" if figures.begun_again else ""
+    again = f"{counted(figures.again, 'call')} tried again" if figures.again else ""
+    begun = f"{counted(figures.begun_again, 'rollout')} begun again" if figures.begun_again else ""
     return "; ".join(filter(None, (by_role and f"failed tries: {by_role}", again, begun)))
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flows.cli.figures import calls, clock, far, left, many, outcomes, parts
+from flows.cli.figures import calls, clock, far, left, outcomes, parts
+from flows.report.amounts import counted
 from flows.run.progress import Progress
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class LineProgress:
         """Print what the stage is about to do."""
         with self._lock:
             self._stages[name] = figures
-            self._print(f"{name:<{NAME_WIDTH}}{many(figures().rows, 'row')}")
+            self._print(f"{name:<{NAME_WIDTH}}{counted(figures().rows, 'row')}")
 
     def unit_done(self, name: str, result: UnitResult) -> None:
         """Print nothing."""
@@ -135,5 +136,5 @@ def _drawn(now: Figures, width: int) -> RenderResult:
 def finished_line(name: str, result: Finished, seconds: float, last: Figures) -> str:
     """Return the one line that a finished stage leaves."""
     line = f"{name:<{NAME_WIDTH}}{outcomes(result.counts)} in {seconds:.1f} s"
-    earlier = f"{many(last.reused, 'row')} done before" if last.reused else ""
+    earlier = f"{counted(last.reused, 'row')} done before" if last.reused else ""
     return "; ".join(filter(None, (line, calls(last), earlier)))

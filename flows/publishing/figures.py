@@ -18,8 +18,3 @@ def percent(value: Json) -> str:
 def size(nbytes: int) -> str:
     """Return a number of bytes in megabytes, or in kilobytes where those would be none."""
     return f"{nbytes / 1e6:,.1f} MB" if nbytes >= 10**5 else f"{nbytes / 1e3:,.1f} kB"
-
-
-def counted(number: int, what: str) -> str:
-    """Return so many things in words: `1 question`, `1,000 questions`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

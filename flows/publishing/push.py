@@ -110,9 +110,12 @@ def pieces(files: Iterable[Sent], remote: Mapping[str, Remote]) -> Pieces:
             first.append(file)
     gone = sorted(path for path in remote.keys() - ours if path.startswith(_OURS))
     # Exports show the same pictures. What is in the storage is not sent again, but of one offer twice it would be.
-    stored, named = {file.sha256 for file in there}, dict[str, Sent]()
-    repeated = [file for file in first if file.sha256 not in stored and named.setdefault(file.sha256, file) is not file]
-    alone = [file for file in first if file.sha256 in stored or named[file.sha256] is file]
+    stored, offered = {file.sha256 for file in there}, set[str]()
+    alone, repeated = list[Sent](), list[Sent]()
+    for file in first:
+        (repeated if file.sha256 in offered else alone).append(file)
+        if file.sha256 not in stored:
+            offered.add(file.sha256)
     return Pieces((*_split(alone), *_split(repeated)), tuple(last), tuple(gone), tuple(there))
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.ledger.query import query
-from flows.recipe.file import load_recipe
-from flows.recipe.recipe import Recipe
+from flows.report.amounts import counted
+from pipeline.manifests import parse_yaml
 
 _ENDED_BY: Mapping[str, str] = {
     "max_turns": "rollout.max_turns",
@@ -46,46 +46,47 @@ def strains(run: Path) -> list[str]:
     """Return what held rollouts of a run back, a sentence each, with settings in backticks; none where nothing did.
 
     Raises:
-        UsageError: the run has no ledger, or its recipe cannot be read.
+        UsageError: the run has no ledger.
     """
-    recipe = load_recipe(run / "recipe.yaml")
+    # As the run wrote it, whole; another version of coldforge may know other fields.
+    recipe = parse_yaml((run / "recipe.yaml").read_text("utf-8"))
     return [*_limits(run, recipe), *_searches(run, recipe)]
 
 
-def _limits(run: Path, recipe: Recipe) -> Iterator[str]:
+def _limits(run: Path, recipe: Any) -> Iterator[str]:
     for row in query(run, _LIMITS).to_pylist():
         yield (
-            f"{row['n']:,} of {row['asked']:,} rollouts of {row['model']} in {row['stage']} were ended by "
-            f"{_setting(recipe, _ENDED_BY[row['finish']])}: they wrote {row['least']:,} to {row['most']:,} tokens, in "
-            f"{row['turns']:,} messages at most."
+            f"{row['n']:,} of {counted(row['asked'], 'rollout')} of {row['model']} in {row['stage']} ended by "
+            f"{_setting(recipe, _ENDED_BY[row['finish']])}, with {row['least']:,} to {row['most']:,} tokens, in "
+            f"{counted(row['turns'], 'message')} at most."
         )
 
 
-def _searches(run: Path, recipe: Recipe) -> Iterator[str]:
+def _searches(run: Path, recipe: Any) -> Iterator[str]:
     (found,) = query(run, _EMPTY).to_pylist()
     if found["empty"]:
         yield (
-            f"{found['empty']:,} of {found['searched']:,} attempts of teachers that searched met a search that found "
-            f"nothing; {found['lost']:,} of these were not kept."
+            f"{found['empty']:,} of {counted(found['searched'], 'attempt')} of teachers that searched met a search "
+            f"that found nothing; of these {found['lost']:,} did not pass."
         )
     for row in query(run, _WITHHELD).to_pylist():
         yield (
-            f"{row['n']:,} hits of searches were withheld as {row['reason']}: {row['pages']:,} pages, met by "
-            f"{row['questions']:,} questions{_dates(recipe, row)}."
+            f"Withheld as {row['reason']}: {counted(row['n'], 'hit')} of searches, {counted(row['pages'], 'page')}, "
+            f"met by {counted(row['questions'], 'question')}{_dates(recipe, row)}."
         )
 
 
-def _dates(recipe: Recipe, row: Mapping[str, Any]) -> str:
+def _dates(recipe: Any, row: Mapping[str, Any]) -> str:
     if row["reason"] != "after_as_of" or not row["first"]:
         return ""
     return f", published {row['first']} to {row['last']} ({_setting(recipe, 'search.as_of')})"
 
 
-def _setting(recipe: Recipe, name: str) -> str:
+def _setting(recipe: Any, name: str) -> str:
     """Return a field of the recipe with its value; what is no field is said in words."""
-    value: Any = recipe
+    value = recipe
     for part in name.split("."):
-        if not hasattr(value, part):
+        if not isinstance(value, dict) or part not in value:
             return name
-        value = getattr(value, part)
+        value = value[part]
     return f"`{name}: {value}`"

@@ -53,6 +53,13 @@ def test_every_file_is_sent_once_or_there_and_readers_meet_one_release(
     assert set(todo.gone) == beside & {"sft/old.png"}
 
 
+@pytest.mark.parametrize(("held", "expected"), [(False, [1, 2]), (True, [2])])
+def test_files_alike_wait_for_the_first_unless_the_storage_has_what_they_hold(held: bool, expected: list[int]) -> None:
+    alike = [sent(f"sft/huggingface/data/{number}")._replace(sha256="a" * 64) for number in range(3)]
+    todo = pieces(alike, {alike[0].path: Remote(10, "", "a" * 64)} if held else {})
+    assert [len(piece) for piece in todo.first] == expected
+
+
 @given(st.lists(st.integers(1, 30), max_size=30), st.integers(1, 6), st.integers(10, 40))
 def test_pieces_are_bounded_in_files_and_bytes(sizes: list[int], most: int, nbytes: int) -> None:
     files = [sent(f"sft/huggingface/data/{number:02}", size) for number, size in enumerate(sizes)]

@@ -15,7 +15,7 @@ from tests.support.command import DEMO
 from tests.support.runs import facts, marked, outcome, row, stage
 from tests.support.staged import begun
 
-LIMITS = {"max_turns": 2, "max_completion_tokens": 100, "max_seconds": 7}
+LIMITS = {"max_turns": 2, "max_completion_tokens": 100, "max_seconds": 7.0}
 
 
 def told(place: Path, finishes: list[Finish], dropped: list[DroppedHit]) -> list[str]:
@@ -60,9 +60,9 @@ def test_withheld_hits_are_told_by_reason_and_late_ones_with_their_days(tmp_path
 
     late = [hit(rank, "after_as_of", f"2021-0{rank + 1}-01") for rank in range(4)]
     late_told, held_told = told(tmp_path, ["answer"], [*late, hit(9, "holds_question", None)])
-    assert late_told.startswith("4 hits")
+    assert late_told.startswith("Withheld as after_as_of: 4 hits of searches, 2 pages, met by 1 question,")
     assert "2 pages" in late_told
     assert "2021-01-01 to 2021-04-01" in late_told
     assert "`search.as_of: 2020-01-02`" in late_told
-    assert held_told.startswith("1 hits of searches were withheld as holds_question")
+    assert held_told.startswith("Withheld as holds_question: 1 hit of searches, 1 page, met by 1 question.")
     assert "as_of" not in held_told
