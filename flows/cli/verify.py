@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,8 +30,11 @@ def verify(
 ) -> None:
     """Check every file, row and image of exports, and that SFT and RL share no question. Exit 3 if one is wrong.
 
+    Of a run, also that every export stands there that it has published.
     A row that was taken down (tombstones) is wrong. The card of the whole data set is checked by `card --check`.
     """
+    from dataclasses import replace
+
     from flows.recipe.file import load_recipe
     from pipeline.errors import CheckError, UsageError
     from pipeline.export.tombstones import load_tombstones, matches
@@ -39,8 +43,9 @@ def verify(
 
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory; give an export, such as runs/demo/export")
-    if is_run(directory):
-        run, directory = directory, directory / "export"
+    run = directory if is_run(directory) else None
+    if run is not None:
+        directory = run / "export"
         if not directory.is_dir():
             raise UsageError(f"{directory} does not exist: the run has not published yet; `coldforge run` goes on")
         recipe = run / "recipe.yaml"
@@ -49,6 +54,8 @@ def verify(
     counter = TokenCounter.open(tokenizer, "--tokenizer") if tokenizer is not None else None
     taken = load_tombstones(tombstones)
     report = verify_exports(directory, counter, taken)
+    if run is not None:
+        report = replace(report, problems=(*report.problems, *_gone(run, report)))
     matched = matches(taken, report.taken)
     if as_json:
         exports, problems = [[item._asdict() for item in items] for items in (report.exports, report.problems)]
@@ -68,6 +75,21 @@ def verify(
         raise CheckError(
             f"{directory}: {len(report.problems)} wrong; `coldforge run` writes the exports of a run again"
         )
+
+
+def _gone(run: Path, report: VerifyReport) -> Iterator[Problem]:
+    """Yield the exports that a run has published, as its ledger says, and that do not stand there."""
+    from flows.ledger.query import query
+    from pipeline.export.layout import MANIFEST
+    from pipeline.export.verify.exports import Problem
+
+    if not (run / "ledger.duckdb").exists():
+        return
+    there = {export.export for export in report.exports} | {problem.export for problem in report.problems}
+    for row in query(run, "SELECT shard, format, n_rows FROM shards WHERE n_rows > 0 ORDER BY ALL").to_pylist():
+        name = f"{row['shard']}/{row['format']}"
+        if name not in there:
+            yield Problem(name, MANIFEST, None, f"is not there; the run has published {row['n_rows']:,} rows of it")
 
 
 def _print_report(report: VerifyReport, matched: str | None) -> None:

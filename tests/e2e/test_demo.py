@@ -75,6 +75,15 @@ def test_the_demo_may_be_published_as_it_is(undisturbed: Path, tmp_path: Path) -
     assert json.loads(coldforge("verify", tmp_path / "run", "--json").stdout)["problems"] == []
 
 
+def test_an_export_that_was_published_and_is_gone_is_a_problem_of_the_run(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed / "run", tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "export" / "rl" / "trl")
+    told = coldforge("verify", tmp_path / "run", code=3)
+    assert "rl/trl/manifest.json: is not there; the run has published" in told.stdout
+    # Of the files alone nobody knows it.
+    coldforge("verify", tmp_path / "run" / "export")
+
+
 def test_the_same_command_again_pays_nothing_and_changes_no_byte(undisturbed: Path) -> None:
     before = results(undisturbed / "run")
     run(undisturbed)
