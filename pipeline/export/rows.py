@@ -29,7 +29,7 @@ from pipeline.records import (
     Mode,
     PersonalKind,
     Question,
-    StockReplay,
+    StockEnv,
     Terms,
     Trajectory,
     Turn,
@@ -50,13 +50,13 @@ class SftRow:
     question: Question
     cluster_id: str
     labels: Labels
+    stock: StockEnv
+    """Whether DeepEyesV2's own environment would show the same."""
     pictures: str = ""
     """Names the pictures that are tied to its own by being one picture, or of one question; empty without any."""
     personal_data: Mapping[PersonalKind, int] = field(default_factory=dict)
     """How often each kind was found in its texts."""
     names: PictureNames = field(default_factory=PictureNames)
-    stock: StockReplay | None = None
-    """What its cells give as DeepEyesV2's own environment executes them; None where that was not measured."""
 
     @property
     def lane(self) -> Lane:
