@@ -230,9 +230,10 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
     prompt = context.prompt(question.id, MODE[row.lane])
     messages, images = conversation(trajectory, question, prompt, context.dialect)
     # `validate` has measured this; another prompt variant, or another tokenizer, may still make a row too long.
-    texts = [message.content for message in messages]
-    tokens = require_fits(texts, images, context.student, context.counter)
-    asked = row_tokens(texts[:2], question.images, context.student.view_rule, context.counter)
+    texts, shown, rule = [message.content for message in messages], len(question.images), context.student.view_rule
+    asked = row_tokens(texts[:2], images[:shown], rule, context.counter)
+    tokens = asked + row_tokens(texts[2:], images[shown:], rule, context.counter)
+    require_fits(tokens, context.student, context.counter)
     said = (message.content for message in messages if message.loss)
     return Sample(
         record_id=trajectory.id,
