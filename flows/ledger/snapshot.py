@@ -35,7 +35,7 @@ from pipeline.records import (
     Question,
     Record,
     ReplayResult,
-    StockReplay,
+    StockEnv,
     Suspicion,
     TemplateFacts,
     Trajectory,
@@ -138,7 +138,7 @@ _SOURCES = (
     _Source("decisions", ("decisions",), Decision, frozenset({"validate"})),
     _Source("keys", ("keys",), TrajectoryKey, frozenset({"validate"})),
     _Source("replays", ("replays",), ReplayResult, frozenset({"validate"})),
-    _Source("stock", ("stock",), StockReplay, frozenset({"validate"})),
+    _Source("stock", ("stock",), StockEnv, frozenset({"validate"})),
 )
 
 _RUNS = pa.schema([(name, pa.string()) for name in ("name", "recipe", "version", "environment")])

@@ -159,9 +159,8 @@ SELECT trajectory_id, 'replay', verdict, cells, detail FROM part.repeated;
 COMMENT ON TABLE replays IS 'Trajectories executed again, by the stage validate and by the last `coldforge replay`: '
     'identical, soft (pictures differ by rounding), nondeterministic, or failed (what ran no longer does).';
 
-CREATE TABLE stock_replays AS SELECT trajectory_id, differs IS NULL AS same, differs, cell FROM part.stock;
-COMMENT ON TABLE stock_replays IS 'Valid trajectories whose cells were executed as DeepEyesV2''s own environment would: '
-    'those of which no rule says already that it differs.';
+CREATE TABLE stock_env AS SELECT trajectory_id, label, "by", reasons, cell FROM part.stock;
+COMMENT ON TABLE stock_env IS 'Whether DeepEyesV2''s own environment would show what a valid trajectory says, as exports tell it.';
 
 CREATE TABLE shards AS SELECT * FROM part.shards;
 COMMENT ON TABLE shards IS 'Exports of the run.';

@@ -46,7 +46,7 @@ from pipeline.records import (
     Question,
     QuestionKey,
     Record,
-    StockReplay,
+    StockEnv,
     TemplateFacts,
     Terms,
     Trajectory,
@@ -169,7 +169,7 @@ _PARTS: tuple[tuple[str, str, type[Record]], ...] = (
     ("gate2", "votes", JudgeVotes),
     ("synthesize", "trajectories", Trajectory),
     ("validate", "personal", PersonalData),
-    ("validate", "stock", StockReplay),
+    ("validate", "stock", StockEnv),
 )
 """Stage, table and kind of what the rows of one range are made of, in the order in which it is read."""
 
@@ -205,7 +205,7 @@ def _rows(selected: Container[str], records: Sequence[Record], deploy_pixels: in
     questions = {record.id: record for record in records if isinstance(record, Question)}
     clusters = {record.question_id: record for record in records if isinstance(record, Cluster)}
     measured, names = Measured.of(records, deploy_pixels), names_of(records)
-    stock = {record.trajectory_id: record for record in records if isinstance(record, StockReplay)}
+    stock = {record.trajectory_id: record for record in records if isinstance(record, StockEnv)}
     judged = Counter(
         votes.question_id for votes in records if isinstance(votes, JudgeVotes) and votes.asked == "answer"
     )
@@ -222,7 +222,7 @@ def _rows(selected: Container[str], records: Sequence[Record], deploy_pixels: in
                     pictures=cluster.pictures,
                     personal_data=measured.personal_data(question.id, record.id),
                     names=names,
-                    stock=stock.get(record.id),
+                    stock=stock[record.id],
                 )
                 rows.append((question.root_id, record.id, sft))
             case Question() if record.id in selected:
@@ -374,7 +374,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
 
 PUBLISH: Stage[PublishSettings, Store] = Stage(
     name="publish",
-    version=10,
+    version=11,
     kind="global",
     resource="cpu",
     settings=PublishSettings,

@@ -1,6 +1,6 @@
 """Validate: every finished attempt of a teacher against every validator, replay last.
 
-Of what is kept, it is measured whether DeepEyesV2's own environment would show the same, where no rule says so.
+Of what is kept, it is told whether DeepEyesV2's own environment would show the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from pipeline.dialects import by_name
 from pipeline.engine.done import Done
 from pipeline.engine.stage import Stage, StageSettings
 from pipeline.engine.units import Range, Reader, UnitInput, UnitOutput
-from pipeline.export.stock import left_open
 from pipeline.identity import Revision, digest
 from pipeline.records import (
     Decision,
@@ -36,11 +35,11 @@ from pipeline.records import (
     PersonalData,
     Question,
     ReplayResult,
-    StockReplay,
+    StockEnv,
     Trajectory,
     TrajectoryKey,
 )
-from pipeline.rollout.stock_replay import stock_replay, stock_revision
+from pipeline.rollout.stock_env import stock_env, stock_revision
 from pipeline.store.shards import read_columns
 from pipeline.students.tokens import TokenCounter, loss_tokens
 
@@ -58,7 +57,7 @@ class ValidateSettings(StageSettings):
     personal_data: DataUse
     rights: Revision[int] = RIGHTS
     stock: Revision[str] = stock_revision()
-    """How cells are executed as the stock environment would."""
+    """How it is found what the stock environment would show."""
 
     @classmethod
     def of(cls, job: Job, inputs: Inputs, revisions: Revisions) -> ValidateSettings:
@@ -107,8 +106,8 @@ async def run(unit: UnitInput, settings: ValidateSettings, resources: Resources)
             outcome, found = await persistent(
                 lambda: asyncio.to_thread(validated, settings, resources, trajectory, question), work
             )
-            if outcome.outcome == "kept" and left_open(trajectory):
-                found.add("stock", await persistent(lambda: stock_replay(trajectory, resources.tools.python), work))
+            if outcome.outcome == "kept":
+                found.add("stock", await persistent(lambda: stock_env(trajectory, resources.tools.python), work))
             work.records += 1
             return outcome, found
 
@@ -171,7 +170,7 @@ def trajectory_key(trajectory: Trajectory, question: Question, row_tokens: int, 
 
 VALIDATE: Stage[ValidateSettings, Resources] = Stage(
     name="validate",
-    version=4,
+    version=5,
     kind="map",
     resource="model",
     settings=ValidateSettings,
@@ -183,6 +182,6 @@ VALIDATE: Stage[ValidateSettings, Resources] = Stage(
         "personal": PersonalData,
         "replays": ReplayResult,
         "keys": TrajectoryKey,
-        "stock": StockReplay,
+        "stock": StockEnv,
     },
 )

@@ -26,17 +26,15 @@ def row_tokens(texts: Sequence[str], images: Sequence[ImageRef], view: ViewRule,
     return text + sum(IMAGE_FRAME_TOKENS + _image_tokens(image, view) for image in images)
 
 
-def require_fits(texts: Sequence[str], images: Sequence[ImageRef], student: Student, counter: TokenCounter) -> int:
-    """Return the tokens of a row; refuse one that the trainer would cut.
+def require_fits(tokens: int, student: Student, counter: TokenCounter) -> None:
+    """Refuse a row of so many tokens if the trainer would cut it.
 
     Raises:
-        RowError: `too_long`, with what counted; or as `row_tokens`.
+        RowError: `too_long`, with what counted.
     """
-    tokens = row_tokens(texts, images, student.view_rule, counter)
     if tokens > student.cutoff_len:
         about = "" if counter.exact else "about "
         raise RowError("too_long", f"{about}{tokens} tokens ({counter.name}), cutoff_len is {student.cutoff_len}")
-    return tokens
 
 
 def _image_tokens(image: ImageRef, view: ViewRule) -> int:

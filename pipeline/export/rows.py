@@ -29,7 +29,7 @@ from pipeline.records import (
     Mode,
     PersonalKind,
     Question,
-    StockReplay,
+    StockEnv,
     Terms,
     Trajectory,
     Turn,
@@ -50,13 +50,13 @@ class SftRow:
     question: Question
     cluster_id: str
     labels: Labels
+    stock: StockEnv
+    """Whether DeepEyesV2's own environment would show the same."""
     pictures: str = ""
     """Names the pictures that are tied to its own by being one picture, or of one question; empty without any."""
     personal_data: Mapping[PersonalKind, int] = field(default_factory=dict)
     """How often each kind was found in its texts."""
     names: PictureNames = field(default_factory=PictureNames)
-    stock: StockReplay | None = None
-    """What its cells give as DeepEyesV2's own environment executes them; None where that was not measured."""
 
     @property
     def lane(self) -> Lane:
@@ -230,9 +230,10 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
     prompt = context.prompt(question.id, MODE[row.lane])
     messages, images = conversation(trajectory, question, prompt, context.dialect)
     # `validate` has measured this; another prompt variant, or another tokenizer, may still make a row too long.
-    texts = [message.content for message in messages]
-    tokens = require_fits(texts, images, context.student, context.counter)
-    asked = row_tokens(texts[:2], question.images, context.student.view_rule, context.counter)
+    texts, shown, rule = [message.content for message in messages], len(question.images), context.student.view_rule
+    asked = row_tokens(texts[:2], images[:shown], rule, context.counter)
+    tokens = asked + row_tokens(texts[2:], images[shown:], rule, context.counter)
+    require_fits(tokens, context.student, context.counter)
     said = (message.content for message in messages if message.loss)
     return Sample(
         record_id=trajectory.id,

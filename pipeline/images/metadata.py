@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from PIL import PngImagePlugin
 
@@ -48,9 +48,9 @@ def only_pixels(content: bytes) -> bytes | None:
     """
     try:
         if content.startswith(_PNG):
-            return _PNG + b"".join(_seen_chunks(content))
+            return _joined(content, [memoryview(_PNG), *_seen_chunks(content)])
         if content.startswith(_JPEG):
-            return _JPEG + b"".join(_seen_segments(content))
+            return _joined(content, [memoryview(_JPEG), *_seen_segments(content)])
         return _bitstream(content) if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else None
     except _UnknownError:
         return None
@@ -60,9 +60,15 @@ class _UnknownError(Exception):
     """A file that does not follow its format where metadata would have to be told from pixels."""
 
 
-def _seen_chunks(content: bytes) -> Iterator[bytes]:
+def _joined(content: bytes, parts: Sequence[bytes | memoryview]) -> bytes:
+    """Return parts of a file as one: views of what stands in it, and bytes that are new. All of it is no copy."""
+    whole = sum(map(len, parts)) == len(content) and all(isinstance(part, memoryview) for part in parts)
+    return content if whole else b"".join(parts)
+
+
+def _seen_chunks(content: bytes) -> Iterator[memoryview]:
     for chunk in _chunks(content):
-        kind = chunk[4:8]
+        kind = bytes(chunk[4:8])
         if kind in _SEEN:
             yield chunk
         elif kind[:1].isupper():
@@ -74,14 +80,14 @@ def _seen_chunks(content: bytes) -> Iterator[bytes]:
 
 def _seen_segments(content: bytes) -> Iterator[bytes | memoryview]:
     """Yield the segments and scans of the first picture of a JPEG, to its end."""
-    at, view = len(_JPEG), memoryview(content)  # of a scan, which is nearly all, no copy is made
+    at, view = len(_JPEG), memoryview(content)
     while (marker := _MARKER.match(content, at)) is not None:
         kind, body = content[marker.end() - 1], marker.end()
         if kind == _END:
-            yield b"\xff\xd9"
+            yield view[body - 2 : body]
             return
         size = int.from_bytes(content[body : body + 2], "big")
-        segment = content[marker.end() - 2 : body + size]
+        segment = view[body - 2 : body + size]
         if size < 2 or body + size > len(content):  # noqa: PLR2004 - the length counts itself
             raise _UnknownError
         at = body + size
@@ -95,17 +101,18 @@ def _seen_segments(content: bytes) -> Iterator[bytes | memoryview]:
     raise _UnknownError
 
 
-def _used(kind: int, segment: bytes) -> Iterator[bytes]:
+def _used(kind: int, segment: memoryview) -> Iterator[bytes | memoryview]:
     """Yield what is used of a segment of JPEG; of what applications wrote, that is what tells its colours."""
     if kind not in _HEADS:
         if kind not in _WRITTEN:
             yield segment
         return
     begin, size = _HEADS[kind]
-    head = segment[4 : 4 + size]
+    head = bytes(segment[4 : 4 + size])
     if head.startswith(begin) and len(head) == size:
         head = head if kind == _ADOBE else head[:-_THUMBNAIL] + bytes(_THUMBNAIL)
-        yield segment[:2] + (2 + size).to_bytes(2, "big") + head
+        used = bytes(segment[:2]) + (2 + size).to_bytes(2, "big") + head
+        yield segment if used == segment else used
 
 
 def _bitstream(content: bytes) -> bytes:
@@ -126,7 +133,7 @@ def _bitstream(content: bytes) -> bytes:
 def without_metadata(content: bytes) -> bytes | None:
     """Return a PNG or JPEG without the metadata that Pillow may refuse it for; None if it is neither."""
     if content.startswith(_PNG):
-        return _PNG + b"".join(chunk for chunk in _chunks(content) if _is_kept(chunk))
+        return _PNG + b"".join(chunk for chunk in map(bytes, _chunks(content)) if _is_kept(chunk))
     return _JPEG + b"".join(_segments(content)) if content.startswith(_JPEG) else None
 
 
@@ -142,12 +149,12 @@ def _segments(content: bytes) -> Iterator[bytes]:
     yield content[at:]
 
 
-def _chunks(content: bytes) -> Iterator[bytes]:
+def _chunks(content: bytes) -> Iterator[memoryview]:
     """Yield the chunks of a PNG whole: length, kind, body and checksum; of a cut file the last is what is left."""
-    at = len(_PNG)
+    at, view = len(_PNG), memoryview(content)
     while at < len(content):
         end = at + 12 + int.from_bytes(content[at : at + 4], "big")
-        yield content[at:end]
+        yield view[at:end]
         at = end
 
 

@@ -25,7 +25,7 @@ from pipeline.records.evidence import (
     PictureKey,
     ReplayResult,
     SolutionKey,
-    StockReplay,
+    StockEnv,
     Suspicion,
     TemplateFacts,
 )
@@ -67,6 +67,7 @@ from pipeline.records.words import (
     Route,
     Scaling,
     StockDifference,
+    StockRule,
     TurnStatus,
     Verdict,
 )
@@ -128,7 +129,8 @@ __all__ = [
     "SourceImage",
     "SourceRow",
     "StockDifference",
-    "StockReplay",
+    "StockEnv",
+    "StockRule",
     "Suspicion",
     "TemplateFacts",
     "Terms",

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from pipeline.records.base import Int32, Record, UInt64
-from pipeline.records.words import Action, Arm, Mode, PersonalField, PersonalKind, Scaling, StockDifference, Verdict
+from pipeline.records.words import (
+    Action,
+    Arm,
+    Mode,
+    PersonalField,
+    PersonalKind,
+    Scaling,
+    StockDifference,
+    StockRule,
+    Verdict,
+)
 
 
 class GradeResult(Record):
@@ -330,16 +340,21 @@ class ReplayResult(Record):
     detail: str
 
 
-class StockReplay(Record):
-    """How one trajectory's cells, executed as DeepEyesV2's own environment would, compare with what is recorded."""
+class StockEnv(Record):
+    """Whether DeepEyesV2's own environment gives back what a kept trajectory says: all that exports tell of it."""
 
     KEY: ClassVar[tuple[str, ...]] = ("trajectory_id",)
 
     trajectory_id: str
-    differs: StockDifference | None
-    """Of the first cell that gives something else; None where all give the same."""
+    label: Literal["same", "differs"]
+    by: Literal["rule", "execution"]
+    """How the label was found: from what is recorded, or by executing the cells as that environment would."""
+    reasons: tuple[StockDifference | StockRule, ...]
+    """What came back otherwise, where cells were executed; then the rules that act on it. Empty of `same`."""
     cell: Int32 | None
-    """Its number among the executed cells, from 0."""
+    """The first executed cell that gives something else, from 0; None where none does, or none was executed."""
+
+    SCHEMA: ClassVar[int] = 2
 
 
 class SolutionKey(Record):

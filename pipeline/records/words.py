@@ -39,6 +39,23 @@ numbers over their own range."""
 StockDifference = Literal["other_message", "other_text", "other_pictures"]
 """How DeepEyesV2's own environment acts otherwise upon a call: it reads other code in the message, or shows something
 else."""
+StockRule = Literal[
+    "dialect",
+    "text_only",
+    "bad_call",
+    "code_rewritten",
+    "code_restyled",
+    "value_shown",
+    "other_image",
+    "image_file",
+    "image_search",
+    "text_search",
+    "session_ended",
+    "output_cut",
+    "defused",
+    "picture_resized",
+]
+"""What of a transcript its rules treat otherwise (`pipeline.rollout.stock_rules`)."""
 
 WITHHELD = "withheld"
 """Label of a turn that shows what may not be passed on: a result of a search, a picture or a text."""

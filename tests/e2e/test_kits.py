@@ -18,10 +18,10 @@ from flows.recipe.file import load_recipe
 from flows.report.lookup import finished_stages
 from pipeline.dialects.decoded import decoded_response
 from pipeline.export.kit_facts import KitFacts
-from pipeline.export.stock import left_open, stock_env
 from pipeline.models.views import seen
-from pipeline.records import Outcome, Question, StockReplay, Trajectory
+from pipeline.records import Outcome, Question, StockEnv, Trajectory
 from pipeline.rollout import served
+from pipeline.rollout.stock_rules import by_rule, left_open
 from pipeline.sandbox.service.server import Options
 from pipeline.store.blobs import BlobStore
 from tests.support.command import DEMO, coldforge
@@ -89,19 +89,20 @@ def test_there_is_enough_to_compare(curated: Curated) -> None:
 def test_what_no_rule_decides_is_executed_as_the_stock_environment_would_and_exported_so(curated: Curated) -> None:
     validated = finished_stages(curated.run)["validate"]
     kept = {outcome.record_id for outcome in validated.records("outcomes", Outcome) if outcome.outcome == "kept"}
-    trajectories = {made.id: made for made in curated.attempts if made.id in kept}
-    measured = {found.trajectory_id: found for found in validated.records("stock", StockReplay)}
-    assert measured.keys() == {made.id for made in trajectories.values() if left_open(made)}
-    assert {found.differs for found in measured.values()} >= {None, "other_text"}
+    found = {made.trajectory_id: made for made in validated.records("stock", StockEnv)}
+    assert found.keys() == kept
+    for made in (made for made in curated.attempts if made.id in kept):
+        ruled = by_rule(made)
+        assert found[made.id].by == "execution" if left_open(made, ruled) else found[made.id] == ruled
+    assert {made.reasons[:1] for made in found.values() if made.by == "execution"} >= {(), ("other_text",)}
     rows = [
         row
         for path in curated.run.glob("export/sft/huggingface/**/*.parquet")
         for row in pq.read_table(path).to_pylist()
     ]
     told = {row["id"]: (row["stock_env"], tuple(row["stock_env_reasons"]), row["stock_env_by"]) for row in rows}
-    assert told.keys() & measured.keys()
-    for made in trajectories.keys() & told.keys():
-        assert told[made] == stock_env(trajectories[made], measured.get(made))
+    assert told
+    assert told == {name: (found[name].label, found[name].reasons, found[name].by) for name in told}
 
 
 @pytest.mark.parametrize("bare", [False, True])

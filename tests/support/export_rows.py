@@ -22,6 +22,7 @@ from pipeline.export.told import ExportPrompt, Told
 from pipeline.identity import canonical_json
 from pipeline.images import encode_png, put_image
 from pipeline.records import Action, Category, ImageRef, Lane, Question, Terms, Tokens, Trajectory, Turn
+from pipeline.rollout.stock_rules import by_rule
 from pipeline.store.blobs import BlobStore
 from pipeline.students.family import Student
 from pipeline.students.tokens import ESTIMATE
@@ -149,7 +150,8 @@ def _sft_row(blobs: BlobStore, number: int) -> SftRow:
 
 def sft_row(tried: Trajectory, asked: Question, cluster_id: str | None = None) -> SftRow:
     own = f"s{asked.source_row:0>63}" if cluster_id is None else cluster_id
-    return SftRow(tried, asked, own, Labels(plain_right=0, plain_valid=8, difficulty=1.0, chance=0.0))
+    labels = Labels(plain_right=0, plain_valid=8, difficulty=1.0, chance=0.0)
+    return SftRow(tried, asked, own, labels, by_rule(tried))
 
 
 def lane_rows(blobs: BlobStore, first: int = 500) -> list[SftRow]:

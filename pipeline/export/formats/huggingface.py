@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.dialects.messages import question_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
 from pipeline.export.rows import RlRow, Sample, SftRow, truth
-from pipeline.export.stock import stock_env, stock_reward
+from pipeline.export.stock_reward import stock_reward
 from pipeline.identity import canonical_json, parse_json
 from pipeline.records import Question
 
@@ -75,8 +75,7 @@ def sft_row(sample: Sample[SftRow], images: Sequence[Bytes]) -> dict[str, Any]:
     kind of personal data was found in the row, and where it comes from and how it was made. A column of the name
     `labels` would be taken for token ids: TRL's collator for text does.
     """
-    trajectory, question = sample.row.trajectory, sample.question
-    stock = stock_env(trajectory, sample.row.stock)
+    trajectory, question, stock = sample.row.trajectory, sample.question, sample.row.stock
     meta = {
         **origin(sample),
         "answers": question.answers,

@@ -9,7 +9,7 @@ from pipeline.dialects.messages import question_text
 from pipeline.export.formats.huggingface import Bytes, image_structs, message_structs, metric_name, tolerance_text
 from pipeline.export.parquet import IMAGES, MESSAGES, Feature, hf_schema
 from pipeline.export.rows import RlRow, Sample, SftRow, truth
-from pipeline.export.stock import stock_reward
+from pipeline.export.stock_reward import stock_reward
 from pipeline.identity import canonical_json
 from pipeline.records import Category
 

@@ -343,8 +343,8 @@ def test_images_count_at_the_size_that_the_trainer_shows_them(base: Path) -> Non
     # At 262,144 pixels it has 627 x 418, and so 23 by 15 patches of 28 pixels, rounded up; the original has 7,653.
     assert with_image - bare == 23 * 15 + IMAGE_FRAME_TOKENS
     with pytest.raises(RowError, match="too_long"):
-        require_fits(texts, [large], STUDENT.model_copy(update={"cutoff_len": with_image - 1}), ESTIMATE)
-    require_fits(texts, [large], STUDENT.model_copy(update={"cutoff_len": with_image}), ESTIMATE)
+        require_fits(with_image, STUDENT.model_copy(update={"cutoff_len": with_image - 1}), ESTIMATE)
+    require_fits(with_image, STUDENT.model_copy(update={"cutoff_len": with_image}), ESTIMATE)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from pipeline.prompts.sets import load_prompts
 from pipeline.records import Question, Trajectory
 from pipeline.rollout.loop import rollout
 from pipeline.rollout.replay import replay_trajectory
+from pipeline.rollout.stock_rules import by_rule
 from pipeline.sandbox import Pool, guest
 from pipeline.store import Store
 from pipeline.store.blobs import BlobStore
@@ -144,7 +145,10 @@ def exported(computed: Trajectory, place: Path) -> Path:
     assert isinstance(thought, Trajectory)
     thought = asyncio.run(graded(thought, reasoned))
     assert thought.verdict == "right"
-    rows = [SftRow(computed, squares(1), "1" * 64, LABELS), SftRow(thought, reasoned, "2" * 64, LABELS)]
+    rows = [
+        SftRow(computed, squares(1), "1" * 64, LABELS, by_rule(computed)),
+        SftRow(thought, reasoned, "2" * 64, LABELS, by_rule(thought)),
+    ]
     published = publish_sft(place / "export" / "sft", rows, SFT, context(place))
     assert [(shard.n_rows, shard.refused) for shard in published] == [(2, ())] * len(SFT)
     return place / "export"

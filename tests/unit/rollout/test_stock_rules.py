@@ -1,4 +1,4 @@
-"""What DeepEyesV2's own environment and reward would do otherwise, by its published rules."""
+"""What DeepEyesV2's own environment would do otherwise, by its published rules."""
 
 from __future__ import annotations
 
@@ -9,18 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.export.stock import (
-    EnvReason,
-    RewardReason,
-    RuleReason,
-    StockEnv,
-    _stands,
-    left_open,
-    reindented,
-    stock_env,
-    stock_reward,
-)
-from pipeline.records import StockDifference, StockReplay, Trajectory
+from pipeline.records import StockEnv, StockRule, Trajectory
+from pipeline.rollout.stock_rules import by_rule, left_open, reindented
 from tests.support.builders import image, question, trajectory, turn
 
 ASKED = question(images=(image(), image("b" * 64)))
@@ -35,7 +25,8 @@ def cell(code: str, printed: str = "", **more: Any) -> Trajectory:
     return told(turn("python", code, observation=SHOWN.format(printed), **more))
 
 
-CELLS: list[tuple[str, Trajectory, tuple[EnvReason, ...]]] = [
+CELLS: list[tuple[str, Trajectory, tuple[StockRule, ...]]] = [
+    ("empty lines and spaces at the end", cell("a = 1 \n\n\nprint(a)\n", "1"), ()),
     ("flat", cell("a = 1\nprint(a)", "1"), ()),
     ("block at the end", cell("for i in range(2):\n    print(i)", "0\n1"), ()),
     ("statement after a block", cell("for i in range(2):\n    print(i)\nprint(9)", "0\n1\n9"), ("code_rewritten",)),
@@ -68,18 +59,9 @@ CELLS: list[tuple[str, Trajectory, tuple[EnvReason, ...]]] = [
 
 
 @pytest.mark.parametrize(("made", "reasons"), [case[1:] for case in CELLS], ids=[case[0] for case in CELLS])
-def test_a_transcript_differs_for_each_rule_that_acts_on_it(made: Trajectory, reasons: tuple[EnvReason, ...]) -> None:
-    assert stock_env(made) == StockEnv("differs" if reasons else "same", reasons, "rule")
-
-
-@pytest.mark.parametrize("differs", get_args(StockDifference))
-def test_what_was_measured_outweighs_the_rules(differs: StockDifference) -> None:
-    shown, plain = cell("1 + 1", "2"), cell("print(1)", "1")
-    same = StockReplay(trajectory_id=shown.id, differs=None, cell=None)
-    other = StockReplay(trajectory_id=plain.id, differs=differs, cell=0)
-    assert stock_env(shown, same) == StockEnv("same", (), "execution")
-    assert stock_env(plain, other) == StockEnv("differs", (differs,), "execution")
-    assert stock_env(shown, other) == StockEnv("differs", (differs, "value_shown"), "execution")
+def test_a_transcript_differs_for_each_rule_that_acts_on_it(made: Trajectory, reasons: tuple[StockRule, ...]) -> None:
+    label = "differs" if reasons else "same"
+    assert by_rule(made) == StockEnv(trajectory_id=made.id, label=label, by="rule", reasons=reasons, cell=None)
 
 
 EXECUTED = {"code_rewritten", "code_restyled", "value_shown", "other_image", "image_file", "defused", "picture_resized"}
@@ -87,57 +69,15 @@ EXECUTED = {"code_rewritten", "code_restyled", "value_shown", "other_image", "im
 
 
 @pytest.mark.parametrize(("made", "reasons"), [case[1:] for case in CELLS], ids=[case[0] for case in CELLS])
-def test_cells_are_executed_where_no_rule_is_certain(made: Trajectory, reasons: tuple[EnvReason, ...]) -> None:
+def test_cells_are_executed_where_no_rule_is_certain(made: Trajectory, reasons: tuple[StockRule, ...]) -> None:
     has_cells = any(turn.action == "python" for turn in made.turns)
-    assert left_open(made) == (has_cells and EXECUTED.issuperset(reasons))
+    assert left_open(made, by_rule(made)) == (has_cells and EXECUTED.issuperset(reasons))
 
 
 def test_every_reason_has_a_case() -> None:
-    assert {reason for *_, reasons in CELLS for reason in reasons} == set(get_args(RuleReason))
-    assert {reason for *_, reasons in REWARDS for reason in reasons} == set(get_args(RewardReason))
+    assert {reason for *_, reasons in CELLS for reason in reasons} == set(get_args(StockRule))
 
 
 @given(st.lists(st.sampled_from(["a = 1", "print(a)", "b = [a,\n     a]", "", "# so", "f(a)"])).map("\n".join))
 def test_code_without_blocks_stays_the_same_program(code: str) -> None:
     assert ast.dump(ast.parse(reindented(code))) == ast.dump(ast.parse(code))
-
-
-REWARDS: list[tuple[dict[str, Any], str, tuple[RewardReason, ...]]] = [
-    ({"answer_type": "number", "answers": ("4",)}, "same", ()),
-    ({"answer_type": "date", "answers": ("1 May 2020", "1 may  2020.")}, "same", ()),
-    ({"answer_type": "boolean", "answers": ("yes",)}, "same", ()),
-    ({"answer_type": "number", "answers": ("4",), "tolerance": 0.02}, "differs", ("tolerance",)),
-    ({"answer_type": "number", "answers": ("4", "four")}, "differs", ("several_golds",)),
-    ({"answer_type": "choice", "answers": ("A",), "choices": ("red", "blue")}, "unknown", ("option_letter",)),
-    ({"answer_type": "text", "answers": ("mill",)}, "unknown", ("words",)),
-    ({"answer_type": "expression", "answers": ("x+1",)}, "unknown", ("formula",)),
-    ({"answer_type": "list", "answers": ("red, blue",)}, "unknown", ("items",)),
-    ({"answer_type": "text", "answers": ("mill", "a windmill")}, "differs", ("several_golds", "words")),
-    ({"answer_type": "number", "answers": ("4",), "meta": {"metric": "relaxed"}}, "differs", ("metric",)),
-    ({"answer_type": "number", "answers": ("4",), "images": ()}, "differs", ("text_only",)),
-]
-
-
-@pytest.mark.parametrize(("fields", "label", "reasons"), REWARDS)
-def test_a_question_differs_where_one_gold_does_not_say_what_is_right(
-    fields: dict[str, Any], label: str, reasons: tuple[RewardReason, ...]
-) -> None:
-    assert stock_reward(question(**{"images": (image(),), **fields})) == (label, reasons)
-
-
-LINES = [
-    *("x = 1", "", "  ", "    y = 2", "if x:", "for i in [1]:", "    print(i)", "else:", 'x = "a', 'b"', "# note"),
-    *("z = (1,", "  2)", "x = 1  "),
-]
-
-
-@given(st.lists(st.sampled_from(LINES), max_size=8))
-def test_code_that_stands_line_by_line_is_the_same_program(lines: list[str]) -> None:
-    code = "\n".join(lines)
-    if not _stands(code):
-        return
-    try:
-        tree = ast.parse(code)
-    except SyntaxError:
-        return
-    assert ast.dump(ast.parse(reindented(code))) == ast.dump(tree)

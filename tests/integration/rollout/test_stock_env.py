@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from pipeline.dialects import by_name
 from pipeline.dialects.observations import result_text
 from pipeline.errors import InfrastructureError
-from pipeline.export.stock import left_open, stock_env
 from pipeline.identity import canonical_json
-from pipeline.records import StockReplay, Trajectory
-from pipeline.rollout.stock_replay import extracted, stock_replay
+from pipeline.records import StockDifference, StockEnv, Trajectory
+from pipeline.rollout.stock_env import extracted, stock_env
+from pipeline.rollout.stock_rules import by_rule
 from pipeline.sandbox import Notebook, Policy, Pool, Sandbox, guest
 from pipeline.sandbox.inside.policy import Limits
 from pipeline.store import Store
@@ -64,12 +64,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def measured(pool: Sandbox, store: Store, recorded: Trajectory) -> StockReplay | None:
-    return asyncio.run(stock_replay(recorded, PythonTool(pool, store.calls, store.blobs, RULE, SEED)))
+def measured(pool: Sandbox, store: Store, recorded: Trajectory) -> StockEnv:
+    return asyncio.run(stock_env(recorded, PythonTool(pool, store.calls, store.blobs, RULE, SEED)))
+
+
+def executed(recorded: Trajectory, differs: StockDifference | None = None, cell: int | None = None) -> StockEnv:
+    """What is told of a transcript whose cells were executed: first what differs, then the rules."""
+    label, reasons = ("same", ()) if differs is None else ("differs", (differs, *by_rule(recorded).reasons))
+    return StockEnv(trajectory_id=recorded.id, label=label, by="execution", reasons=reasons, cell=cell)
 
 
 DRAW = "import numpy as np\nfrom PIL import Image\nImage.fromarray(np.full(({}, 3), 90, dtype=np.uint8))"
-CASES: list[tuple[str, Sequence[str], str | None, int | None]] = [
+CASES: list[tuple[str, Sequence[str], StockDifference | None, int | None]] = [
     ("flat cells share a session", ("x = image_1.size", "print(x)", LOOP), None, None),
     ("errors printed", ("import sys\nprint('e', file=sys.stderr)",), None, None),
     ("a picture as value", (DRAW.format("60, 40"),), None, None),
@@ -96,14 +102,16 @@ CASES: list[tuple[str, Sequence[str], str | None, int | None]] = [
 
 @pytest.mark.parametrize(("codes", "differs", "cell"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_what_comes_back_is_compared_with_what_is_recorded(
-    codes: Sequence[str], differs: str | None, cell: int | None, pool: Pool, store: Store
+    codes: Sequence[str], differs: StockDifference | None, cell: int | None, pool: Pool, store: Store
 ) -> None:
     recorded = record(pool, store.blobs, *codes)
-    assert left_open(recorded)
-    found = measured(pool, store, recorded)
-    assert found is not None
-    assert (found.trajectory_id, found.differs, found.cell) == (recorded.id, differs, cell)
-    assert stock_env(recorded, found).label == ("differs" if differs else "same")
+    assert measured(pool, store, recorded) == executed(recorded, differs, cell)
+
+
+def test_what_a_rule_is_certain_of_is_not_executed(pool: Pool, store: Store) -> None:
+    recorded = record(pool, store.blobs, "print(1)").model_copy(update={"dialect": "tool_call"})
+    assert measured(Lost(identity=pool.identity), store, recorded) == by_rule(recorded)
+    assert by_rule(recorded).label == "differs"
 
 
 def test_a_session_has_the_first_picture_alone_and_as_a_variable(pool: Pool, store: Store) -> None:
@@ -112,14 +120,15 @@ def test_a_session_has_the_first_picture_alone_and_as_a_variable(pool: Pool, sto
     recorded = record(pool, store.blobs, code)
     turn = recorded.turns[0].model_copy(update={"observation": result_text(names, "", 0)})
     two = recorded.model_copy(update={"images": recorded.images * 2, "turns": (turn, recorded.turns[-1])})
-    assert measured(pool, store, two) == StockReplay(trajectory_id=two.id, differs=None, cell=None)
+    assert measured(pool, store, two) == executed(two)
 
 
 def test_our_limits_say_nothing_of_an_environment_with_others(store: Store) -> None:
     guest.setup()
     code = f"import time\n{LOOP}\ntime.sleep(1)"  # which it moves into the loop
     with Pool(Policy(Limits(cell_seconds=2.0)), workers=1) as pool:
-        assert measured(pool, store, record(pool, store.blobs, code)) is None
+        recorded = record(pool, store.blobs, code)
+        assert measured(pool, store, recorded) == by_rule(recorded)
 
 
 def test_equal_transcripts_are_executed_once(pool: Pool, store: Store) -> None:
@@ -132,7 +141,7 @@ def test_a_lost_session_is_no_label(pool: Pool, store: Store) -> None:
     recorded = record(pool, store.blobs, "print(2)")
     with pytest.raises(InfrastructureError, match="gone"):
         measured(Lost(identity=pool.identity), store, recorded)
-    assert measured(pool, store, recorded) == StockReplay(trajectory_id=recorded.id, differs=None, cell=None)
+    assert measured(pool, store, recorded) == executed(recorded)
 
 
 MESSAGES: list[tuple[str, str | None]] = [

@@ -1,4 +1,4 @@
-"""A transcript's cells, executed as DeepEyesV2's own environment would execute them; what differs is measured.
+"""Whether DeepEyesV2's own environment would show what a transcript says: by rule, else by executing its cells there.
 
 Rules: Visual-Agent/DeepEyesV2 at 0373e6e, `envs/deepeyesv2/deepeyesv2.py` under `reinforcement_learning/verl`, and the
 data set that hands it the picture (`utils/dataset`). They are written anew here; autopep8, which they call, is itself.
@@ -13,13 +13,14 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from inspect import getsource
+from typing import NamedTuple
 
 from pipeline.dialects import by_name
 from pipeline.dialects.observations import result_text, stacked
-from pipeline.export.stock import is_resized, reindented
 from pipeline.identity import parse_json
-from pipeline.records import StockDifference, StockReplay, Trajectory, Turn
+from pipeline.records import StockDifference, StockEnv, Trajectory, Turn
 from pipeline.rollout.replay import SOFT_DIFFERENCE, executed_cells, image_difference
+from pipeline.rollout.stock_rules import by_rule, is_resized, left_open, reindented
 from pipeline.store.blobs import BlobStore
 from pipeline.tools.python import Cell, PythonTool, normalise
 
@@ -49,25 +50,48 @@ image_1 = Image.open(BytesIO(base64.b64decode(_img_base64)))
 
 
 def stock_revision() -> str:
-    """Return what decides the label beside our sandbox: the edition of this file, and of the packages it executes."""
+    """Return what decides the label beside our sandbox: the edition of our rules, and of the packages executed."""
     return ", ".join(["1", *(f"{name} {version(name)}" for name in _STYLE)])
 
 
-async def stock_replay(trajectory: Trajectory, tool: PythonTool) -> StockReplay | None:
-    """Execute the cells of a transcript of dialect `deepeyesv2` as the stock environment would, up to what differs.
+async def stock_env(trajectory: Trajectory, tool: PythonTool) -> StockEnv:
+    """Return whether every observation of a transcript would come back as it is recorded.
 
-    Its sessions have no seed, so this one has another than that of the rollout. Cells are cached as those of rollouts.
-    None: our limits stopped a cell or autopep8, which says nothing of an environment with others.
+    Where rules leave that open, its cells are executed as the stock environment would, up to what differs; where that
+    could not be done, the rules stand.
 
     Raises:
         InfrastructureError: the sandbox failed.
+    """
+    ruled = by_rule(trajectory)
+    executed = await _executed(trajectory, tool) if left_open(trajectory, ruled) else None
+    if executed is None:
+        return ruled
+    reasons = () if executed.differs is None else (executed.differs, *ruled.reasons)
+    label = "differs" if reasons else "same"
+    return StockEnv(trajectory_id=trajectory.id, label=label, by="execution", reasons=reasons, cell=executed.cell)
+
+
+class _Executed(NamedTuple):
+    """What the cells of a transcript gave."""
+
+    differs: StockDifference | None = None
+    cell: int | None = None
+    """The one that gave something else, from 0."""
+
+
+async def _executed(trajectory: Trajectory, tool: PythonTool) -> _Executed | None:
+    """Execute the cells of a transcript of dialect `deepeyesv2`, up to what differs.
+
+    Sessions there have no seed, so this one has another than that of the rollout. Cells are cached as those of
+    rollouts. None: our limits stopped a cell or autopep8, which says nothing of an environment with others.
     """
     turns, dialect = executed_cells(trajectory), by_name(trajectory.dialect)
     codes = list[str]()
     for number, turn in enumerate(turns):
         code = extracted(dialect.render_turn(turn.think, turn.action, turn.arguments))
         if code is None:
-            return _found(trajectory, number, "other_message")
+            return _Executed("other_message", number)
         codes.append(code)
     fixed = await _restyled(codes, tool)
     if fixed is None:
@@ -81,8 +105,8 @@ async def stock_replay(trajectory: Trajectory, tool: PythonTool) -> StockReplay 
                 return None
             difference = _difference(turn, cell, dialect.frame(_worded(cell)), tool.blobs)
             if difference is not None:
-                return _found(trajectory, number, difference)
-    return _found(trajectory, None, None)
+                return _Executed(difference, number)
+    return _Executed()
 
 
 def extracted(message: str) -> str | None:
@@ -144,7 +168,3 @@ def _difference(turn: Turn, cell: Cell, text: str, blobs: BlobStore) -> StockDif
         if is_resized(new) or image_difference(new, recorded, blobs) > SOFT_DIFFERENCE:
             return "other_pictures"
     return None
-
-
-def _found(trajectory: Trajectory, cell: int | None, differs: StockDifference | None) -> StockReplay:
-    return StockReplay(trajectory_id=trajectory.id, differs=differs, cell=cell)
