@@ -110,19 +110,24 @@ def _selected(run: Path) -> UnitInput:
     """Return what the run selected.
 
     Raises:
-        UsageError: a stage that is read has not finished, or its parts are gone.
+        UsageError: a stage that is read has not finished, its parts are gone, or another version wrote labels of rows.
     """
     from flows.report.lookup import finished_stages
     from flows.report.tables import query_table
     from flows.stages.publish import selected_rows
+    from flows.stages.validate import VALIDATE
     from pipeline.engine.done import Done
     from pipeline.errors import UsageError
 
     stages = finished_stages(run)
-    needed = ("screen", "dedup", "gate1", "gate2", "synthesize", "select")
+    needed = ("screen", "dedup", "gate1", "gate2", "synthesize", "validate", "select")
     missing = [name for name in needed if name not in stages]
     if missing:
         raise UsageError(f"{run}: {', '.join(missing)} not finished or gone; run `coldforge run` again")
+    if stages["validate"].version != VALIDATE.version:
+        raise UsageError(
+            f"{run} was validated by another version of coldforge; `coldforge run` again pays for nothing twice"
+        )
     sql = "SELECT record_id FROM outcomes WHERE stage = 'select' AND outcome = 'kept'"
     selected = frozenset(str(row[0]) for row in query_table(run, sql).rows)
     unit = selected_rows(Done(run, stages), selected)

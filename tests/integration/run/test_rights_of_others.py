@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,15 @@ def test_a_list_that_the_run_does_not_name_is_honoured_where_it_is_given(run: Pa
     assert after.exit_code == 0
     assert matched in after.output
     assert "mailed" in rows_of(run)
+
+
+def test_rows_that_another_version_labelled_are_not_exported_again(run: Path, tmp_path: Path) -> None:
+    old = shutil.copytree(run, tmp_path / "old")
+    (stage,) = (old / "stages" / "validate").glob("*/stage.json")
+    stage.write_text(json.dumps({**json.loads(stage.read_text()), "version": 1}))
+    done = command("export", old, "--store", run.parent / "store")
+    assert done.exit_code == 2
+    assert "was validated by another version of coldforge" in done.output
 
 
 def test_a_run_with_tombstones_counts_them_as_rejected(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
