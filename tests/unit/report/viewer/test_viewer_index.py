@@ -65,15 +65,27 @@ AND question_id NOT IN (SELECT question_id FROM trajectories)"""
         ),
         (
             "fate",
-            """SELECT coalesce(o.outcome || ': ' || o.stage, 'no answer') FROM trajectories t LEFT JOIN (
-              SELECT unit, record_id, arg_max(outcome, position) AS outcome, arg_max(stage, position) AS stage
-              FROM outcomes JOIN stages USING (stage) WHERE unit <> 'row' GROUP BY ALL
-            ) o ON o.record_id = CASE WHEN purpose = 'gate' THEN t.question_id ELSE t.trajectory_id END""",
+            """WITH told AS (SELECT o.*, position FROM outcomes o JOIN stages USING (stage) WHERE unit <> 'row'),
+            way AS (
+              SELECT question_id, arg_max(stage, position) AS stage FROM told GROUP BY ALL
+            ), far AS (
+              SELECT question_id, w.stage, max_by(t.outcome, t.outcome = 'kept') AS outcome
+              FROM way w JOIN told t USING (question_id, stage) GROUP BY ALL
+            ), own AS (
+              SELECT record_id, arg_max(outcome, position) AS outcome, arg_max(stage, position) AS stage
+              FROM told WHERE unit = 'trajectory' GROUP BY ALL
+            )
+            SELECT CASE WHEN purpose = 'gate' THEN f.outcome || ': ' || f.stage
+                        WHEN own.stage IS NOT NULL THEN own.outcome || ': ' || own.stage
+                        WHEN finish <> 'answer' THEN 'no answer' ELSE s.outcome || ': synthesize' END
+            FROM trajectories t LEFT JOIN far f USING (question_id) LEFT JOIN own ON own.record_id = t.trajectory_id
+            LEFT JOIN told s ON s.record_id = t.question_id AND s.stage = 'synthesize'""",
         ),
         (
             "reason",
             """SELECT o.stage || ': ' || o.reason FROM trajectories t JOIN outcomes o
-            ON o.record_id = CASE WHEN purpose = 'gate' THEN t.question_id ELSE t.trajectory_id END
+            ON o.record_id = t.trajectory_id
+            OR o.record_id = t.question_id AND (purpose = 'gate' OR o.stage = 'synthesize')
             WHERE o.outcome <> 'kept'""",
         ),
         (
