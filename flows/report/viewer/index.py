@@ -21,8 +21,9 @@ SHORT = 16
 CHUNK_ROWS = 4096
 CHUNK_BYTES = 1 << 19
 """Of whole transcripts: what is loaded to show one, with all rollouts of its question; a question is never divided."""
-TEXT = 1000
-"""Characters of a question or an answer that are searched and listed; the transcript holds all of it."""
+TEXT, TAIL = 1000, 200
+"""Characters of a question or an answer that are searched and listed, and how many of them are the last ones, which
+often hold what is asked; the transcript holds all of it."""
 
 
 UNASKED = "nobody: stopped before"
@@ -37,6 +38,10 @@ class Facet(NamedTuple):
     words: Callable[[Group, Member], Iterable[str]]
     unasked: Callable[[Group], Iterable[str]] = lambda _: ()
     """Of a question that no model was asked."""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= TEXT else f"{text[: TEXT - TAIL]} … {text[-TAIL:]}"
 
 
 def _stopped(group: Group) -> Iterable[str]:
@@ -83,6 +88,10 @@ FACETS = (
 )
 
 
+_QUESTION = ("id", "text", "gold", "row")
+"""Columns of the questions; `row` is the key in the source."""
+
+
 class Written(NamedTuple):
     """What stands in a data directory."""
 
@@ -106,7 +115,7 @@ class _Writer:
         self._pictures: set[str] = set()
         self._codes = {facet.name: _Codes() for facet in FACETS}
         self._systems: dict[str, int] = {}
-        self._questions: dict[str, list[Any]] = _columns("id", "text", "gold")
+        self._questions: dict[str, list[Any]] = _columns(*_QUESTION)
         self._rows = self._new_rows()
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -126,7 +135,12 @@ class _Writer:
         asked = whole["question"]
         for name, value in zip(
             self._questions,
-            (group.question.id[:SHORT], asked["text"][:TEXT], " · ".join(asked["answers"])[:TEXT]),
+            (
+                group.question.id[:SHORT],
+                _short(asked["text"]),
+                _short(" · ".join(asked["answers"])),
+                group.question.source_row[:TEXT],
+            ),
             strict=True,
         ):
             self._questions[name].append(value)
@@ -150,7 +164,7 @@ class _Writer:
             "sample": trajectory.sample if trajectory else 0,
             "turns": len(trajectory.turns) if trajectory else 0,
             "tokens": trajectory.tokens.completion if trajectory else 0,
-            "answer": ((trajectory and trajectory.answer) or "")[:TEXT],
+            "answer": _short((trajectory and trajectory.answer) or ""),
         }
         for name, value in values.items():
             self._rows[name].append(value)
@@ -186,7 +200,7 @@ class _Writer:
         if self._rows["id"]:
             chunk = {"questions": self._questions, "rows": self._rows}
             write_script(self._directory, f"index-{self._index}", chunk)
-            self._questions, self._rows = _columns("id", "text", "gold"), self._new_rows()
+            self._questions, self._rows = _columns(*_QUESTION), self._new_rows()
             self._index += 1
 
     @staticmethod
@@ -208,11 +222,15 @@ class _Codes:
         return self._sets.setdefault(key, len(self._sets))
 
     def told(self) -> Mapping[str, Any]:
-        """Return the words, the most frequent first, how often each occurs, and each code's words by their places."""
+        """Return the words, how often each occurs, and each code's words by their places.
+
+        The most frequent word stands first; numbers stand in their order.
+        """
         counts = Counter[str]()
         for words, n in self._counts.items():
             counts.update(dict.fromkeys(words, n))
-        listed = sorted(counts, key=lambda word: (-counts[word], word))
+        numbers = all(word.isdecimal() for word in counts)
+        listed = sorted(counts, key=int if numbers else lambda word: (-counts[word], word))
         places = {word: place for place, word in enumerate(listed)}
         return {
             "words": listed,

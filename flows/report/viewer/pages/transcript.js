@@ -5,14 +5,35 @@
   const fact = (name, ...values) => [cf.el("dt", null, name), cf.el("dd", null, ...values)];
   const text = (value) => cf.foreign("span", String(value));
 
-  const head = ({ id, verdict, stage, arm, answer, fate, purpose }, question) => [
-    cf.foreign("h2", question.text, { class: "asked" }),
+  const LONG = 480; // characters, and lines, of a question beyond which it is folded
+  const LINES = 6;
+  const heading = (question) => {
+    const lines = question.split("\n").length;
+    if (question.length <= LONG && lines <= LINES) return [cf.foreign("h2", question, { class: "asked" })];
+    const whole = cf.foreign("h2", question, { class: "asked long folded", id: "asked" });
+    const all = cf.el("button", { type: "button", class: "unfold", "aria-expanded": "false", "aria-controls": "asked" });
+    const told = () => {
+      const folded = whole.classList.contains("folded");
+      all.setAttribute("aria-expanded", String(!folded));
+      all.textContent = folded ? `Show all of the question (${cf.number(question.length)} characters, ${cf.number(lines)} line${lines === 1 ? "" : "s"})` : "Fold the question";
+    };
+    all.addEventListener("click", () => {
+      whole.classList.toggle("folded");
+      told();
+    });
+    told();
+    return [whole, all];
+  };
+
+  const head = ({ id, verdict, stage, arm, answer, fate, life }, question) => [
+    ...heading(question.text),
     cf.el(
       "p",
       { class: "badges" },
       cf.badge(verdict, cf.kind(verdict)),
       cf.badge(`${stage} · ${arm}`, "plain"),
-      cf.badge(purpose === "gate" ? `question ${fate}` : fate, cf.kind(fate.split(":")[0])),
+      // Where nothing was said of the rollout itself.
+      cf.badge(life.length === 0 && fate.includes(":") ? `question ${fate}` : fate, cf.kind(fate.split(":")[0])),
       ...question.labels.map((label) => cf.badge(label, "open")),
       cf.el("a", { href: `#${id}`, class: "quiet", "aria-label": `Link to trajectory ${id.slice(0, 12)}` }, id.slice(0, 12)),
     ),
@@ -66,7 +87,7 @@
       cf.el(
         "table",
         null,
-        cf.el("caption", null, caption),
+        cf.el("caption", null, cf.el("span", null, caption)),
         cf.el("thead", null, cf.el("tr", null, ...columns.map((column) => cf.el("th", { scope: "col" }, column)))),
         cf.el("tbody", null, ...rows.map((cells) => cf.el("tr", null, ...cells.map(cf.cell)))),
       ),
@@ -152,7 +173,7 @@
 
   // Returns the children of the page of a question that no model was asked.
   cf.unasked = ({ question }) => [
-    cf.foreign("h2", question.text, { class: "asked" }),
+    ...heading(question.text),
     cf.el(
       "p",
       { class: "badges" },

@@ -54,6 +54,9 @@
   });
   let marks = marking.words();
 
+  // What two lines hold of a text: its beginning, and its end where what is asked may stand.
+  const ends = (text) => (text.length <= 90 ? text : `${text.slice(0, 46).replace(/\s+\S{0,15}$/, "")} … ${text.slice(-42).replace(/^\S{0,15}\s+/, "")}`);
+
   const column = Object.fromEntries(about.facets.map(({ name }, i) => [name, i]));
   const list = cf.list(
     byId("list"),
@@ -66,7 +69,7 @@
       const [reason] = cf.words(rows, column.reason, row);
       const mark = marks.get(rows.ids[row]);
       return [
-        cf.foreign("span", rows.questions.texts[question].slice(0, 200), { class: "line" }),
+        cf.foreign("span", ends(rows.questions.texts[question]), { class: "line" }),
         cf.el(
           "span",
           { class: "line quiet" },
@@ -145,7 +148,11 @@
     const cut = found.length > list.most ? `; the first ${cf.number(list.most)} are listed` : "";
     const trajectories = `${cf.number(about.rows - about.unasked)} trajectories`;
     const all = about.unasked ? `${cf.number(about.rows)}: ${trajectories}, ${cf.number(about.unasked)} stopped before` : trajectories;
-    count.textContent = `${cf.number(found.length)} of ${all}${loading}${cut}`;
+    // Rows of one question stand together.
+    let asked = 0;
+    for (let i = 0; i < found.length; i++) if (i === 0 || rows.question[found[i]] !== rows.question[found[i - 1]]) asked++;
+    const questions = `; these are of ${cf.number(asked)} question${asked === 1 ? "" : "s"}`;
+    count.textContent = `${cf.number(found.length)} of ${all}${found.length ? questions : ""}${loading}${cut}`;
     byId("outside").hidden = at < 0 || position() >= 0;
   };
   const filter = () => {
@@ -162,7 +169,17 @@
     if (found.length) return select(found[0], false);
     at = -1;
     marking.show(null);
-    pane.replaceChildren(cf.el("p", { class: "quiet" }, "Nothing passes the filters and the search."));
+    const beyond = search.value && chosen.some((words) => words.size) ? cf.filter(rows, chosen.map(() => new Set()), search.value).found.length : 0;
+    const all = cf.el("button", { type: "button" }, "Search without filters");
+    all.addEventListener("click", () => {
+      for (const words of chosen) words.clear();
+      facets.show();
+      refilter();
+    });
+    pane.replaceChildren(
+      cf.el("p", { class: "quiet" }, `Nothing passes the filters and the search.${beyond ? ` Without filters the search finds ${cf.number(beyond)}.` : ""}`),
+      ...(beyond ? [cf.el("p", null, all)] : []),
+    );
     tell();
   };
   const refilter = () => {
@@ -323,7 +340,8 @@
     lookUp();
     if (at < 0 && !wanted && found.length) select(found[0], false);
   }
-  unknown();
+  if (wanted) unknown();
+  else if (at < 0) showListed();
   if (about.rows === 0) count.textContent = "This run has no trajectories yet.";
   document.documentElement.dataset.ready = "true";
 })();
