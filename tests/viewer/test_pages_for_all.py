@@ -130,7 +130,7 @@ def test_the_numbers_of_a_chart_are_drawn_whole(report: Path, opened: Opened, wi
               return written;
             }"""
         )
-        assert {"100 %", "8,000,000"} <= {text for text, *_ in drawn}
+        assert {"100 %", "5,000,000"} <= {text for text, *_ in drawn}
         assert [one for one in drawn if one[1] < 0 or one[2] > 0] == []
 
 

@@ -105,12 +105,14 @@ def test_a_long_question_is_folded_and_leaves_the_answer_in_sight(texts: Path, o
         assert page.locator(".unfold").count() == 0
 
 
-def test_the_list_shows_the_end_of_a_text_that_it_cuts(texts: Path, opened: Opened) -> None:
-    with opened(texts) as page:
+@pytest.mark.parametrize("width", [1280, 1000, 390])
+def test_the_list_shows_the_end_of_a_text_that_it_cuts(texts: Path, opened: Opened, width: int) -> None:
+    with opened(texts, width=width) as page:
         line = page.locator(".row .line:first-child").nth(1)
         assert line.inner_text().startswith("Sentence 0 tells")
         assert line.inner_text().endswith("So which town is it?")
-        assert line.evaluate("one => one.scrollHeight <= one.clientHeight + 1")
+        lines = page.locator(".row .line:first-child")
+        assert lines.evaluate_all("all => all.every((one) => one.scrollHeight <= one.clientHeight + 1)")
 
 
 def test_a_search_finds_the_end_of_a_long_text_a_row_and_words_that_stand_together(texts: Path, opened: Opened) -> None:

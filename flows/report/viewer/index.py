@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from flows.report.viewer.groups import Group, Member, fate_of
 from flows.report.viewer.scripts import script, write_script
 from flows.report.viewer.transcripts import question_of, trajectory_of
+from pipeline.identity import parse_json
+from pipeline.records import Trajectory
 from pipeline.store.blobs import write_atomic
 
 SHORT = 16
@@ -57,6 +59,28 @@ def _right(gate: str) -> Callable[[Group, Member], Iterable[str]]:
     return lambda group, _: (str(group.right[gate]),) if gate in group.right else ()
 
 
+_SEEN = ((1.0, "all of it"), (0.5, "half or more"), (0.1, "a tenth or more"), (0.0, "less than a tenth"))
+"""Least share of the pixels at which the question's pictures were seen, and how that is told."""
+
+
+def seen_share(trajectory: Trajectory) -> float | None:
+    """Return the least share of its pixels, up to 1, at which a picture of the question was seen whole.
+
+    None without a picture, or where no size is recorded. The ledger's `trajectories.seen_share` is the same.
+    """
+    sizes = parse_json(trajectory.view).get("seen") or ()
+    shares = [
+        min(1.0, width * height / (image.width * image.height))
+        for image, (width, height) in zip(trajectory.images, sizes, strict=False)
+    ]
+    return min(shares, default=None)
+
+
+def _seen(_: Group, one: Member) -> Iterable[str]:
+    share = seen_share(one.trajectory)
+    return () if share is None else (next(word for least, word in _SEEN if share >= least),)
+
+
 FACETS = (
     Facet("stage", "Asked by", lambda _, one: (one.stage,), lambda _: (UNASKED,)),
     Facet(
@@ -78,6 +102,7 @@ FACETS = (
         lambda group, one: {*group.labels, *(label for turn in one.trajectory.turns for label in turn.labels)},
         lambda group: group.labels,
     ),
+    Facet("seen", "Pixels of the picture seen", _seen),
     Facet("finish", "Ended by", lambda _, one: (one.trajectory.finish,)),
     Facet("turns", "Turns", lambda _, one: (str(len(one.trajectory.turns)),)),
     Facet("gate1", "Right at gate 1", _right("gate1")),

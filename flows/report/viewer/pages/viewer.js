@@ -54,8 +54,15 @@
   });
   let marks = marking.words();
 
-  // What two lines hold of a text: its beginning, and its end where what is asked may stand.
-  const ends = (text) => (text.length <= 90 ? text : `${text.slice(0, 46).replace(/\s+\S{0,15}$/, "")} … ${text.slice(-42).replace(/^\S{0,15}\s+/, "")}`);
+  // What two lines of the list hold of a text: its beginning, and its end where what is asked may stand.
+  const WIDE = 7.6; // pixels of a character, rather too many
+  const RAGGED = 12; // characters that the breaks of two lines may cost
+  const ends = (text) => {
+    const fits = Math.max(40, 2 * Math.floor((byId("list").clientWidth - 26) / WIDE) - RAGGED);
+    if (text.length <= fits) return text;
+    const half = Math.floor((fits - 3) / 2);
+    return `${text.slice(0, half).replace(/\s+\S{0,15}$/, "")} … ${text.slice(-half).replace(/^\S{0,15}\s+/, "")}`;
+  };
 
   const column = Object.fromEntries(about.facets.map(({ name }, i) => [name, i]));
   const list = cf.list(

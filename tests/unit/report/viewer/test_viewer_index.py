@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import make_app
 from flows.report.tables import query_table
 from flows.report.viewer.groups import groups
-from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT, UNASKED
+from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT, UNASKED, seen_share
 from flows.report.viewer.write import write_report
+from pipeline.identity import canonical_json
+from pipeline.records import Trajectory
 from pipeline.store.blobs import BlobStore
+from tests.support.builders import question, trajectory, turn
+from tests.support.command import ROOT
 from tests.support.report_files import listed, transcripts, value
 from tests.support.runs import HOSTILE, IMAGE, PIXELS, attempt, small_run, unfinished
 
@@ -97,6 +104,12 @@ AND question_id NOT IN (SELECT question_id FROM trajectories)"""
             """SELECT any_value(filter) FROM decisions WHERE outcome <> 'keep'
             GROUP BY trajectory_id HAVING count(*) = 1""",
         ),
+        (
+            "seen",
+            """SELECT CASE WHEN seen_share = 1 THEN 'all of it' WHEN seen_share >= 0.5 THEN 'half or more'
+            WHEN seen_share >= 0.1 THEN 'a tenth or more' ELSE 'less than a tenth' END
+            FROM trajectories WHERE seen_share IS NOT NULL""",
+        ),
         ("turns", "SELECT n_turns FROM trajectories"),
         ("gate1", "SELECT plain_right FROM trajectories JOIN gates USING (question_id)"),
         (
@@ -118,6 +131,41 @@ def test_what_is_filtered_by_is_what_the_ledger_says(run: Path, facet: str, sql:
     assert Counter(word for row in listed(run / "report") for word in row["words"][facet]) == expected
     (told,) = (one for one in value(run / "report", "about")["facets"] if one["name"] == facet)
     assert dict(zip(told["words"], told["counts"], strict=True)) == dict(expected)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "seen", "share"),
+    [
+        ([(2880, 2080)], [[588, 420]], 588 * 420 / (2880 * 2080)),
+        # The least of several; what came back in turns is no picture of the question.
+        ([(100, 100), (200, 100)], [[100, 100], [100, 50], [1, 1]], 0.25),
+        ([(40, 30)], [[588, 420]], 1.0),
+        ([], [[1, 1]], None),
+        ([(40, 30)], None, None),
+    ],
+)
+def test_the_share_of_a_picture_that_was_seen_is_that_of_the_one_seen_least(
+    pictures: list[tuple[int, int]], seen: list[list[int]] | None, share: float | None
+) -> None:
+    images = tuple(IMAGE.model_copy(update={"width": width, "height": height}) for width, height in pictures)
+    view = canonical_json({} if seen is None else {"seen": seen})
+    made = trajectory(turn("answer", "a"), asked=question("Which?", images=images), view=view)
+    assert seen_share(made) == share
+    expected = query_table_of(made)
+    assert expected == (share if share is None else pytest.approx(share))
+
+
+def query_table_of(made: Trajectory) -> float | None:
+    """Return what the ledger's formula makes of one trajectory."""
+    script = (ROOT / "flows" / "ledger" / "tables.sql").read_text()
+    formula = re.search(r"list_min\(.*?\) AS seen_share", script, re.DOTALL)
+    assert formula is not None
+    given = pa.Table.from_pylist([made.to_row()], schema=Trajectory.ARROW)
+    with duckdb.connect(":memory:") as db:
+        db.register("given", given)
+        found = db.sql(f"SELECT {formula[0]} FROM given").to_arrow_table()  # noqa: S608 - our own script
+    value: float | None = found["seen_share"][0].as_py()
+    return value
 
 
 def test_each_facet_is_compared_with_the_ledger() -> None:
