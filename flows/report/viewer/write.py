@@ -96,9 +96,9 @@ def _require_own(out: Path) -> None:
 
 
 def _ahead(run: Path, stages: Sequence[str]) -> Mapping[str, Any] | None:
-    """Return the stages that the ledger has nothing of, and whether the first of them was begun; None without any."""
+    """Return the stages after the last that the ledger tells of, and whether one was begun; None without any."""
     told = {str(stage) for (stage,) in query_table(run, "SELECT stage FROM stages").rows}
-    ahead = [stage for stage in stages if stage not in told]
+    ahead = stages[max((place for place, stage in enumerate(stages, 1) if stage in told), default=0) :]
     if not ahead:
         return None
     begun = (part.parent for part in (run / "stages" / ahead[0]).glob("*/part-*"))
