@@ -10,7 +10,7 @@
   const size = (width, height) => `${cf.number(width)} × ${cf.number(height)}`;
 
   // What stands in place of a picture that is not where the page looks.
-  const absent = () => (cf.about.bundled ? "not in the store when this was bundled" : "not where the report links to: it was moved without --bundle, or the picture is not in the store");
+  const absent = () => (cf.about.bundled ? "not in the store when it was bundled" : "not found: moved without --bundle, or not in the store");
 
   // Rectangles over a picture; an ordinary element of the page gets them, so that its size is the picture's.
   const overlay = (width, height, crops) => {

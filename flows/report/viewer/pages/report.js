@@ -18,13 +18,6 @@
   document.getElementById("title").textContent = about.run;
   document.getElementById("about").textContent = `${cf.number(about.questions)} questions asked, ${cf.number(asked)} trajectories; coldforge ${about.version}, recipe ${about.recipe.slice(0, 12)}`;
 
-  if (about.ahead) {
-    const [next, ...rest] = about.ahead.stages;
-    const where = about.ahead.begun ? `This run stopped in ${next}: what it did there is not told here` : `This run ended before ${next}`;
-    const after = rest.length ? `, and nothing came to ${rest.join(", ")}` : "";
-    document.getElementById("about").after(cf.el("p", { class: "outside", id: "ahead" }, `${where}${after}. The same “coldforge run” goes on from there; then write the report again.`));
-  }
-
   const roles = Object.entries(about.models ?? {}).map(([role, names]) => [role, [names].flat()]);
   if (roles.length) {
     const scripted = roles.some(([, names]) => names.some((name) => name.startsWith("reader/")));
@@ -32,6 +25,13 @@
       cf.el("p", { dir: "auto" }, `Models: ${roles.map(([role, names]) => `${role} ${names.join(", ")}`).join("; ")}.`),
       ...(scripted ? [cf.el("p", { class: "bad" }, "Models whose name begins with reader/ are scripted: programs of the demo that read the pictures it draws. Their rates say nothing about any real model.")] : []),
     );
+  }
+
+  if (about.ahead) {
+    const [next, ...rest] = about.ahead.stages;
+    const where = about.ahead.begun ? `This run stopped in ${next}: what it did there is not told here` : `This run ended before ${next}`;
+    const after = rest.length ? `, and nothing came to ${rest.join(", ")}` : "";
+    document.getElementById("about").after(cf.el("p", { class: "outside", id: "ahead" }, `${where}${after}. The same “coldforge run” goes on from there; then write the report again.`));
   }
 
   const used = new Set();

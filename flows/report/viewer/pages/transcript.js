@@ -15,7 +15,7 @@
     const told = () => {
       const folded = whole.classList.contains("folded");
       all.setAttribute("aria-expanded", String(!folded));
-      all.textContent = folded ? `Show all of the question (${cf.number(question.length)} characters, ${cf.number(lines)} line${lines === 1 ? "" : "s"})` : "Fold the question";
+      all.textContent = folded ? `Show all of the question (${cf.number(question.length)} characters${lines === 1 ? "" : `, ${cf.number(lines)} lines`})` : "Fold the question";
     };
     all.addEventListener("click", () => {
       whole.classList.toggle("folded");

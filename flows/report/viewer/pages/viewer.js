@@ -54,14 +54,16 @@
   });
   let marks = marking.words();
 
-  // What two lines of the list hold of a text: its beginning, and its end where what is asked may stand.
+  // What two lines of the list hold of a longer text: its beginning, and its end where what is asked may stand.
   const WIDE = 7.6; // pixels of a character, rather too many
   const RAGGED = 12; // characters that the breaks of two lines may cost
-  const ends = (text) => {
-    const fits = Math.max(40, 2 * Math.floor((byId("list").clientWidth - 26) / WIDE) - RAGGED);
-    if (text.length <= fits) return text;
-    const half = Math.floor((fits - 3) / 2);
-    return `${text.slice(0, half).replace(/\s+\S{0,15}$/, "")} … ${text.slice(-half).replace(/^\S{0,15}\s+/, "")}`;
+  const fit = (drawn) => {
+    const lines = drawn.map((row) => row.querySelector(".line"));
+    const half = Math.max(18, Math.floor((byId("list").clientWidth - 26) / WIDE) - RAGGED / 2 - 1);
+    for (const line of lines.filter((one) => one.scrollHeight > one.clientHeight + 1)) {
+      const text = line.textContent;
+      line.textContent = `${text.slice(0, half).replace(/\s+\S{0,15}$/, "")} … ${text.slice(-half).replace(/^\S{0,15}\s+/, "")}`;
+    }
   };
 
   const column = Object.fromEntries(about.facets.map(({ name }, i) => [name, i]));
@@ -76,7 +78,7 @@
       const [reason] = cf.words(rows, column.reason, row);
       const mark = marks.get(rows.ids[row]);
       return [
-        cf.foreign("span", ends(rows.questions.texts[question]), { class: "line" }),
+        cf.foreign("span", rows.questions.texts[question], { class: "line" }),
         cf.el(
           "span",
           { class: "line quiet" },
@@ -90,6 +92,7 @@
     (position) => {
       select(found[position], true);
     },
+    fit,
   );
 
   // Where the chosen row stands in the list, or would stand.
