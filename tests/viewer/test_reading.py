@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from flows.report.viewer.groups import Group, member
+from flows.report.viewer.groups import Beside, Group, member
 from pipeline.identity import canonical_json
 from pipeline.records import ImageRef
 from pipeline.store.blobs import BlobStore
@@ -103,6 +103,19 @@ def test_a_long_question_is_folded_and_leaves_the_answer_in_sight(texts: Path, o
         row(page, 3)
         page.wait_for_function("() => document.querySelector('h2.asked').textContent === 'Which town?'")
         assert page.locator(".unfold").count() == 0
+
+
+def test_the_text_of_what_a_question_was_dropped_for_is_folded_too(tmp_path: Path, opened: Opened) -> None:
+    asked, kept = question("Which town is it?"), question(LONG)
+    other = {name: getattr(kept, name) for name in ("source", "text", "answers", "choices")}
+    beside = Beside("dropped: a repeat", None, {"question_id": kept.id, **other, "images": []})
+    stopped = Group(asked, frozenset(), [outcome("dedup", asked, "duplicate")], [], beside=[beside])
+    with opened(written(tmp_path / "report", iter([stopped])), f"viewer.html#{asked.id}") as page:
+        text = page.locator(".beside .text")
+        assert text.text_content() == LONG
+        assert text.bounding_box()["height"] < 200
+        page.click(".beside .unfold")
+        assert text.bounding_box()["height"] > 200
 
 
 @pytest.mark.parametrize("width", [1280, 1000, 390])

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from filters.review.words import MARK_KINDS
-from flows.report.duplicates import duplicates_page
+from flows.report.duplicates import STYLE, THEME, duplicates_page
 from flows.report.tables import Table, labelled, query_table, run_tables
 from flows.report.viewer.figures import FIGURES
 from flows.report.viewer.groups import Group, groups
@@ -29,6 +29,7 @@ from pipeline.store.blobs import BlobStore, write_atomic
 HERE = Path(__file__).parent
 PAGES = HERE / "pages"
 DATA, LIBRARIES, PICTURES = "data", "third_party", "pictures"
+DUPLICATES = "duplicates.html"
 PAIRS_SHOWN = 200
 """Of each verdict, on the page of duplicates."""
 
@@ -65,8 +66,8 @@ def write_report(run: Path, out: Path, blobs: BlobStore, *, bundle: bool = False
     link = PICTURES if bundle else _link(blobs.root, out)
     target = BlobStore(out / PICTURES)
     _copy_pages(out)  # first: the page of duplicates leads to what lies beside it
-    pairs = duplicates_page(run, target if bundle else blobs, out / "duplicates.html", PAIRS_SHOWN)
-    write_atomic(out / "duplicates.html", pairs.html.encode())
+    pairs = duplicates_page(run, target if bundle else blobs, out / DUPLICATES, PAIRS_SHOWN)
+    write_atomic(out / DUPLICATES, pairs.html.encode())
     named = {value for table in tables for row in table.rows for value in row if isinstance(value, str)}
     facts = {**_facts(run), "bundled": bundle, "ahead": _ahead(run, stages)}
     written = write_viewer(out, groups(run, named | pairs.ids), facts, link)
@@ -88,6 +89,8 @@ def _require_own(out: Path) -> None:
     if not out.is_dir():
         raise UsageError(f"--out {out}: is a file; give a folder")
     page, held = out / "index.html", sorted(path.name for path in out.iterdir())
+    if held == sorted((DUPLICATES, STYLE, THEME)):  # what `coldforge duplicates` writes to where a report will be
+        return
     if held and not (page.is_file() and _MARK in page.read_text("utf-8", errors="replace")):
         raise UsageError(
             f"--out {out}: holds {held[0]}{' and more' if held[1:] else ''}, and no report; give a folder of its own, "

@@ -7,15 +7,16 @@
 
   const LONG = 480; // characters, and lines, of a question beyond which it is folded
   const LINES = 6;
-  const heading = (question) => {
+  // A question as an element, with a button where it is long.
+  const folded = (tag, question, name, id) => {
     const lines = question.split("\n").length;
-    if (question.length <= LONG && lines <= LINES) return [cf.foreign("h2", question, { class: "asked" })];
-    const whole = cf.foreign("h2", question, { class: "asked long folded", id: "asked" });
-    const all = cf.el("button", { type: "button", class: "unfold", "aria-expanded": "false", "aria-controls": "asked" });
+    if (question.length <= LONG && lines <= LINES) return [cf.foreign(tag, question, { class: name })];
+    const whole = cf.foreign(tag, question, { class: `${name} long folded`, id });
+    const all = cf.el("button", { type: "button", class: "unfold", "aria-controls": id });
     const told = () => {
-      const folded = whole.classList.contains("folded");
-      all.setAttribute("aria-expanded", String(!folded));
-      all.textContent = folded ? `Show all of the question (${cf.number(question.length)} characters${lines === 1 ? "" : `, ${cf.number(lines)} lines`})` : "Fold the question";
+      const short = whole.classList.contains("folded");
+      all.setAttribute("aria-expanded", String(!short));
+      all.textContent = short ? `Show all of the question (${cf.number(question.length)} characters${lines === 1 ? "" : `, ${cf.number(lines)} lines`})` : "Fold the question";
     };
     all.addEventListener("click", () => {
       whole.classList.toggle("folded");
@@ -24,9 +25,10 @@
     told();
     return [whole, all];
   };
+  const heading = (question) => folded("h2", question.text, "asked", "asked");
 
   const head = ({ id, verdict, stage, arm, answer, fate, life }, question) => [
-    ...heading(question.text),
+    ...heading(question),
     cf.el(
       "p",
       { class: "badges" },
@@ -146,7 +148,7 @@
       { class: "beside" },
       cf.el("h3", null, `Beside it: ${one.verdict}`),
       cf.el("p", null, `${one.why}${one.bits ? ` The pictures are ${one.bits[0]} bits of phash and ${one.bits[1]} of dhash apart.` : ""}`),
-      cf.foreign("p", one.text),
+      ...folded("p", one.text, "text", `beside-${one.id.slice(0, 16)}`),
       cf.el("dl", { class: "facts" }, ...fact("Gold", text(one.answers.join(" · "))), ...(one.choices.length ? fact("Options", text(one.choices.join(" · "))) : []), ...fact("Source", text(one.source)), ...fact("Its rollouts", cf.el("a", { href: `#${one.id}` }, one.id.slice(0, 12)))),
       cf.el("div", { class: "pictures" }, ...one.images.map((image, i) => cf.picture(image, `image_${i + 1} of the other`, [], false))),
     );
@@ -173,7 +175,7 @@
 
   // Returns the children of the page of a question that no model was asked.
   cf.unasked = ({ question }) => [
-    ...heading(question.text),
+    ...heading(question),
     cf.el(
       "p",
       { class: "badges" },

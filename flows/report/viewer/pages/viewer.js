@@ -17,6 +17,7 @@
   const search = byId("search");
   const pane = byId("transcript");
   let found = new Uint32Array(0);
+  let distinct = 0; // questions that these are of
   let at = -1; // the chosen row of the index
   let wanted = ""; // an id that the address names and that no chunk has held so far
   const ID = /^[0-9a-f]{4,64}$/;
@@ -156,18 +157,18 @@
   const tell = () => {
     const loading = rows.n < about.rows ? `, ${cf.number(rows.n)} read so far` : "";
     const cut = found.length > list.most ? `; the first ${cf.number(list.most)} are listed` : "";
-    const trajectories = `${cf.number(about.rows - about.unasked)} trajectories`;
+    const made = about.rows - about.unasked;
+    const trajectories = `${cf.number(made)} trajector${made === 1 ? "y" : "ies"}`;
     const all = about.unasked ? `${cf.number(about.rows)}: ${trajectories}, ${cf.number(about.unasked)} stopped before` : trajectories;
-    // Rows of one question stand together.
-    let asked = 0;
-    for (let i = 0; i < found.length; i++) if (i === 0 || rows.question[found[i]] !== rows.question[found[i - 1]]) asked++;
-    const questions = `; these are of ${cf.number(asked)} question${asked === 1 ? "" : "s"}`;
+    const questions = `; these are of ${cf.number(distinct)} question${distinct === 1 ? "" : "s"}`;
     count.textContent = `${cf.number(found.length)} of ${all}${found.length ? questions : ""}${loading}${cut}`;
     byId("outside").hidden = at < 0 || position() >= 0;
   };
   const filter = () => {
     const made = cf.filter(rows, chosen, search.value);
     found = made.found;
+    // Rows of one question stand together.
+    distinct = found.reduce((sum, row, i) => sum + (i === 0 || rows.question[row] !== rows.question[found[i - 1]]), 0);
     facets.update(made.counts);
     list.show(found.length, position());
     tell();

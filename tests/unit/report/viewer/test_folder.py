@@ -82,8 +82,12 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(run: Pa
     with pytest.raises(UsageError, match="is a file"):
         write_report(run, tmp_path / "file", blobs)
     (tmp_path / "empty").mkdir()
-    write_report(run, tmp_path / "empty", blobs)
-    assert value(tmp_path / "empty", "about")["rows"] > 0
+    (tmp_path / "of_pairs").mkdir()
+    for name in ("duplicates.html", "style.css", "theme.js"):
+        (tmp_path / "of_pairs" / name).write_text("by `coldforge duplicates`")
+    for folder in (tmp_path / "empty", tmp_path / "of_pairs"):
+        write_report(run, folder, blobs)
+        assert value(folder, "about")["rows"] > 0
 
 
 def test_a_folder_keeps_no_picture_that_its_report_does_not_name(run: Path, tmp_path: Path) -> None:
