@@ -13,7 +13,7 @@ from flows.cli.status import RunDir
 
 def report(
     run: RunDir,
-    out: Annotated[Path | None, typer.Option(help="The folder; default: RUN/report.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder, of its own; default: RUN/report.")] = None,
     store: Annotated[
         Path | None, typer.Option(help="Where the run's pictures are; default: .store beside RUN.")
     ] = None,
@@ -23,13 +23,14 @@ def report(
 ) -> None:
     """Write a report of RUN, and a viewer of all its transcripts and pictures; it opens without a server."""
     from flows.report.viewer.write import write_report
+    from flows.stages.order import STAGES
     from pipeline.store.blobs import BlobStore
 
     require_ledger(run)
     folder = out if out is not None else run / "report"
     blobs = BlobStore((store if store is not None else run.parent / ".store") / "blobs")
-    made = write_report(run, folder, blobs, bundle=bundle)
+    made = write_report(run, folder, blobs, bundle=bundle, stages=[*STAGES])
     pictures = f", {made.pictures:,} pictures" if bundle else ""
     print_line(f"{folder / 'index.html'}: {made.trajectories:,} trajectories, {made.nbytes / 1e6:.1f} MB{pictures}")
     if made.missing:
-        print_line(f"{made.missing:,} pictures are not in {blobs.root}; --store says where they are")
+        print_line(f"{made.missing:,} pictures that it shows are not in {blobs.root}; --store says where they are")

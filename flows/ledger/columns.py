@@ -114,6 +114,7 @@ COLUMNS: Mapping[str, str] = {
     "prompt": "List price of a million prompt tokens.",
     "votes.prompt": "sha256 of the text that the judge was asked under.",
     "view": "Family, pixel budget and policy, and the sizes at which pictures were seen, as canonical JSON.",
+    "seen_share": "Of the question's pictures, the least share of pixels seen at once; null: no picture, or no size.",
     "seed": "Base seed of the recipe.",
     "answer": "The final answer; null where there is none.",
     "suspicions.answer": "What the attempts agree on.",

@@ -38,7 +38,11 @@ SELECT id AS trajectory_id, question_id,
             WHEN mode = 'tools' OR arm = 'fresh' THEN 'gate2' ELSE 'gate1' END AS stage,
        purpose, arm, mode, sample, model, dialect, prompts, view, seed, answer, verdict, finish, len(turns) AS n_turns,
        tokens.prompt AS prompt_tokens, tokens.completion AS completion_tokens, sandbox, detail,
-       nullif(parent, '') AS parent
+       nullif(parent, '') AS parent,
+       -- Sizes stand in the order of the pictures, the question's first; true: both lists are cut to the shorter.
+       list_min(list_transform(list_transform(list_zip(images, CAST(view->'$.seen' AS INTEGER[][]), true),
+                                              lambda p: p[2][1] * p[2][2] / (p[1].width * p[1].height)),
+                               lambda share: if(share > 1, 1.0, share))) AS seen_share
 FROM part.trajectories;
 COMMENT ON TABLE trajectories IS 'Every rollout: of the gates (purpose gate) and of the teachers (purpose synthesis). '
     'The arm tells what for: main decides a gate, the others are asked beside it; of synthesis it is the lane. Nothing was '

@@ -174,8 +174,21 @@ def _question(
     )
     said = [one["text"], *(f"Options: {' · '.join(map(str, one['choices']))}" for _ in range(bool(one["choices"])))]
     said.append(f"Answers: {' · '.join(map(str, one['answers']))}")
-    lines = "".join(f'<p dir="auto">{escape(str(line))}</p>' for line in said)
+    lines = "".join(folded(str(line)) for line in said)
     return f"<div>{badge}{images}{lines}<p>{escape(str(one['source']))} {identity}</p></div>"
+
+
+LONG, LINES = 480, 6
+"""Characters and lines of a text beyond which it is folded."""
+
+
+def folded(text: str) -> str:
+    """Return the HTML of a paragraph; of a long text its beginning, which a click or a key replaces by all of it."""
+    whole = f'<p dir="auto">{escape(text)}</p>'
+    if len(text) <= LONG and text.count("\n") < LINES:
+        return whole
+    told = f'<span class="what">{len(text):,} characters</span> <span class="preview" dir="auto">{escape(text[:LONG])}'
+    return f'<details class="long"><summary>{told} …</span></summary>{whole}</details>'
 
 
 def _link(blob: Path, page: Path) -> str:

@@ -125,12 +125,14 @@ _GATES = """
 SELECT r AS "right",
        (SELECT count(*) FROM gates WHERE plain_right = r) AS gate1,
        (SELECT nullif(count(*), 0) FROM gates WHERE plain_right = r AND censored > 0) AS stopped_early,
+       (SELECT CASE WHEN count(*) > 0 THEN count(*) FILTER (n_right = r) END FROM arms WHERE arm = 'fresh') AS placebo,
        (SELECT count(*) FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
         WHERE tools_right = r) AS gate2
-FROM (SELECT unnest(range((SELECT max(greatest(plain_right, tools_right)) FROM gates) + 1)) AS r)
+FROM (SELECT unnest(range((SELECT max(k) FROM gates) + 1)) AS r)
 ORDER BY r
 """
-"""Who was stopped early has at least so many right, and might have had more; null where early stopping is off."""
+"""Who was stopped early has at least so many right, and might have had more; null where early stopping is off. The
+placebo is the arm `fresh`, null where it was not asked: what survived gate 1, asked once more without tools."""
 
 _ARMS = """
 SELECT stage, arm, max_pixels, model, count(*) AS questions,
@@ -258,7 +260,7 @@ _SHIFT_TITLE = (
 
 GATE_REPORTS = (
     Report("routes", "Routes of the gates", _ROUTES),
-    Report("gates", "Questions by right rollouts: gate 1 without tools, gate 2 after a call", _GATES),
+    Report("gates", "Questions by right rollouts: gate 1 and placebo without tools, gate 2 after a call", _GATES),
     Report(
         "without_answer", "Rollouts of the gates without a graded answer, and what they left undecided", _WITHOUT_ANSWER
     ),

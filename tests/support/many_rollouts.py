@@ -75,7 +75,7 @@ def many(questions: int, rollouts: int) -> Iterator[Group]:
                 tokens=Tokens(prompt=100, completion=20 + sample),
             )
             reason = ("", "loop", "not_used")[sample % 3]
-            members.append(member(made, [outcome("validate", made, reason)], [outcome("gate1", asked)], []))
+            members.append(member(made, [outcome("validate", made, reason)], [outcome("gate1", asked)]))
         yield Group(asked, frozenset({"by_floor"} if number % 7 == 0 else ()), [outcome("gate1", asked)], members)
 
 
@@ -103,7 +103,7 @@ def hostile(pictures: Sequence[ImageRef] = ()) -> Iterator[Group]:
             detail=text,
         )
         told = outcome("validate", made, "loop").model_copy(update={"detail": text})
-        yield Group(asked, frozenset({text[:200]}), [], [member(made, [told], [], [])])
+        yield Group(asked, frozenset({text[:200]}), [], [member(made, [told], [])])
 
 
 def looking(picture: ImageRef, crop: ImageRef) -> Group:
@@ -121,7 +121,7 @@ def looking(picture: ImageRef, crop: ImageRef) -> Group:
     seen = [[280, 196], [200, 200]]
     made = trajectory(cut, again, turn("answer", "Springfield"), asked=asked, view=canonical_json({"seen": seen}))
     shipped = outcome("select", made).model_copy(update={"route": "sft"})
-    return Group(asked, frozenset(), [], [member(made, [shipped], [], [])])
+    return Group(asked, frozenset(), [], [member(made, [shipped], [])])
 
 
 def written(out: Path, groups: Iterator[Group], blobs: str = "blobs") -> Path:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from math import floor, pi, sqrt
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 from filters.gates.rules import more_often
 from filters.intervals import student95, wilson
+from flows.report.causes import cause
 from flows.report.tables import query_table, records
 
 Row = Mapping[str, Any]
@@ -24,7 +25,7 @@ Rows = list[tuple[Any, ...]]
 BASE = (
     *("stages", "outcomes", "questions", "trajectories", "turns", "gate_settings", "gates", "arms", "keys", "labels"),
     *("personal_data", "near_texts", "benchmark_hits", "dropped_hits", "replays", "cost", "prices", "shards"),
-    *("duplicates", "conflicts", "ingested", "every_question"),
+    *("duplicates", "conflicts", "ingested", "every_question", "decisions"),
 )
 TOOLS = ("python", "image_search", "search")
 
@@ -134,24 +135,14 @@ def routes(ledger: Ledger) -> Rows:
 
 def gates(ledger: Ledger) -> Rows:
     tried = at(ledger, "gate2")
-    most = max((max(g["plain_right"], g["tools_right"]) for g in ledger["gates"]), default=-1)
+    again = Counter(arm["n_right"] for arm in ledger["arms"] if arm["arm"] == "fresh")
     rows: Rows = []
-    for right in range(most + 1):
+    for right in range(max((g["k"] for g in ledger["gates"]), default=-1) + 1):
         plain = [g for g in ledger["gates"] if g["plain_right"] == right]
         early = sum(g["censored"] > 0 for g in plain)
         tools = sum(g["tools_right"] == right and g["question_id"] in tried for g in ledger["gates"])
-        rows.append((right, len(plain), early or None, tools))
+        rows.append((right, len(plain), early or None, again[right] if again else None, tools))
     return rows
-
-
-def gate_histogram(ledger: Ledger) -> Rows:
-    plain = {row[0]: row for row in gates(ledger)}
-    again = Counter(arm["n_right"] for arm in ledger["arms"] if arm["arm"] == "fresh")
-    k = max((g["k"] for g in ledger["gates"]), default=-1)
-    return [
-        (right, plain[right][1] if right in plain else 0, again[right], plain[right][3] if right in plain else 0)
-        for right in range(k + 1)
-    ]
 
 
 def without_answer(ledger: Ledger) -> Rows:
@@ -485,8 +476,89 @@ def selection_shift(ledger: Ledger) -> Rows:
     return found
 
 
+def way(ledger: Ledger) -> Rows:
+    every = {row["question_id"]: row for row in ledger["every_question"]}
+    reached = {("ingest", "", row["question_id"]) for row in ledger["ingested"]}
+    for o in ledger["outcomes"]:
+        if o["outcome"] == "kept" and o["question_id"] in every:
+            route = o["route"] if o["stage"] in {"gate2", "select"} else ""
+            reached.add((o["stage"], route, every[o["question_id"]]["ingested_id"]))
+    columns = [
+        *(("ingest", ""), ("screen", ""), ("decontaminate", ""), ("gate1", ""), ("gate2", "rl"), ("gate2", "sft")),
+        *(("validate", ""), ("select", "sft"), ("select", "rl")),
+    ]
+    ran = order(ledger)
+    kinds = {row["ingested_id"]: (row["source"], row["ingested_type"]) for row in ledger["every_question"]}
+    return [
+        (
+            *kind,
+            *(
+                sum((*column, one) in reached for one, own in kinds.items() if own == kind)
+                if column[0] in ran
+                else None
+                for column in columns
+            ),
+        )
+        for kind in sorted(set(kinds.values()))
+    ]
+
+
+def teacher_yield(ledger: Ledger) -> Rows:
+    every = {row["question_id"]: row for row in ledger["every_question"]}
+    valid = {o["record_id"] for o in kept(ledger, "validate", "trajectory")}
+    asked_of = by(
+        (
+            {**t, **{name: every[t["question_id"]][name] for name in ("source", "ingested_type")}}
+            for t in ledger["trajectories"]
+            if t["purpose"] == "synthesis" and t["parent"] is None
+        ),
+        *("source", "ingested_type", "model"),
+    )
+    rows: Rows = []
+    for key, tried in asked_of.items():
+        passed = [t for t in tried if t["trajectory_id"] in valid]
+        questions = {t["question_id"] for t in tried}
+        counts = (
+            len(tried),
+            sum(t["finish"] == "answer" for t in tried),
+            sum(t["verdict"] == "right" for t in tried),
+            len(passed),
+        )
+        rows.append((*key, len(questions), *counts, share(len({t["question_id"] for t in passed}), len(questions))))
+    return rows
+
+
+def validators(ledger: Ledger) -> Rows:
+    ends = {o["record_id"]: o for o in ledger["outcomes"] if o["stage"] == "validate"}
+    against = [d for d in ledger["decisions"] if d["outcome"] != "keep" and d["trajectory_id"] in ends]
+    together = Counter(d["trajectory_id"] for d in against)
+    served = {o["question_id"] for o in ends.values() if o["outcome"] == "kept"}
+    rows: Rows = []
+    for key, found in by(against, "filter", "reason").items():
+        told = [(d, ends[d["trajectory_id"]]) for d in found]
+        alone = [o for d, o in told if together[d["trajectory_id"]] == 1]
+        scores = [d["score"] for d in found if d["score"] is not None]
+        first = sum(o["detail"] == d["filter"] for d, o in told)
+        gained = {o["question_id"] for o in alone} - served
+        middle = round(median(scores), 2) if scores else None
+        rows.append((*key, len(found), first, len(alone), len(gained), middle))
+    return rows
+
+
+def large_losses(ledger: Ledger) -> Rows:
+    """From three records and a tenth of a stage's input on (`docs/debugging.md`)."""
+    went = Counter((o["stage"], o["unit"]) for o in ledger["outcomes"])
+    found = by((o for o in ledger["outcomes"] if o["outcome"] != "kept"), "stage", "unit", "outcome", "reason")
+    return [
+        (stage, reason, len(rows), share(len(rows), went[stage, unit]), cause(stage, reason))
+        for (stage, unit, _, reason), rows in found.items()
+        if len(rows) >= 3 and 10 * len(rows) >= went[stage, unit]
+    ]
+
+
 def samples(ledger: Ledger) -> Rows:
     places, questions = order(ledger), asked(ledger)
+    of = {t["trajectory_id"]: t["question_id"] for t in ledger["trajectories"]}
     last: dict[str, Row] = {}
     for o in sorted((o for o in ledger["outcomes"] if o["unit"] == "trajectory"), key=lambda o: places[o["stage"]]):
         last[o["record_id"]] = o
@@ -499,6 +571,8 @@ def samples(ledger: Ledger) -> Rows:
             about = (t["trajectory_id"], q["category"], q["source"], o["outcome"], o["stage"], o["reason"], q["text"])
             found.append((*about, t["answer"], t["verdict"], t["n_turns"], *shown))
     found.sort(key=lambda row: (row[3], row[1], row[0]))
+    once = {(row[3], of[row[0]]): row for row in reversed(found)}
+    found = [row for row in found if once[row[3], of[row[0]]] == row]
     return [row for _, same in groupby(found, key=lambda row: (row[3], row[1])) for row in [*same][:3]]
 
 
@@ -530,7 +604,7 @@ RECOMPUTED: Mapping[str, Callable[[Ledger], Rows]] = {
     **{
         one.__name__: one
         for one in (
-            *(funnel, reasons, rights, personal_data, near_texts, benchmark_hits, routes, gates, gate_histogram),
+            *(funnel, reasons, rights, personal_data, near_texts, benchmark_hits, routes, gates),
             *(without_answer, guess_floor, placebo, benefit, unjudged, arms, endings, yield_by_teacher, mix, tool_mix),
             *(
                 dropped_hits,
@@ -543,6 +617,7 @@ RECOMPUTED: Mapping[str, Callable[[Ledger], Rows]] = {
                 tokens,
                 token_sums,
                 selection_shift,
+                *(way, teacher_yield, validators, large_losses),
                 selection_mix,
             ),
             *(samples, duplicate_verdicts),

@@ -24,7 +24,7 @@ def listed(report: Path) -> list[dict[str, Any]]:
     """Return the rows of the index: ids, texts, and the words of each facet as sets."""
     about = value(report, "about")
     rows: list[dict[str, Any]] = []
-    questions: dict[str, list[Any]] = {"id": [], "text": [], "gold": []}
+    questions: dict[str, list[Any]] = {"id": [], "text": [], "gold": [], "row": []}
     for chunk in range(about["index"]):
         part = value(report, f"index-{chunk}")
         for name, column in part["questions"].items():

@@ -46,7 +46,7 @@ def test_a_hundred_thousand_are_listed_filtered_and_searched_without_waiting(
     with opened(large) as page:
         ready = page.evaluate("performance.now()")
         page.evaluate(_TIMED, "clear")
-        assert page.inner_text("#count") == f"{N:,} of {N:,} trajectories"
+        assert page.inner_text("#count") == f"{N:,} of {N:,} trajectories; these are of {QUESTIONS:,} questions"
         chosen = page.evaluate(_TIMED, "wrong")
         more = page.evaluate(_TIMED, "python")
         # The search waits 120 ms for a next letter.

@@ -2,9 +2,9 @@
 
 The code is parsed and never run. Followed are the pictures of the question under their own names, what was opened of
 their files, and names given to them or to crops of them, through the cells of a session in the order of the text. A box
-is read where its four ends are numbers, or names or sums of numbers that the code gave before; others are left out, and
-so is all that was cut from a picture of unknown origin. What a loop or a condition did is not known: its text is read
-once.
+is read where its four ends are numbers, or names or sums of numbers that the code gave before, and where a name was
+given to all four; others are left out, and so is all that was cut from a picture of unknown origin. What a loop or a
+condition did is not known: its text is read once. What a function was called with is not known either.
 """
 
 from __future__ import annotations
@@ -37,17 +37,22 @@ class _Region(NamedTuple):
     upper: float
 
 
+_Box = tuple[float, float, float, float]
+_Known = _Region | _Box | float
+"""What a name can stand for."""
+
+
 def crops_of(cells: Sequence[str | None]) -> list[list[Crop]]:
     """Return the crops of each cell of one session, in the order of the text; a cell that is no Python has none.
 
     Args:
         cells: code, or None for a turn without a cell.
     """
-    known: dict[str, _Region | float] = {}
+    known: dict[str, _Known] = {}
     return [list(_crops(code, known)) if code is not None else [] for code in cells]
 
 
-def _crops(code: str, known: dict[str, _Region | float]) -> Iterator[Crop]:
+def _crops(code: str, known: dict[str, _Known]) -> Iterator[Crop]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -70,18 +75,32 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
             yield from _statements(child)
 
 
-def _statement(statement: ast.stmt, known: dict[str, _Region | float]) -> Iterator[Crop]:
+def _statement(statement: ast.stmt, known: dict[str, _Known]) -> Iterator[Crop]:
     """Yield the crops in a statement's own expressions, then note what it names."""
     for expression in (node for node in ast.iter_child_nodes(statement) if isinstance(node, ast.expr)):
-        for call in (node for node in ast.walk(expression) if isinstance(node, ast.Call)):
-            crop = _crop(call, known)
+        nodes = [*ast.walk(expression)]
+        seen = {**known, **dict.fromkeys(_inner_names(nodes), _UNKNOWN)}
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
+            crop = _crop(call, seen)
             if crop is not None:
                 yield crop
     for target, given in _named(statement, known):
         _name(target, given, known)
 
 
-def _named(statement: ast.stmt, known: Mapping[str, _Region | float]) -> list[tuple[ast.expr, _Region | float | None]]:
+def _inner_names(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    """Yield the names that hold within an expression alone: of its comprehensions and lambdas."""
+    for node in nodes:
+        match node:
+            case ast.comprehension(target=target):
+                yield from (one.id for one in ast.walk(target) if isinstance(one, ast.Name))
+            case ast.Lambda(args=arguments):
+                yield from (one.arg for one in ast.walk(arguments) if isinstance(one, ast.arg))
+            case _:
+                pass
+
+
+def _named(statement: ast.stmt, known: Mapping[str, _Known]) -> list[tuple[ast.expr, _Known | None]]:
     """Return what a statement gives names to, each with what it then stands for, as far as that is known."""
     match statement:
         case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(targets) == len(values):
@@ -90,13 +109,16 @@ def _named(statement: ast.stmt, known: Mapping[str, _Region | float]) -> list[tu
             return [(target, _value(value, known)) for target in targets]
         case ast.AugAssign(target=target) | ast.AnnAssign(target=target) | ast.For(target=target):
             return [(target, None)]
+        case ast.FunctionDef(args=arguments) | ast.AsyncFunctionDef(args=arguments):
+            own = (node for node in ast.walk(arguments) if isinstance(node, ast.arg))
+            return [(ast.Name(id=one.arg), None) for one in own]
         case ast.With(items=items):
             return [(one.optional_vars, _value(one.context_expr, known)) for one in items if one.optional_vars]
         case _:
             return []
 
 
-def _name(target: ast.expr, given: _Region | float | None, known: dict[str, _Region | float]) -> None:
+def _name(target: ast.expr, given: _Known | None, known: dict[str, _Known]) -> None:
     """Note what a name stands for; a name of a picture that was given to something else stands for it no longer."""
     match target:
         case ast.Name(id=name):
@@ -111,7 +133,7 @@ def _name(target: ast.expr, given: _Region | float | None, known: dict[str, _Reg
 _UNKNOWN = _Region(-1, 0, 0)
 
 
-def _crop(call: ast.Call, known: Mapping[str, _Region | float]) -> Crop | None:
+def _crop(call: ast.Call, known: Mapping[str, _Known]) -> Crop | None:
     match call:
         case ast.Call(func=ast.Attribute(value=receiver, attr="crop"), args=[box], keywords=[]):
             pass
@@ -120,20 +142,34 @@ def _crop(call: ast.Call, known: Mapping[str, _Region | float]) -> Crop | None:
         case _:
             return None
     region = _region(receiver, known)
-    ends = [_number(end, known) for end in box.elts] if isinstance(box, ast.Tuple | ast.List) else []
-    match ends:
-        case [float(left), float(upper), float(right), float(lower)] if region and left < right and upper < lower:
-            x, y = region.left, region.upper
-            return Crop(region.image, (x + left, y + upper, x + right, y + lower))
-        case _:
-            return None
+    ends = _box(box, known)
+    if region is None or ends is None:
+        return None
+    x, y = region.left, region.upper
+    left, upper, right, lower = ends
+    return Crop(region.image, (x + left, y + upper, x + right, y + lower)) if left < right and upper < lower else None
 
 
-def _value(node: ast.expr, known: Mapping[str, _Region | float]) -> _Region | float | None:
-    return _region(node, known) or _number(node, known)
+def _box(node: ast.expr, known: Mapping[str, _Known]) -> _Box | None:
+    match node:
+        case ast.Name(id=name):
+            found = known.get(name)
+            return found if isinstance(found, tuple) and not isinstance(found, _Region) else None
+        case ast.Tuple(elts=[_, _, _, _] as ends) | ast.List(elts=[_, _, _, _] as ends):
+            match [_number(end, known) for end in ends]:
+                case [float(left), float(upper), float(right), float(lower)]:
+                    return left, upper, right, lower
+        case ast.Call(func=ast.Name(id="tuple" | "list"), args=[inner], keywords=[]):
+            return _box(inner, known)
+    return None
 
 
-def _region(node: ast.expr, known: Mapping[str, _Region | float]) -> _Region | None:
+def _value(node: ast.expr, known: Mapping[str, _Known]) -> _Known | None:
+    number = _number(node, known)
+    return number if number is not None else _region(node, known) or _box(node, known)
+
+
+def _region(node: ast.expr, known: Mapping[str, _Known]) -> _Region | None:
     """Return which part of which picture of the question an expression is, as far as its upper left corner."""
     match node:
         case ast.Name(id=name):
@@ -159,12 +195,12 @@ def _picture(name: str) -> _Region | None:
     return _Region(int(found[1]) - 1, 0, 0) if found else None
 
 
-def _number(node: ast.expr, known: Mapping[str, _Region | float]) -> float | None:
+def _number(node: ast.expr, known: Mapping[str, _Known]) -> float | None:
     number = _worked_out(node, known)
     return number if number is not None and abs(number) <= _LARGEST else None
 
 
-def _worked_out(node: ast.expr, known: Mapping[str, _Region | float]) -> float | None:
+def _worked_out(node: ast.expr, known: Mapping[str, _Known]) -> float | None:
     match node:
         case ast.Constant(value=int(value) | float(value)) if abs(value) <= _LARGEST:
             return float(value)

@@ -4,17 +4,6 @@ from __future__ import annotations
 
 from flows.report.queries import Report
 
-_HISTOGRAM = """
-SELECT r AS "right",
-       (SELECT count(*) FROM gates WHERE plain_right = r) AS gate1,
-       (SELECT count(*) FROM arms WHERE arm = 'fresh' AND n_right = r) AS placebo,
-       (SELECT count(*) FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
-        WHERE tools_right = r) AS gate2
-FROM (SELECT unnest(range((SELECT coalesce(max(k), 0) FROM gates) + 1)) AS r)
-WHERE (SELECT count(*) FROM gates) > 0 ORDER BY r
-"""
-"""The placebo is the arm `fresh`: what survived gate 1, asked once more without tools."""
-
 _TURNS = (
     "SELECT stage, n_turns AS turns, count(*) AS rollouts FROM trajectories JOIN stages USING (stage) "
     "GROUP BY stage, position, n_turns ORDER BY position, n_turns"
@@ -41,24 +30,56 @@ FROM selection_mix WHERE stage = 'select' ORDER BY route, field, ingested_share 
 SAMPLES_EACH = 3
 _SAMPLES = f"""
 WITH last AS (
-  SELECT record_id AS trajectory_id, arg_max(stage, position) AS stage, arg_max(outcome, position) AS outcome,
-         arg_max(reason, position) AS reason
+  SELECT record_id AS trajectory_id, any_value(question_id) AS question_id, arg_max(stage, position) AS stage,
+         arg_max(outcome, position) AS outcome, arg_max(reason, position) AS reason
   FROM outcomes JOIN stages USING (stage) WHERE unit = 'trajectory' GROUP BY record_id
+), first AS (
+  FROM last QUALIFY row_number() OVER (PARTITION BY question_id, outcome ORDER BY trajectory_id) = 1
 )
 SELECT t.trajectory_id, q.category, q.source, l.outcome, l.stage, l.reason, q.text, t.answer, t.verdict, t.n_turns,
        q.images[1].sha256 AS picture, q.images[1].width AS width, q.images[1].height AS height
-FROM last l JOIN trajectories t USING (trajectory_id) JOIN questions q USING (question_id)
+FROM first l JOIN trajectories t USING (trajectory_id) JOIN questions q ON q.question_id = t.question_id
 QUALIFY row_number() OVER (PARTITION BY q.category, l.outcome ORDER BY t.trajectory_id) <= {SAMPLES_EACH}
 ORDER BY l.outcome, q.category, t.trajectory_id
 """  # noqa: S608 - our own number
-"""By id, which is a hash: as good as drawn by lot, and the same every time."""
+"""By id, which is a hash: as good as drawn by lot, and the same every time. Of a question one of each outcome."""
 
 _PAIRS = (
     "SELECT verdict, count(*) AS pairs, min(question_id) AS example FROM duplicate_pairs GROUP BY verdict ORDER BY ALL"
 )
 
+_RAN = {
+    "screened": "screen",
+    "clean": "decontaminate",
+    "gate1": "gate1",
+    "gate2_rl": "gate2",
+    "gate2_sft": "gate2",
+    "validated": "validate",
+    "sft": "select",
+    "rl": "select",
+}
+"""Column of the ledger's `way` → the stage that it counts; null where that did not run."""
+_KEPT = ", ".join(
+    f"CASE WHEN '{stage}' IN (SELECT stage FROM stages) THEN {name} END AS {name}"  # noqa: S608 - our own names
+    for name, stage in _RAN.items()
+)
+
 FIGURES = (
-    Report("gate_histogram", "Questions by how many of k rollouts are right", _HISTOGRAM),
+    Report(
+        "way",
+        "Questions that each stage kept, by source and answer type",
+        f"SELECT source, answer_type, ingested, {_KEPT} FROM way",  # noqa: S608 - our own names
+    ),
+    Report(
+        "teacher_yield",
+        "Yield by source, answer type and teacher: what loses most first",
+        "SELECT * FROM teacher_yield",
+    ),
+    Report(
+        "validators",
+        "Validators: only = no other is against it, so that relaxing it alone would recover it, if it replays",
+        "SELECT * FROM validators",
+    ),
     Report("turns", "Rollouts by number of turns", _TURNS),
     Report("tokens", "Rollouts by completion tokens, in powers of two", _TOKENS),
     Report("token_sums", "Tokens of all rollouts, whoever paid for them", _SUMS_OF_TOKENS),

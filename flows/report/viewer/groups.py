@@ -36,9 +36,9 @@ class Member(NamedTuple):
     life: Sequence[Outcome]
     """Of the trajectory itself, in the order of stages; gate rollouts have none."""
     fate: str
-    """What became of it, or of the question of a gate rollout, and where: `rejected: validate`."""
+    """What became of it and where, `rejected: validate`; as `member` says, that of its question."""
     reason: str
-    """Why, where it was stopped: `validate: not_used`; else empty."""
+    """Why it, or its question, was stopped: `validate: not_used`; else empty."""
     decisions: Sequence[Decision] = ()
     """Of the validators."""
 
@@ -115,10 +115,12 @@ def _of_range(
     for trajectory in _rollouts(stages, span):
         rollouts[trajectory.question_id].append(trajectory)
     life: defaultdict[str, list[Outcome]] = defaultdict(list)
-    for name, stage in stages.items():
-        found = _about(overall[name], questions) if name in overall else stage.records("outcomes", Outcome, span)
-        for outcome in found:
-            life[outcome.record_id].append(outcome)
+    ended: dict[str, Outcome] = {}
+    for outcome in _outcomes(stages, overall, questions, span):
+        life[outcome.record_id].append(outcome)
+        latest = ended.get(outcome.question_id)
+        if latest is None or latest.stage != outcome.stage or latest.outcome != "kept":
+            ended[outcome.question_id] = outcome
     decisions: defaultdict[str, list[Decision]] = defaultdict(list)
     for decision in _records(stages, ("validate",), "decisions", Decision, span):
         decisions[decision.record_id].append(decision)
@@ -129,7 +131,7 @@ def _of_range(
         own, told = life[question.id], frozenset(labels[question.id])
         if rollouts[question.id]:
             made = sorted(rollouts[question.id], key=_place)
-            members = [member(one, life[one.id], own, decisions[one.id]) for one in made]
+            members = [member(one, life[one.id], own, ended.get(question.id), decisions[one.id]) for one in made]
             asked.append(Group(question, told, own, members, right[question.id]))
         else:
             before = [one.id for one in (ingested.get(_root(question)),) if one is not None and one.id != question.id]
@@ -141,6 +143,17 @@ def _of_range(
             unasked.append(Group(question, frozenset(), [*life[root], *life[question.id]], []))
     unasked += _stopped_rows(run, span, [own[0] for own in life.values() if own and own[0].unit == "row"])
     return asked, unasked
+
+
+def _outcomes(
+    stages: Mapping[str, Finished],
+    overall: Mapping[str, RecordColumns[Outcome]],
+    questions: Mapping[str, Question],
+    span: Range,
+) -> Iterator[Outcome]:
+    """Yield the outcomes of a range, in the order of the stages."""
+    for name, stage in stages.items():
+        yield from _about(overall[name], questions) if name in overall else stage.records("outcomes", Outcome, span)
 
 
 def _stopped_rows(run: Path, span: Range, outcomes: Iterable[Outcome]) -> Iterator[Group]:
@@ -182,17 +195,38 @@ def _root(question: Question | SourceRow) -> str:
 def fate_of(told: Sequence[Outcome]) -> tuple[str, str]:
     """Return what became of a record by its last outcome, `rejected: validate`, and why it was stopped, or nothing."""
     if not told:
-        return "no answer", ""
+        return "not decided", ""
     last = told[-1]
     return f"{last.outcome}: {last.stage}", f"{last.stage}: {last.reason}" if last.reason else ""
 
 
 def member(
-    trajectory: Trajectory, life: Sequence[Outcome], question: Sequence[Outcome], decisions: Sequence[Decision]
+    trajectory: Trajectory,
+    life: Sequence[Outcome],
+    question: Sequence[Outcome],
+    ended: Outcome | None = None,
+    decisions: Sequence[Decision] = (),
 ) -> Member:
-    """Return a rollout with what became of it: by its own outcomes, of a gate rollout by those of its question."""
-    told = [one for one in question if one.unit == "question"] if trajectory.purpose == "gate" else life
-    return Member(trajectory, asked_by(trajectory), life, *fate_of(told), decisions)
+    """Return a rollout with what became of it.
+
+    That is what its own outcomes say. A gate rollout has none: it shares how far its question came, be it in attempts
+    of teachers, and why the question itself was stopped. An attempt without any was not looked at by itself: it shares
+    what `synthesize` made of its question, which may have been stopped for what the attempts say, and is `no answer`
+    where it gave none.
+
+    `life` are its own outcomes in the order of stages, `question` those of its question. `ended` is of the last stage
+    that the question or an attempt at it came to, one that was kept there before others; None takes the question's.
+    """
+    asked = [one for one in question if one.unit == "question"]
+    if trajectory.purpose == "gate":
+        _, reason = fate_of(asked)
+        fate, _ = fate_of(asked if ended is None else [ended])
+    elif life:
+        fate, reason = fate_of(life)
+    else:
+        fate, reason = fate_of([one for one in asked if one.stage == "synthesize"])
+        fate = fate if trajectory.finish == "answer" else "no answer"
+    return Member(trajectory, asked_by(trajectory), life, fate, reason, decisions)
 
 
 def asked_by(trajectory: Trajectory) -> str:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from flows.report.viewer.groups import Group, Member, fate_of
 from flows.report.viewer.scripts import script, write_script
 from flows.report.viewer.transcripts import question_of, trajectory_of
+from pipeline.identity import parse_json
+from pipeline.records import Trajectory
 from pipeline.store.blobs import write_atomic
 
 SHORT = 16
@@ -21,8 +23,9 @@ SHORT = 16
 CHUNK_ROWS = 4096
 CHUNK_BYTES = 1 << 19
 """Of whole transcripts: what is loaded to show one, with all rollouts of its question; a question is never divided."""
-TEXT = 1000
-"""Characters of a question or an answer that are searched and listed; the transcript holds all of it."""
+TEXT, TAIL = 1000, 200
+"""Characters of a question or an answer that are searched and listed, and how many of them are the last ones, which
+often hold what is asked; the transcript holds all of it."""
 
 
 UNASKED = "nobody: stopped before"
@@ -39,6 +42,10 @@ class Facet(NamedTuple):
     """Of a question that no model was asked."""
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= TEXT else f"{text[: TEXT - TAIL]} … {text[-TAIL:]}"
+
+
 def _stopped(group: Group) -> Iterable[str]:
     _, reason = fate_of(group.life)
     return (reason,) if reason else ()
@@ -50,6 +57,28 @@ def _against(one: Member) -> list[str]:
 
 def _right(gate: str) -> Callable[[Group, Member], Iterable[str]]:
     return lambda group, _: (str(group.right[gate]),) if gate in group.right else ()
+
+
+_SEEN = ((1.0, "all of it"), (0.5, "half or more"), (0.1, "a tenth or more"), (0.0, "less than a tenth"))
+"""Least share of the pixels at which the question's pictures were seen, and how that is told."""
+
+
+def seen_share(trajectory: Trajectory) -> float | None:
+    """Return the least share of its pixels, up to 1, at which a picture of the question was seen whole.
+
+    None without a picture, or where no size is recorded. The ledger's `trajectories.seen_share` is the same.
+    """
+    sizes = parse_json(trajectory.view).get("seen") or ()
+    shares = [
+        min(1.0, width * height / (image.width * image.height))
+        for image, (width, height) in zip(trajectory.images, sizes, strict=False)
+    ]
+    return min(shares, default=None)
+
+
+def _seen(_: Group, one: Member) -> Iterable[str]:
+    share = seen_share(one.trajectory)
+    return () if share is None else (next(word for least, word in _SEEN if share >= least),)
 
 
 FACETS = (
@@ -73,6 +102,7 @@ FACETS = (
         lambda group, one: {*group.labels, *(label for turn in one.trajectory.turns for label in turn.labels)},
         lambda group: group.labels,
     ),
+    Facet("seen", "Pixels of the picture seen", _seen),
     Facet("finish", "Ended by", lambda _, one: (one.trajectory.finish,)),
     Facet("turns", "Turns", lambda _, one: (str(len(one.trajectory.turns)),)),
     Facet("gate1", "Right at gate 1", _right("gate1")),
@@ -81,6 +111,10 @@ FACETS = (
     Facet("arm", "Arm or lane", lambda _, one: (one.trajectory.arm,)),
     Facet("model", "Model", lambda _, one: (one.trajectory.model,)),
 )
+
+
+_QUESTION = ("id", "text", "gold", "row")
+"""Columns of the questions; `row` is the key in the source."""
 
 
 class Written(NamedTuple):
@@ -106,7 +140,7 @@ class _Writer:
         self._pictures: set[str] = set()
         self._codes = {facet.name: _Codes() for facet in FACETS}
         self._systems: dict[str, int] = {}
-        self._questions: dict[str, list[Any]] = _columns("id", "text", "gold")
+        self._questions: dict[str, list[Any]] = _columns(*_QUESTION)
         self._rows = self._new_rows()
         self._held: list[bytes] = []
         self._held_bytes = 0
@@ -126,7 +160,12 @@ class _Writer:
         asked = whole["question"]
         for name, value in zip(
             self._questions,
-            (group.question.id[:SHORT], asked["text"][:TEXT], " · ".join(asked["answers"])[:TEXT]),
+            (
+                group.question.id[:SHORT],
+                _short(asked["text"]),
+                _short(" · ".join(asked["answers"])),
+                group.question.source_row[:TEXT],
+            ),
             strict=True,
         ):
             self._questions[name].append(value)
@@ -150,7 +189,7 @@ class _Writer:
             "sample": trajectory.sample if trajectory else 0,
             "turns": len(trajectory.turns) if trajectory else 0,
             "tokens": trajectory.tokens.completion if trajectory else 0,
-            "answer": ((trajectory and trajectory.answer) or "")[:TEXT],
+            "answer": _short((trajectory and trajectory.answer) or ""),
         }
         for name, value in values.items():
             self._rows[name].append(value)
@@ -186,7 +225,7 @@ class _Writer:
         if self._rows["id"]:
             chunk = {"questions": self._questions, "rows": self._rows}
             write_script(self._directory, f"index-{self._index}", chunk)
-            self._questions, self._rows = _columns("id", "text", "gold"), self._new_rows()
+            self._questions, self._rows = _columns(*_QUESTION), self._new_rows()
             self._index += 1
 
     @staticmethod
@@ -208,11 +247,15 @@ class _Codes:
         return self._sets.setdefault(key, len(self._sets))
 
     def told(self) -> Mapping[str, Any]:
-        """Return the words, the most frequent first, how often each occurs, and each code's words by their places."""
+        """Return the words, how often each occurs, and each code's words by their places.
+
+        The most frequent word stands first; numbers stand in their order.
+        """
         counts = Counter[str]()
         for words, n in self._counts.items():
             counts.update(dict.fromkeys(words, n))
-        listed = sorted(counts, key=lambda word: (-counts[word], word))
+        numbers = all(word.isdecimal() for word in counts)
+        listed = sorted(counts, key=int if numbers else lambda word: (-counts[word], word))
         places = {word: place for place, word in enumerate(listed)}
         return {
             "words": listed,

@@ -7,25 +7,29 @@ forbids everything else: inline scripts, markup from strings, and any address th
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from os.path import relpath
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from filters.review.words import MARK_KINDS
-from flows.report.duplicates import duplicates_page
+from flows.report.duplicates import STYLE, THEME, duplicates_page
 from flows.report.tables import Table, labelled, query_table, run_tables
 from flows.report.viewer.figures import FIGURES
 from flows.report.viewer.groups import Group, groups
 from flows.report.viewer.index import Written, write_index
 from flows.report.viewer.scripts import write_script
+from flows.report.viewer.whole import require_whole
+from flows.report.why import large_losses
+from pipeline.errors import UsageError
 from pipeline.identity import parse_json
 from pipeline.store.blobs import BlobStore, write_atomic
 
 HERE = Path(__file__).parent
 PAGES = HERE / "pages"
 DATA, LIBRARIES, PICTURES = "data", "third_party", "pictures"
+DUPLICATES = "duplicates.html"
 PAIRS_SHOWN = 200
 """Of each verdict, on the page of duplicates."""
 
@@ -39,32 +43,69 @@ class Report(NamedTuple):
     pictures: int
     """Copied beside them."""
     missing: int
-    """Pictures that the store does not have."""
+    """Pictures that pages name and the store does not have."""
 
 
-def write_report(run: Path, out: Path, blobs: BlobStore, *, bundle: bool = False) -> Report:
+def write_report(run: Path, out: Path, blobs: BlobStore, *, bundle: bool = False, stages: Sequence[str] = ()) -> Report:
     """Write the report of a run into a directory, in place of one that stands there.
 
     Args:
         run: with a ledger.
-        out: the directory.
+        out: the directory, which holds nothing or an earlier report, of whose pictures and data nothing stays.
         blobs: where the run's pictures are; the pages link them, unless `bundle` copies them.
         bundle: copy every picture that a page names, so that the directory can be moved alone.
+        stages: of a run that went through, in order; the pages say which of them this one did not come to.
 
     Raises:
-        UsageError, InfrastructureError: the run's ledger or a part cannot be read.
+        UsageError: there is no ledger, or `out` holds something else than a report.
+        InfrastructureError: the run's ledger or a part cannot be read, or parts are gone that the ledger tells of.
     """
+    _require_own(out)
+    require_whole(run)
     tables = report_tables(run)
     link = PICTURES if bundle else _link(blobs.root, out)
     target = BlobStore(out / PICTURES)
     _copy_pages(out)  # first: the page of duplicates leads to what lies beside it
-    pairs = duplicates_page(run, target if bundle else blobs, out / "duplicates.html", PAIRS_SHOWN)
-    write_atomic(out / "duplicates.html", pairs.html.encode())
+    pairs = duplicates_page(run, target if bundle else blobs, out / DUPLICATES, PAIRS_SHOWN)
+    write_atomic(out / DUPLICATES, pairs.html.encode())
     named = {value for table in tables for row in table.rows for value in row if isinstance(value, str)}
-    written = write_viewer(out, groups(run, named | pairs.ids), _facts(run), link)
+    facts = {**_facts(run), "bundled": bundle, "ahead": _ahead(run, stages)}
+    written = write_viewer(out, groups(run, named | pairs.ids), facts, link)
     write_script(out / DATA, "tables", [_plain(table) for table in tables])
-    copied, missing = _copy(blobs, written.pictures | pairs.pictures, target) if bundle else (0, 0)
-    return Report(int(written.about["rows"] - written.about["unasked"]), _weight(out), copied, missing)
+    wanted = written.pictures | pairs.pictures
+    there = {sha256 for sha256 in wanted if sha256 in blobs}
+    _copy(blobs, there if bundle else (), target)
+    rollouts = int(written.about["rows"] - written.about["unasked"])
+    return Report(rollouts, _weight(out), len(there) if bundle else 0, len(wanted) - len(there))
+
+
+_MARK = "<title>coldforge report</title>"
+"""Of the first page, by which a folder is known to be a report."""
+
+
+def _require_own(out: Path) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UsageError(f"--out {out}: is a file; give a folder")
+    page, held = out / "index.html", sorted(path.name for path in out.iterdir())
+    if held == sorted((DUPLICATES, STYLE, THEME)):  # what `coldforge duplicates` writes to where a report will be
+        return
+    if held and not (page.is_file() and _MARK in page.read_text("utf-8", errors="replace")):
+        raise UsageError(
+            f"--out {out}: holds {held[0]}{' and more' if held[1:] else ''}, and no report; give a folder of its own, "
+            "since data and pictures of an earlier report are removed"
+        )
+
+
+def _ahead(run: Path, stages: Sequence[str]) -> Mapping[str, Any] | None:
+    """Return the stages after the last that the ledger tells of, and whether one was begun; None without any."""
+    told = {str(stage) for (stage,) in query_table(run, "SELECT stage FROM stages").rows}
+    ahead = stages[max((place for place, stage in enumerate(stages, 1) if stage in told), default=0) :]
+    if not ahead:
+        return None
+    begun = (part.parent for part in (run / "stages" / ahead[0]).glob("*/part-*"))
+    return {"stages": ahead, "begun": any(not (directory / "stage.json").exists() for directory in begun)}
 
 
 def _facts(run: Path) -> Mapping[str, Any]:
@@ -75,10 +116,9 @@ def _facts(run: Path) -> Mapping[str, Any]:
 
 
 def _copy_pages(out: Path) -> None:
-    for name in ("pages", LIBRARIES):
-        target = out / LIBRARIES if name == LIBRARIES else out
-        for file in sorted((HERE / name).iterdir()):
-            write_atomic(target / file.name, file.read_bytes())
+    # First what a folder is known by, in case that the writing ends early.
+    for file in (PAGES / "index.html", *sorted(PAGES.iterdir()), *sorted((HERE / LIBRARIES).iterdir())):
+        write_atomic((out if file.parent == PAGES else out / LIBRARIES) / file.name, file.read_bytes())
 
 
 def write_viewer(out: Path, shown: Iterable[Group], facts: Mapping[str, Any], blobs: str) -> Written:
@@ -92,12 +132,12 @@ def write_viewer(out: Path, shown: Iterable[Group], facts: Mapping[str, Any], bl
 
 
 def report_tables(run: Path) -> tuple[Table, ...]:
-    """Return every table of the report: those of `stats`, and the figures.
+    """Return every table of the report: those of `stats`, with what usually causes its losses, and the figures.
 
     Raises:
         UsageError: `run` has no ledger.
     """
-    return (*run_tables(run), *(query_table(run, one.sql, one.name, one.title) for one in FIGURES))
+    return (*run_tables(run), large_losses(run), *(query_table(run, one.sql, one.name, one.title) for one in FIGURES))
 
 
 def _plain(table: Table) -> Mapping[str, Any]:
@@ -116,16 +156,16 @@ def _link(root: Path, out: Path) -> str:
     return quote(relpath(root.absolute(), out.absolute()))
 
 
-def _copy(blobs: BlobStore, wanted: Iterable[str], target: BlobStore) -> tuple[int, int]:
-    copied, missing = 0, 0
+def _copy(blobs: BlobStore, wanted: Collection[str], target: BlobStore) -> None:
+    """Make a folder of pictures hold what is wanted and no other: of another run, or taken down since."""
+    if not wanted:
+        shutil.rmtree(target.root, ignore_errors=True)
+    for path in target.root.rglob("*"):
+        if path.is_file() and path.name not in wanted:
+            path.unlink()
     for sha256 in sorted(wanted):
-        if sha256 not in blobs:
-            missing += 1
-            continue
-        copied += 1
         if sha256 not in target:
             write_atomic(target.path(sha256), blobs.get(sha256))
-    return copied, missing
 
 
 def _weight(out: Path) -> int:

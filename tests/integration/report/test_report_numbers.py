@@ -26,7 +26,7 @@ PRICES = [
     {"purpose": "gate", "model": "scripted/lynx-7b@1", "prompt": 0.5, "cached": 0.1, "completion": 2.0},
     {"purpose": "synthesis", "model": "scripted/otter-large@1", "prompt": 3.0, "cached": 0.3, "completion": 15.0},
 ]
-NAMES = [report.name for report in (*REPORTS, *FIGURES)]
+NAMES = [*(report.name for report in (*REPORTS, *FIGURES)), "large_losses"]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from flows.cli.main import make_app
 from flows.ledger.query import query
 from flows.recipe.inputs import make_job
-from flows.report.duplicates import WHY
+from flows.report.duplicates import WHY, folded
 from flows.run.curate import open_run, run_groups
 from flows.run.progress import SilentProgress
 from flows.runners.local import local
@@ -132,6 +132,16 @@ def test_a_pair_is_listed_once_and_none_is_missed(done: Mapping[str, Finished], 
     assert {*told} >= {frozenset((pair["question_id"], pair["other"])) for pair in found}
     assert [pair["verdict"] for pair in pairs].count("dropped: answers contradict") == 2
     assert [pair["verdict"] for pair in pairs].count("dropped: answers undecided") == 2
+
+
+@pytest.mark.parametrize("text", ["<b>Which</b> town? " * 100, "line\n" * 9, "line\n" * 5, "short & sweet", "x" * 480])
+def test_a_long_text_of_a_pair_is_folded_and_stands_there_whole(text: str) -> None:
+    html = folded(text)
+    assert f'<p dir="auto">{escape(text)}</p>' in html
+    long = len(text) > 480 or text.count("\n") >= 6
+    assert html.startswith("<details") == long
+    # What is seen of it at first is its beginning.
+    assert not long or escape(text[:50]) in html.partition("</summary>")[0]
 
 
 def test_the_page_of_duplicates_shows_every_pair_with_pictures_that_are_there(

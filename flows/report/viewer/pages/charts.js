@@ -12,6 +12,16 @@
     return value;
   };
 
+  // As wide as the longest number of an axis, ticks and gap beside it.
+  const wide = (plot, numbers, i) => {
+    const axis = plot.axes[i];
+    plot.ctx.save();
+    plot.ctx.font = axis.font[0];
+    const longest = Math.max(0, ...(numbers ?? []).map((number) => plot.ctx.measureText(number).width));
+    plot.ctx.restore();
+    return Math.ceil(axis.ticks.size + axis.gap + longest / devicePixelRatio) + 2;
+  };
+
   // Draws bars into a figure: heights by label, and what the axes are. `paint` names the colour, `top` the height of the
   // axis, `unit` stands behind its numbers; `address(i)` is where a click on a bar leads.
   cf.bars = (caption, labels, heights, { x, paint = "accent", top = Math.max(...heights), unit = "", address = null }) => {
@@ -32,7 +42,7 @@
           scales: { x: { time: false, range: [-0.6, labels.length - 0.4] }, y: { range: [0, Math.max(1, top * 1.05)] } },
           axes: [
             { ...axis, label: x, labelSize: 20, size: 28, splits: () => labels.map((_, i) => i), values: (_, splits) => splits.map((i) => (i % every === 0 ? labels[i] : "")) },
-            { ...axis, size: 48, values: (_, splits) => splits.map((value) => `${cf.number(value)}${unit}`), incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7], grid: { show: true, stroke: line, width: 1 } },
+            { ...axis, size: wide, values: (_, splits) => splits.map((value) => `${cf.number(value)}${unit}`), incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7], grid: { show: true, stroke: line, width: 1 } },
           ],
           series: [{}, { stroke: fill, fill, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.75, 60] }) }],
         },

@@ -6,8 +6,9 @@
   const AROUND = 6; // rows beyond either end of the window, so that a slow paint shows no gap
   const MOST = 190000; // rows: browsers end an element at about 17 million pixels
 
-  // Makes a list in `place`; `draw(position)` gives the children of a row, `choose(position)` is called on a choice.
-  cf.list = (place, draw, choose) => {
+  // Makes a list in `place`; `draw(position)` gives the children of a row, `choose(position)` is called on a choice, and
+  // `fit(rows)` with the elements that were drawn, once they have their sizes.
+  cf.list = (place, draw, choose, fit) => {
     const space = cf.el("div", { class: "space", role: "presentation" });
     place.append(space);
     let length = 0;
@@ -39,6 +40,7 @@
         rows.push(option);
       }
       space.replaceChildren(...rows);
+      fit(rows);
       if (chosen >= first && chosen < last) place.setAttribute("aria-activedescendant", `row-${chosen}`);
       else place.removeAttribute("aria-activedescendant");
     };

@@ -3,10 +3,14 @@
 
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
+  const NEARLY = 0.9; // of either side: as good as the whole
   const SMALL = 160; // pixels: smaller pictures, such as hits of a search, stand beside each other
 
   const address = (sha256) => (/^[0-9a-f]{64}$/.test(sha256) ? `${cf.about.blobs}/${sha256.slice(0, 2)}/${sha256}` : "");
   const size = (width, height) => `${cf.number(width)} × ${cf.number(height)}`;
+
+  // What stands in place of a picture that is not where the page looks.
+  const absent = () => (cf.about.bundled ? "not in the store when it was bundled" : "not found: moved without --bundle, or not in the store");
 
   // Rectangles over a picture; an ordinary element of the page gets them, so that its size is the picture's.
   const overlay = (width, height, crops) => {
@@ -51,7 +55,7 @@
       decoding: "async",
     });
     image.addEventListener("error", () => frame.classList.add("missing"));
-    const frame = cf.el("div", { class: "frame", ...attributes }, image, crops.length ? overlay(width, height, crops) : null);
+    const frame = cf.el("div", { class: "frame", "data-missing": absent(), ...attributes }, image, crops.length ? overlay(width, height, crops) : null);
     return frame;
   };
 
@@ -65,7 +69,7 @@
     };
     image.addEventListener("load", draw);
     image.addEventListener("error", () => frame.classList.add("missing"));
-    const frame = cf.el("div", { class: "frame" }, canvas, crops.length ? overlay(width, height, crops) : null);
+    const frame = cf.el("div", { class: "frame", "data-missing": absent() }, canvas, crops.length ? overlay(width, height, crops) : null);
     return frame;
   };
 
@@ -74,7 +78,7 @@
     const tell = () => {
       const drawn = image.getBoundingClientRect().width;
       if (!drawn) return;
-      const less = seenWidth !== undefined && drawn < seenWidth - 1 ? ", smaller than the model saw it" : "";
+      const less = seenWidth !== undefined && drawn < Math.min(seenWidth, width) - 1 ? ", smaller than the model saw it" : "";
       const part = `drawn at ${Math.round((100 * drawn) / width)} %${less}`;
       if (drawn < width - 1) place.textContent = ` (${part}; z: pixel for pixel)`;
       else place.textContent = Math.max(width, height) > SMALL * 3 ? " (pixel for pixel)" : "";
@@ -91,11 +95,15 @@
   cf.picture = (picture, name, crops = [], asked = true) => {
     const [, width, height, seenWidth, seenHeight] = picture;
     const known = seenWidth !== undefined;
-    const same = known && seenWidth === width && seenHeight === height;
+    // What lost next to nothing, or was enlarged, is drawn once.
+    const same = known && seenWidth >= NEARLY * width && seenHeight >= NEARLY * height;
     const drawn = view(picture, [width, height], name, crops, null);
     const image = drawn.querySelector("img");
+    // Sides are rounded each by itself: as wide as it was seen, and as high.
+    if (known) image.style.setProperty("--seen", `${Math.ceil(Math.max(seenHeight, (seenWidth * height) / width))}px`);
     const told = crops.length ? cf.el("span", null, ` Cut out: ${where(crops)}`) : null;
-    const seen = same ? ", seen at this size" : known || !asked ? "" : ", size seen not recorded";
+    const exactly = seenWidth === width && seenHeight === height;
+    const seen = exactly ? ", seen at this size" : same ? `, seen at ${size(seenWidth, seenHeight)}` : known || !asked ? "" : ", size seen not recorded";
     const full = cf.el(
       "figure",
       { class: "full" },

@@ -27,6 +27,13 @@
     );
   }
 
+  if (about.ahead) {
+    const [next, ...rest] = about.ahead.stages;
+    const where = about.ahead.begun ? `This run stopped in ${next}: what it did there is not told here` : `This run ended before ${next}`;
+    const after = rest.length ? `, and nothing came to ${rest.join(", ")}` : "";
+    document.getElementById("about").after(cf.el("p", { class: "outside", id: "ahead" }, `${where}${after}. The same “coldforge run” goes on from there; then write the report again.`));
+  }
+
   const used = new Set();
   const show = (name, options) => {
     used.add(name);
@@ -54,13 +61,13 @@
     const leads = { n: (row) => cf.filtered({ ...(row.unit === "trajectory" ? { stage: "synthesize" } : {}), reason: `${row.stage}: ${row.reason}` }) };
     const note = cf.el("p", { class: "quiet" }, "A number leads to its records in the viewer: of trajectories to these, of questions that were asked to their rollouts, of others to the questions themselves (the first thousand of a reason).");
     const most = Math.max(1, ...all.map((row) => row[n]));
-    return [all.length ? note : null, show("reasons", { leads, extra: [{ header: "", cell: (row) => cf.el("div", { class: "share", "aria-hidden": "true" }, part(row[n], most, "part")) }] }), show("rights"), show("personal_data")];
+    return [all.length ? note : null, show("reasons", { leads, extra: [{ header: "", cell: (row) => cf.el("div", { class: "share", "aria-hidden": "true" }, part(row[n], most, "part")) }] }), show("large_losses"), show("rights"), show("personal_data")];
   };
 
   const gates = () => {
-    const found = rows("gate_histogram");
+    const found = rows("gates");
     const labels = found.map((row) => String(row.right));
-    const total = (name) => found.reduce((sum, row) => sum + row[name], 0);
+    const total = (name) => found.reduce((sum, row) => sum + (row[name] ?? 0), 0);
     const share = (row, name) => (total(name) ? (100 * row[name]) / total(name) : 0);
     const top = Math.max(...found.flatMap((row) => ["gate1", "placebo", "gate2"].map((name) => share(row, name))));
     const lead = (name) => (row) => cf.filtered({ [name]: row.right });
@@ -74,7 +81,7 @@
     return [
       cf.el("p", null, "Right rollouts of each question, as a share of the questions of that chart. The placebo asks what survived gate 1 once more without tools: what rises there rose by chance, and only what gate 2 shows beyond it is due to the tools. A bar, or a number of the table, leads to its questions."),
       cf.el("div", { class: "charts" }, chart("gate1", "Gate 1, without tools: all that were asked there", "accent"), chart("placebo", "Placebo, again without tools: survivors of gate 1 that were drawn for it", "second"), chart("gate2", "Gate 2, right after a call: all survivors of gate 1", "good")),
-      show("gate_histogram", { leads: Object.fromEntries(["gate1", "placebo", "gate2"].map((name) => [name, lead(name)])) }),
+      show("gates", { leads: Object.fromEntries(["gate1", "placebo", "gate2"].map((name) => [name, lead(name)])) }),
       passed,
       ...["placebo", "benefit", "help", "routes", "arms", "without_answer", "guess_floor", "unjudged"].map((name) => show(name)),
     ];
@@ -125,13 +132,14 @@
     ["Tools", () => [show("tool_mix"), show("execution"), show("replays"), show("dropped_hits")]],
     ["Tokens", () => [cf.el("p", { class: "quiet" }, "Completion tokens of a rollout; a bar holds those from its number up to twice that."), lengths("tokens", "at_least", "rollouts", "completion tokens"), show("token_sums"), show("tokens")]],
     ["Cost", () => [show("cost"), show("cost_per_row")]],
-    ["Teachers", () => [show("yield_by_teacher")]],
-    ["Selection", () => [show("selection_shift"), show("selection_mix"), show("mix")]],
+    ["Teachers", () => [show("yield_by_teacher"), show("teacher_yield"), show("validators")]],
+    ["Selection", () => [show("way"), show("selection_shift"), show("selection_mix"), show("mix")]],
     ["Duplicates", () => [cf.el("p", null, cf.el("a", { href: "duplicates.html" }, "All pairs beside each other, with their pictures")), show("duplicate_verdicts"), show("near_texts"), show("benchmark_hits")]],
     ["Samples", samples],
     ["Terms", terms],
+    ["Exports", () => [show("shards")]],
     // Whatever table is new to `stats` is shown here until it has a place of its own.
-    ["Exports", () => [show("shards"), ...[...tables.keys()].filter((name) => !used.has(name)).map((name) => show(name))]],
+    ["More", () => [...tables.keys()].filter((name) => !used.has(name)).map((name) => show(name))],
   ];
   const main = document.getElementById("content");
   const tile = (name, value, note) => cf.el("div", null, cf.el("dt", null, name), cf.el("dd", null, cf.number(value)), note ? cf.el("dd", null, note) : null);
@@ -139,13 +147,20 @@
     tile(`${shard.toUpperCase()} rows`, Math.max(...made.map((one) => one.n_rows)), made.map((one) => one.format).join(", ")),
   );
   main.append(cf.el("dl", { class: "tiles" }, tile("Questions asked", about.questions), tile("Trajectories", asked), ...shards));
+  const missing = [];
+  // What only explains stands with what it explains, or not at all.
+  const tells = (one) => one.matches(".scroll, .terms") || one.querySelector("figure, article") !== null;
   for (const [title, build] of sections) {
     const content = build().filter(Boolean);
-    if (content.length === 0) continue;
+    if (!content.some(tells)) {
+      if (title !== "More") missing.push(title);
+      continue;
+    }
     const id = title.toLowerCase();
     main.append(cf.el("section", { id, "aria-labelledby": `${id}-title` }, cf.el("h2", { id: `${id}-title` }, title), ...content));
     document.getElementById("contents").append(cf.el("li", null, cf.el("a", { href: `#${id}` }, title)));
   }
+  if (missing.length) document.querySelector(".tiles").after(cf.el("p", { class: "quiet" }, `Left out, since this run has nothing of it: ${missing.join(", ")}.`));
   status.remove();
   cf.drawCharts();
   document.documentElement.dataset.ready = "true";

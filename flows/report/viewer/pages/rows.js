@@ -35,7 +35,7 @@
       rows.questions.ids.push(questions.id[i]);
       rows.questions.texts.push(questions.text[i]);
       rows.questions.golds.push(questions.gold[i]);
-      rows.questions.found.push(`${questions.text[i]}\n${questions.gold[i]}`.toLowerCase());
+      rows.questions.found.push(`${questions.text[i]}\n${questions.gold[i]}\n${questions.row[i]}`.toLowerCase());
     }
     rows.n += more.id.length;
   };
@@ -53,13 +53,17 @@
       return Uint8Array.from(sets, (places) => (wanted.size === 0 || places.some((place) => wanted.has(place)) ? 1 : 0));
     });
 
-  // Returns for each row whether every word of the search stands in question, gold, answer, reason, or begins its id.
+  // The words of a search; what stands in quotation marks is one of them, blanks and all.
+  const words = (text) => [...text.toLowerCase().matchAll(/["“„]([^"“”„]+)["“”]|([^\s]+)/g)].map(([, together, word]) => together ?? word);
+
+  // Returns for each row whether every word of the search stands in question, gold, row key, answer, reason, or begins its
+  // id.
   const searched = (rows, text) => {
-    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    if (words.length === 0) return null;
+    const sought = words(text);
+    if (sought.length === 0) return null;
     const hit = new Uint8Array(rows.n).fill(1);
     const facet = rows.about.facets.findIndex(({ name }) => name === "reason");
-    for (const word of words) {
+    for (const word of sought) {
       const questions = Uint8Array.from(rows.questions.found, (found) => (found.includes(word) ? 1 : 0));
       const reasons = rows.about.facets[facet].words.map((reason) => reason.toLowerCase().includes(word));
       const sets = rows.about.facets[facet].sets.map((places) => places.some((place) => reasons[place]));

@@ -49,7 +49,7 @@
       cf.el(
         "table",
         null,
-        cf.el("caption", null, table.title),
+        cf.el("caption", null, cf.el("span", null, table.title)),
         cf.el(
           "thead",
           null,

@@ -5,14 +5,37 @@
   const fact = (name, ...values) => [cf.el("dt", null, name), cf.el("dd", null, ...values)];
   const text = (value) => cf.foreign("span", String(value));
 
-  const head = ({ id, verdict, stage, arm, answer, fate, purpose }, question) => [
-    cf.foreign("h2", question.text, { class: "asked" }),
+  const LONG = 480; // characters, and lines, of a question beyond which it is folded
+  const LINES = 6;
+  // A question as an element, with a button where it is long.
+  const folded = (tag, question, name, id) => {
+    const lines = question.split("\n").length;
+    if (question.length <= LONG && lines <= LINES) return [cf.foreign(tag, question, { class: name })];
+    const whole = cf.foreign(tag, question, { class: `${name} long folded`, id });
+    const all = cf.el("button", { type: "button", class: "unfold", "aria-controls": id });
+    const told = () => {
+      const short = whole.classList.contains("folded");
+      all.setAttribute("aria-expanded", String(!short));
+      all.textContent = short ? `Show all of the question (${cf.number(question.length)} characters${lines === 1 ? "" : `, ${cf.number(lines)} lines`})` : "Fold the question";
+    };
+    all.addEventListener("click", () => {
+      whole.classList.toggle("folded");
+      told();
+    });
+    told();
+    return [whole, all];
+  };
+  const heading = (question) => folded("h2", question.text, "asked", "asked");
+
+  const head = ({ id, verdict, stage, arm, answer, fate, life }, question) => [
+    ...heading(question),
     cf.el(
       "p",
       { class: "badges" },
       cf.badge(verdict, cf.kind(verdict)),
       cf.badge(`${stage} · ${arm}`, "plain"),
-      cf.badge(purpose === "gate" ? `question ${fate}` : fate, cf.kind(fate.split(":")[0])),
+      // Where nothing was said of the rollout itself.
+      cf.badge(life.length === 0 && fate.includes(":") ? `question ${fate}` : fate, cf.kind(fate.split(":")[0])),
       ...question.labels.map((label) => cf.badge(label, "open")),
       cf.el("a", { href: `#${id}`, class: "quiet", "aria-label": `Link to trajectory ${id.slice(0, 12)}` }, id.slice(0, 12)),
     ),
@@ -66,7 +89,7 @@
       cf.el(
         "table",
         null,
-        cf.el("caption", null, caption),
+        cf.el("caption", null, cf.el("span", null, caption)),
         cf.el("thead", null, cf.el("tr", null, ...columns.map((column) => cf.el("th", { scope: "col" }, column)))),
         cf.el("tbody", null, ...rows.map((cells) => cf.el("tr", null, ...cells.map(cf.cell)))),
       ),
@@ -125,7 +148,7 @@
       { class: "beside" },
       cf.el("h3", null, `Beside it: ${one.verdict}`),
       cf.el("p", null, `${one.why}${one.bits ? ` The pictures are ${one.bits[0]} bits of phash and ${one.bits[1]} of dhash apart.` : ""}`),
-      cf.foreign("p", one.text),
+      ...folded("p", one.text, "text", `beside-${one.id.slice(0, 16)}`),
       cf.el("dl", { class: "facts" }, ...fact("Gold", text(one.answers.join(" · "))), ...(one.choices.length ? fact("Options", text(one.choices.join(" · "))) : []), ...fact("Source", text(one.source)), ...fact("Its rollouts", cf.el("a", { href: `#${one.id}` }, one.id.slice(0, 12)))),
       cf.el("div", { class: "pictures" }, ...one.images.map((image, i) => cf.picture(image, `image_${i + 1} of the other`, [], false))),
     );
@@ -152,7 +175,7 @@
 
   // Returns the children of the page of a question that no model was asked.
   cf.unasked = ({ question }) => [
-    cf.foreign("h2", question.text, { class: "asked" }),
+    ...heading(question),
     cf.el(
       "p",
       { class: "badges" },

@@ -17,6 +17,7 @@
   const search = byId("search");
   const pane = byId("transcript");
   let found = new Uint32Array(0);
+  let distinct = 0; // questions that these are of
   let at = -1; // the chosen row of the index
   let wanted = ""; // an id that the address names and that no chunk has held so far
   const ID = /^[0-9a-f]{4,64}$/;
@@ -54,6 +55,18 @@
   });
   let marks = marking.words();
 
+  // What two lines of the list hold of a longer text: its beginning, and its end where what is asked may stand.
+  const WIDE = 7.6; // pixels of a character, rather too many
+  const RAGGED = 12; // characters that the breaks of two lines may cost
+  const fit = (drawn) => {
+    const lines = drawn.map((row) => row.querySelector(".line"));
+    const half = Math.max(18, Math.floor((byId("list").clientWidth - 26) / WIDE) - RAGGED / 2 - 1);
+    for (const line of lines.filter((one) => one.scrollHeight > one.clientHeight + 1)) {
+      const text = line.textContent;
+      line.textContent = `${text.slice(0, half).replace(/\s+\S{0,15}$/, "")} … ${text.slice(-half).replace(/^\S{0,15}\s+/, "")}`;
+    }
+  };
+
   const column = Object.fromEntries(about.facets.map(({ name }, i) => [name, i]));
   const list = cf.list(
     byId("list"),
@@ -66,7 +79,7 @@
       const [reason] = cf.words(rows, column.reason, row);
       const mark = marks.get(rows.ids[row]);
       return [
-        cf.foreign("span", rows.questions.texts[question].slice(0, 200), { class: "line" }),
+        cf.foreign("span", rows.questions.texts[question], { class: "line" }),
         cf.el(
           "span",
           { class: "line quiet" },
@@ -80,6 +93,7 @@
     (position) => {
       select(found[position], true);
     },
+    fit,
   );
 
   // Where the chosen row stands in the list, or would stand.
@@ -143,14 +157,18 @@
   const tell = () => {
     const loading = rows.n < about.rows ? `, ${cf.number(rows.n)} read so far` : "";
     const cut = found.length > list.most ? `; the first ${cf.number(list.most)} are listed` : "";
-    const trajectories = `${cf.number(about.rows - about.unasked)} trajectories`;
+    const made = about.rows - about.unasked;
+    const trajectories = `${cf.number(made)} trajector${made === 1 ? "y" : "ies"}`;
     const all = about.unasked ? `${cf.number(about.rows)}: ${trajectories}, ${cf.number(about.unasked)} stopped before` : trajectories;
-    count.textContent = `${cf.number(found.length)} of ${all}${loading}${cut}`;
+    const questions = `; these are of ${cf.number(distinct)} question${distinct === 1 ? "" : "s"}`;
+    count.textContent = `${cf.number(found.length)} of ${all}${found.length ? questions : ""}${loading}${cut}`;
     byId("outside").hidden = at < 0 || position() >= 0;
   };
   const filter = () => {
     const made = cf.filter(rows, chosen, search.value);
     found = made.found;
+    // Rows of one question stand together.
+    distinct = found.reduce((sum, row, i) => sum + (i === 0 || rows.question[row] !== rows.question[found[i - 1]]), 0);
     facets.update(made.counts);
     list.show(found.length, position());
     tell();
@@ -162,7 +180,17 @@
     if (found.length) return select(found[0], false);
     at = -1;
     marking.show(null);
-    pane.replaceChildren(cf.el("p", { class: "quiet" }, "Nothing passes the filters and the search."));
+    const beyond = search.value && chosen.some((words) => words.size) ? cf.filter(rows, chosen.map(() => new Set()), search.value).found.length : 0;
+    const all = cf.el("button", { type: "button" }, "Search without filters");
+    all.addEventListener("click", () => {
+      for (const words of chosen) words.clear();
+      facets.show();
+      refilter();
+    });
+    pane.replaceChildren(
+      cf.el("p", { class: "quiet" }, `Nothing passes the filters and the search.${beyond ? ` Without filters the search finds ${cf.number(beyond)}.` : ""}`),
+      ...(beyond ? [cf.el("p", null, all)] : []),
+    );
     tell();
   };
   const refilter = () => {
@@ -323,7 +351,8 @@
     lookUp();
     if (at < 0 && !wanted && found.length) select(found[0], false);
   }
-  unknown();
+  if (wanted) unknown();
+  else if (at < 0) showListed();
   if (about.rows === 0) count.textContent = "This run has no trajectories yet.";
   document.documentElement.dataset.ready = "true";
 })();

@@ -27,6 +27,10 @@ def boxes(*cells: str | None) -> list[Crop]:
         "def look():\n    try:\n        return image_1.crop((100, 50, 300, 250))\n    finally:\n        pass",
         "left = image_1.crop((90, 40, 999, 999))\nleft.crop((10, 10, 210, 210))",
         "image_1.crop((90, 40, 999, 999)).crop((10, 10, 210, 210))",
+        "box = (100, 50, 300, 250)\nimage_1.crop(box)",
+        "x = 100\nbox = [x, 50, x + 200, 250]\nagain = box\nimage_1.crop(box=tuple(again))",
+        "a, b = (100, 50, 300, 250), 3\nimage_1.crop(a)",
+        "zero = 0\nimage_1.crop((90, zero, 999, 999)).crop((10, 50, 210, 250))",
     ],
 )
 def test_a_box_that_stands_in_the_code_is_read(code: str) -> None:
@@ -45,6 +49,13 @@ def test_a_box_that_stands_in_the_code_is_read(code: str) -> None:
         "x = 1\nx += 2\nimage_1.crop((x, 0, 9, 9))",
         "image_1.crop((300, 250, 100, 50))",
         "image_1.crop((1, 2, 3))",
+        "box = (1, 2, 3)\nimage_1.crop(box)",
+        "box = (1, 2, 3, 4)\nbox = find()\nimage_1.crop(box)",
+        "box = (1, 2, 3, 4)\ndef look(box):\n    return image_1.crop(box)",  # of the function's own
+        "box = (1, 2, 3, 4)\n[image_1.crop(box) for box in found]",
+        "box = (1, 2, 3, 4)\nlook = lambda box: image_1.crop(box)",
+        "box = (1, 2, 3, 4)\nbox.crop((1, 2, 3, 4))",
+        "image_1.crop(image_1)",
         "image_0.crop((0, 0, 1, 1))",
         "image_1.crop((0, 0, 1e400, 1))",
         "image_1.crop((0, 0, 10 ** 9999, 1))",

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import make_app
 from flows.report.tables import query_table
 from flows.report.viewer.groups import groups
-from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT, UNASKED
+from flows.report.viewer.index import CHUNK_BYTES, FACETS, SHORT, UNASKED, seen_share
 from flows.report.viewer.write import write_report
+from pipeline.identity import canonical_json
+from pipeline.records import Trajectory
 from pipeline.store.blobs import BlobStore
+from tests.support.builders import question, trajectory, turn
+from tests.support.command import ROOT
 from tests.support.report_files import listed, transcripts, value
 from tests.support.runs import HOSTILE, IMAGE, PIXELS, attempt, small_run, unfinished
 
@@ -65,15 +72,27 @@ AND question_id NOT IN (SELECT question_id FROM trajectories)"""
         ),
         (
             "fate",
-            """SELECT coalesce(o.outcome || ': ' || o.stage, 'no answer') FROM trajectories t LEFT JOIN (
-              SELECT unit, record_id, arg_max(outcome, position) AS outcome, arg_max(stage, position) AS stage
-              FROM outcomes JOIN stages USING (stage) WHERE unit <> 'row' GROUP BY ALL
-            ) o ON o.record_id = CASE WHEN purpose = 'gate' THEN t.question_id ELSE t.trajectory_id END""",
+            """WITH told AS (SELECT o.*, position FROM outcomes o JOIN stages USING (stage) WHERE unit <> 'row'),
+            way AS (
+              SELECT question_id, arg_max(stage, position) AS stage FROM told GROUP BY ALL
+            ), far AS (
+              SELECT question_id, w.stage, max_by(t.outcome, t.outcome = 'kept') AS outcome
+              FROM way w JOIN told t USING (question_id, stage) GROUP BY ALL
+            ), own AS (
+              SELECT record_id, arg_max(outcome, position) AS outcome, arg_max(stage, position) AS stage
+              FROM told WHERE unit = 'trajectory' GROUP BY ALL
+            )
+            SELECT CASE WHEN purpose = 'gate' THEN f.outcome || ': ' || f.stage
+                        WHEN own.stage IS NOT NULL THEN own.outcome || ': ' || own.stage
+                        WHEN finish <> 'answer' THEN 'no answer' ELSE s.outcome || ': synthesize' END
+            FROM trajectories t LEFT JOIN far f USING (question_id) LEFT JOIN own ON own.record_id = t.trajectory_id
+            LEFT JOIN told s ON s.record_id = t.question_id AND s.stage = 'synthesize'""",
         ),
         (
             "reason",
             """SELECT o.stage || ': ' || o.reason FROM trajectories t JOIN outcomes o
-            ON o.record_id = CASE WHEN purpose = 'gate' THEN t.question_id ELSE t.trajectory_id END
+            ON o.record_id = t.trajectory_id
+            OR o.record_id = t.question_id AND (purpose = 'gate' OR o.stage = 'synthesize')
             WHERE o.outcome <> 'kept'""",
         ),
         (
@@ -84,6 +103,12 @@ AND question_id NOT IN (SELECT question_id FROM trajectories)"""
             "alone",
             """SELECT any_value(filter) FROM decisions WHERE outcome <> 'keep'
             GROUP BY trajectory_id HAVING count(*) = 1""",
+        ),
+        (
+            "seen",
+            """SELECT CASE WHEN seen_share = 1 THEN 'all of it' WHEN seen_share >= 0.5 THEN 'half or more'
+            WHEN seen_share >= 0.1 THEN 'a tenth or more' ELSE 'less than a tenth' END
+            FROM trajectories WHERE seen_share IS NOT NULL""",
         ),
         ("turns", "SELECT n_turns FROM trajectories"),
         ("gate1", "SELECT plain_right FROM trajectories JOIN gates USING (question_id)"),
@@ -106,6 +131,41 @@ def test_what_is_filtered_by_is_what_the_ledger_says(run: Path, facet: str, sql:
     assert Counter(word for row in listed(run / "report") for word in row["words"][facet]) == expected
     (told,) = (one for one in value(run / "report", "about")["facets"] if one["name"] == facet)
     assert dict(zip(told["words"], told["counts"], strict=True)) == dict(expected)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "seen", "share"),
+    [
+        ([(2880, 2080)], [[588, 420]], 588 * 420 / (2880 * 2080)),
+        # The least of several; what came back in turns is no picture of the question.
+        ([(100, 100), (200, 100)], [[100, 100], [100, 50], [1, 1]], 0.25),
+        ([(40, 30)], [[588, 420]], 1.0),
+        ([], [[1, 1]], None),
+        ([(40, 30)], None, None),
+    ],
+)
+def test_the_share_of_a_picture_that_was_seen_is_that_of_the_one_seen_least(
+    pictures: list[tuple[int, int]], seen: list[list[int]] | None, share: float | None
+) -> None:
+    images = tuple(IMAGE.model_copy(update={"width": width, "height": height}) for width, height in pictures)
+    view = canonical_json({} if seen is None else {"seen": seen})
+    made = trajectory(turn("answer", "a"), asked=question("Which?", images=images), view=view)
+    assert seen_share(made) == share
+    expected = query_table_of(made)
+    assert expected == (share if share is None else pytest.approx(share))
+
+
+def query_table_of(made: Trajectory) -> float | None:
+    """Return what the ledger's formula makes of one trajectory."""
+    script = (ROOT / "flows" / "ledger" / "tables.sql").read_text()
+    formula = re.search(r"list_min\(.*?\) AS seen_share", script, re.DOTALL)
+    assert formula is not None
+    given = pa.Table.from_pylist([made.to_row()], schema=Trajectory.ARROW)
+    with duckdb.connect(":memory:") as db:
+        db.register("given", given)
+        found = db.sql(f"SELECT {formula[0]} FROM given").to_arrow_table()  # noqa: S608 - our own script
+    value: float | None = found["seen_share"][0].as_py()
+    return value
 
 
 def test_each_facet_is_compared_with_the_ledger() -> None:
