@@ -153,7 +153,7 @@ _OF_QUESTION = (
     (
         "edits",
         "Corrected by people: what they saw is the parent",
-        """SELECT unit AS of, left(parent, 12) AS parent, coalesce(left(record_id, 12), 'stale') AS id, annotator, was,
+        """SELECT unit AS of, parent, coalesce(record_id, 'stale') AS id, annotator, was,
                   changes, comment
            FROM edits e WHERE e.edit_id IN ({ids}) OR e.parent IN ({ids})
            OR e.parent IN (SELECT trajectory_id FROM trajectories WHERE question_id IN ({ids})) ORDER BY ALL""",
@@ -161,7 +161,7 @@ _OF_QUESTION = (
     (
         "life",
         "Stages",
-        """SELECT o.stage, CASE WHEN o.unit = 'trajectory' THEN left(o.record_id, 12) ELSE o.unit END AS record,
+        """SELECT o.stage, CASE WHEN o.unit = 'trajectory' THEN o.record_id ELSE o.unit END AS record,
                   o.outcome, o.route, nullif(o.reason, '') AS reason, nullif(o.detail, '') AS detail
            FROM outcomes o JOIN stages s USING (stage)
            WHERE o.question_id IN ({ids}) OR o.record_id IN ({ids})
@@ -211,8 +211,8 @@ _OF_QUESTION = (
     (
         "attempts",
         "Rollouts, and the rule or judge that graded them; `coldforge show RUN <id>` prints one",
-        """SELECT left(t.trajectory_id, 12) AS id, CASE WHEN t.purpose = 'gate' THEN t.mode ELSE 'teacher' END AS asked,
-                  t.arm, t.sample, CASE WHEN len(t.model) > 24 THEN left(t.model, 23) || '…' ELSE t.model END AS model,
+        """SELECT t.trajectory_id AS id, CASE WHEN t.purpose = 'gate' THEN t.mode ELSE 'teacher' END AS asked,
+                  t.arm, t.sample, t.model,
                   CASE WHEN t.finish = 'answer' THEN t.verdict ELSE t.finish END AS ended,
                   CASE WHEN v.votes IS NOT NULL THEN 'judge: ' || array_to_string(v.votes, ', ') END AS "by",
                   t.answer
@@ -223,7 +223,7 @@ _OF_QUESTION = (
     (
         "decisions",
         "Validators that are against an attempt; all others keep it",
-        """SELECT left(d.trajectory_id, 12) AS id, d.filter, d.outcome, d.reason, d.score, k.n AS keep
+        """SELECT d.trajectory_id AS id, d.filter, d.outcome, d.reason, d.score, k.n AS keep
            FROM decisions d JOIN trajectories t USING (trajectory_id)
            JOIN (SELECT trajectory_id, count(*) FILTER (outcome = 'keep') AS n FROM decisions GROUP BY ALL) k
              USING (trajectory_id)
@@ -234,7 +234,7 @@ _OF_QUESTION = (
         "What it has cost: all its rollouts, whoever paid for them",
         """SELECT t.stage, t.arm, t.model, count(*) AS rollouts, sum(t.n_turns)::BIGINT AS turns,
                   sum(t.prompt_tokens)::BIGINT AS prompt_tokens, sum(t.completion_tokens)::BIGINT AS completion_tokens,
-                  round(sum(t.prompt_tokens * p.prompt + t.completion_tokens * p.completion) / 1e6, 6) AS list_price
+                  sum(t.prompt_tokens * p.prompt + t.completion_tokens * p.completion) / 1e6 AS list_price
            FROM trajectories t LEFT JOIN prices p USING (purpose, model)
            WHERE t.question_id IN ({ids}) AND t.arm <> 'long_cot'
            GROUP BY ALL ORDER BY t.stage, t.arm, t.model""",

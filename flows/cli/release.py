@@ -10,6 +10,7 @@ import typer
 
 from flows.cli.console import JsonFlag, print_json, print_line, require_ledger
 from flows.cli.status import RunDir
+from pipeline.commands import command
 
 _SHOWN = 20
 """Rows of each kind that are printed; `--json` has all."""
@@ -41,7 +42,7 @@ def release(
     taken = (*load_tombstones(recipe.rights.tombstones), *load_tombstones(tombstones))
     made = make_release(run, name, conditions, taken)
     kept = f"{len(conditions)} conditions kept" if conditions else "no condition stated (`require` of the recipe)"
-    print_line(f"{made}: {kept}; next: coldforge diff OLD {made}")
+    print_line(f"{made}: {kept}; next: {command('diff', 'OLD', made)}")
 
 
 def diff(

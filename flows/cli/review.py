@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.console import JsonFlag, print_json, print_line, print_table, require_ledger, require_run
 from flows.cli.status import RunDir
+from pipeline.commands import command
 
 app = typer.Typer(help="Have people look at a sample of a run, and measure it by their marks.", no_args_is_help=True)
 
@@ -57,7 +58,7 @@ def sample(
         f"({drawn})"
     )
     print_line(f"hand out {written.pages[0].parent}, and nothing else of the run: each opens one of its pages")
-    print_line(f"next: coldforge review import {run} marks-annotator-1.json ...")
+    print_line(f"next: {command('review', 'import', run, 'marks-annotator-1.json')} ...")
 
 
 @app.command("import")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.console import JsonFlag, console, print_json, print_line, print_table
+from pipeline.commands import command
 
 if TYPE_CHECKING:
     from flows.plan.source_check import Fetching, Looked
@@ -103,7 +104,7 @@ def init(data: Data, out: Out = None, key: Key = None, config: Config = None, sp
     print_line(f"{path}: written; read its comments, and state the licence")
     if f": {UNKNOWN} " in text:
         print_line(f"no column looks like some field: put a column's name in place of {UNKNOWN}")
-    print_line(f"next: coldforge sources check {path}")
+    print_line(f"next: {command('sources', 'check', path)}")
 
 
 @app.command()

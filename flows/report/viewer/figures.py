@@ -9,7 +9,7 @@ SELECT r AS "right",
        (SELECT count(*) FROM gates WHERE plain_right = r) AS gate1,
        (SELECT count(*) FROM arms WHERE arm = 'fresh' AND n_right = r) AS placebo,
        (SELECT count(*) FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
-        WHERE tools_right = r) AS gate2
+        WHERE tools_right = r) + (SELECT max(0) FROM stages WHERE stage = 'gate2') AS gate2
 FROM (SELECT unnest(range((SELECT coalesce(max(k), 0) FROM gates) + 1)) AS r)
 WHERE (SELECT count(*) FROM gates) > 0 ORDER BY r
 """
@@ -34,7 +34,7 @@ GROUP BY stage, position ORDER BY position
 """
 
 _MIX_OF_SELECTED = """
-SELECT route, field AS "by", value, n, round(share, 4) AS share, round(ingested_share, 4) AS ingested_share
+SELECT route, field AS "by", value, n, share, ingested_share
 FROM selection_mix WHERE stage = 'select' ORDER BY route, field, ingested_share DESC, value
 """
 
