@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_line, print_table, require_ledger
+from flows.cli.console import JsonFlag, print_json, print_line, print_table, print_wrapped, require_ledger
 from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
@@ -41,6 +41,8 @@ def trace(
 
 def print_life(run: Path, life: Life, identity: str, store: Path | None) -> None:
     """Print the life of a question; `identity` names a row of which no question was made."""
+    from flows.report.tables import by_value
+
     question = life.screened or life.ingested
     listed = _listed(life, identity)
     if question is None:
@@ -51,8 +53,8 @@ def print_life(run: Path, life: Life, identity: str, store: Path | None) -> None
     if payloads or question is None:
         _print_row(run, life.row or identity, payloads)
     for table in _tables(run, life, listed):
-        if table.rows:
-            print_table(table)
+        for part in by_value(table, "model") if table.name == "attempts" else [table] if table.rows else []:
+            print_table(part)
         if table.name == "life":
             _print_causes(table)
 
@@ -102,9 +104,6 @@ async def _rules(answers: Sequence[str], question: Question) -> Mapping[str, str
 
 def _print_causes(life: Table) -> None:
     """Say of each stop what usually causes it."""
-    from textwrap import wrap
-
-    from flows.cli.console import PIPED_WIDTH
     from flows.report.causes import cause
 
     if "reason" not in life.columns:
@@ -112,8 +111,7 @@ def _print_causes(life: Table) -> None:
     stage, reason = life.columns.index("stage"), life.columns.index("reason")
     stops = dict.fromkeys((str(row[stage]), str(row[reason])) for row in life.rows if row[reason])
     for place, why in stops:
-        told = f"{place}: {why}: {cause(place, why)}"
-        print_line("\n".join(wrap(told, PIPED_WIDTH, subsequent_indent="  ")))
+        print_wrapped(f"{place}: {why}: {cause(place, why)}", indent="  ")
     if stops:
         print_line("")
 
@@ -210,7 +208,7 @@ _OF_QUESTION = (
     ),
     (
         "attempts",
-        "Rollouts, and the rule or judge that graded them; `coldforge show RUN <id>` prints one",
+        "Rollouts, and the rule or judge that graded them (coldforge show RUN ID)",
         """SELECT t.trajectory_id AS id, CASE WHEN t.purpose = 'gate' THEN t.mode ELSE 'teacher' END AS asked,
                   t.arm, t.sample, t.model,
                   CASE WHEN t.finish = 'answer' THEN t.verdict ELSE t.finish END AS ended,

@@ -34,6 +34,7 @@ def release(
     from flows.recipe.file import load_recipe
     from flows.releases.conditions import condition
     from flows.releases.record import make_release
+    from flows.report.amounts import counted
     from pipeline.export.tombstones import load_tombstones
 
     require_ledger(run)
@@ -41,7 +42,11 @@ def release(
     conditions = [condition(text) for text in (*recipe.require, *(require or ()))]
     taken = (*load_tombstones(recipe.rights.tombstones), *load_tombstones(tombstones))
     made = make_release(run, name, conditions, taken)
-    kept = f"{len(conditions)} conditions kept" if conditions else "no condition stated (`require` of the recipe)"
+    kept = (
+        f"{counted(len(conditions), 'condition')} kept"
+        if conditions
+        else "no condition stated (`require` of the recipe)"
+    )
     print_line(f"{made}: {kept}; next: {command('diff', 'OLD', made)}")
 
 

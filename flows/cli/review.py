@@ -19,7 +19,7 @@ def review() -> None:
     """Have people look at a sample of a run, and measure it by their marks."""
 
 
-@app.command()
+@app.command(epilog="Example: coldforge review sample runs/mine --n 40 --annotators 2")
 def sample(
     run: RunDir,
     per: Annotated[
@@ -40,10 +40,7 @@ def sample(
         Path | None, typer.Option(help="Where the run's pictures are; default: .store beside RUN.")
     ] = None,
 ) -> None:
-    """Draw attempts of RUN's teachers with known probabilities, and write a page without verdicts for each annotator.
-
-    coldforge review sample runs/demo --n 40 --annotators 2
-    """
+    """Draw attempts of RUN's teachers with known probabilities; write a page without verdicts for each annotator."""
     from flows.review.drawing import Design, draw_sample
     from flows.review.sample import axes, fates
 
@@ -61,7 +58,9 @@ def sample(
     print_line(f"next: {command('review', 'import', run, 'marks-annotator-1.json')} ...")
 
 
-@app.command("import")
+@app.command(
+    "import", epilog="Example: coldforge review import runs/mine marks-annotator-1.json marks-annotator-2.json"
+)
 def import_(
     run: RunDir,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files that pages saved, one per annotator.")],
@@ -70,8 +69,6 @@ def import_(
     """Check marks against the sample that they are of, store them, and print what they say of RUN.
 
     Marks of an annotator replace those that he gave before.
-
-    coldforge review import runs/demo marks-annotator-1.json marks-annotator-2.json
     """
     from flows.review.figures import FIGURES, figures_of, plain_figures, tables
     from flows.review.marks import MARKS, gather_marks, write_marks
@@ -99,16 +96,13 @@ def import_(
     )
 
 
-@app.command()
+@app.command(epilog="Example: coldforge review edit runs/mine corrections.jsonl")
 def edit(
     run: RunDir,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Corrections, a JSON object a line.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Hold corrections of RUN's questions and transcripts to what they correct, and store them for a recipe to name.
-
-    coldforge review edit runs/demo corrections.jsonl
-    """
+    """Hold corrections of RUN's questions and transcripts to what they correct, and store them for a recipe to name."""
     from flows.review.edits import edits_table, store_edits
 
     stored = store_edits(require_ledger(run), files)

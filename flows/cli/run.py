@@ -109,7 +109,8 @@ def print_summary(summary: RunSummary) -> None:
     _print_without_answer(summary.run)
     _print_saved(summary.run)
     _print_disjoint(summary.run)
-    for shard in summary.shards:
+    # Of none there is one sentence, which `require_rows` says.
+    for shard in summary.shards if any(shard.n_rows for shard in summary.shards) else ():
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
     if summary.shards:
         print_tombstones(summary.run)

@@ -80,7 +80,7 @@ def sources() -> None:
     """Sources of questions: write a manifest for data, and look through it."""
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sources init photos.parquet")
 def init(data: Data, out: Out = None, key: Key = None, config: Config = None, split: Split = "train") -> None:
     """Look at DATA and write a manifest for it: which column is which field, with a comment on each."""
     from pipeline.errors import UsageError
@@ -107,7 +107,7 @@ def init(data: Data, out: Out = None, key: Key = None, config: Config = None, sp
     print_line(f"next: {command('sources', 'check', path)}")
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sources check mine.yaml")
 def check(
     manifest: Manifest,
     data: DataOption = None,
@@ -171,7 +171,7 @@ def _filled(name: str, data: Path | None, write: Path | None) -> Path | None:
     return target
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sources sample mine.yaml")
 def sample(manifest: Manifest, count: Count = 5, store: StoreDir = None) -> None:
     """Show some questions of a source as they would be asked, chosen by their hash."""
     with _store(store) as place:
@@ -214,7 +214,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
 
-@app.command("list")
+@app.command("list", epilog="Example: coldforge sources list")
 def list_() -> None:
     """List the manifests of sources that ship."""
     from flows.report.tables import Table

@@ -32,10 +32,7 @@ def stats(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print funnel, reasons, gates, ends of rollouts, yield, tools and cost of RUN, or the result of a query.
-
-    Example: coldforge stats runs/demo --sql "select * from reasons" --format csv
-    """
+    """Print funnel, reasons, gates, ends of rollouts, yield, tools and cost of RUN, or the result of a query."""
     require_ledger(run)
     wanted: Format = "json" if as_json else format_
     _require_file(wanted, sql, out)

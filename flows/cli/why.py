@@ -114,16 +114,16 @@ def _hit(hit: Hit) -> str:
 
 
 def _print_yield(run: Path, stage: str | None) -> None:
-    from flows.report.tables import query_table
+    from flows.report.tables import by_value, query_table
 
     if stage is None:
         title = "Questions that each stage kept, by source and answer type"
         print_table(query_table(run, "SELECT * FROM way", "way", title))
     if stage in {None, "synthesize", "validate"}:
-        title = "Yield by source, answer type and teacher: what loses most first"
+        title = "Yield by source and answer type, what loses most first"
         told = query_table(run, f"SELECT * FROM teacher_yield LIMIT {LINES}", "teacher_yield", title)  # noqa: S608 - ours
-        if told.rows:
-            print_table(told)
+        for of_teacher in by_value(told, "teacher"):
+            print_table(of_teacher)
     if stage in {None, "validate"}:
         title = "Validators: only = no other is against it, so that relaxing it alone would recover it, if it replays"
         told = query_table(run, "SELECT * FROM validators", "validators", title)

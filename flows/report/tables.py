@@ -93,6 +93,26 @@ def filled(table: Table) -> Table:
     return table._replace(columns=columns, rows=tuple(tuple(row[index] for index in chosen) for row in table.rows))
 
 
+def by_value(table: Table, column: str) -> list[Table]:
+    """Return a table for each value of a column, in their order, with the value in its title in place of the column.
+
+    So a long name stands once, and not broken in every row.
+    """
+    if not table.rows:
+        return []
+    index = table.columns.index(column)
+    values = dict.fromkeys(row[index] for row in table.rows)
+    columns = (*table.columns[:index], *table.columns[index + 1 :])
+    return [
+        table._replace(
+            title=f"{table.title}: {column} {value}",
+            columns=columns,
+            rows=tuple((*row[:index], *row[index + 1 :]) for row in table.rows if row[index] == value),
+        )
+        for value in values
+    ]
+
+
 def query_table(run: Path, sql: str, name: str = "query", title: str = "") -> Table:
     """Return the result of one query of ours on a run's ledger.
 
@@ -234,6 +254,8 @@ _HEADERS = {
     "token_sums.most_completion": "longest completion",
     "cost.prompt_tokens": "prompt tokens",
     "cost.completion_tokens": "completion tokens",
+    "way.ingested": "in",
+    "way.screened": "screen",
     "way.validated": "valid",
     "gate_histogram.gate1": "gate 1",
     "gate_histogram.gate2": "gate 2",

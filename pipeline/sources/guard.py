@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.commands import command
 from pipeline.errors import UsageError
-from pipeline.manifests import explain, manifests_dir, parse_yaml
+from pipeline.manifests import KEY, explain, manifests_dir, parse_yaml
 from pipeline.sources.files import row_files
 from pipeline.sources.manifest import SourceManifest
 
@@ -44,7 +44,7 @@ class Guarded(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    key: str = Field(pattern=KEY)
     title: str
     names: tuple[str, ...] = Field(min_length=1)
     splits: tuple[str, ...] = ()
