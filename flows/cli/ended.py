@@ -21,4 +21,4 @@ def stopped(run: Path) -> str | None:
         return None
     begun = any(path.is_dir() for path in (run / "stages" / ahead[0]).glob("*"))
     place = f"stopped in {ahead[0]}: nothing of it," if begun else f"stopped before {ahead[0]}: nothing of it,"
-    return f"{place} or of what follows it, is told here; the same `coldforge run` again goes on there"
+    return f"{place} or of what follows it, is told here; the same `coldforge run`, without --until, goes on there"
