@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 if TYPE_CHECKING:
     from yaml import SafeLoader as _Safe
@@ -49,6 +50,35 @@ def parse_yaml(text: str) -> Any:
 def explain(error: ValidationError) -> str:
     """Return one indented line per wrong field of a manifest."""
     return "\n".join(
-        f"  {'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg'].removeprefix('Value error, ')}"
-        for problem in error.errors()
+        f"  {'.'.join(map(str, problem['loc'])) or 'manifest'}: {said(problem)}" for problem in error.errors()
     )
+
+
+KEY = r"^[a-z0-9][a-z0-9_-]*$"
+"""Of what files and directories are named by."""
+SHA256 = r"^[0-9a-f]{64}$"
+SHAPES = {
+    KEY: "of small letters, digits, - and _, the first a letter or a digit, such as my-photos",
+    SHA256: "64 hexadecimal digits, 0-9 and a-f",
+    r"\S": "a text with something in it",
+    r"^https?://[^\s{}\\<>]+$": "an address that begins with https:// or http://, without spaces and braces",
+    r"^[^{}\\\x00-\x1f]*[^{}\\\x00-\x1f ][^{}\\\x00-\x1f]*$": "one line of text, without braces and backslashes",
+    r"^[A-Za-z0-9._-]*$": "of letters, digits, dots, - and _",
+    r"^[^{}]*\{\}[^{}]*$": "a text with {} in one place",
+    r"^[\w.-]+/[\w.-]+$": "OWNER/NAME",
+    r"^[a-z0-9.-]+\.[a-z]{2,}(/[^/\s]+)*$": "a site, such as example.org or example.org/data",
+    r"^\d{4}-\d{2}-\d{2}$": "a day, such as 2025-12-31",
+}
+"""What people have to write where a field has a pattern."""
+_QUOTED = 60
+"""Characters of a wrong value that are quoted."""
+
+
+def said(problem: ErrorDetails) -> str:
+    """Return what is wrong with a field, in words: of a pattern what a value has to be, beside the one that stands."""
+    pattern = problem.get("ctx", {}).get("pattern")
+    if pattern not in SHAPES:
+        # The prefix is pydantic's, before every text that is ours.
+        return problem["msg"].removeprefix("Value error, ")
+    value = str(problem["input"])
+    return f"{value[:_QUOTED]!r}{'…' if len(value) > _QUOTED else ''} is not {SHAPES[pattern]}"

@@ -38,7 +38,7 @@ def benchmarks() -> None:
     """Manifests of benchmarks, against which questions are checked."""
 
 
-@app.command()
+@app.command(epilog="Example: coldforge benchmarks build test.jsonl")
 def build(  # noqa: PLR0917 - typer calls it by name
     files: Files,
     key: Key = None,
@@ -62,7 +62,7 @@ def build(  # noqa: PLR0917 - typer calls it by name
     print_line(f"in a recipe: benchmarks: [{path}]   (paths start at the recipe)")
 
 
-@app.command("list")
+@app.command("list", epilog="Example: coldforge benchmarks list")
 def list_(key: SetKey = None) -> None:
     """List the guard list: evaluation sets that no recipe may train on, and how the hashes of each are made."""
     from flows.report.tables import Table

@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.console import print_line, require_ledger
 from flows.cli.status import RunDir
+from pipeline.commands import command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,9 +52,9 @@ def card(
     print_line(f"{out or root / 'README.md'}: written, and {len(files) - 1} files beside it")
     left = len(check_card(facts, files, root)) if out is None else 0
     print_line(
-        f"{left} left before it may be published: coldforge card {run} --check"
+        f"{left} left before it may be published: {command('card', run, '--check')}"
         if left
-        else f"next: coldforge push {run} --dry-run --to hf://OWNER/NAME"
+        else f"next: {command('push', run, '--dry-run', '--to', 'hf://OWNER/NAME')}"
     )
 
 

@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.commands import command
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -82,7 +84,11 @@ def print_line(text: str) -> None:
 
 def is_run(directory: Path) -> bool:
     """Return whether a directory is that of a run."""
-    return (directory / "stages").is_dir() or (directory / "run.json").exists()
+    if (directory / "run.json").exists():
+        return True
+    # A folder of code may be called so as well; that of a run holds one directory for each stage and nothing else.
+    stages = directory / "stages"
+    return stages.is_dir() and all(path.is_dir() for path in stages.iterdir())
 
 
 def require_run(run: Path) -> Path:
@@ -90,12 +96,15 @@ def require_run(run: Path) -> Path:
 
     Raises:
         UsageError: it does not exist or holds no run; the message names runs that are near.
+        InfrastructureError: its journal is damaged.
     """
+    from flows.ledger.journal import read_journal
     from pipeline.errors import UsageError
 
     if is_run(run):
+        read_journal(run)
         return run
-    found = sorted(str(path.parent) for path in run.parent.glob("*/stages")) if run.parent.is_dir() else []
+    found = sorted(map(str, filter(is_run, run.parent.iterdir()))) if run.parent.is_dir() else []
     near = f"; runs there: {', '.join(found[:5])}" if found else "; make one with `coldforge run RECIPE`"
     raise UsageError(f"{run} is not a run directory{near}")
 
@@ -105,6 +114,7 @@ def require_ledger(run: Path) -> Path:
 
     Raises:
         UsageError: it is no run, or one that has not ended once yet.
+        InfrastructureError: its journal is damaged.
     """
     from pipeline.errors import UsageError
 
@@ -112,7 +122,7 @@ def require_ledger(run: Path) -> Path:
         return run
     raise UsageError(
         f"{run} has no ledger yet: it is written when `coldforge run` ends, finished or not; "
-        f"`coldforge status {run}` tells how far it is"
+        f"`{command('status', run)}` tells how far it is"
     )
 
 

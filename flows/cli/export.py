@@ -13,6 +13,7 @@ import typer
 from flows.cli.console import print_line, require_ledger, require_store
 from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
+from pipeline.commands import command
 
 if TYPE_CHECKING:
     from flows.recipe.recipe import Recipe
@@ -82,7 +83,7 @@ def export(
     if matched is not None:
         print_line(matched)
     prompts = "1 prompt set" if len(context.told) == 1 else f"{len(context.told)} prompt sets"
-    print_line(f"{prompts}; next: coldforge verify {out}")
+    print_line(f"{prompts}; next: {command('verify', out)}")
 
 
 def _written(run: Path) -> Manifest:
@@ -102,7 +103,7 @@ def _written(run: Path) -> Manifest:
             return manifest
         raise UsageError(f"{path} {manifest}; run `coldforge run` again, which writes it anew")
     if "publish" in finished_stages(run):
-        raise UsageError(f"{run} holds no export: it finished, and no row came out; `coldforge stats {run}` tells why")
+        raise UsageError(f"{run} holds no export: it finished, and no row came out; `{command('stats', run)}` says why")
     raise UsageError(f"{run} holds no export: the run has not finished; run `coldforge run` again")
 
 

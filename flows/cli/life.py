@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_line, print_table, require_ledger
+from flows.cli.console import JsonFlag, print_json, print_line, print_table, print_wrapped, require_ledger
 from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
 
@@ -41,6 +41,8 @@ def trace(
 
 def print_life(run: Path, life: Life, identity: str, store: Path | None) -> None:
     """Print the life of a question; `identity` names a row of which no question was made."""
+    from flows.report.tables import by_value
+
     question = life.screened or life.ingested
     listed = _listed(life, identity)
     if question is None:
@@ -51,8 +53,8 @@ def print_life(run: Path, life: Life, identity: str, store: Path | None) -> None
     if payloads or question is None:
         _print_row(run, life.row or identity, payloads)
     for table in _tables(run, life, listed):
-        if table.rows:
-            print_table(table)
+        for part in by_value(table, "model") if table.name == "attempts" else [table] if table.rows else []:
+            print_table(part)
         if table.name == "life":
             _print_causes(table)
 
@@ -102,9 +104,6 @@ async def _rules(answers: Sequence[str], question: Question) -> Mapping[str, str
 
 def _print_causes(life: Table) -> None:
     """Say of each stop what usually causes it."""
-    from textwrap import wrap
-
-    from flows.cli.console import PIPED_WIDTH
     from flows.report.causes import cause
 
     if "reason" not in life.columns:
@@ -112,8 +111,7 @@ def _print_causes(life: Table) -> None:
     stage, reason = life.columns.index("stage"), life.columns.index("reason")
     stops = dict.fromkeys((str(row[stage]), str(row[reason])) for row in life.rows if row[reason])
     for place, why in stops:
-        told = f"{place}: {why}: {cause(place, why)}"
-        print_line("\n".join(wrap(told, PIPED_WIDTH, subsequent_indent="  ")))
+        print_wrapped(f"{place}: {why}: {cause(place, why)}", indent="  ")
     if stops:
         print_line("")
 
@@ -153,7 +151,7 @@ _OF_QUESTION = (
     (
         "edits",
         "Corrected by people: what they saw is the parent",
-        """SELECT unit AS of, left(parent, 12) AS parent, coalesce(left(record_id, 12), 'stale') AS id, annotator, was,
+        """SELECT unit AS of, parent, coalesce(record_id, 'stale') AS id, annotator, was,
                   changes, comment
            FROM edits e WHERE e.edit_id IN ({ids}) OR e.parent IN ({ids})
            OR e.parent IN (SELECT trajectory_id FROM trajectories WHERE question_id IN ({ids})) ORDER BY ALL""",
@@ -161,7 +159,7 @@ _OF_QUESTION = (
     (
         "life",
         "Stages",
-        """SELECT o.stage, CASE WHEN o.unit = 'trajectory' THEN left(o.record_id, 12) ELSE o.unit END AS record,
+        """SELECT o.stage, CASE WHEN o.unit = 'trajectory' THEN o.record_id ELSE o.unit END AS record,
                   o.outcome, o.route, nullif(o.reason, '') AS reason, nullif(o.detail, '') AS detail
            FROM outcomes o JOIN stages s USING (stage)
            WHERE o.question_id IN ({ids}) OR o.record_id IN ({ids})
@@ -210,9 +208,9 @@ _OF_QUESTION = (
     ),
     (
         "attempts",
-        "Rollouts, and the rule or judge that graded them; `coldforge show RUN <id>` prints one",
-        """SELECT left(t.trajectory_id, 12) AS id, CASE WHEN t.purpose = 'gate' THEN t.mode ELSE 'teacher' END AS asked,
-                  t.arm, t.sample, CASE WHEN len(t.model) > 24 THEN left(t.model, 23) || '…' ELSE t.model END AS model,
+        "Rollouts, and the rule or judge that graded them (coldforge show RUN ID)",
+        """SELECT t.trajectory_id AS id, CASE WHEN t.purpose = 'gate' THEN t.mode ELSE 'teacher' END AS asked,
+                  t.arm, t.sample, t.model,
                   CASE WHEN t.finish = 'answer' THEN t.verdict ELSE t.finish END AS ended,
                   CASE WHEN v.votes IS NOT NULL THEN 'judge: ' || array_to_string(v.votes, ', ') END AS "by",
                   t.answer
@@ -223,7 +221,7 @@ _OF_QUESTION = (
     (
         "decisions",
         "Validators that are against an attempt; all others keep it",
-        """SELECT left(d.trajectory_id, 12) AS id, d.filter, d.outcome, d.reason, d.score, k.n AS keep
+        """SELECT d.trajectory_id AS id, d.filter, d.outcome, d.reason, d.score, k.n AS keep
            FROM decisions d JOIN trajectories t USING (trajectory_id)
            JOIN (SELECT trajectory_id, count(*) FILTER (outcome = 'keep') AS n FROM decisions GROUP BY ALL) k
              USING (trajectory_id)
@@ -234,7 +232,7 @@ _OF_QUESTION = (
         "What it has cost: all its rollouts, whoever paid for them",
         """SELECT t.stage, t.arm, t.model, count(*) AS rollouts, sum(t.n_turns)::BIGINT AS turns,
                   sum(t.prompt_tokens)::BIGINT AS prompt_tokens, sum(t.completion_tokens)::BIGINT AS completion_tokens,
-                  round(sum(t.prompt_tokens * p.prompt + t.completion_tokens * p.completion) / 1e6, 6) AS list_price
+                  sum(t.prompt_tokens * p.prompt + t.completion_tokens * p.completion) / 1e6 AS list_price
            FROM trajectories t LEFT JOIN prices p USING (purpose, model)
            WHERE t.question_id IN ({ids}) AND t.arm <> 'long_cot'
            GROUP BY ALL ORDER BY t.stage, t.arm, t.model""",

@@ -104,7 +104,7 @@ _PANELS: Mapping[str, Sequence[tuple[Callable[..., None] | typer.Typer, str]]] =
         (try_, "try mine.yaml --question 7fdaf980 --role teacher"),
     ),
     "Look at what came out": (
-        (stats, "stats runs/mine"),
+        (stats, "stats runs/mine --sql 'select * from reasons' --format csv"),
         (report, "report runs/mine"),
         (show, "show runs/mine 30ce70ea"),
         (trace, "trace runs/mine 30ce70ea"),

@@ -15,6 +15,7 @@ from flows.plan.diff import Again
 from flows.plan.pilot import Between, Pilot, Rate, rates
 from flows.recipe.recipe import Recipe
 from flows.report.tables import Table, filled
+from pipeline.commands import command
 from pipeline.identity import Json
 from pipeline.models.samples import Budget
 
@@ -174,7 +175,7 @@ def _print_assumptions(planned: Planned) -> None:
     if any(line.hours is not None for line in planned.lines):
         _print_note(_HOURS_HOW)
     if planned.pilot is None:
-        print_line(f"`coldforge plan {planned.recipe} --pilot 100` measures instead; its calls are not paid for again")
+        print_line(f"`{command('plan', planned.recipe, '--pilot', 100)}` measures instead; its calls are paid for once")
 
 
 def _print_note(text: str) -> None:

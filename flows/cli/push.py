@@ -13,6 +13,7 @@ from flows.cli.card import made
 from flows.cli.console import print_line, require_ledger
 from flows.cli.export import Tombstones
 from flows.cli.status import RunDir
+from pipeline.commands import command
 
 if TYPE_CHECKING:
     from flows.publishing.facts import CardFacts
@@ -66,7 +67,7 @@ def _require_verified(run: Path, tombstones: Path | None) -> None:
 
     taken = tombstones if tombstones is not None else load_recipe(run / "recipe.yaml").rights.tombstones
     report = verify_exports(run / "export", None, load_tombstones(taken))
-    _refuse([tell_problem(problem) for problem in report.problems], f"coldforge verify {run}")
+    _refuse([tell_problem(problem) for problem in report.problems], command("verify", run))
 
 
 def _require_card(root: Path, facts: CardFacts, card: Mapping[str, bytes]) -> None:
@@ -78,16 +79,16 @@ def _require_card(root: Path, facts: CardFacts, card: Mapping[str, bytes]) -> No
     from flows.publishing.check import check_card
 
     faults = check_card(facts, card, root)
-    _refuse([str(fault) for fault in faults], f"coldforge card {root.parent} --check")
+    _refuse([str(fault) for fault in faults], command("card", root.parent, "--check"))
 
 
-def _refuse(wrong: Sequence[str], command: str) -> None:
+def _refuse(wrong: Sequence[str], told_by: str) -> None:
     from pipeline.errors import CheckError
 
     for line in wrong:
         print_line(line)
     if wrong:
-        raise CheckError(f"{len(wrong)} wrong, and nothing was sent; `{command}` tells when it is right")
+        raise CheckError(f"{len(wrong)} wrong, and nothing was sent; `{told_by}` tells when it is right")
 
 
 def _tell(name: str, facts: CardFacts, files: Sequence[Sent], *, public: bool) -> None:

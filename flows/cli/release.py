@@ -10,6 +10,7 @@ import typer
 
 from flows.cli.console import JsonFlag, print_json, print_line, require_ledger
 from flows.cli.status import RunDir
+from pipeline.commands import command
 
 _SHOWN = 20
 """Rows of each kind that are printed; `--json` has all."""
@@ -33,6 +34,7 @@ def release(
     from flows.recipe.file import load_recipe
     from flows.releases.conditions import condition
     from flows.releases.record import make_release
+    from flows.report.amounts import counted
     from pipeline.export.tombstones import load_tombstones
 
     require_ledger(run)
@@ -40,8 +42,12 @@ def release(
     conditions = [condition(text) for text in (*recipe.require, *(require or ()))]
     taken = (*load_tombstones(recipe.rights.tombstones), *load_tombstones(tombstones))
     made = make_release(run, name, conditions, taken)
-    kept = f"{len(conditions)} conditions kept" if conditions else "no condition stated (`require` of the recipe)"
-    print_line(f"{made}: {kept}; next: coldforge diff OLD {made}")
+    kept = (
+        f"{counted(len(conditions), 'condition')} kept"
+        if conditions
+        else "no condition stated (`require` of the recipe)"
+    )
+    print_line(f"{made}: {kept}; next: {command('diff', 'OLD', made)}")
 
 
 def diff(

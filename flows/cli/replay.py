@@ -28,6 +28,7 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     from filters.validate.rules import replayed
     from flows.ledger.snapshot import record_replays
     from flows.recipe.file import load_recipe
+    from flows.report.amounts import percent
     from flows.report.lookup import finished_stages
     from flows.run.held import held
     from pipeline.errors import CheckError
@@ -58,7 +59,7 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
         raise typer.Exit(CheckError.exit_code if wrong else 0)
     _print_results(results)
     if results:
-        print_line(f"{executed} of {len(results)} ({executed / len(results):.1%}) executed at least one cell")
+        print_line(f"{executed} of {len(results)} ({percent(executed / len(results))} %) executed at least one cell")
     if elsewhere:
         print_line(f"{elsewhere} of {len(results)} were recorded under another guest environment or sandbox policy")
     if wrong:

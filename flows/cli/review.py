@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.console import JsonFlag, print_json, print_line, print_table, require_ledger, require_run
 from flows.cli.status import RunDir
+from pipeline.commands import command
 
 app = typer.Typer(help="Have people look at a sample of a run, and measure it by their marks.", no_args_is_help=True)
 
@@ -18,7 +19,7 @@ def review() -> None:
     """Have people look at a sample of a run, and measure it by their marks."""
 
 
-@app.command()
+@app.command(epilog="Example: coldforge review sample runs/mine --n 40 --annotators 2")
 def sample(
     run: RunDir,
     per: Annotated[
@@ -39,10 +40,7 @@ def sample(
         Path | None, typer.Option(help="Where the run's pictures are; default: .store beside RUN.")
     ] = None,
 ) -> None:
-    """Draw attempts of RUN's teachers with known probabilities, and write a page without verdicts for each annotator.
-
-    coldforge review sample runs/demo --n 40 --annotators 2
-    """
+    """Draw attempts of RUN's teachers with known probabilities; write a page without verdicts for each annotator."""
     from flows.review.drawing import Design, draw_sample
     from flows.review.sample import axes, fates
 
@@ -57,10 +55,12 @@ def sample(
         f"({drawn})"
     )
     print_line(f"hand out {written.pages[0].parent}, and nothing else of the run: each opens one of its pages")
-    print_line(f"next: coldforge review import {run} marks-annotator-1.json ...")
+    print_line(f"next: {command('review', 'import', run, 'marks-annotator-1.json')} ...")
 
 
-@app.command("import")
+@app.command(
+    "import", epilog="Example: coldforge review import runs/mine marks-annotator-1.json marks-annotator-2.json"
+)
 def import_(
     run: RunDir,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files that pages saved, one per annotator.")],
@@ -69,8 +69,6 @@ def import_(
     """Check marks against the sample that they are of, store them, and print what they say of RUN.
 
     Marks of an annotator replace those that he gave before.
-
-    coldforge review import runs/demo marks-annotator-1.json marks-annotator-2.json
     """
     from flows.review.figures import FIGURES, figures_of, plain_figures, tables
     from flows.review.marks import MARKS, gather_marks, write_marks
@@ -98,16 +96,13 @@ def import_(
     )
 
 
-@app.command()
+@app.command(epilog="Example: coldforge review edit runs/mine corrections.jsonl")
 def edit(
     run: RunDir,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Corrections, a JSON object a line.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Hold corrections of RUN's questions and transcripts to what they correct, and store them for a recipe to name.
-
-    coldforge review edit runs/demo corrections.jsonl
-    """
+    """Hold corrections of RUN's questions and transcripts to what they correct, and store them for a recipe to name."""
     from flows.review.edits import edits_table, store_edits
 
     stored = store_edits(require_ledger(run), files)

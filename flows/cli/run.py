@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flows.cli.console import console, print_line, print_table
+from pipeline.commands import command
 
 if TYPE_CHECKING:
     from flows.recipe.inputs import Job
@@ -108,13 +109,14 @@ def print_summary(summary: RunSummary) -> None:
     _print_without_answer(summary.run)
     _print_saved(summary.run)
     _print_disjoint(summary.run)
-    for shard in summary.shards:
+    # Of none there is one sentence, which `require_rows` says.
+    for shard in summary.shards if any(shard.n_rows for shard in summary.shards) else ():
         print_line(f"{shard.shard + '/' + shard.format:<34}{shard.n_rows:>8,} rows{shard.nbytes / 1e6:>10,.1f} MB")
     if summary.shards:
         print_tombstones(summary.run)
     empty = [f"{shard.shard}/{shard.format}" for shard in summary.shards if not shard.n_rows]
     if 0 < len(empty) < len(summary.shards):
-        print_line(f"no rows for {', '.join(empty)}; `coldforge stats {summary.run}` tells why records stopped")
+        print_line(f"no rows for {', '.join(empty)}; `{command('stats', summary.run)}` tells why records stopped")
     paid, cached = summary.calls.paid, summary.calls.cached
     kinds = ", ".join(f"{paid[kind]:,} {kind}" for kind in ("model", "search", "cell"))
     print_line(f"\npaid calls: {kinds}; answered from the store: {cached.total():,}")
@@ -122,7 +124,7 @@ def print_summary(summary: RunSummary) -> None:
     if paid["model"]:
         _print_compared(summary.run)
     done = "finished" if summary.until is None else f"is done up to {summary.until}"
-    print_line(f"{summary.run} {done} in {summary.seconds:.1f} s; next: coldforge stats {summary.run}")
+    print_line(f"{summary.run} {done} in {summary.seconds:.1f} s; next: {command('stats', summary.run)}")
     if summary.until is not None:
         print_line("the same command without --until goes on from there")
 
@@ -187,7 +189,7 @@ def _print_without_answer(run: Path) -> None:
     for gate, kind, n, asked, example in query_table(run, _WITHOUT_ANSWER).rows:
         print_line(
             f"{gate}: {n:,} of {asked:,} rollouts are {kind}, which is mostly {_MOSTLY[str(kind)]} "
-            f"(coldforge show {run} {example})\n"
+            f"({command('show', run, example)})\n"
         )
 
 
@@ -251,6 +253,6 @@ def _print_quarantined(run: Path) -> None:
     for stage, reason, n, detail, example in rows:
         # A detail may quote a library's message of several lines.
         such_as = " ".join(str(detail).split())
-        print_line(f"quarantined: {stage} {reason} {n:,}, such as {such_as} (coldforge show {run} {example})")
+        print_line(f"quarantined: {stage} {reason} {n:,}, such as {such_as} ({command('show', run, example)})")
     if rows:
         print_line("")

@@ -35,7 +35,7 @@ TOKEN = "COLDFORGE_SANDBOX_TOKEN"  # noqa: S105 - the name of the variable, not 
 _SEPARATOR = re.compile(r"^# %%[^\n]*(?:\n|\Z)", re.MULTILINE)
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sandbox setup")
 def setup() -> None:
     """Build the environment that cells run in, once; does nothing if it is there."""
     from pipeline.sandbox import guest
@@ -45,7 +45,7 @@ def setup() -> None:
     print_line(str(path))
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sandbox run cells.py --image photo.png --json")
 def run(file: CellFile, image: ImageFiles = None, as_json: JsonLines = False, timeout: Timeout = None) -> None:
     """Run the cells of FILE in one session. Exit 0 if all are `ok`, 1 if one is not, 3 if it cannot isolate."""
     from pipeline.errors import UsageError
@@ -65,7 +65,7 @@ def run(file: CellFile, image: ImageFiles = None, as_json: JsonLines = False, ti
     raise typer.Exit(0 if statuses <= {"ok"} else 1)
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sandbox serve --port 8000")
 def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = None, sessions: SessionCount = None) -> None:
     """Serve sandbox sessions over HTTP until stopped, for `runtime.sandbox.url` of recipes and for DeepEyesV2's RL.
 
@@ -84,7 +84,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = None, 
     asyncio.run(serve_until_stopped(Options(host, port, os.environ.get(TOKEN) or None, workers, sessions), tell))
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sandbox doctor")
 def doctor(as_json: JsonFlag = False) -> None:
     """Run one cell in a session of its own and tell what isolates it. Exit 3 if this machine cannot."""
     from pipeline.errors import InfrastructureError

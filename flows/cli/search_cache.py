@@ -13,6 +13,7 @@ import typer
 from flows.cli.console import print_line, require_ledger, require_store
 from flows.cli.run import StoreDir
 from flows.cli.status import RunDir
+from pipeline.commands import command
 
 if TYPE_CHECKING:
     from flows.recipe.searching import SearchUse
@@ -122,7 +123,7 @@ def _rl_questions(run: Path) -> list[Question]:
     indexes = sorted((run / "export").glob(f"rl/*/{ROWS}"))
     if not indexes:
         raise UsageError(
-            f"{run} holds no RL export, which the searches would be for; `coldforge stats {run}` tells why"
+            f"{run} holds no RL export, which the searches would be for; `{command('stats', run)}` tells why"
         )
     lines = (line for index in indexes for line in index.read_text("utf-8").splitlines())
     chosen = {parse_json(line)["question_id"] for line in lines}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.console import JsonFlag, console, print_json, print_line, print_table
+from pipeline.commands import command
 
 if TYPE_CHECKING:
     from flows.plan.source_check import Fetching, Looked
@@ -79,7 +80,7 @@ def sources() -> None:
     """Sources of questions: write a manifest for data, and look through it."""
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sources init photos.parquet")
 def init(data: Data, out: Out = None, key: Key = None, config: Config = None, split: Split = "train") -> None:
     """Look at DATA and write a manifest for it: which column is which field, with a comment on each."""
     from pipeline.errors import UsageError
@@ -103,10 +104,10 @@ def init(data: Data, out: Out = None, key: Key = None, config: Config = None, sp
     print_line(f"{path}: written; read its comments, and state the licence")
     if f": {UNKNOWN} " in text:
         print_line(f"no column looks like some field: put a column's name in place of {UNKNOWN}")
-    print_line(f"next: coldforge sources check {path}")
+    print_line(f"next: {command('sources', 'check', path)}")
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sources check mine.yaml")
 def check(
     manifest: Manifest,
     data: DataOption = None,
@@ -170,7 +171,7 @@ def _filled(name: str, data: Path | None, write: Path | None) -> Path | None:
     return target
 
 
-@app.command()
+@app.command(epilog="Example: coldforge sources sample mine.yaml")
 def sample(manifest: Manifest, count: Count = 5, store: StoreDir = None) -> None:
     """Show some questions of a source as they would be asked, chosen by their hash."""
     with _store(store) as place:
@@ -213,7 +214,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
 
-@app.command("list")
+@app.command("list", epilog="Example: coldforge sources list")
 def list_() -> None:
     """List the manifests of sources that ship."""
     from flows.report.tables import Table

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_line, print_table, require_ledger
+from flows.cli.console import JsonFlag, print_json, print_line, print_table, print_wrapped, require_ledger
 from flows.cli.status import RunDir
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ def stats(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print funnel, reasons, gates, ends of rollouts, yield, tools and cost of RUN, or the result of a query.
-
-    Example: coldforge stats runs/demo --sql "select * from reasons" --format csv
-    """
+    """Print funnel, reasons, gates, ends of rollouts, yield, tools and cost of RUN, or the result of a query."""
     require_ledger(run)
     wanted: Format = "json" if as_json else format_
     _require_file(wanted, sql, out)
@@ -69,15 +66,21 @@ def _write_query(run: Path, sql: str, out: Path) -> None:
 
 
 def _print_all(run: Path, wanted: Format) -> None:
+    from flows.cli.ended import stopped
     from flows.report.tables import filled, query_table, records, run_tables
     from flows.report.why import large_losses
 
     funnel, *others = run_tables(run)
-    tables = (funnel, large_losses(run), *others)
+    tables, where = (funnel, large_losses(run), *others), stopped(run)
     if wanted == "json":
         by_source = query_table(run, "SELECT * FROM funnel", "funnel_by_source")
-        print_json({"run": str(run), **{table.name: records(table) for table in (*tables, by_source)}})
+        print_json(
+            {"run": str(run), "stopped": where, **{table.name: records(table) for table in (*tables, by_source)}}
+        )
     else:
+        if where is not None:
+            print_wrapped(where)
+            print_line("")
         _print_tables([filled(table) for table in tables if table.rows], wanted)
 
 

@@ -57,6 +57,9 @@ def status(run: RunDir, as_json: JsonFlag = False) -> None:
     columns = ("stage", "state", "units", "of", "records")
     print_table(Table("status", "", columns, tuple(stage[: len(columns)] for stage in stages)))
     print_line(_told(process, stages))
+    opened = next((stage.stage for stage in stages if stage.state != "done"), None)
+    if process is None and opened is not None and (paid := _paid(run, opened)):
+        print_line(paid)
     if beat is not None:
         _print_figures(beat, now - beat.time)
 
@@ -94,6 +97,20 @@ def _told(process: int | None, stages: Sequence[StageStatus]) -> str:
     if opened is None:
         return f"finished{ago}; `coldforge stats` tells what came out"
     return f"nobody works here{ago}; next is {opened.stage}, `coldforge run` resumes"
+
+
+def _paid(run: Path, stage: str) -> str:
+    """Return what a stage that is not done has paid for by now, empty of nothing."""
+    from flows.ledger.journal import read_journal
+    from flows.ledger.snapshot import stage_costs
+    from flows.report.amounts import counted
+
+    journal = read_journal(run)
+    spent = [cost for cost in stage_costs(journal) if cost.stage == stage] if journal is not None else []
+    calls = sum(cost.model_calls for cost in spent)
+    tokens = sum(cost.prompt_tokens + cost.completion_tokens for cost in spent)
+    paid = f"{counted(calls, 'model call')} ({counted(tokens, 'token')})"
+    return f"{stage} has paid for {paid}: they are in the store, and not paid for again" if calls else ""
 
 
 def _print_figures(beat: Beat, age: float) -> None:
@@ -134,7 +151,10 @@ def _stage_status(run: Path, name: str, total: int | None) -> StageStatus:
 def _rows(part: Path) -> int:
     from pyarrow.parquet import read_metadata
 
-    return int(read_metadata(part).num_rows)
+    from pipeline.store.shards import reading
+
+    with reading(part):
+        return int(read_metadata(part).num_rows)
 
 
 def _directories(stage: Path) -> Iterator[Path]:

@@ -302,7 +302,7 @@ COLUMNS: Mapping[str, str] = {
     "ingested_share": "Share of the value among what was ingested.",
     "distance": "Total variation from what was ingested.",
     "by_chance": "Distance to expect of as many questions drawn blindly.",
-    "most": "The value whose share changed most.",
+    "most": "The value whose share changed most; null where none did.",
     "change": "Of that share.",
     # about the run
     "recipe": "sha256 of the recipe's identity.",

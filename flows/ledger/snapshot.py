@@ -6,9 +6,9 @@ No worker ever writes it. Its tables and views are in `tables.sql`; this module 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -41,7 +41,7 @@ from pipeline.records import (
     Trajectory,
     TrajectoryKey,
 )
-from pipeline.store.shards import write_records
+from pipeline.store.shards import require_readable, write_records
 
 if TYPE_CHECKING:
     import duckdb
@@ -75,6 +75,11 @@ class StageCost(NamedTuple):
     """Written by models after a complete action, and discarded."""
     cost: float = 0.0
     """By the recipe's prices."""
+
+
+def stage_costs(journal: Mapping[str, Any]) -> list[StageCost]:
+    """Return what stages have spent as a run's journal tells it, invocation by invocation, those that stopped, too."""
+    return [StageCost(**stage) for entry in journal["invocations"] for stage in entry["stages"]]
 
 
 class Shard(NamedTuple):
@@ -180,13 +185,23 @@ def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path
     """Rebuild `run/ledger.duckdb` from the finished `stages`, in their order, and return its path.
 
     Stages that did not run leave their tables empty.
+
+    Raises:
+        InfrastructureError: a part of theirs is damaged; the ledger stays as it was.
     """
+    import duckdb
+
     # Readers see the old file until the new one is whole; who rebuilds it at the same time waits.
     with turn(run / ".ledger.lock", wait=True):
         path, new = run / "ledger.duckdb", run / ".ledger.new.duckdb"
         for leftover in (new, Path(f"{new}.wal")):
             leftover.unlink(missing_ok=True)
-        _write(new, run, stages, facts)
+        try:
+            _write(new, run, stages, facts)
+        except duckdb.Error:
+            # It says that a file is damaged, and not always which.
+            require_readable([*_parts(stages), *_replayed(run, stages)])
+            raise
         new.replace(path)
     return path
 
@@ -207,8 +222,7 @@ def _write(path: Path, run: Path, stages: Sequence[Finished], facts: RunFacts) -
             chosen = [stage for stage in stages if source.stages is None or stage.name in source.stages]
             paths = [path for stage in chosen for table in source.tables for path in stage.paths(table)]
             _view_parts(db, source.view, source.kind, paths)
-        repeated = [path for path in (_repeated(run, stages),) if path is not None and path.exists()]
-        _view_parts(db, "repeated", ReplayResult, repeated)
+        _view_parts(db, "repeated", ReplayResult, _replayed(run, stages))
         _view_facts(db, stages, facts)
         db.execute(f"ATTACH {_literal(str(path))} AS ledger (STORAGE_VERSION {_literal(STORAGE_VERSION)})")
         db.execute("USE ledger")
@@ -241,6 +255,17 @@ def _repeated(run: Path, stages: Sequence[Finished]) -> Path | None:
     """Return where the results of `coldforge replay` for these stages' trajectories are or would be."""
     keys = [stage.fingerprint for stage in stages if stage.name == "synthesize"]
     return run / "replay" / f"{keys[0]}.parquet" if keys else None
+
+
+def _replayed(run: Path, stages: Sequence[Finished]) -> list[Path]:
+    return [path for path in (_repeated(run, stages),) if path is not None and path.exists()]
+
+
+def _parts(stages: Sequence[Finished]) -> Iterator[Path]:
+    for stage in stages:
+        for source in _SOURCES:
+            if source.stages is None or stage.name in source.stages:
+                yield from (path for table in source.tables for path in stage.paths(table))
 
 
 def read_facts(run: Path) -> RunFacts:

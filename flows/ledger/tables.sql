@@ -269,7 +269,7 @@ ended AS (
   FROM trajectories t LEFT JOIN last USING (trajectory_id) WHERE arm <> 'long_cot' AND parent IS NULL
 )
 SELECT stage, arm, mode, model, finish, cause, count(*) AS n,
-       round(count(*) / sum(count(*)) OVER (PARTITION BY stage, arm, mode, model), 4) AS share,
+       count(*) / sum(count(*)) OVER (PARTITION BY stage, arm, mode, model) AS share,
        min(trajectory_id) AS example, min(nullif(detail, '')) AS detail
 FROM ended GROUP BY stage, arm, mode, model, finish, cause
 ORDER BY stage, arm, mode, model, n DESC, finish, cause;
@@ -287,7 +287,7 @@ SELECT stage, o.unit, o.source, o.category, count(*) AS n_in,
        count(*) FILTER (outcome = 'kept') AS kept,
        count(*) FILTER (outcome = 'rejected') AS rejected,
        count(*) FILTER (outcome = 'quarantined') AS quarantined,
-       round(count(*) FILTER (outcome = 'kept') / count(*), 4) AS pass_rate
+       count(*) FILTER (outcome = 'kept') / count(*) AS pass_rate
 FROM outcomes o JOIN stages s USING (stage)
 GROUP BY stage, o.unit, o.source, o.category, s.position
 ORDER BY s.position, o.unit, o.source, o.category;
@@ -304,8 +304,8 @@ COMMENT ON VIEW reasons IS 'Why records were rejected or quarantined.';
 CREATE VIEW yield_by_teacher AS
 SELECT t.model, t.arm AS lane, count(*) AS attempts,
        count(*) FILTER (t.verdict = 'right') AS answered_right,
-       count(*) FILTER (v.outcome = 'kept') AS valid,
-       count(*) FILTER (s.outcome = 'kept') AS selected
+       CASE WHEN 'validate' IN (SELECT stage FROM stages) THEN count(*) FILTER (v.outcome = 'kept') END AS valid,
+       CASE WHEN 'select' IN (SELECT stage FROM stages) THEN count(*) FILTER (s.outcome = 'kept') END AS selected
 FROM trajectories t
 LEFT JOIN outcomes v ON v.stage = 'validate' AND v.record_id = t.trajectory_id
 LEFT JOIN outcomes s ON s.stage = 'select' AND s.record_id = t.trajectory_id
@@ -316,7 +316,7 @@ COMMENT ON VIEW yield_by_teacher IS 'Attempts of each teacher in each lane and h
     'them; of the lane long_cot, solutions of the source.';
 
 CREATE VIEW way AS
-WITH reached AS (
+WITH ran AS (SELECT stage FROM stages), reached AS (
   SELECT DISTINCT e.source, e.ingested_type AS answer_type, e.ingested_id AS id, o.stage,
          CASE WHEN o.stage IN ('gate2', 'select') THEN o.route ELSE '' END AS route
   FROM outcomes o JOIN every_question e USING (question_id) WHERE o.outcome = 'kept'
@@ -324,17 +324,17 @@ WITH reached AS (
   SELECT source, answer_type, question_id, 'ingest', '' FROM ingested
 )
 SELECT source, answer_type, count(*) FILTER (stage = 'ingest') AS ingested,
-       count(*) FILTER (stage = 'screen') AS screened,
-       count(*) FILTER (stage = 'decontaminate') AS clean,
-       count(*) FILTER (stage = 'gate1') AS gate1,
-       count(*) FILTER (stage = 'gate2' AND route = 'rl') AS gate2_rl,
-       count(*) FILTER (stage = 'gate2' AND route = 'sft') AS gate2_sft,
-       count(*) FILTER (stage = 'validate') AS validated,
-       count(*) FILTER (stage = 'select' AND route = 'sft') AS sft,
-       count(*) FILTER (stage = 'select' AND route = 'rl') AS rl
-FROM reached GROUP BY ALL ORDER BY ingested DESC, source, answer_type;
+       CASE WHEN 'screen' IN (FROM ran) THEN count(*) FILTER (stage = 'screen') END AS screened,
+       CASE WHEN 'decontaminate' IN (FROM ran) THEN count(*) FILTER (stage = 'decontaminate') END AS clean,
+       CASE WHEN 'gate1' IN (FROM ran) THEN count(*) FILTER (stage = 'gate1') END AS gate1,
+       CASE WHEN 'gate2' IN (FROM ran) THEN count(*) FILTER (stage = 'gate2' AND route = 'rl') END AS gate2_rl,
+       CASE WHEN 'gate2' IN (FROM ran) THEN count(*) FILTER (stage = 'gate2' AND route = 'sft') END AS gate2_sft,
+       CASE WHEN 'validate' IN (FROM ran) THEN count(*) FILTER (stage = 'validate') END AS validated,
+       CASE WHEN 'select' IN (FROM ran) THEN count(*) FILTER (stage = 'select' AND route = 'sft') END AS sft,
+       CASE WHEN 'select' IN (FROM ran) THEN count(*) FILTER (stage = 'select' AND route = 'rl') END AS rl
+FROM reached GROUP BY source, answer_type ORDER BY ingested DESC, source, answer_type;
 COMMENT ON VIEW way IS 'How many questions of each source and answer type (as ingested) every stage kept; of validate and '
-    'sft those with a trajectory.';
+    'sft those with a trajectory; null of a stage that has not run.';
 
 CREATE VIEW selection_mix AS
 WITH members AS (
@@ -364,11 +364,11 @@ COMMENT ON VIEW selection_mix IS 'Of what sources, categories and answer types (
 
 CREATE VIEW selection_shift AS
 SELECT m.stage, m.route, m.field, any_value(m.questions) AS questions,
-       round(sum(abs(m.share - m.ingested_share)) / 2, 4) AS distance,
-       round(sum(sqrt(2 * m.ingested_share * (1 - m.ingested_share) / (pi() * m.questions)
-                      * (i.n - m.questions) / greatest(i.n - 1, 1))) / 2, 4) AS by_chance,
-       arg_max(m.value, abs(m.share - m.ingested_share)) AS most,
-       round(arg_max(m.share - m.ingested_share, abs(m.share - m.ingested_share)), 4) AS change
+       sum(abs(m.share - m.ingested_share)) / 2 AS distance,
+       sum(sqrt(2 * m.ingested_share * (1 - m.ingested_share) / (pi() * m.questions)
+                      * (i.n - m.questions) / greatest(i.n - 1, 1))) / 2 AS by_chance,
+       arg_max(CASE WHEN m.share <> m.ingested_share THEN m.value END, abs(m.share - m.ingested_share)) AS most,
+       arg_max(m.share - m.ingested_share, abs(m.share - m.ingested_share)) AS change
 FROM selection_mix m CROSS JOIN (SELECT count(*) AS n FROM ingested) i JOIN stages s USING (stage)
 GROUP BY m.stage, m.route, m.field, s.position ORDER BY s.position, m.route, m.field;
 COMMENT ON VIEW selection_shift IS 'How far what a stage kept is from what was ingested: distance = total variation, half '
@@ -379,12 +379,13 @@ CREATE VIEW teacher_yield AS
 SELECT e.source, e.ingested_type AS answer_type, t.model AS teacher, count(DISTINCT t.question_id) AS questions,
        count(*) AS attempts, count(*) FILTER (t.finish = 'answer') AS answered,
        count(*) FILTER (t.verdict = 'right') AS answered_right,
-       count(*) FILTER (v.outcome = 'kept') AS valid,
-       round(count(DISTINCT t.question_id) FILTER (v.outcome = 'kept') / count(DISTINCT t.question_id), 4) AS yield
+       CASE WHEN 'validate' IN (SELECT stage FROM stages) THEN count(*) FILTER (v.outcome = 'kept') END AS valid,
+       CASE WHEN 'validate' IN (SELECT stage FROM stages)
+            THEN count(DISTINCT t.question_id) FILTER (v.outcome = 'kept') / count(DISTINCT t.question_id) END AS yield
 FROM trajectories t JOIN every_question e USING (question_id)
 LEFT JOIN outcomes v ON v.stage = 'validate' AND v.record_id = t.trajectory_id
 WHERE t.purpose = 'synthesis' AND t.parent IS NULL
-GROUP BY ALL ORDER BY attempts - valid DESC, source, answer_type, teacher;
+GROUP BY e.source, e.ingested_type, t.model ORDER BY count(*) FILTER (v.outcome IS DISTINCT FROM 'kept') DESC, source, answer_type, teacher;
 COMMENT ON VIEW teacher_yield IS 'Attempts by source, answer type (as ingested) and teacher, and how far they got; yield = '
     'share of the questions with a valid one. What loses most stands first.';
 
@@ -399,7 +400,7 @@ WITH failed AS (
 SELECT filter, reason, count(*) AS failing, count(*) FILTER (is_first) AS first_failing,
        count(*) FILTER (together = 1) AS only_failing,
        count(DISTINCT question_id) FILTER (together = 1 AND question_id NOT IN (FROM served)) AS questions_gained,
-       round(median(score), 2) AS median_score
+       median(score) AS median_score
 FROM failed GROUP BY ALL ORDER BY only_failing DESC, failing DESC, filter, reason;
 COMMENT ON VIEW validators IS 'Attempts that each validator is against: first = it gave the outcome its reason; only = no '
     'other is, so that relaxing it alone would recover them, where a replay agrees (it is made of what passes all else); '
@@ -414,7 +415,7 @@ COMMENT ON VIEW tool_mix IS 'Tool calls by purpose, category, tool and status.';
 
 CREATE VIEW execution AS
 SELECT purpose, count(*) AS trajectories, count(*) FILTER (cells > 0) AS executed,
-       round(count(*) FILTER (cells > 0) / count(*), 4) AS executed_share, sum(cells)::BIGINT AS cells
+       count(*) FILTER (cells > 0) / count(*) AS executed_share, sum(cells)::BIGINT AS cells
 FROM (SELECT r.purpose, count(t.turn) AS cells
       FROM trajectories r
       LEFT JOIN turns t ON t.trajectory_id = r.trajectory_id AND t.action = 'python' AND t.observation IS NOT NULL
@@ -458,13 +459,15 @@ WITH spent AS (
   SELECT grouped_by, name, count(*) FILTER (unit = 'trajectory') AS sft_rows, count(*) FILTER (unit = 'question') AS rl_rows
   FROM yields GROUP BY ALL
 )
-SELECT s.grouped_by, s.name, coalesce(any_value(c.sft_rows), 0) AS sft_rows, coalesce(any_value(c.rl_rows), 0) AS rl_rows,
+SELECT s.grouped_by, s.name,
+       CASE WHEN 'select' IN (SELECT stage FROM stages) THEN coalesce(any_value(c.sft_rows), 0) END AS sft_rows,
+       CASE WHEN 'select' IN (SELECT stage FROM stages) THEN coalesce(any_value(c.rl_rows), 0) END AS rl_rows,
        coalesce(sum(s.tokens) FILTER (s.purpose = 'gate'), 0)::BIGINT AS gate_tokens,
        coalesce(sum(s.tokens) FILTER (s.purpose = 'synthesis'), 0)::BIGINT AS synthesis_tokens,
-       round(sum(s.tokens) / nullif(any_value(c.sft_rows + c.rl_rows), 0))::BIGINT AS tokens_per_row,
-       round(sum(s.cost) FILTER (s.purpose = 'gate'), 6) AS gate_cost,
-       round(sum(s.cost) FILTER (s.purpose = 'synthesis'), 6) AS synthesis_cost,
-       round(sum(s.cost) / nullif(any_value(c.sft_rows + c.rl_rows), 0), 6) AS cost_per_row
+       sum(s.tokens) / nullif(any_value(c.sft_rows + c.rl_rows), 0) AS tokens_per_row,
+       sum(s.cost) FILTER (s.purpose = 'gate') AS gate_cost,
+       sum(s.cost) FILTER (s.purpose = 'synthesis') AS synthesis_cost,
+       sum(s.cost) / nullif(any_value(c.sft_rows + c.rl_rows), 0) AS cost_per_row
 FROM shares s LEFT JOIN counted c USING (grouped_by, name)
 GROUP BY s.grouped_by, s.name
 ORDER BY s.grouped_by, s.name;

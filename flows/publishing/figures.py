@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flows.report import amounts
 from pipeline.identity import Json
 
 
@@ -12,7 +13,7 @@ def whole(value: Json) -> int:
 
 def percent(value: Json) -> str:
     """Return a share as a percentage with one decimal; nothing for null."""
-    return "" if value is None else f"{100 * float(str(value)):.1f} %"
+    return "" if value is None else f"{amounts.percent(float(str(value)))} %"
 
 
 def size(nbytes: int) -> str:

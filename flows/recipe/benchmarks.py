@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from filters.dedup.contamination import Benchmark, BenchmarkEntry, benchmark_entry
 from filters.dedup.key import KEY_RECIPE
+from pipeline.commands import command
 from pipeline.errors import RowError, UsageError
 from pipeline.images import HASH_RECIPE, decode, perceptual_hashes
 from pipeline.manifests import explain, manifests_dir, parse_yaml
@@ -82,7 +83,7 @@ def _how_to_have(name: str) -> str:
     if guarded is None:
         known = {path.stem for path in (manifests_dir() / "benchmarks").glob("*.yaml")} - {GUARD_LIST}
         return f"give a path from the recipe, or one of: {', '.join(sorted(known))}"
-    return f"hashes of {guarded.title} do not ship: `coldforge benchmarks list {name}` tells how they are made"
+    return f"hashes of {guarded.title} do not ship: `{command('benchmarks', 'list', name)}` tells how they are made"
 
 
 def missing_benchmarks(names: Iterable[str], recipe_path: Path) -> tuple[str, ...]:

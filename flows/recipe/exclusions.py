@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from pipeline.errors import InfrastructureError, UsageError
 from pipeline.identity import parse_json
+from pipeline.manifests import SHA256
 from pipeline.records import Defect, Mark, MarkWord, excluded_by
 from pipeline.store.shards import read_records
 
 LONGEST_COMMENT = 10_000
 """Characters; a file of marks is written by a page of ours, or by somebody who edits it."""
 _ID = re.compile(r"[0-9a-f]{64}")
-_Id = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Id = Annotated[str, Field(pattern=SHA256)]
 
 
 class Said(BaseModel):

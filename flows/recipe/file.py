@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from flows.recipe.exclusions import is_id
 from flows.recipe.recipe import Recipe
 from pipeline.errors import UsageError
-from pipeline.manifests import manifests_dir, parse_yaml
+from pipeline.manifests import manifests_dir, parse_yaml, said
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -109,9 +109,7 @@ def explain(error: ValidationError, recipe: type[BaseModel]) -> str:
         where, _ = _place(problem["loc"], recipe)
         # A mistake between two sections is at no place of its own, and its text names the fields.
         place = f"{where}: " if where else ""
-        # The prefix is pydantic's, before every text that is ours.
-        said = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"  {place}{said}{_suggest(problem, recipe)}")
+        lines.append(f"  {place}{said(problem)}{_suggest(problem, recipe)}")
     return "\n".join(lines)
 
 

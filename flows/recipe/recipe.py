@@ -31,6 +31,7 @@ from pipeline.export.layout import Format, RlFormat, SftFormat, Shard
 from pipeline.export.rights import WithheldImages
 from pipeline.fetch.recorded import Fetch
 from pipeline.identity import Identity, Place, digest
+from pipeline.manifests import KEY
 from pipeline.rollout.loop import Limits
 from pipeline.students.family import FAMILIES, Student
 
@@ -236,7 +237,7 @@ class Runtime(Identity):
 class Recipe(Identity):
     """A curation run."""
 
-    name: Place[str] = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    name: Place[str] = Field(pattern=KEY)
     seed: int = 0
     sources: tuple[SourceUse, ...] = Field(min_length=1)
     edits: Place[tuple[str, ...]] = ()

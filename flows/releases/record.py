@@ -61,12 +61,16 @@ def make_release(run: Path, name: str | None, conditions: Sequence[Condition], t
     stated = [one.text for one in conditions]
     if (target / RELEASE).exists():
         before = read_release(target)
-        if (before["exports"], before["conditions"]) != (content, stated):
-            raise UsageError(f"{target} is a release of other exports, or under other conditions; give another --name")
-        if before["figures"] != known:
+        # Without a name its directory is called by its exports, so that these are the same.
+        fix = "give it a --name" if name is None else "give another --name"
+        if before["exports"] != content:
+            raise UsageError(f"{target} is a release of other exports; {fix}")
+        if before["conditions"] != stated:
             raise UsageError(
-                f"{target} was made before marks were imported that change its figures; give another --name"
+                f"{target} was made under other conditions ({'; '.join(before['conditions']) or 'none'}); {fix}"
             )
+        if before["figures"] != known:
+            raise UsageError(f"{target} was made before marks were imported that change its figures; {fix}")
         return target
     rows = list(released_rows(run))
     write_records(target / RELEASED, ReleasedRow, rows)

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
+from flows.ledger.journal import read_journal
 from flows.ledger.snapshot import TRAJECTORY_TABLES
 from flows.report.tables import Table, query_table
 from pipeline.engine.done import Done, Finished, read_finished
 from pipeline.engine.units import Range
 from pipeline.errors import InfrastructureError, UsageError
-from pipeline.identity import parse_json
 from pipeline.records import Question, Record, SourceRow, Trajectory
+from pipeline.store.shards import reading
 
 R = TypeVar("R", bound=Record)
 
@@ -153,9 +154,7 @@ def read_row(run: Path, identity: str) -> SourceRow | None:
 
 def source_directory(run: Path, source: str) -> Path | None:
     """Return where a source of the run was when it was read last, as `run.json` tells."""
-    path = run / "run.json"
-    content = parse_json(path.read_text("utf-8")) if path.exists() else {}
-    directory = content.get("sources", {}).get(source)
+    directory = (read_journal(run) or {}).get("sources", {}).get(source)
     return Path(directory) if directory is not None else None
 
 
@@ -179,12 +178,19 @@ def _first(stages: Mapping[str, Finished], stage: str, key: Mapping[str, str]) -
 
 
 def _read(stage: Finished, table: str, kind: type[R], key: Mapping[str, str]) -> list[R]:
-    """Return the records of one table whose fields equal `key`; Arrow filters, so few rows become records."""
+    """Return the records of one table whose fields equal `key`; Arrow filters, so few rows become records.
+
+    Raises:
+        InfrastructureError: a part is damaged.
+    """
     import pyarrow.parquet as pq
 
     filters: list[tuple[str, str, Any]] | None = [(name, "==", value) for name, value in key.items()] or None
-    rows = (pq.read_table(path, filters=filters).to_pylist() for path in stage.paths(table))
-    return [kind.from_row(row) for part in rows for row in part]
+    found: list[R] = []
+    for path in stage.paths(table):
+        with reading(path):
+            found += [kind.from_row(row) for row in pq.read_table(path, filters=filters).to_pylist()]
+    return found
 
 
 def _found(table: Table) -> list[Found]:

@@ -42,8 +42,8 @@ WITH seen AS (
 )
 SELECT s.stage, c.unit, c.n_in, c.kept, c.rejected, c.quarantined,
        CASE WHEN c.line = 1 THEN coalesce(p.n, 0) END AS past,
-       round(c.kept / c.n_in, 4) AS pass_rate,
-       CASE WHEN c.line = 1 THEN round(x.cpu, 1) END AS cpu_seconds
+       c.kept / c.n_in AS pass_rate,
+       CASE WHEN c.line = 1 THEN x.cpu END AS cpu_seconds
 FROM stages s JOIN counted c USING (stage) LEFT JOIN past p USING (position) LEFT JOIN spent x USING (stage)
 ORDER BY s.position, c.unit
 """
@@ -56,14 +56,14 @@ _SHIFT = """
 SELECT stage, nullif(route, '') AS route, any_value(questions) AS questions,
        max(distance) FILTER (field = 'source') AS source, max(distance) FILTER (field = 'category') AS category,
        max(distance) FILTER (field = 'answer_type') AS answer_type, max(by_chance) AS by_chance,
-       arg_max(printf('%s %+.1f %%', most, 100 * change), distance - by_chance) AS most
+       arg_max(most, abs(change)) AS most, nullif(arg_max(change, abs(change)), 0) AS change
 FROM selection_shift JOIN stages USING (stage) WHERE stage <> 'ingest'
 GROUP BY stage, route, position ORDER BY position, route
 """
 
 _NEAR_TEXTS = """
 SELECT CASE answers WHEN 'contradict' THEN 'differ' ELSE answers END AS answers, dropped, count(*) AS pairs,
-       round(avg(share), 4) AS mean_share, min(question_id) AS example
+       avg(share) AS mean_share, min(question_id) AS example
 FROM near_texts GROUP BY ALL ORDER BY ALL
 """
 """Of two questions that only read alike, other answers are no contradiction."""
@@ -74,24 +74,25 @@ FROM benchmark_hits GROUP BY ALL ORDER BY ALL
 """
 
 _COST = """
-SELECT s.stage, round(sum(c.wall_seconds), 1) AS wall_seconds, round(sum(c.cpu_seconds), 1) AS cpu_seconds,
+SELECT c.stage, sum(c.wall_seconds) AS wall_seconds, sum(c.cpu_seconds) AS cpu_seconds,
        sum(c.model_calls)::BIGINT AS model_calls, sum(c.search_calls)::BIGINT AS search_calls,
        sum(c.cells)::BIGINT AS cells, sum(c.cached_calls)::BIGINT AS cached_calls
-FROM cost c JOIN stages s USING (stage)
-GROUP BY s.stage, s.position ORDER BY s.position
+FROM cost c LEFT JOIN stages s USING (stage)
+GROUP BY c.stage, s.position ORDER BY s.position NULLS LAST, c.stage
 """
+"""A stage that stopped has spent, too, though the ledger has nothing else of it."""
 
 _MIX = """
 SELECT CASE WHEN k.lane = 'tools' THEN k.category ELSE k.lane END AS teaches, count(*) AS n_rows,
-       round(count(*) / sum(count(*)) OVER (), 4) AS share, sum(k.loss_tokens)::BIGINT AS loss_tokens,
-       round(sum(k.loss_tokens) / nullif(sum(sum(k.loss_tokens)) OVER (), 0), 4) AS token_share
+       count(*) / sum(count(*)) OVER () AS share, sum(k.loss_tokens)::BIGINT AS loss_tokens,
+       sum(k.loss_tokens) / nullif(sum(sum(k.loss_tokens)) OVER (), 0) AS token_share
 FROM keys k JOIN outcomes o ON o.stage = 'select' AND o.record_id = k.trajectory_id AND o.outcome = 'kept'
 GROUP BY ALL ORDER BY n_rows DESC, teaches
 """
 
 _REPLAYS = """
 SELECT made_by, verdict, count(*) AS trajectories, count(*) FILTER (cells > 0) AS executed,
-       round(count(*) FILTER (cells > 0) / count(*), 4) AS executed_share
+       count(*) FILTER (cells > 0) / count(*) AS executed_share
 FROM replays GROUP BY ALL ORDER BY ALL
 """
 
@@ -115,7 +116,7 @@ COST_PER_ROW = Report("cost_per_row", _COST_PER_ROW_TITLE, "SELECT * FROM cost_p
 
 _ROUTES = """
 SELECT stage, outcome, CASE WHEN outcome = 'kept' THEN route ELSE reason END AS "route or reason", count(*) AS n,
-       round(count(*) / sum(count(*)) OVER (PARTITION BY stage), 4) AS share
+       count(*) / sum(count(*)) OVER (PARTITION BY stage) AS share
 FROM outcomes JOIN stages USING (stage)
 WHERE stage IN ('gate1', 'gate2')
 GROUP BY stage, position, outcome, "route or reason" ORDER BY position, outcome, n DESC, "route or reason"
@@ -127,19 +128,20 @@ SELECT r AS "right",
        (SELECT nullif(count(*), 0) FROM gates WHERE plain_right = r AND censored > 0) AS stopped_early,
        (SELECT CASE WHEN count(*) > 0 THEN count(*) FILTER (n_right = r) END FROM arms WHERE arm = 'fresh') AS placebo,
        (SELECT count(*) FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
-        WHERE tools_right = r) AS gate2
+        WHERE tools_right = r) + (SELECT max(0) FROM stages WHERE stage = 'gate2') AS gate2
 FROM (SELECT unnest(range((SELECT max(k) FROM gates) + 1)) AS r)
 ORDER BY r
 """
 """Who was stopped early has at least so many right, and might have had more; null where early stopping is off. The
-placebo is the arm `fresh`, null where it was not asked: what survived gate 1, asked once more without tools."""
+placebo is the arm `fresh`, null where it was not asked: what survived gate 1, asked once more without tools. Of a
+gate 2 that has not run there is no number: the greatest of no zero is null."""
 
 _ARMS = """
 SELECT stage, arm, max_pixels, model, count(*) AS questions,
-       round(sum(n_right) / nullif(sum(n_valid), 0), 4) AS right_share,
-       round(count(*) FILTER (above) / count(*), 4) AS solved_share,
-       round(wilson_low(count(*) FILTER (above), count(*)), 4) AS low,
-       round(wilson_high(count(*) FILTER (above), count(*)), 4) AS high
+       sum(n_right) / nullif(sum(n_valid), 0) AS right_share,
+       count(*) FILTER (above) / count(*) AS solved_share,
+       wilson_low(count(*) FILTER (above), count(*)) AS low,
+       wilson_high(count(*) FILTER (above), count(*)) AS high
 FROM arms
 GROUP BY ALL ORDER BY stage, arm, max_pixels, model
 """
@@ -164,9 +166,9 @@ WITH asked AS (
   FROM compared
 )
 SELECT counted, count(*) AS questions, count(*) FILTER (passes) AS passed,
-       round(count(*) FILTER (passes) / count(*), 4) AS share,
-       round(wilson_low(count(*) FILTER (passes), count(*)), 4) AS low,
-       round(wilson_high(count(*) FILTER (passes), count(*)), 4) AS high
+       count(*) FILTER (passes) / count(*) AS share,
+       wilson_low(count(*) FILTER (passes), count(*)) AS low,
+       wilson_high(count(*) FILTER (passes), count(*)) AS high
 FROM judged GROUP BY line, counted ORDER BY line
 """
 """Gate 2's comparison of counts, on the same questions."""
@@ -177,9 +179,9 @@ WITH counted AS (
          student95(nullif(count(*) - 1, 0)) * stddev_samp(benefit) / sqrt(count(*)) AS half
   FROM labels WHERE benefit IS NOT NULL HAVING count(*) > 0
 )
-SELECT questions, round(mean, 4) AS net_benefit,
-       CASE WHEN half IS NOT NULL THEN round(greatest(-1, mean - half), 4) END AS low,
-       CASE WHEN half IS NOT NULL THEN round(least(1, mean + half), 4) END AS high
+SELECT questions, mean AS net_benefit,
+       CASE WHEN half IS NOT NULL THEN greatest(-1, mean - half) END AS low,
+       CASE WHEN half IS NOT NULL THEN least(1, mean + half) END AS high
 FROM counted
 """
 """`filters.gates.benefit.net_benefit`; a single question has no interval."""
@@ -201,7 +203,7 @@ GROUP BY stage, position, kind ORDER BY position, rollouts DESC, kind
 """Of the main arms: those beside them decide nothing by what has no answer."""
 
 _FLOOR = """
-SELECT round(chance, 4) AS chance, guess_floor AS floor, k, count(*) AS questions,
+SELECT chance, guess_floor AS floor, k, count(*) AS questions,
        count(*) FILTER (by_floor) AS sent_to_teachers, min(question_id) FILTER (by_floor) AS example
 FROM gates SEMI JOIN (FROM outcomes WHERE stage = 'gate2') USING (question_id)
 WHERE chance > 0 GROUP BY ALL ORDER BY chance
@@ -216,14 +218,14 @@ WITH counted AS (
   UNION ALL SELECT 2, 'calls that showed nothing of use', useless FROM counted
   UNION ALL SELECT 3, 'no call', unhelped - useless FROM counted
 )
-SELECT "right after", n AS rollouts, round(n / nullif(sum(n) OVER (), 0), 4) AS share FROM listed
+SELECT "right after", n AS rollouts, n / nullif(sum(n) OVER (), 0) AS share FROM listed
 WHERE (SELECT helped + unhelped FROM counted) > 0 ORDER BY line
 """
 """`filters.informed`: of a call that failed, or that printed own words, sizes or versions, an answer cannot come."""
 
 _UNJUDGED = """
 SELECT q.source, count(*) AS answers, count(*) FILTER (t.verdict = 'unjudged') AS unjudged,
-       round(count(*) FILTER (t.verdict = 'unjudged') / count(*), 4) AS share
+       count(*) FILTER (t.verdict = 'unjudged') / count(*) AS share
 FROM trajectories t JOIN questions q USING (question_id) WHERE t.finish = 'answer'
 GROUP BY q.source HAVING count(*) FILTER (t.verdict = 'unjudged') > 0 ORDER BY share DESC, q.source
 """
@@ -249,13 +251,12 @@ UNJUDGED = Report(
 ENDINGS = Report(
     "endings",
     "How rollouts ended, and one of each (coldforge show RUN ID)",
-    "SELECT stage, arm, model, finish, nullif(cause, '') AS cause, n, share, example, left(detail, 80) AS detail "
-    "FROM endings",
+    "SELECT stage, arm, model, finish, nullif(cause, '') AS cause, n, share, example, detail FROM endings",
 )
 
 _SHIFT_TITLE = (
-    "Selection shift: total variation from what was ingested to what a stage kept, in %, what a blind draw of as many "
-    "would give at most, and what changed most"
+    "Selection shift: total variation from what was ingested to what a stage kept, in %; what a blind draw of as many "
+    "would give of whichever field it gives most; and the value whose share changed most"
 )
 
 GATE_REPORTS = (

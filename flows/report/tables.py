@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from flows.report.amounts import percent, rounded
 from flows.report.queries import COST_PER_ROW, FUNNEL, REPORTS, RIGHTS, UNJUDGED, Report
 from pipeline.errors import UsageError
 from pipeline.identity import Json
@@ -90,6 +91,26 @@ def filled(table: Table) -> Table:
     chosen = [index for index in range(len(table.columns)) if any(row[index] is not None for row in table.rows)]
     columns = tuple(table.columns[index] for index in chosen)
     return table._replace(columns=columns, rows=tuple(tuple(row[index] for index in chosen) for row in table.rows))
+
+
+def by_value(table: Table, column: str) -> list[Table]:
+    """Return a table for each value of a column, in their order, with the value in its title in place of the column.
+
+    So a long name stands once, and not broken in every row.
+    """
+    if not table.rows:
+        return []
+    index = table.columns.index(column)
+    values = dict.fromkeys(row[index] for row in table.rows)
+    columns = (*table.columns[:index], *table.columns[index + 1 :])
+    return [
+        table._replace(
+            title=f"{table.title}: {column} {value}",
+            columns=columns,
+            rows=tuple((*row[:index], *row[index + 1 :]) for row in table.rows if row[index] == value),
+        )
+        for value in values
+    ]
 
 
 def query_table(run: Path, sql: str, name: str = "query", title: str = "") -> Table:
@@ -214,7 +235,10 @@ _HEADERS = {
     "mix.loss_tokens": "loss tokens",
     "rates.pass_rate": "goes on %",
     "yield": "yield %",
-    "selection_shift.by_chance": "by chance",
+    "selection_shift.questions": "kept",
+    "selection_shift.by_chance": "by chance, at most",
+    "selection_shift.most": "changed most",
+    "selection_shift.change": "by",
     "answer_type": "type",
     "answered_right": "right",
     "first_failing": "first",
@@ -230,6 +254,8 @@ _HEADERS = {
     "token_sums.most_completion": "longest completion",
     "cost.prompt_tokens": "prompt tokens",
     "cost.completion_tokens": "completion tokens",
+    "way.ingested": "in",
+    "way.screened": "screen",
     "way.validated": "valid",
     "gates.gate1": "gate 1",
     "gates.gate2": "gate 2",
@@ -251,9 +277,30 @@ _SHARES = {
     *("yield", "pass_rate", "executed_share", "share", "right_share", "arms.solved_share", "mix.token_share"),
     "ingested_share",
     *(f"{table}.{end}" for table in ("rates", "placebo", "arms", "defects", "caught") for end in ("low", "high")),
-    *(f"selection_shift.{name}" for name in ("source", "category", "answer_type", "by_chance")),
+    *(f"selection_shift.{name}" for name in ("source", "category", "answer_type", "by_chance", "change")),
 }
 """Columns of numbers from 0 to 1, of every table or of the one named, which people read as percentages."""
+_DECIMALS = {
+    **dict.fromkeys(("cpu_seconds", "wall_seconds"), 1),
+    **dict.fromkeys(("gate_cost", "synthesis_cost", "cost_per_row", "list_price"), 6),
+    **dict.fromkeys(("net_benefit", "benefit.low", "benefit.high", "mean_share", "chance"), 4),
+    **dict.fromkeys(("agreement.kappa", "agreement.low", "agreement.high"), 3),
+    "median_score": 2,
+    "tokens_per_row": 0,
+}
+"""Decimals of other columns; of what stands nowhere, what six significant digits take."""
+_SIGNED = {"selection_shift.change"}
+_LONGEST = {
+    # By its first words a person knows a question.
+    **dict.fromkeys(("examples.question", "examples.detail"), 60),
+    **dict.fromkeys(("examples.said", "examples.stored"), 32),
+    "endings.detail": 80,
+}
+"""Characters after which a text is cut where it is printed; JSON holds it whole."""
+_CODES = {"phash", "dhash", "seed"}
+"""Columns of whole numbers that count nothing."""
+_DASHED = {"way"}
+"""Tables in which null is a stage that has not run, and not a number that there is none of."""
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _SHORT_ID = 12
@@ -277,9 +324,9 @@ def rich_table(table: Table, *, width: int, short_ids: bool) -> RichTable:
     columns = _columns(table)
     if short_ids:
         columns = [[cell[:_SHORT_ID] if _ID.fullmatch(cell) else cell for cell in cells] for cells in columns]
-    headers = [visible(header) for header in _headers(table)]
-    headers, columns, widths = fitted(headers, columns, width, whole=not short_ids)
-    for index, header in enumerate(headers):
+    named = [visible(header) for header in headers(table)]
+    named, columns, widths = fitted(named, columns, width, whole=not short_ids)
+    for index, header in enumerate(named):
         numeric = _is_numeric(row[index] for row in table.rows)
         shown.add_column(Text(header), justify="right" if numeric else "left", width=widths[index])
     for cells in zip(*columns, strict=True):
@@ -288,13 +335,18 @@ def rich_table(table: Table, *, width: int, short_ids: bool) -> RichTable:
     return shown
 
 
-def _headers(table: Table) -> list[str]:
+def headers(table: Table) -> list[str]:
+    """Return what people read above each column."""
     return [_HEADERS.get(f"{table.name}.{name}", _HEADERS.get(name, name)) for name in table.columns]
 
 
-def labelled(table: Table) -> tuple[list[str], list[bool]]:
-    """Return the header of each column for people, and whether its numbers are shares from 0 to 1."""
-    return _headers(table), [_is_share(table, name) for name in table.columns]
+def printed(table: Table) -> list[list[str] | None]:
+    """Return each column of numbers, or of texts that are cut, as every table of ours shows it; None of others."""
+    cells = _columns(table)
+    return [
+        cells[index] if f"{table.name}.{name}" in _LONGEST or _is_numeric(row[index] for row in table.rows) else None
+        for index, name in enumerate(table.columns)
+    ]
 
 
 def csv_text(table: Table) -> str:
@@ -309,9 +361,8 @@ def csv_text(table: Table) -> str:
 def markdown_text(table: Table) -> str:
     """Return the table as a pipe table of GitHub Markdown, with its title as a heading."""
     columns = _columns(table)
-    headers = _headers(table)
-    marks = ["---:" if _is_numeric(row[index] for row in table.rows) else "---" for index in range(len(headers))]
-    lines = [headers, marks, *(list(cells) for cells in zip(*columns, strict=True))]
+    marks = ["---:" if _is_numeric(row[index] for row in table.rows) else "---" for index in range(len(columns))]
+    lines = [headers(table), marks, *(list(cells) for cells in zip(*columns, strict=True))]
     body = "".join("| " + " | ".join(_markdown_cell(cell) for cell in line) + " |\n" for line in lines)
     return f"### {table.title}\n\n{body}" if table.title else body
 
@@ -322,34 +373,38 @@ def _markdown_cell(text: str) -> str:
 
 def _columns(table: Table) -> list[list[str]]:
     """Return the columns as text."""
-    return [
-        _cells([row[index] for row in table.rows], share=_is_share(table, name))
-        for index, name in enumerate(table.columns)
-    ]
+    return [_cells([row[index] for row in table.rows], table.name, name) for index, name in enumerate(table.columns)]
 
 
-def _is_share(table: Table, name: str) -> bool:
-    return not _SHARES.isdisjoint({name, f"{table.name}.{name}"})
-
-
-def _cells(values: Sequence[Json], *, share: bool) -> list[str]:
+def _cells(values: Sequence[Json], table: str, column: str) -> list[str]:
     """Return one column as text."""
-    if share and _is_numeric(values):
-        return ["" if value is None else f"{100 * float(str(value)):.1f}" for value in values]
-    decimals = max((_decimals(value) for value in values), default=0)
-    return [_cell(value, decimals) for value in values]
+    called, nothing = (column, f"{table}.{column}"), "-" if table in _DASHED else ""
+    if not _SHARES.isdisjoint(called) and _is_numeric(values):
+        signed = not _SIGNED.isdisjoint(called)
+        return [nothing if value is None else percent(float(str(value)), signed=signed) for value in values]
+    if not _CODES.isdisjoint(called):
+        return [nothing if value is None else visible(_flat(value)) for value in values]
+    longest = next((_LONGEST[name] for name in called if name in _LONGEST), None)
+    if longest is not None:
+        return [nothing if value is None else visible(_cut(_flat(value), longest)) for value in values]
+    stated = next((_DECIMALS[name] for name in called if name in _DECIMALS), None)
+    decimals = stated if stated is not None else max((_decimals(value) for value in values), default=0)
+    return [nothing if value is None else _cell(value, decimals) for value in values]
+
+
+def _cut(text: str, longest: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= longest else f"{flat[: longest - 1]}…"
 
 
 def _cell(value: Json, decimals: int) -> str:
     match value:
-        case None:
-            return ""
         case bool():
             return str(value).lower()
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:,.{decimals}f}"
+            return rounded(value, decimals)
         case _:
             return visible(_flat(value))
 

@@ -15,12 +15,6 @@ from pipeline.identity import parse_json
 
 EXAMPLES = 3
 """Of each reason: enough to see what they share."""
-GROUPS = 3
-"""Groups that a reason hits, the largest first."""
-WORDS = 60
-"""Characters of a question: by them a person knows which it is."""
-ANSWER = 32
-"""Characters of an answer that is said or stored."""
 
 
 class Hit(NamedTuple):
@@ -42,12 +36,12 @@ class Example(NamedTuple):
     source: str
     answer_type: str
     question: str
-    """First words, or what the row held."""
+    """Or what the row held."""
     said: str
-    """By the attempt, or what most rollouts of the stage said."""
+    """By the attempt; or what most rollouts of the stage said, and of a question that was too easy most right ones."""
     stored: str
     detail: str
-    """Which filter, and what it measured; or the words of an error."""
+    """Of the gates how many were right; else which filter decided, and what it measured; or the words of an error."""
 
 
 class Loss(NamedTuple):
@@ -62,6 +56,7 @@ class Loss(NamedTuple):
     """Records of the unit that went into the stage."""
     cause: str
     hits: Sequence[Hit]
+    """All groups, the largest first."""
     examples: Sequence[Example]
 
     @property
@@ -94,22 +89,47 @@ FROM records r JOIN groups g USING (stage, unit, source, answer_type, teacher)
 WHERE r.outcome <> 'kept' GROUP BY ALL ORDER BY n DESC, source, answer_type, teacher
 """
 
+TOO_EASY = ("answerable_blind", "easy_for_stronger", "saturated", "solved_without_call", "too_easy")
+"""Reasons of questions that were lost for being answered right."""
+
 _EXAMPLES = f"""
 WITH lost AS (
   SELECT * FROM outcomes WHERE outcome <> 'kept'
   QUALIFY row_number() OVER (PARTITION BY stage, unit, outcome, reason ORDER BY record_id) <= {EXAMPLES}
+), asked AS (
+  SELECT *, CASE WHEN reason = 'saturated' THEN 'gate2' ELSE stage END AS at,
+         CASE reason WHEN 'answerable_blind' THEN 'blind' WHEN 'easy_for_stronger' THEN 'stronger' ELSE 'main'
+         END AS arm,
+         reason IN {TOO_EASY} AS easy
+  FROM lost
 ), mostly AS (
-  SELECT question_id, stage, mode(answer) AS answer FROM trajectories
-  WHERE question_id IN (SELECT question_id FROM lost) AND arm NOT IN ('blind', 'pixels', 'fresh') GROUP BY ALL
+  SELECT question_id, stage, CASE WHEN arm IN ('blind', 'stronger', 'pixels', 'fresh') THEN arm ELSE 'main' END AS arm,
+         mode(answer) AS answer, mode(answer) FILTER (verdict = 'right') AS right_answer FROM trajectories
+  WHERE question_id IN (SELECT question_id FROM lost) GROUP BY 1, 2, 3
+), counted AS (
+  SELECT question_id, 'gate1' AS stage, 'main' AS arm, plain_right || ' of ' || plain_valid || ' right' AS told
+  FROM gates
+  UNION ALL
+  SELECT question_id, 'gate2', 'main', tools_right || ' of ' || tools_decided || ' right after a call, '
+         || tools_right_without_call || ' without, ' || plain_right || ' of ' || plain_valid || ' without tools'
+  FROM gates
+  UNION ALL
+  SELECT question_id, stage, arm, n_right || ' of ' || n_valid || ' right' FROM arms WHERE arm IN ('blind', 'stronger')
+  UNION ALL
+  SELECT question_id, 'synthesize', 'main', any_value(agreeing || ' of ' || valid || ' say ' || answer)
+  FROM suspicions WHERE NOT reached GROUP BY question_id
 )
 SELECT l.stage, l.unit, l.outcome, l.reason, l.record_id, l.source, coalesce(e.answer_type, '') AS answer_type,
-       e.text, l.payload, coalesce(t.answer, m.answer, '') AS said, e.answers,
-       l.detail || CASE WHEN l.score IS NULL THEN '' ELSE printf(' %g', l.score) END AS detail
-FROM lost l LEFT JOIN every_question e ON e.question_id = l.question_id
+       e.text, l.payload, coalesce(t.answer, CASE WHEN l.easy THEN m.right_answer END, m.answer, '') AS said, e.answers,
+       CASE WHEN c.told IS NOT NULL THEN concat_ws('; ', c.told, CASE WHEN l.reason = 'undecided' THEN l.detail END)
+            WHEN l.score IS NOT NULL THEN printf('%s %g', l.detail, l.score)
+            WHEN l.detail <> l.stage THEN l.detail ELSE '' END AS detail
+FROM asked l LEFT JOIN every_question e ON e.question_id = l.question_id
 LEFT JOIN trajectories t ON t.trajectory_id = l.record_id
-LEFT JOIN mostly m ON m.question_id = l.question_id AND m.stage = l.stage
+LEFT JOIN mostly m ON m.question_id = l.question_id AND m.stage = l.at AND m.arm = l.arm
+LEFT JOIN counted c ON c.question_id = l.question_id AND c.stage = l.at AND c.arm = l.arm AND l.unit = 'question'
 ORDER BY l.record_id
-"""  # noqa: S608 - a number of ours
+"""  # noqa: S608 - a number and reasons of ours
 
 
 def losses(run: Path, stage: str | None = None) -> Sequence[Loss]:
@@ -135,7 +155,7 @@ def large_losses(run: Path) -> Table:
     """
     rows = [row for row in query(run, _COUNTED).to_pylist() if _is_large(row)]
     told = [
-        (row["stage"], row["reason"], row["n"], round(row["n"] / row["n_in"], 4), cause(row["stage"], row["reason"]))
+        (row["stage"], row["reason"], row["n"], row["n"] / row["n_in"], cause(row["stage"], row["reason"]))
         for row in rows
     ]
     title = f"Losses of {LARGE_SHARE:.0%} of a stage or more, and what usually causes them (coldforge why RUN)"
@@ -165,7 +185,7 @@ def _loss(
     return Loss(
         **row,
         cause=cause(row["stage"], row["reason"]),
-        hits=[Hit(**{name: hit[name] for name in Hit._fields}) for hit in hits[key][:GROUPS]],
+        hits=[Hit(**{name: hit[name] for name in Hit._fields}) for hit in hits[key]],
         examples=[_example(one) for one in examples[key]],
     )
 
@@ -176,10 +196,10 @@ def _example(row: Mapping[str, Any]) -> Example:
         record_id=row["record_id"],
         source=row["source"],
         answer_type=row["answer_type"],
-        question=_cut(row["text"] if row["text"] is not None else row_text(row["payload"]), WORDS),
-        said=_cut(row["said"], ANSWER),
-        stored=_cut(stored, ANSWER),
-        detail=_cut(row["detail"], WORDS),
+        question=row["text"] if row["text"] is not None else row_text(row["payload"]),
+        said=row["said"],
+        stored=stored,
+        detail=row["detail"],
     )
 
 
@@ -191,8 +211,3 @@ def row_text(payload: str) -> str:
         return payload
     text = content.get("text") if isinstance(content, dict) else None
     return text if isinstance(text, str) else payload
-
-
-def _cut(text: str, length: int) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= length else f"{flat[: length - 1]}…"

@@ -169,9 +169,6 @@ def tables(figures: Figures, sizes: Mapping[str, int]) -> tuple[Table, ...]:
             "agreement",
             "Agreement of annotators (Cohen's kappa)",
             ("annotators", "rows", "agreed", "kappa", "low", "high"),
-            tuple(
-                (pair, one.rows, one.agreed, *(None if end is None else round(end, 3) for end in one[2:]))
-                for pair, one in figures.agreement.items()
-            ),
+            tuple((pair, one.rows, one.agreed, *one[2:]) for pair, one in figures.agreement.items()),
         ),
     )

@@ -12,6 +12,7 @@ from flows.report.tables import query_table
 from flows.review.figures import defect_shares
 from flows.review.marks import read_marks
 from flows.review.sample import FRAME, Sample, samples
+from pipeline.commands import command
 from pipeline.records import FrameRow, Mark
 from pipeline.store.shards import read_records
 
@@ -34,7 +35,7 @@ def reviewed(run: Path) -> Reviewed:
     Raises:
         UsageError: the ledger or a sample cannot be read.
     """
-    draw = f"draw a sample with `coldforge review sample {run}`, have it marked, and import the marks"
+    draw = f"draw a sample with `{command('review', 'sample', run)}`, have it marked, and import the marks"
     marked = {directory: sample for directory, sample in samples(run).items() if read_marks(directory)}
     if not marked:
         return Reviewed(None, f"no review of it holds any marks; {draw}")

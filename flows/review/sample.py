@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from filters.review.sampling import allocate, draw
 from flows.report.tables import query_table
+from pipeline.commands import command
 from pipeline.errors import UsageError
 from pipeline.identity import digest
 from pipeline.records import FrameRow
@@ -116,7 +117,7 @@ class Sample(_Closed):
         """
         attempts = _attempts(run)
         if not attempts:
-            raise UsageError(f"{run} has no attempt of a teacher that was validated; `coldforge stats {run}` says why")
+            raise UsageError(f"{run} has no validated attempt of a teacher; `{command('stats', run)}` says why")
         groups: defaultdict[str, list[Attempt]] = defaultdict(list)
         for attempt in attempts:
             groups[attempt.stratum(per)].append(attempt)

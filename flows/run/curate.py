@@ -23,6 +23,7 @@ from flows.run.opening import open_resources
 from flows.run.progress import Progress, noted
 from flows.runners.local import local
 from flows.stages.order import GROUPS, announce, declare, stages_of, work_unit
+from pipeline.commands import command
 from pipeline.engine.commits import find_finished
 from pipeline.engine.done import Done, Finished, write_rows
 from pipeline.engine.executor import Executor
@@ -58,11 +59,12 @@ class RunSummary:
         """
         if self.until is not None and self.stages and not self.stages[-1].counts.get("kept", 0):
             raise CheckError(
-                f"{self.run}: no row is left after {self.until}; `coldforge stats {self.run}` tells why records stopped"
+                f"{self.run}: no row is left after {self.until}; `{command('stats', self.run)}` tells why "
+                "records stopped"
             )
         if self.shards and not any(shard.n_rows for shard in self.shards):
             raise CheckError(
-                f"{self.run}: no row came out, no export is written; `coldforge stats {self.run}` tells why records "
+                f"{self.run}: no row came out, no export is written; `{command('stats', self.run)}` tells why records "
                 "stopped"
             )
 

@@ -16,7 +16,8 @@ import yaml
 
 from filters.gates.rules import GateSettings
 from flows.asking.resources import Resources
-from flows.ledger.snapshot import RunFacts, Shard, StageCost, build_ledger
+from flows.ledger.journal import read_journal
+from flows.ledger.snapshot import RunFacts, Shard, StageCost, build_ledger, stage_costs
 from flows.recipe.inputs import Inputs, Job
 from pipeline.engine.done import Finished
 from pipeline.errors import UsageError
@@ -43,8 +44,7 @@ class Journal:
     @classmethod
     def begin(cls, job: Job, inputs: Inputs, resources: Resources, expected: Sequence[Mapping[str, Any]]) -> Journal:
         """Open the run's journal and add this invocation; `expected` is its estimate."""
-        path = job.out / "run.json"
-        known = parse_json(path.read_text()) if path.exists() else {"invocations": []}
+        known = read_journal(job.out) or {"invocations": []}
         before, meter = known["invocations"], resources.meter
         revisions, search = resources.revisions, resources.tools.search
         meter.spent = Spent(**known.get("spent", {}))
@@ -103,7 +103,7 @@ class Journal:
 
     def write_ledger(self, stages: Sequence[Finished]) -> None:
         """Rebuild the ledger from the finished stages."""
-        costs = [StageCost(**stage) for entry in self.content["invocations"] for stage in entry["stages"]]
+        costs = stage_costs(self.content)
         facts = RunFacts(
             name=self.content["name"],
             recipe=self.content["recipe"],

@@ -21,10 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from pipeline.errors import RowError, UsageError
 from pipeline.identity import digest
-from pipeline.manifests import explain, manifests_dir, parse_yaml
+from pipeline.manifests import SHA256, explain, manifests_dir, parse_yaml
 
 TOMBSTONES = "tombstones.yaml"
-_SHA256 = r"^[0-9a-f]{64}$"
 _FURTHER = re.compile(r"#\d+$")
 """Behind the key of a row: which of its questions it is (`pipeline.sources.rows`)."""
 
@@ -36,8 +35,8 @@ class Tombstone(BaseModel):
 
     source: str | None = None
     row: str | None = None
-    question: str | None = Field(default=None, pattern=_SHA256)
-    image: str | None = Field(default=None, pattern=_SHA256)
+    question: str | None = Field(default=None, pattern=SHA256)
+    image: str | None = Field(default=None, pattern=SHA256)
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pipeline.commands import command
 from pipeline.errors import UsageError
 from pipeline.manifests import manifests_dir
 from pipeline.sources.conversations import COLUMNS
@@ -103,11 +104,12 @@ def _require_known(manifest: SourceManifest, file: Path) -> None:
     if not manifest.unknown:
         return
     name = manifest.key if file.parent == manifests_dir() / "sources" else file
-    where = " --data FOLDER" if "path" in manifest.unknown else ""
+    where = ("--data", "FOLDER") if "path" in manifest.unknown else ()
     get = f"get the data ({manifest.get}), then run" if where and manifest.get else "run"
+    check = command("sources", "check", name, *where, "--write", f"{manifest.key}.yaml")
     raise UsageError(
         f"source {manifest.key} ({file}) states no {' and no '.join(manifest.unknown)}, so nobody knows which data it "
-        f"is; {get} `coldforge sources check {name}{where} --write {manifest.key}.yaml`, which fills them in, and name "
+        f"is; {get} `{check}`, which fills them in, and name "
         "that file in the recipe"
     )
 

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from pipeline.commands import command
 from pipeline.errors import UsageError
-from pipeline.manifests import explain, manifests_dir, parse_yaml
+from pipeline.manifests import KEY, explain, manifests_dir, parse_yaml
 from pipeline.sources.files import row_files
 from pipeline.sources.manifest import SourceManifest
 
@@ -43,7 +44,7 @@ class Guarded(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    key: str = Field(pattern=KEY)
     title: str
     names: tuple[str, ...] = Field(min_length=1)
     splits: tuple[str, ...] = ()
@@ -106,7 +107,7 @@ def refuse_eval_only(manifest: SourceManifest, file: Path) -> None:
             raise UsageError(
                 f"{where}: {found} is {guarded.title}, which is evaluated on and never trained on; name the files or "
                 "the split to train on alone, or take the source out, and keep those questions out of other sources "
-                f"(coldforge benchmarks list {guarded.key})"
+                f"({command('benchmarks', 'list', guarded.key)})"
             )
 
 

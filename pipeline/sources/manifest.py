@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import UsageError
-from pipeline.manifests import explain, manifests_dir, parse_yaml
+from pipeline.manifests import KEY, explain, manifests_dir, parse_yaml
 from pipeline.records import Metric
 from pipeline.sources.values.columns import Column, Columns
 from pipeline.sources.values.wording import kind_of
@@ -37,7 +37,7 @@ class SourceManifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    key: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    key: str = Field(pattern=KEY)
     """Name in records, the ledger and exports."""
     kind: SourceKind
     role: Literal["train", "eval_only"] = "train"

@@ -7,6 +7,7 @@ carry checksums, so that a damaged disk is noticed and not read.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
@@ -190,21 +191,43 @@ HELD_ROWS = 32_768
 HELD_BYTES = 16 << 20
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say of a part that cannot be read what it is and what helps.
+
+    Raises:
+        InfrastructureError: the file is damaged or was written by another schema version.
+    """
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
+        raise InfrastructureError(
+            f"{path} cannot be read ({error}); delete its stage directory and run again"
+        ) from error
+
+
+def require_readable(paths: Iterable[Path]) -> None:
+    """Read parts whole, checksums included, for whoever cannot say which of them is damaged.
+
+    Raises:
+        InfrastructureError: one is; the message names it.
+    """
+    for path in paths:
+        with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for _ in file.iter_batches(batch_size=ROW_GROUP):
+                pass
+
+
 def read_records(path: Path, kind: type[R]) -> Iterator[R]:
     """Yield the records of a part, one row group in memory at a time.
 
     Raises:
         InfrastructureError: the file is damaged or was written by another schema version.
     """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for batch in file.iter_batches(batch_size=ROW_GROUP):
-                for row in batch.to_pylist():
-                    yield kind.from_row(row)
-    except (pa.ArrowInvalid, OSError, ValueError) as error:
-        raise InfrastructureError(
-            f"{path} cannot be read ({error}); delete its stage directory and run again"
-        ) from error
+    with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for batch in file.iter_batches(batch_size=ROW_GROUP):
+            for row in batch.to_pylist():
+                yield kind.from_row(row)
 
 
 def read_columns(paths: Iterable[Path], kind: type[Record], columns: Sequence[str]) -> pa.Table:
@@ -216,10 +239,7 @@ def read_columns(paths: Iterable[Path], kind: type[Record], columns: Sequence[st
     schema = pa.schema([kind.ARROW.field(name) for name in columns])
     tables = []
     for path in paths:
-        try:
-            # Not `read_table`, which imports pandas: a quarter of a second of CPU in every process.
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                tables.append(file.read(columns=list(columns)).cast(schema))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InfrastructureError(f"{path} cannot be read ({error}); delete its stage and run again") from error
+        # Not `read_table`, which imports pandas: a quarter of a second of CPU in every process.
+        with reading(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+            tables.append(file.read(columns=list(columns)).cast(schema))
     return pa.concat_tables(tables) if tables else schema.empty_table()

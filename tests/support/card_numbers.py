@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,11 @@ def numbers_said(page: str) -> Iterator[tuple[str, str]]:
             yield number, line
 
 
+def tenths(value: float) -> Decimal:
+    """With one decimal; a half goes up. What is left of a multiplication in the last digits is none of the number."""
+    return Decimal(repr(round(value, 9))).quantize(Decimal("0.1"), ROUND_HALF_UP)
+
+
 def numbers_of(run: Path) -> set[str]:
     """Every number in each of the ways in which a card may write it."""
     recipe = load_recipe(run / "recipe.yaml")
@@ -72,7 +78,9 @@ def numbers_of(run: Path) -> set[str]:
     told += _of_lessons(run, shards["sft"])
     for path in (run / "export").glob("*/huggingface/data/*"):
         told += [path.stat().st_size / 1e3, path.stat().st_size / 1e6, 1]
-    known = {form for value in told if value is not None for form in (f"{value:,}", f"{value:.1f}", f"{value:,.1f}")}
+    known = {
+        form for value in told if value is not None for form in (f"{value:,}", f"{tenths(value)}", f"{tenths(value):,}")
+    }
     how = json.loads((run / "export" / "sft" / "huggingface" / "manifest.json").read_text())
     return known | set(NUMBER.findall(" ".join([*how["benchmarks"].values(), how["tokens"]])))
 

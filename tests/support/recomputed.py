@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from math import floor, pi, sqrt
+from math import pi, sqrt
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -34,8 +34,13 @@ def read_ledger(run: Path) -> Ledger:
     return {name: records(query_table(run, f"SELECT * FROM {name}")) for name in BASE}  # type: ignore[misc] # noqa: S608 - our names
 
 
-def share(part: float, whole: float, digits: int = 4) -> float | None:
-    return round(part / whole, digits) if whole else None
+def share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def run(ledger: Ledger, stage: str, n: int) -> int | None:
+    """A count of what a stage did; of one that has not run there is none."""
+    return n if stage in order(ledger) else None
 
 
 def order(ledger: Ledger) -> dict[str, int]:
@@ -73,7 +78,7 @@ def funnel(ledger: Ledger) -> Rows:
         for line, ((unit,), found) in enumerate(sorted(by(own, "unit").items())):
             counts = Counter(o["outcome"] for o in found)
             told = (counts["kept"], counts["rejected"], counts["quarantined"])
-            spent = round(seconds[stage], 1) if stage in seconds else None
+            spent = seconds.get(stage)
             aside = (past, spent) if line == 0 else (None, None)
             rows.append((stage, unit, len(found), *told, aside[0], share(told[0], len(found)), aside[1]))
         for question, outcomes in by(own, "question_id").items():
@@ -109,7 +114,7 @@ def near_texts(ledger: Ledger) -> Rows:
             words.get(key[0], key[0]),
             key[1],
             len(rows),
-            round(mean(r["share"] for r in rows), 4),
+            mean(r["share"] for r in rows),
             min(r["question_id"] for r in rows),
         )
         for key, rows in found.items()
@@ -141,7 +146,8 @@ def gates(ledger: Ledger) -> Rows:
         plain = [g for g in ledger["gates"] if g["plain_right"] == right]
         early = sum(g["censored"] > 0 for g in plain)
         tools = sum(g["tools_right"] == right and g["question_id"] in tried for g in ledger["gates"])
-        rows.append((right, len(plain), early or None, again[right] if again else None, tools))
+        seen = again[right] if again else None
+        rows.append((right, len(plain), early or None, seen, run(ledger, "gate2", tools)))
     return rows
 
 
@@ -178,7 +184,7 @@ def guess_floor(ledger: Ledger) -> Rows:
     rows: Rows = []
     for (chance, least, k), same in by(found, "chance", "guess_floor", "k").items():
         sent = [g["question_id"] for g in same if g["by_floor"]]
-        rows.append((round(chance, 4), least, k, len(same), len(sent), min(sent, default=None)))
+        rows.append((chance, least, k, len(same), len(sent), min(sent, default=None)))
     return rows
 
 
@@ -216,7 +222,7 @@ def placebo(ledger: Ledger) -> Rows:
             passed += valid >= settings["min_valid"] and better
         if pairs:
             ends = wilson(passed, len(pairs))
-            rows.append((name, len(pairs), passed, share(passed, len(pairs)), round(ends.low, 4), round(ends.high, 4)))
+            rows.append((name, len(pairs), passed, share(passed, len(pairs)), ends.low, ends.high))
     return rows
 
 
@@ -226,9 +232,9 @@ def benefit(ledger: Ledger) -> Rows:
         return []
     middle = mean(values)
     if len(values) == 1:
-        return [(1, round(middle, 4), None, None)]
+        return [(1, middle, None, None)]
     half = student95(len(values) - 1) * stdev(values) / sqrt(len(values))
-    return [(len(values), round(middle, 4), round(max(-1, middle - half), 4), round(min(1, middle + half), 4))]
+    return [(len(values), middle, max(-1, middle - half), min(1, middle + half))]
 
 
 def unjudged(ledger: Ledger) -> Rows:
@@ -244,7 +250,7 @@ def arms(ledger: Ledger) -> Rows:
     for key, found in by(ledger["arms"], "stage", "arm", "max_pixels", "model").items():
         above, ends = sum(a["above"] for a in found), wilson(sum(a["above"] for a in found), len(found))
         right = share(sum(a["n_right"] for a in found), sum(a["n_valid"] for a in found))
-        rows.append((*key, len(found), right, share(above, len(found)), round(ends.low, 4), round(ends.high, 4)))
+        rows.append((*key, len(found), right, share(above, len(found)), ends.low, ends.high))
     return rows
 
 
@@ -268,7 +274,7 @@ def endings(ledger: Ledger) -> Rows:
         of = share(len(same), total[stage, arm, mode, model])
         said = min((t["detail"] for t in same if t["detail"]), default=None)
         example = min(t["trajectory_id"] for t in same)
-        rows.append((stage, arm, model, finish, cause or None, len(same), of, example, said and said[:80]))
+        rows.append((stage, arm, model, finish, cause or None, len(same), of, example, said))
     return rows
 
 
@@ -279,7 +285,11 @@ def yield_by_teacher(ledger: Ledger) -> Rows:
     for key, found in by((t for t in ledger["trajectories"] if t["purpose"] == "synthesis"), "model", "arm").items():
         ids = {t["trajectory_id"] for t in found}
         rows.append(
-            (*key, len(found), sum(t["verdict"] == "right" for t in found), len(ids & valid), len(ids & chosen))
+            (
+                *(*key, len(found), sum(t["verdict"] == "right" for t in found)),
+                run(ledger, "validate", len(ids & valid)),
+                run(ledger, "select", len(ids & chosen)),
+            )
         )
     return rows
 
@@ -335,8 +345,7 @@ def replays(ledger: Ledger) -> Rows:
 def cost(ledger: Ledger) -> Rows:
     rows: Rows = []
     for (stage,), found in by(ledger["cost"], "stage").items():
-        # Halves go up, as DuckDB rounds them.
-        seconds = [floor(10 * sum(c[name] for c in found) + 0.5) / 10 for name in ("wall_seconds", "cpu_seconds")]
+        seconds = [sum(c[name] for c in found) for name in ("wall_seconds", "cpu_seconds")]
         counts = [sum(c[name] for c in found) for name in ("model_calls", "search_calls", "cells", "cached_calls")]
         rows.append((stage, *seconds, *counts))
     return rows
@@ -392,11 +401,12 @@ def cost_per_row(ledger: Ledger) -> Rows:
         counts = [n[(*group, unit)] for unit in ("trajectory", "question")]
         used = [sum(spent for p, spent, _ in bill if p == purpose) for purpose in ("gate", "synthesis")]
         paid = [[one for p, _, one in bill if p == purpose and one is not None] for purpose in ("gate", "synthesis")]
-        sums = [round(sum(one), 6) if one else None for one in paid]
+        sums = [sum(one) if one else None for one in paid]
         made, spent, money = sum(counts), sum(used), sum(one for same in paid for one in same)
-        per = round(spent / made) if made else None
-        per_money = round(money / made, 6) if made and any(paid) else None
-        rows.append((*group, *counts, *used, per, *sums, per_money))
+        per = spent / made if made else None
+        per_money = money / made if made and any(paid) else None
+        told = [run(ledger, "select", count) for count in counts]
+        rows.append((*group, *told, *used, per, *sums, per_money))
     return rows
 
 
@@ -457,7 +467,7 @@ def selection_mix(ledger: Ledger) -> Rows:
 
 
 def selection_shift(ledger: Ledger) -> Rows:
-    """As the table, but for what changed most: by how much of a percent alone, as two values may have changed alike."""
+    """As the table, but for what changed most: by how much alone, as two values may have changed alike."""
     rows: defaultdict[tuple[str, str], dict[str, tuple[int, float, float, float]]] = defaultdict(dict)
     for (stage, route, field), (now, before) in _kept_mixes(ledger).items():
         n, whole = now.total(), before.total()
@@ -465,14 +475,15 @@ def selection_shift(ledger: Ledger) -> Rows:
         far = sum(abs(a - b) for a, b in shares) / 2
         drawn = (whole - n) / max(whole - 1, 1)
         blind = sum(sqrt(2 * b * (1 - b) / (pi * n) * drawn) for _, b in shares) / 2
-        most = max(abs(round(a - b, 4)) for a, b in shares)
-        rows[stage, route][field] = (n, round(far, 4), round(blind, 4), round(100 * most, 1))
+        most = max(abs(a - b) for a, b in shares)
+        rows[stage, route][field] = (n, far, blind, most)
     found: Rows = []
     for (stage, route), by_field in rows.items():
         if stage != "ingest":
-            told = max(by_field.values(), key=lambda one: one[1] - one[2])
+            n, most = next(iter(by_field.values()))[0], max(one[3] for one in by_field.values())
             far_by = [by_field[field][1] for field in ("source", "category", "answer_type")]
-            found.append((stage, route or None, told[0], *far_by, max(one[2] for one in by_field.values()), told[3]))
+            blind = max(one[2] for one in by_field.values())
+            found.append((stage, route or None, n, *far_by, blind, most or None))
     return found
 
 

@@ -23,7 +23,7 @@ GROUP BY stage, position ORDER BY position
 """
 
 _MIX_OF_SELECTED = """
-SELECT route, field AS "by", value, n, round(share, 4) AS share, round(ingested_share, 4) AS ingested_share
+SELECT route, field AS "by", value, n, share, ingested_share
 FROM selection_mix WHERE stage = 'select' ORDER BY route, field, ingested_share DESC, value
 """
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from filters.review.words import MARK_KINDS
 from flows.report.duplicates import STYLE, THEME, duplicates_page
-from flows.report.tables import Table, labelled, query_table, run_tables
+from flows.report.tables import Table, headers, printed, query_table, run_tables
 from flows.report.viewer.figures import FIGURES
 from flows.report.viewer.groups import Group, groups
 from flows.report.viewer.index import Written, write_index
@@ -141,14 +141,13 @@ def report_tables(run: Path) -> tuple[Table, ...]:
 
 
 def _plain(table: Table) -> Mapping[str, Any]:
-    headers, shares = labelled(table)
     return {
         "name": table.name,
         "title": table.title,
         "columns": table.columns,
-        "headers": headers,
-        "shares": shares,
+        "headers": headers(table),
         "rows": table.rows,
+        "printed": printed(table),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.commands import command
 from pipeline.errors import RowError, UsageError
 from pipeline.sources.conversations import TURNS, conversation_entries
 from pipeline.sources.files import files_inside
@@ -167,7 +168,7 @@ def hub_manifest(data: HubData, manifest: Path, key: str) -> str:
 def _begun(manifest: Path, key: str, kind: SourceKind) -> tuple[str, ...]:
     return (
         f"# Written by `coldforge sources init` after a look at up to {LOOKED_AT} rows. Correct its guesses, then:",
-        f"#   coldforge sources check {manifest}",
+        f"#   {command('sources', 'check', manifest)}",
         f"key: {key}",
         f"kind: {kind}",
     )

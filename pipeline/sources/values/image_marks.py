@@ -52,8 +52,8 @@ def without_marks(text: str, images: int, choices: Sequence[str] = ()) -> str:
         marks = ", ".join(dict.fromkeys(mark[0] for mark in found[:_LISTED]))
         raise RowError(
             "image_marks",
-            f"text: {len(found)} image marks ({marks}) for {images} images; write one <image> for each image, in "
-            "order, or none",
+            f"text: {_many(len(found), 'image mark')} ({marks}) for {_many(images, 'image')}; write one <image> "
+            "for each image, in order, or none",
         )
     rest = _edges(text, found)
     kept = text[rest.start : rest.stop]
@@ -79,3 +79,7 @@ def _edges(text: str, found: Sequence[re.Match[str]]) -> range:
         stop = mark.start()
     between = text[start:stop]
     return range(start + len(between) - len(between.lstrip()), stop - len(between) + len(between.rstrip()))
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

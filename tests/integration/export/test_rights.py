@@ -149,7 +149,7 @@ def test_what_took_rows_down_and_what_met_none_is_told_of_exports_alone(
         ("- {source: a}", "0: names source; write source and row, or question, or image"),
         ("- {}", "names nothing"),
         (f"- {{question: {'a' * 64}, image: {'b' * 64}}}", "names question and image"),
-        ("- {image: cat.png}", "0.image: String should match pattern"),
+        ("- {image: cat.png}", "0.image: 'cat.png' is not 64 hexadecimal digits"),
         ("- {source: a, row: '1', reason: Jane Doe asked}", "0.reason: Extra inputs are not permitted"),
         ("- {source: a, row: 1}", "0.row: Input should be a valid string"),
         ("row: 1", "manifest: Input should be a valid tuple"),

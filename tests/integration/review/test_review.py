@@ -197,7 +197,7 @@ def test_a_release_is_refused_until_a_review_allows_it(place: Path) -> None:
     command("review", "import", run, marked(directory, bad=lambda _: True))
     assert "defect_rate_high <= 0.6 (it is 1)" in command(*demand, code=3)
     command("review", "import", run, marked(directory))
-    assert "1 conditions kept" in command(*demand)
+    assert "1 condition kept" in command(*demand)
     figures = json.loads(next((run / "release").glob("*/release.json")).read_text())["figures"]
     assert figures["defect_rate"] == 0.0 < figures["defect_rate_high"] <= 0.6
     changed = next(row.item for row in read_sample(directory).rows if not row.reason)

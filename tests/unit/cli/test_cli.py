@@ -645,6 +645,14 @@ def test_every_command_shows_an_example_of_itself() -> None:
     app = make_app()
     names = [info.name for info in app.registered_commands] + [info.name for info in app.registered_groups]
     assert len(names) == len(set(names))
-    for name in names:
-        told = CliRunner().invoke(app, [str(name), "--help"]).output
-        assert f"Example: coldforge {name}" in " ".join(told.split())
+    within = [
+        (str(group.name), str(one.name or one.callback.__name__))
+        for group in app.registered_groups
+        if group.typer_instance
+        for one in group.typer_instance.registered_commands
+        if one.callback
+    ]
+    for words in [*((str(name),) for name in names), *within]:
+        told = " ".join(CliRunner().invoke(app, [*words, "--help"]).output.split())
+        assert told.count("Example: coldforge ") == 1
+        assert f"Example: coldforge {' '.join(words)}" in told

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.main import get_command
 
 from flows.cli.main import make_app
+from pipeline.commands import command
 from tests.support.command import ROOT
 
 TEXTS = [
@@ -79,6 +84,41 @@ PROSE = {
 def test_every_command_that_a_text_names_exists() -> None:
     calls = [call for call in named() if call.words[0] not in PROSE]
     assert [(call, missing) for call in calls if (missing := unknown(call.words))] == []
+
+
+CODE = [path for path in TEXTS if path.suffix == ".py"]
+BUILT = ROOT / "pipeline" / "sources" / "guard.py"
+"""Its patterns of files are for the shell to fill in, and come with the project."""
+
+
+def built() -> Iterator[Named]:
+    """The commands that code puts together by `command`; of a word that is not written out stands a dot."""
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "command":
+                words = (one.value if isinstance(one, ast.Constant) else "." for one in node.args)
+                yield Named(path.relative_to(ROOT), tuple(map(str, words)))
+
+
+def test_every_command_that_code_puts_together_exists() -> None:
+    assert {call.words[0] for call in built()} >= {"stats", "show", "verify", "card", "review", "sources"}
+    assert [(call, missing) for call in built() if (missing := unknown(call.words))] == []
+
+
+def test_a_command_with_a_name_of_the_users_in_it_is_put_together_where_it_is_quoted() -> None:
+    loose = []
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr) and path != BUILT:
+                text = "".join(str(one.value) if isinstance(one, ast.Constant) else "\0" for one in node.values)
+                loose += [(path, found[0]) for found in re.finditer(r"coldforge ([a-z-]+)[^`;,)\n]*\0", text)]
+    commands = getattr(COMMANDS, "commands", {})
+    assert [one for one in loose if one[1].split()[1] in commands] == []
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0"), min_size=1), min_size=1))
+def test_a_shell_reads_the_words_of_a_printed_command_as_they_are(words: list[str]) -> None:
+    assert shlex.split(command(*words)) == ["coldforge", *words]
 
 
 def test_enough_commands_are_found_to_tell() -> None:

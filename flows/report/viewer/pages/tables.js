@@ -1,26 +1,10 @@
-// Tables of the report. A number is written as `coldforge stats` writes it; nothing is computed here.
+// Tables of the report. Numbers come as `coldforge stats` prints them; nothing is computed or rounded here.
 "use strict";
 
 (() => {
   const ID = /^[0-9a-f]{64}$/;
 
-  const decimals = (values) =>
-    Math.max(0, ...values.filter((value) => typeof value === "number" && !Number.isInteger(value)).map((value) => (String(Number(value.toPrecision(6))).split(".")[1] ?? "").length));
-
-  // Returns how the values of a column are written.
-  const written = (values, share) => {
-    const places = share ? 1 : decimals(values);
-    return (value) => {
-      if (value === null) return "";
-      if (typeof value === "number") {
-        const shown = share ? 100 * value : value;
-        const whole = !share && Number.isInteger(value);
-        return shown.toLocaleString("en", whole ? {} : { minimumFractionDigits: places, maximumFractionDigits: places });
-      }
-      if (typeof value === "string") return value;
-      return JSON.stringify(value);
-    };
-  };
+  const written = (value) => (value === null ? "" : typeof value === "string" ? value : JSON.stringify(value));
 
   // The address of the viewer with such words of facets chosen.
   cf.filtered = (words) => `viewer.html#${new URLSearchParams(words)}`;
@@ -31,14 +15,13 @@
     const column = (i) => table.rows.map((row) => row[i]);
     const shown = table.columns.map((_, i) => i).filter((i) => column(i).some((value) => value !== null));
     const numeric = (i) => column(i).every((value) => value === null || typeof value === "number");
-    const writers = new Map(shown.map((i) => [i, written(column(i), table.shares[i] && numeric(i))]));
-    const cell = (row, i) => {
+    const cell = (row, n, i) => {
       const value = row[i];
       if (typeof value === "string" && ID.test(value)) {
         const short = value.slice(0, 12);
         return cf.el("td", null, cf.el("a", { class: "id", href: `viewer.html#${value}` }, short));
       }
-      const text = writers.get(i)(value);
+      const text = table.printed[i]?.[n] ?? written(value);
       const lead = leads[table.columns[i]];
       if (lead && value) return cf.el("td", { class: "number" }, cf.el("a", { href: lead(cf.named(table, row)) }, text));
       return numeric(i) ? cf.el("td", { class: "number" }, text) : cf.cell(text);
@@ -60,7 +43,7 @@
             ...extra.map(({ header }) => cf.el("th", { scope: "col" }, header)),
           ),
         ),
-        cf.el("tbody", null, ...table.rows.map((row) => cf.el("tr", null, ...shown.map((i) => cell(row, i)), ...extra.map((one) => cf.el("td", null, one.cell(row)))))),
+        cf.el("tbody", null, ...table.rows.map((row, n) => cf.el("tr", null, ...shown.map((i) => cell(row, n, i)), ...extra.map((one) => cf.el("td", null, one.cell(row)))))),
       ),
     );
   };
