@@ -66,7 +66,7 @@ def test_the_command_executes_all_valid_trajectories_and_tells_the_ledger(run: P
     expected = [{"made_by": "replay", "verdict": "nondeterministic", "cells": 1, "n": 6}]
     assert rows(run, "SELECT made_by, verdict, cells, count(*) AS n FROM replays GROUP BY ALL") == expected
     text = call("replay", run, code=3)
-    assert "6 of 6 (100.0%) executed at least one cell" in text
+    assert "6 of 6 (100.0 %) executed at least one cell" in text
     assert len(rows(run, "FROM replays")) == 6, "the second replay takes the place of the first"
 
 
@@ -99,7 +99,7 @@ def test_stats_tells_the_share_that_executed_a_cell(run: Path) -> None:
     told = json.loads(call("stats", run, "--json"))
     # Two attempts with a cell for each of six questions, and one that never made a call.
     assert told["execution"] == [
-        {"purpose": "synthesis", "trajectories": 13, "executed": 12, "executed_share": 0.9231, "cells": 12}
+        {"purpose": "synthesis", "trajectories": 13, "executed": 12, "executed_share": 12 / 13, "cells": 12}
     ]
     assert told["replays"] == [
         {"made_by": "replay", "verdict": "identical", "trajectories": 4, "executed": 3, "executed_share": 0.75}
