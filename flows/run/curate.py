@@ -149,6 +149,10 @@ def run_groups(run: Run, groups: Sequence[str]) -> RunSummary:
     )
 
 
+_MANY = 100_000
+"""Records from which it pays to start worker processes again, which takes two CPU seconds each."""
+
+
 def _found(run: Run, name: str) -> Finished:
     finished = find_finished(run.declared[name], run.done)
     if finished is None:
@@ -164,6 +168,9 @@ def _run(run: Run, name: str) -> Finished:
     run.executor.wait(run.resources.stop_unasked(declared.stage.asks))
     run.executor.wait(declared.stage.prepare(done, declared.settings, run.resources.store, run.progress.note))
     reader = declared.stage.read(done, declared.settings)
+    if declared.stage.kind == "global" and reader.expected > _MANY:
+        # It works in one process, beside which the others would keep what the last stage took.
+        run.executor.release()
     begin_again(declared)
     began, before, units = monotonic(), _Used.until_now(run), list[UnitResult]()
     losses = Losses(declared, run.job.recipe.runtime)

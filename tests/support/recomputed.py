@@ -551,7 +551,7 @@ def validators(ledger: Ledger) -> Rows:
         scores = [d["score"] for d in found if d["score"] is not None]
         first = sum(o["detail"] == d["filter"] for d, o in told)
         gained = {o["question_id"] for o in alone} - served
-        middle = round(median(scores), 2) if scores else None
+        middle = median(scores) if scores else None
         rows.append((*key, len(found), first, len(alone), len(gained), middle))
     return rows
 
