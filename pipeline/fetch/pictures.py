@@ -109,8 +109,8 @@ class _Work:
     total: int
     came: int = 0
     failed: int = 0
-    quiet: set[str] = field(default_factory=set)
-    """Hosts that did not give a picture since any did."""
+    quiet: dict[str, str] = field(default_factory=dict)
+    """Hosts that did not give a picture since any did → which, and why."""
     reached: dict[str, URL] = field(default_factory=dict)
     """What some hosts gave, each the last: it shows whether the network is there."""
 
@@ -156,7 +156,7 @@ class _Work:
         try:
             await self.store.calls.once("fetch", key_of(url), lambda: self._made(url, host))
         except FailedError as error:
-            await self._doubt(url, host, error)
+            self._doubt(url, host, error)
         else:
             self._say()
             host.answered, host.strikes = True, 0
@@ -182,6 +182,10 @@ class _Work:
         # Through all tries: else every other picture is tried once before one is given up, and a missing network is
         # noticed after hours.
         async with host.slots, self._slots:
+            # Before another is asked: whoever was let in meanwhile would ask of a network that is not there.
+            async with self._probing:
+                if len(self.quiet) >= LOST:
+                    await self._require_network()
             if not host.answered and host.strikes >= SILENT:
                 raise FailedError(f"its host gave none of {host.strikes} others", sure=False)
             for attempt in range(bounds.tries):
@@ -196,21 +200,18 @@ class _Work:
                         # Counted before the next is let in.
                         if not error.sure:
                             host.strikes += 1
-                            self.quiet.add(_host_of(url))
+                            self.quiet.setdefault(_host_of(url), f"{url}: {error}")
                         raise
                 await asyncio.sleep(jittered_pause(attempt, bounds.first_pause_seconds))
         raise AssertionError("unreachable")
 
-    async def _doubt(self, url: URL, host: _Host, error: FailedError) -> None:
+    def _doubt(self, url: URL, host: _Host, error: FailedError) -> None:
         host.doubted[url] = str(error)
         if host.answered and host.strikes >= LOST:
             raise InfrastructureError(
                 f"pictures by URL: {url.host} gave some, and then none of {host.strikes}; the last, {url}: {error}. "
                 "Run again when it answers; what was fetched stays, and nothing is recorded of these"
             )
-        async with self._probing:
-            if len(self.quiet) >= LOST:
-                await self._require_network()
 
     async def _require_network(self) -> None:
         """See whether what was answered before still is.
@@ -226,9 +227,9 @@ class _Work:
                     continue
             self.quiet.clear()
             return
-        url, said = next((url, said) for host in self._hosts.values() for url, said in host.doubted.items())
         raise InfrastructureError(
-            f"pictures by URL: none came of the hosts asked last ({len(self.quiet)}), such as {url}: {said}. See "
+            f"pictures by URL: none came of the hosts asked last ({len(self.quiet)}), such as "
+            f"{next(iter(self.quiet.values()))}. See "
             "whether this machine reaches the network and its name server, then run again, or take these rows out; "
             "what was fetched stays, and nothing is recorded of these"
         )

@@ -59,7 +59,7 @@ class Found(NoSearch):
 def run(tmp_path: Path) -> Path:
     run = small_run(tmp_path / "runs" / "small")
     (run / "recipe.yaml").write_text(RECIPE)
-    (run / "run.json").write_text(json.dumps({"environment": {"image_search": "found/1"}}))
+    (run / "run.json").write_text(json.dumps({"environment": {"image_search": "found/1"}, "invocations": []}))
     ship(run, routed(run))
     with Store(run.parent / ".store"):
         return run

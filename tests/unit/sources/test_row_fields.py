@@ -204,7 +204,7 @@ def test_marks_that_do_not_fit_the_images_are_refused_by_name(place: Path, text:
     error = refused(place, text=text, images=["a.png", "deep/b.png"][:images])
     assert error.reason == "image_marks"
     assert "<image" in error.detail
-    assert f"for {images} images" in error.detail
+    assert f"for {images} image{'' if images == 1 else 's'};" in error.detail
 
 
 def test_a_text_of_marks_alone_is_no_question(place: Path) -> None:
