@@ -104,7 +104,8 @@ def require_run(run: Path) -> Path:
     if is_run(run):
         read_journal(run)
         return run
-    found = sorted(map(str, filter(is_run, run.parent.iterdir()))) if run.parent.is_dir() else []
+    # A glob passes by what this user may not look into.
+    found = sorted(str(path.parent) for path in run.parent.glob("*/stages") if is_run(path.parent))
     near = f"; runs there: {', '.join(found[:5])}" if found else "; make one with `coldforge run RECIPE`"
     raise UsageError(f"{run} is not a run directory{near}")
 

@@ -11,14 +11,13 @@ def stopped(run: Path) -> str | None:
     Raises:
         UsageError: the run has no ledger.
     """
-    from flows.report.tables import query_table
+    from flows.report.ahead import ahead
     from flows.stages.order import STAGES
 
-    names = [*STAGES]
-    done = [names.index(str(name)) for (name,) in query_table(run, "SELECT stage FROM stages").rows]
-    ahead = names[max(done, default=-1) + 1 :]
-    if not ahead:
+    left = ahead(run, [*STAGES])
+    if left is None:
         return None
-    begun = any(path.is_dir() for path in (run / "stages" / ahead[0]).glob("*"))
-    place = f"stopped in {ahead[0]}: nothing of it," if begun else f"stopped before {ahead[0]}: nothing of it,"
-    return f"{place} or of what follows it, is told here; the same `coldforge run`, without --until, goes on there"
+    return (
+        f"stopped {'in' if left.begun else 'before'} {left.stages[0]}: nothing of it, or of what follows it, is told "
+        "here; the same `coldforge run`, without --until, goes on there"
+    )

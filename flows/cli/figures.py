@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from flows.report.amounts import counted
+from pipeline.amounts import counted
 
 if TYPE_CHECKING:
     from flows.run.figures import Figures

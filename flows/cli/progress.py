@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flows.cli.figures import calls, clock, far, left, outcomes, parts
-from flows.report.amounts import counted
 from flows.run.progress import Progress
+from pipeline.amounts import counted
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

@@ -34,7 +34,7 @@ def release(
     from flows.recipe.file import load_recipe
     from flows.releases.conditions import condition
     from flows.releases.record import make_release
-    from flows.report.amounts import counted
+    from pipeline.amounts import counted
     from pipeline.export.tombstones import load_tombstones
 
     require_ledger(run)

@@ -28,9 +28,9 @@ def replay(run: RunDir, store: StoreDir = None, as_json: JsonFlag = False) -> No
     from filters.validate.rules import replayed
     from flows.ledger.snapshot import record_replays
     from flows.recipe.file import load_recipe
-    from flows.report.amounts import percent
     from flows.report.lookup import finished_stages
     from flows.run.held import held
+    from pipeline.amounts import percent
     from pipeline.errors import CheckError
 
     recipe, place = load_recipe(require_ledger(run) / "recipe.yaml"), require_store(run, store)

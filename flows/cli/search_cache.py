@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
@@ -82,10 +82,9 @@ def _recorded(use: SearchUse, provider: str) -> Search:
 
 def _image_provider(run: Path) -> str:
     """Return the revision of whom the run asked for pictures, as its journal has it."""
-    from pipeline.identity import parse_json
+    from flows.ledger.journal import require_journal
 
-    content: Mapping[str, Any] = parse_json((run / "run.json").read_text("utf-8"))
-    return str(content["environment"].get("image_search", ""))
+    return str(require_journal(run)["environment"].get("image_search", ""))
 
 
 def _texts(run: Path, questions: Collection[str]) -> list[dict[str, str]]:

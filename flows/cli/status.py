@@ -103,7 +103,7 @@ def _paid(run: Path, stage: str) -> str:
     """Return what a stage that is not done has paid for by now, empty of nothing."""
     from flows.ledger.journal import read_journal
     from flows.ledger.snapshot import stage_costs
-    from flows.report.amounts import counted
+    from pipeline.amounts import counted
 
     journal = read_journal(run)
     spent = [cost for cost in stage_costs(journal) if cost.stage == stage] if journal is not None else []

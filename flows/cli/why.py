@@ -84,8 +84,8 @@ _VIEWS = ("way", "teacher_yield", "validators")
 
 
 def _print_loss(run: Path, loss: Loss) -> None:
-    from flows.report.amounts import percent
     from flows.report.tables import Table, filled
+    from pipeline.amounts import percent
 
     what = {"trajectory": "trajectories"}.get(loss.unit, f"{loss.unit}s")
     print_line(
@@ -101,7 +101,7 @@ def _print_loss(run: Path, loss: Loss) -> None:
 
 
 def _hits(hits: Sequence[Hit]) -> str:
-    from flows.report.amounts import counted
+    from pipeline.amounts import counted
 
     others = hits[GROUPS:]
     rest = f"{sum(hit.n for hit in others):,} in {counted(len(others), 'other group')}"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from filters.intervals import Interval, wilson
 from flows.cost.asks import ASSUMED
+from flows.ledger.journal import require_journal
 from flows.ledger.query import query
 from pipeline.identity import parse_json
 
@@ -249,7 +250,7 @@ def compare(run: Path) -> tuple[Compared, ...]:
         UsageError: the run has no ledger.
     """
     # The last invocation's estimate is that of the recipe as it stands.
-    lines = parse_json((run / "run.json").read_text())["invocations"][-1].get("estimate", [])
+    lines = require_journal(run)["invocations"][-1].get("estimate", [])
     asked = {row["stage"]: row for row in query(run, _ASKED).to_pylist()}
     paid = {row["stage"]: row for row in query(run, _PAID).to_pylist()}
     by_stage = {stage: [line for line in lines if line["stage"] == stage] for stage in ASKING}

@@ -33,3 +33,15 @@ _FIX = (
     "put a copy back, or remove it: the same `coldforge run` writes another, in which nothing stands of what earlier "
     "invocations have cost"
 )
+
+
+def require_journal(run: Path) -> Mapping[str, Any]:
+    """Return what `run.json` holds, for whoever cannot do without.
+
+    Raises:
+        InfrastructureError: it is gone, or damaged.
+    """
+    journal = read_journal(run)
+    if journal is None:
+        raise InfrastructureError(f"{run / 'run.json'} is gone, which every run has; put a copy back")
+    return journal

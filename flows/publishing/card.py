@@ -12,7 +12,7 @@ from flows.publishing.head import front_matter
 from flows.publishing.making import FOLDER, how_it_was_made, prompt_path
 from flows.publishing.markdown import code, fence, fold, table, text
 from flows.publishing.terms import kept_out, sources
-from flows.report.amounts import counted
+from pipeline.amounts import counted
 from pipeline.export.rows import SharedPictures
 from pipeline.export.told import question_of
 from pipeline.identity import digest

@@ -17,7 +17,7 @@ from flows.publishing.facts import CardFacts
 from flows.publishing.fields import Field, is_image
 from flows.publishing.head import tags
 from flows.publishing.licences import licence
-from flows.report.amounts import counted
+from pipeline.amounts import counted
 
 VERSION = "http://mlcommons.org/croissant/1.1"
 _RAI = "http://mlcommons.org/croissant/RAI/1.0"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.report import amounts
+from pipeline import amounts
 from pipeline.identity import Json
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from flows.ledger.journal import require_journal
 from flows.releases.conditions import Condition, figures
 from flows.releases.rows import LeftOut, ReleasedRow, left_out_rows, released_rows, shipped
 from flows.review.released import reviewed
@@ -75,6 +76,7 @@ def make_release(run: Path, name: str | None, conditions: Sequence[Condition], t
     rows = list(released_rows(run))
     write_records(target / RELEASED, ReleasedRow, rows)
     write_records(target / LEFT_OUT, LeftOut, left_out_rows(run))
+    journal = require_journal(run)
     told = {
         "schema": SCHEMA,
         "name": target.name,
@@ -82,8 +84,8 @@ def make_release(run: Path, name: str | None, conditions: Sequence[Condition], t
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "libraries": {library: importlib.metadata.version(library) for library in _LIBRARIES},
-        "run": parse_json((run / "run.json").read_text())["name"],
-        "recipe": parse_json((run / "run.json").read_text())["recipe"],
+        "run": journal["name"],
+        "recipe": journal["recipe"],
         "manifests": manifests,
         "rows": {shard: export.manifest.rows for shard, export in sorted(exports.items())},
         "figures": known,

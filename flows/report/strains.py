@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.ledger.query import query
-from flows.report.amounts import counted
+from pipeline.amounts import counted
 from pipeline.manifests import parse_yaml
 
 _ENDED_BY: Mapping[str, str] = {

@@ -16,8 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from flows.report.amounts import percent, rounded
 from flows.report.queries import COST_PER_ROW, FUNNEL, REPORTS, RIGHTS, UNJUDGED, Report
+from pipeline.amounts import percent, rounded
 from pipeline.errors import UsageError
 from pipeline.identity import Json
 

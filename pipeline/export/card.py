@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.amounts import counted
 from pipeline.export.configurations import configurations
 from pipeline.export.layout import Facts, Format, MixPart, Shard, facts_digest
 from pipeline.export.rows import Refused, SharedPictures, Split
@@ -159,7 +160,7 @@ def _counts(facts: Facts, tally: Tally) -> str:
     if "train" not in tally.splits:
         splits.append("none to train on, and so no kit")
     rows = [(category, source, str(n)) for (category, source), n in sorted(tally.rows.items())]
-    corrected = f" {tally.edited:,} row{'' if tally.edited == 1 else 's'} corrected by people."
+    corrected = f" {counted(tally.edited, 'row')} corrected by people."
     told = f"{', '.join(splits)}.{corrected if tally.edited else ''}"
     return f"{told}\n\n" + _table(("category", "source", "rows"), rows)
 

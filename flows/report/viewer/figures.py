@@ -48,27 +48,11 @@ _PAIRS = (
     "SELECT verdict, count(*) AS pairs, min(question_id) AS example FROM duplicate_pairs GROUP BY verdict ORDER BY ALL"
 )
 
-_RAN = {
-    "screened": "screen",
-    "clean": "decontaminate",
-    "gate1": "gate1",
-    "gate2_rl": "gate2",
-    "gate2_sft": "gate2",
-    "validated": "validate",
-    "sft": "select",
-    "rl": "select",
-}
-"""Column of the ledger's `way` → the stage that it counts; null where that did not run."""
-_KEPT = ", ".join(
-    f"CASE WHEN '{stage}' IN (SELECT stage FROM stages) THEN {name} END AS {name}"  # noqa: S608 - our own names
-    for name, stage in _RAN.items()
-)
-
 FIGURES = (
     Report(
         "way",
         "Questions that each stage kept, by source and answer type",
-        f"SELECT source, answer_type, ingested, {_KEPT} FROM way",  # noqa: S608 - our own names
+        "SELECT * FROM way",
     ),
     Report(
         "teacher_yield",

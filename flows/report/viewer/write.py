@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from filters.review.words import MARK_KINDS
+from flows.report.ahead import ahead
 from flows.report.duplicates import STYLE, THEME, duplicates_page
 from flows.report.tables import Table, headers, printed, query_table, run_tables
 from flows.report.viewer.figures import FIGURES
@@ -69,7 +70,8 @@ def write_report(run: Path, out: Path, blobs: BlobStore, *, bundle: bool = False
     pairs = duplicates_page(run, target if bundle else blobs, out / DUPLICATES, PAIRS_SHOWN)
     write_atomic(out / DUPLICATES, pairs.html.encode())
     named = {value for table in tables for row in table.rows for value in row if isinstance(value, str)}
-    facts = {**_facts(run), "bundled": bundle, "ahead": _ahead(run, stages)}
+    left = ahead(run, stages)
+    facts = {**_facts(run), "bundled": bundle, "ahead": left and left._asdict()}
     written = write_viewer(out, groups(run, named | pairs.ids), facts, link)
     write_script(out / DATA, "tables", [_plain(table) for table in tables])
     wanted = written.pictures | pairs.pictures
@@ -96,16 +98,6 @@ def _require_own(out: Path) -> None:
             f"--out {out}: holds {held[0]}{' and more' if held[1:] else ''}, and no report; give a folder of its own, "
             "since data and pictures of an earlier report are removed"
         )
-
-
-def _ahead(run: Path, stages: Sequence[str]) -> Mapping[str, Any] | None:
-    """Return the stages after the last that the ledger tells of, and whether one was begun; None without any."""
-    told = {str(stage) for (stage,) in query_table(run, "SELECT stage FROM stages").rows}
-    ahead = stages[max((place for place, stage in enumerate(stages, 1) if stage in told), default=0) :]
-    if not ahead:
-        return None
-    begun = (part.parent for part in (run / "stages" / ahead[0]).glob("*/part-*"))
-    return {"stages": ahead, "begun": any(not (directory / "stage.json").exists() for directory in begun)}
 
 
 def _facts(run: Path) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pipeline.amounts import counted
 from pipeline.errors import RowError
 
 # LLaVA and most others, MiniCPM's with a path between; with a number MMMU and Phi. Then tokens of Qwen2-VL, InternVL,
@@ -52,7 +53,7 @@ def without_marks(text: str, images: int, choices: Sequence[str] = ()) -> str:
         marks = ", ".join(dict.fromkeys(mark[0] for mark in found[:_LISTED]))
         raise RowError(
             "image_marks",
-            f"text: {_many(len(found), 'image mark')} ({marks}) for {_many(images, 'image')}; write one <image> "
+            f"text: {counted(len(found), 'image mark')} ({marks}) for {counted(images, 'image')}; write one <image> "
             "for each image, in order, or none",
         )
     rest = _edges(text, found)
@@ -79,7 +80,3 @@ def _edges(text: str, found: Sequence[re.Match[str]]) -> range:
         stop = mark.start()
     between = text[start:stop]
     return range(start + len(between) - len(between.lstrip()), stop - len(between) + len(between.rstrip()))
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -32,10 +32,10 @@ def served(store: Path, act: Callable[[PictureServer, Store], Awaitable[None]]) 
 
 
 async def led_to(
-    server: PictureServer, store: Store, urls: Iterable[str], *, again: bool = False
+    server: PictureServer, store: Store, urls: Iterable[str], *, again: bool = False, in_flight: int = IN_FLIGHT
 ) -> dict[str, Fetched]:
     """What is recorded of some URLs after they were fetched."""
-    urls, fetch = list(urls), Fetch(ports=(server.port,), in_flight=IN_FLIGHT)
+    urls, fetch = list(urls), Fetch(ports=(server.port,), in_flight=in_flight)
     await fetch_pictures(urls, fetch, store, again=again, downloader=server.downloader)
     return fetched(store, fetch, urls)
 
@@ -147,6 +147,18 @@ def test_what_came_before_may_be_gone_of_one_host_and_still_show_that_the_networ
         left = server.url("/a.png", "gone.test")
         known = [server.url("/a.png", "one.test"), server.url("/a.png", "two.test")]
         assert "no such host" in (await led_to(server, store, [*known, left]))[left].failure
+
+    served(tmp_path, act)
+
+
+def test_without_a_network_hosts_that_fail_all_at_once_are_told_of_as_others(tmp_path: Path) -> None:
+    async def act(server: PictureServer, store: Store) -> None:
+        urls = [f"http://host{number}.test:1/a.png" for number in range(4 * LOST)]
+        server.names.answers.update({f"host{number}.test": [[HERE]] for number in range(len(urls))})
+        server.port = 1
+        with pytest.raises(InfrastructureError, match=r"none came of the hosts asked last .*, such as http.*run again"):
+            await led_to(server, store, urls, in_flight=3 * LOST)
+        assert fetched(store, Fetch(ports=(1,)), urls) == {}
 
     served(tmp_path, act)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from typer.testing import CliRunner, Result
 
 from flows.cli.main import make_app
 from flows.stages.order import STAGES
+from pipeline.engine.executor import Executor
+from tests.support.command import tree
 from tests.support.sources import ROW, write_source
 
 READER = {"backend": "reader", "policy": "naive"}
@@ -55,6 +58,26 @@ def test_stages_before_the_gates_need_neither_model_nor_sandbox(place: Path, las
     assert [name for name, _ in stages(place)] == names[: names.index(last) + 1]
     assert f"up to {last}" in done.stdout
     assert not (place / "run" / "export").exists()
+
+
+def test_workers_that_begin_anew_before_stages_over_many_rows_change_no_byte(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(place, "--until", "decontaminate").exit_code == 0
+    before = tree(place / "run" / "stages")
+    shutil.rmtree(place / "run")
+    released, release = list[Executor](), Executor.release
+
+    def seen(executor: Executor) -> None:
+        released.append(executor)
+        release(executor)
+
+    monkeypatch.setattr("flows.run.curate._MANY", 1)
+    monkeypatch.setattr(Executor, "release", seen)
+    assert run(place, "--until", "decontaminate").exit_code == 0
+    assert tree(place / "run" / "stages") == before
+    # Before dedup, before decontaminate, and before the ledger.
+    assert len(released) == 3
 
 
 def test_a_run_that_leaves_no_row_is_no_success(place: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from flows.publishing.markdown import code, fence, table, text
-from flows.report.amounts import counted
+from pipeline.amounts import counted
 
 PAGE = MarkdownIt("commonmark", {"html": True}).enable("table")
 HOSTILE = st.text(st.sampled_from("ab1 `|<>&*_[]()\\\n#-!~'\"$=\u200b"), max_size=60)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.report.amounts import percent, rounded
 from flows.report.tables import Table, markdown_text, printed, records
+from pipeline.amounts import percent, rounded
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
