@@ -55,4 +55,5 @@ def defuse(text: str) -> str:
 
 def contains_control(text: str) -> bool:
     """Return whether `text` holds a control token or grammar tag, that is whether `defuse` would change it."""
-    return _CONTROL.search(text) is not None
+    # Most texts hold neither, which is seen in a fiftieth of the time of a search.
+    return ("<" in text or "[" in text) and _CONTROL.search(text) is not None

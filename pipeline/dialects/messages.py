@@ -19,9 +19,6 @@ from pipeline.records import Action, Question
 
 FENCE = "```"
 
-# JSON can spell one half of a surrogate pair; UTF-8, and so every file we write, cannot.
-_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
-
 
 class Parsed(NamedTuple):
     """A valid message as fields."""
@@ -50,7 +47,7 @@ class Fields(NamedTuple):
 
 def split_message(text: str, opening: re.Pattern[str], no_action: Fault) -> Parts | BadCall:
     """Take a message apart; group 1 of `opening` is the tag of an action. Linear in hostile text."""
-    if _HALF_CHARACTER.search(text):
+    if not _is_text(text):
         return bad_call("not_text")
     message = text.strip()
     if not message.startswith("<think>"):
@@ -109,9 +106,18 @@ def user_text(template: str, question_text: str, sizes: Sequence[tuple[int, int]
     return re.sub(r"\{images\}|\{question\}", lambda slot: slots[slot.group()], template)
 
 
+def _is_text(value: str) -> bool:
+    """Return whether UTF-8 can hold it, and so every file we write: JSON can spell one half of a surrogate pair."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _broken_law(think: str, value: str | None, *, is_code: bool) -> Fault | None:
     for field in (think, value or ""):
-        if _HALF_CHARACTER.search(field):
+        if not _is_text(field):
             return "not_text"
         if contains_control(field):
             return "control_token"

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.export.building import DataFile
+from pipeline.store.blobs import sync
 
 GROUP_ROWS = 100
 """Rows per row group: a reader that wants one row decodes at most these."""
@@ -164,6 +165,8 @@ class _File:
         self._writer.write_table(table, row_group_size=table.num_rows)
         self._rows += table.num_rows
         self._take_in()
+        # Here nobody waits for the disk but the next group; at the end of an export everybody would.
+        sync(self._path)
 
     def close(self) -> DataFile:
         self._writer.close()

@@ -59,6 +59,11 @@ class SftRow:
     names: PictureNames = field(default_factory=PictureNames)
 
     @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """Return its images in order of appearance: those of the question, then those of each observation."""
+        return (*self.question.images, *(image for turn in self.trajectory.turns for image in turn.images))
+
+    @property
     def lane(self) -> Lane:
         """Return what the row teaches: the arm of its trajectory.
 
@@ -88,6 +93,11 @@ class RlRow:
     personal_data: Mapping[PersonalKind, int] = field(default_factory=dict)
     """As in `SftRow`."""
     names: PictureNames = field(default_factory=PictureNames)
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """Return the images of its question."""
+        return self.question.images
 
 
 class SharedPictures(NamedTuple):
@@ -159,8 +169,7 @@ class ExportContext:
             RowError: `tombstone` or `image_withheld`.
         """
         turns = row.trajectory.turns if isinstance(row, SftRow) else ()
-        images = (*row.question.images, *(image for turn in turns for image in turn.images))
-        self.rights.require_standing(row.question, images, row.names, self.blobs)
+        self.rights.require_standing(row.question, row.images, row.names, self.blobs)
         self.rights.require_passed_on(row.question, turns, self.sources, self.corpus)
 
 
@@ -189,8 +198,6 @@ class Sample(Generic[R]):
     question: Question
     cluster_id: str
     messages: tuple[Message, ...]
-    images: tuple[ImageRef, ...]
-    """In order of appearance: those of the question, then those of each observation."""
     row: R
     lane: Lane | None = None
     """None for a question to train on by reinforcement."""
@@ -201,6 +208,11 @@ class Sample(Generic[R]):
     prompt_tokens: int = 0
     """Of what stands before the first assistant message."""
     split: Split = "train"
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """Return those of the row, in order of appearance."""
+        return self.row.images
 
 
 class Refused(BaseModel):
@@ -240,7 +252,6 @@ def render_sft(row: SftRow, context: ExportContext) -> Sample[SftRow]:
         question=question,
         cluster_id=row.cluster_id,
         messages=messages,
-        images=images,
         row=row,
         lane=row.lane,
         loss_tokens=context.counter.total(said),
@@ -296,7 +307,6 @@ def render_rl(row: RlRow, context: ExportContext, mode: Mode) -> Sample[RlRow]:
         question=question,
         cluster_id=row.cluster_id,
         messages=messages,
-        images=question.images,
         row=row,
         tokens=tokens,
         prompt_tokens=tokens,

@@ -167,7 +167,7 @@ def _add(row: SftRow | RlRow, exports: Sequence[_Export], context: ExportContext
         for export in exports:
             export.refused.append(refuse(row, error))
         return name
-    images = [export_image(image, context.blobs) for image in samples["tools"].images]
+    images = [export_image(image, context.blobs) for image in row.images]
     for export in exports:
         sample = samples[rl_mode(export.kind)]
         export.add(sample, images, partial(_key, sample))
@@ -272,9 +272,8 @@ class _Shown:
     def add(self, row: SftRow | RlRow) -> None:
         """Count what a row shows, in its question or as an observation."""
         if isinstance(row, SftRow):
-            self.sft.update(image.sha256 for turn in row.trajectory.turns for image in turn.images)
             self.sandbox = min(filter(None, (self.sandbox, row.trajectory.sandbox)), default="")
-        (self.sft if isinstance(row, SftRow) else self.rl).update(image.sha256 for image in row.question.images)
+        (self.sft if isinstance(row, SftRow) else self.rl).update(image.sha256 for image in row.images)
 
     def shared(self) -> SharedPictures:
         return SharedPictures(len(self.sft & self.rl), len(self.rl))
