@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pipeline.errors import RowError
 from pipeline.export.building import Beside, Building, DataFiles, Place
@@ -159,10 +159,12 @@ class _Export:
 
 
 def _add(row: SftRow | RlRow, exports: Sequence[_Export], context: ExportContext) -> str:
-    """Render a row, a question once with tools and once without, and write it into every format; return its id."""
+    """Render a row as its formats tell it and write it into each; return its id."""
     name = row.trajectory.id if isinstance(row, SftRow) else row.question.id
+    if not exports:
+        return name
     try:
-        samples = _rendered(row, context)
+        samples = _rendered(row, {rl_mode(export.kind) for export in exports}, context)
     except RowError as error:
         for export in exports:
             export.refused.append(refuse(row, error))
@@ -174,11 +176,11 @@ def _add(row: SftRow | RlRow, exports: Sequence[_Export], context: ExportContext
     return name
 
 
-def _rendered(row: SftRow | RlRow, context: ExportContext) -> Mapping[Mode, Sample[Any]]:
+def _rendered(row: SftRow | RlRow, modes: Collection[Mode], context: ExportContext) -> Mapping[Mode, Sample[Any]]:
     """Return a question as it is told in each mode; a transcript is one and the same, as its lane is told."""
     if isinstance(row, SftRow):
-        return dict.fromkeys(get_args(Mode), render_sft(row, context))
-    return {mode: render_rl(row, context, mode) for mode in get_args(Mode)}
+        return dict.fromkeys(modes, render_sft(row, context))
+    return {mode: render_rl(row, context, mode) for mode in modes}
 
 
 def _key(sample: Sample[Any], sha256: str) -> RowKey:
