@@ -63,11 +63,14 @@ def made(run: Path) -> tuple[CardFacts, Mapping[str, bytes]]:
 
     Raises:
         UsageError: the run has no ledger or no exports, or a prompt was changed since.
+        CheckError: an export is gone; a card of the others would be one of another data set.
     """
     from flows.publishing.facts import gather
     from flows.publishing.files import card_files
     from flows.recipe.file import load_recipe
+    from flows.report.exports import require_published
 
+    require_published(run)
     facts = gather(run, load_recipe(run / "recipe.yaml"))
     return facts, card_files(facts)
 

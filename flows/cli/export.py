@@ -54,11 +54,12 @@ def export(
     With --prompt-variants rows differ in what they are told.
     """
     from flows.recipe.file import load_recipe
+    from flows.report.exports import taken_down
     from flows.stages.publish import Formats, write_exports
     from pipeline.errors import UsageError
     from pipeline.export.rights import Rights
     from pipeline.export.tombstones import Tombstones as TombstoneIndex
-    from pipeline.export.tombstones import load_tombstones, matches
+    from pipeline.export.tombstones import matches
     from pipeline.store.blobs import BlobStore
 
     require_ledger(run)
@@ -71,7 +72,7 @@ def export(
         out = run / ("export" if prompt_variants is None else f"export-{prompt_variants.resolve().name}")
     unit = _selected(run)
     formats = Formats.of(recipe)
-    taken = (*load_tombstones(recipe.rights.tombstones), *load_tombstones(tombstones))
+    taken = taken_down(run, tombstones)
     rights = Rights(TombstoneIndex.of(taken), formats.withheld_images)
     context = replace(context, rights=rights, split_by_licence=formats.split_by_licence, validation=formats.validation)
     published = write_exports(out, unit, formats, recipe.student.deploy_pixels, context)
@@ -83,7 +84,7 @@ def export(
     if matched is not None:
         print_line(matched)
     prompts = "1 prompt set" if len(context.told) == 1 else f"{len(context.told)} prompt sets"
-    print_line(f"{prompts}; next: {command('verify', out)}")
+    print_line(f"{prompts}; next: {command('verify', run if out.resolve() == (run / 'export').resolve() else out)}")
 
 
 def _written(run: Path) -> Manifest:
@@ -92,6 +93,7 @@ def _written(run: Path) -> Manifest:
     Raises:
         UsageError: it has none that can be read.
     """
+    from flows.report.exports import gone, mended
     from flows.report.lookup import finished_stages
     from pipeline.errors import UsageError
     from pipeline.export.layout import MANIFEST, Manifest
@@ -102,6 +104,8 @@ def _written(run: Path) -> Manifest:
         if isinstance(manifest, Manifest):
             return manifest
         raise UsageError(f"{path} {manifest}; run `coldforge run` again, which writes it anew")
+    if gone(run):
+        raise UsageError(f"{run} holds no export any more, and it has published some; {mended(run)}")
     if "publish" in finished_stages(run):
         raise UsageError(f"{run} holds no export: it finished, and no row came out; `{command('stats', run)}` says why")
     raise UsageError(f"{run} holds no export: the run has not finished; run `coldforge run` again")

@@ -55,19 +55,15 @@ def push(
 
 
 def _require_verified(run: Path, tombstones: Path | None) -> None:
-    """Refuse exports that are damaged or hold what was taken down; each fault is printed.
+    """Refuse exports that are damaged or gone, or hold what was taken down; each fault is printed.
 
     Raises:
         CheckError: as said.
     """
-    from flows.cli.verify import tell_problem
-    from flows.recipe.file import load_recipe
-    from pipeline.export.tombstones import load_tombstones
-    from pipeline.export.verify.exports import verify_exports
+    from flows.report.exports import taken_down, verify_run
 
-    taken = tombstones if tombstones is not None else load_recipe(run / "recipe.yaml").rights.tombstones
-    report = verify_exports(run / "export", None, load_tombstones(taken))
-    _refuse([tell_problem(problem) for problem in report.problems], command("verify", run))
+    report = verify_run(run, taken_down(run, tombstones))
+    _refuse([str(problem) for problem in report.problems], command("verify", run))
 
 
 def _require_card(root: Path, facts: CardFacts, card: Mapping[str, bytes]) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import JsonFlag, print_json, print_line, require_ledger
+from flows.cli.console import JsonFlag, is_run, print_json, print_line, require_ledger
+from flows.cli.export import Tombstones
 from flows.cli.status import RunDir
 from pipeline.commands import command
 
@@ -23,25 +24,22 @@ def release(
         list[str] | None,
         typer.Option(metavar="CONDITION", help="Such as 'sft_rows >= 1000'; beside those of the recipe. Repeatable."),
     ] = None,
-    tombstones: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What no export may hold, beside manifests/tombstones.yaml.")
-    ] = None,
+    tombstones: Tombstones = None,
 ) -> None:
     """Check RUN's exports and conditions, and write a small record of what they hold: RUN/release/NAME.
 
-    Refused (exit 3) where a check fails, a row was taken down, or a condition is not kept.
+    Refused (exit 3) where `verify` finds something wrong or gone, a row was taken down, or a condition is not kept.
     """
     from flows.recipe.file import load_recipe
     from flows.releases.conditions import condition
     from flows.releases.record import make_release
+    from flows.report.exports import taken_down
     from pipeline.amounts import counted
-    from pipeline.export.tombstones import load_tombstones
 
     require_ledger(run)
     recipe = load_recipe(run / "recipe.yaml")
     conditions = [condition(text) for text in (*recipe.require, *(require or ()))]
-    taken = (*load_tombstones(recipe.rights.tombstones), *load_tombstones(tombstones))
-    made = make_release(run, name, conditions, taken)
+    made = make_release(run, name, conditions, taken_down(run, tombstones))
     kept = (
         f"{counted(len(conditions), 'condition')} kept"
         if conditions
@@ -57,12 +55,16 @@ def diff(
 ) -> None:
     """List the rows that B has and A has not, those that are gone, and those that changed, with reasons.
 
-    A run also tells what became of a question that it did not ship.
+    A run also tells what became of a question that it did not ship; if an export of it is gone, it is refused (exit 3).
     """
     from flows.releases.compare import differences, fates
-    from flows.releases.record import rows_in
+    from flows.releases.record import RELEASE, rows_in
+    from flows.report.exports import require_published
 
     places = (old, new)
+    for place in places:
+        if is_run(place) and not (place / RELEASE).exists():
+            require_published(require_ledger(place))
     rows = [rows_in(place) for place in places]
     fate = [fates(place) for place in places]
     found = differences(rows[0], rows[1], fate[0], fate[1])

@@ -141,11 +141,11 @@ def _print_rights(run: Path) -> None:
 def print_tombstones(run: Path) -> None:
     """Tell which entries of the run's tombstones no row of its exports has met: they may be mistyped."""
     from flows.publishing.exports import read_exports
-    from flows.recipe.file import load_recipe
+    from flows.report.exports import taken_down
     from pipeline.export.layout import MANIFEST
-    from pipeline.export.tombstones import load_tombstones, matches
+    from pipeline.export.tombstones import matches
 
-    taken = load_tombstones(load_recipe(run / "recipe.yaml").rights.tombstones)
+    taken = taken_down(run)
     exports = read_exports(run) if any((run / "export").glob(f"*/*/{MANIFEST}")) else ()
     matched = matches(taken, {mark for one in exports for row in one.manifest.refused for mark in row.tombstones})
     if matched is not None:

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 from flows.ledger.journal import require_journal
 from flows.releases.conditions import Condition, figures
 from flows.releases.rows import LeftOut, ReleasedRow, left_out_rows, released_rows, shipped
+from flows.report.exports import require_whole, verify_run
 from flows.review.released import reviewed
 from pipeline.errors import CheckError, UsageError
 from pipeline.export.layout import MANIFEST, file_hash
 from pipeline.export.tombstones import Tombstone
-from pipeline.export.verify.exports import VerifyReport, verify_exports
+from pipeline.export.verify.exports import VerifyReport
 from pipeline.identity import digest, parse_json
 from pipeline.store.blobs import write_atomic
 from pipeline.store.shards import read_records, write_records
@@ -30,20 +31,15 @@ SCHEMA = 1
 _LIBRARIES = ("coldforge", "datasets", "duckdb", "pillow", "pyarrow")
 
 
-def make_release(run: Path, name: str | None, conditions: Sequence[Condition], taken: Iterable[Tombstone]) -> Path:
+def make_release(run: Path, name: str | None, conditions: Sequence[Condition], taken: Sequence[Tombstone]) -> Path:
     """Check a run's exports and conditions, and write `RUN/release/<name>`; the name is by default that of the content.
 
     Raises:
-        CheckError: an export is wrong, a row was taken down, or a condition is not kept; nothing is written.
+        CheckError: an export is wrong or gone, a row was taken down, or a condition is not kept; nothing is written.
         UsageError: the name is none, or a release of this name holds something else.
     """
-    report = verify_exports(run / "export", tombstones=taken)
-    if not report.ok:
-        first = report.problems[0]
-        raise CheckError(
-            f"{run}: {len(report.problems)} faults in its exports, such as {first.export}/{first.file}: "
-            f"{first.message}; `coldforge verify` lists them"
-        )
+    report = verify_run(run, taken)
+    require_whole(run, report)
     exports = shipped(run)
     review = reviewed(run)
     known = figures(run, exports, _shared(report), review.rate)

@@ -123,14 +123,16 @@ def matches(entries: Iterable[Tombstone], marks: Collection[str]) -> str | None:
 _ENTRIES = TypeAdapter(tuple[Tombstone, ...])
 
 
-def load_tombstones(own: Path | None = None) -> tuple[Tombstone, ...]:
-    """Return what `manifests/tombstones.yaml` lists, and a list of one's own, each entry once and in one order.
+def load_tombstones(*own: Path | None) -> tuple[Tombstone, ...]:
+    """Return what `manifests/tombstones.yaml` lists, and lists of one's own, each entry once and in one order.
+
+    No list takes the place of another: what one has taken down, none can bring back.
 
     Raises:
         UsageError: a list cannot be read, or an entry is wrong; the message names file, entry and fix.
     """
     shipped = manifests_dir() / TOMBSTONES
-    files: Sequence[Path] = [*([shipped] if shipped.exists() else []), *([own] if own is not None else [])]
+    files: Sequence[Path] = [*([shipped] if shipped.exists() else []), *(file for file in own if file is not None)]
     entries = {entry for file in files for entry in _read(file)}
     return tuple(sorted(entries, key=lambda entry: entry.model_dump_json()))
 

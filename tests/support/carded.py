@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
-from flows.ledger.snapshot import build_ledger
+from flows.ledger.snapshot import Shard, build_ledger
 from flows.recipe.file import load_recipe
+from pipeline.export.layout import MANIFEST, Manifest
+from pipeline.export.verify.file_checks import read_manifest
 from tests.support.curated import RECIPE, curated, write_corpus
 from tests.support.runs import facts
 
@@ -34,6 +36,8 @@ def carded_run(place: Path, name: str = "run", terms: Mapping[str, Any] = TERMS,
     finished = curated(place, content, name)
     run = place / name
     recipe = load_recipe(run / "recipe.yaml")
-    told = facts(recipe.name, deploy_pixels=recipe.student.deploy_pixels)._replace(gate=recipe.gate)
+    manifests = [read_manifest(path.parent) for path in sorted((run / "export").glob(f"*/*/{MANIFEST}"))]
+    shards = [Shard(m.shard, m.format, m.rows, 0) for m in manifests if isinstance(m, Manifest)]
+    told = facts(recipe.name, shards=shards, deploy_pixels=recipe.student.deploy_pixels)._replace(gate=recipe.gate)
     build_ledger(run, list(finished.values()), told)
     return run

@@ -51,6 +51,11 @@ class Problem(NamedTuple):
     """Index as in `rows.jsonl`; None if the problem is not of one row."""
     message: str
 
+    def __str__(self) -> str:
+        """Return it as a line."""
+        row = "" if self.row is None else f", row {self.row}"
+        return f"{self.export}/{self.file}{row}: {self.message}"
+
 
 class VerifiedExport(NamedTuple):
     """One export that was looked at."""
@@ -109,7 +114,7 @@ def verify_exports(
     """
     exports, problems = _survey(directory)
     if not exports:
-        raise UsageError(f"{directory} holds no export (no {MANIFEST} in it or below); give an export directory")
+        raise UsageError(f"{directory} holds no export (no {MANIFEST} in it or below); give a run, or an export of one")
     checked: list[_Checked] = []
     images, taken = ImageChecks(), Tombstones.of(tombstones)
     for path in exports:
