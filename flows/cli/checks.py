@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flows.cli.console import print_line
+from flows.cli.places import told
 from pipeline.errors import ColdforgeError, InfrastructureError
 
 if TYPE_CHECKING:
@@ -31,12 +32,16 @@ class Note(NamedTuple):
 
 
 def checked(what: str, look: Callable[[], str | Note]) -> Check:
-    """Return what `look` tells, or what it refuses with; a module that cannot be loaded is a finding like any other."""
+    """Return what `look` tells, or what it refuses with; a module or a place that fails is a finding, too."""
     try:
-        told = look()
-        return Check(what, "note", told.detail) if isinstance(told, Note) else Check(what, "ok", told)
+        seen = look()
+        return Check(what, "note", seen.detail) if isinstance(seen, Note) else Check(what, "ok", seen)
     except (ColdforgeError, ImportError) as error:
         return Check(what, "wrong", str(error))
+    except OSError as error:
+        if (said := told(error)) is None:
+            raise
+        return Check(what, "wrong", said)
 
 
 def print_checks(checks: Sequence[Check]) -> None:

@@ -21,6 +21,7 @@ from flows.cli.duplicates import duplicates
 from flows.cli.export import export
 from flows.cli.gates import gates
 from flows.cli.life import trace
+from flows.cli.places import told
 from flows.cli.plan import plan
 from flows.cli.push import push
 from flows.cli.release import diff, release
@@ -39,7 +40,7 @@ from flows.cli.status import status
 from flows.cli.trying import try_
 from flows.cli.verify import verify
 from flows.cli.why import why
-from pipeline.errors import ColdforgeError
+from pipeline.errors import ColdforgeError, InfrastructureError
 from pipeline.processes import heed_signals
 
 INTERRUPTED = 130
@@ -47,7 +48,7 @@ INTERRUPTED = 130
 
 
 class Commands(TyperGroup):
-    """The commands, with every known failure turned into one message and its exit code."""
+    """The commands, with every known failure turned into one message and its exit code; so is a place that fails."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command."""
@@ -56,6 +57,12 @@ class Commands(TyperGroup):
         except ColdforgeError as error:
             _say(f"error: {error}")
             raise typer.Exit(error.exit_code) from error
+        except OSError as error:
+            said = told(error)
+            if said is None:
+                raise
+            _say(f"error: {said}")
+            raise typer.Exit(InfrastructureError.exit_code) from error
         except KeyboardInterrupt as error:
             resumable = ctx.invoked_subcommand == "run"
             _say("stopped; run the same command again to resume" if resumable else "stopped")
@@ -146,11 +153,11 @@ def make_app() -> typer.Typer:
     app.callback()(_root)
     for panel, commands in _PANELS.items():
         for command, example in commands:
-            name, told = example.split()[0], f"Example: coldforge {example}"
+            name, epilog = example.split()[0], f"Example: coldforge {example}"
             if isinstance(command, typer.Typer):
-                app.add_typer(command, name=name, rich_help_panel=panel, epilog=told)
+                app.add_typer(command, name=name, rich_help_panel=panel, epilog=epilog)
             else:
-                app.command(name, rich_help_panel=panel, epilog=told)(command)
+                app.command(name, rich_help_panel=panel, epilog=epilog)(command)
     return app
 
 

@@ -35,6 +35,7 @@ def search_cache(
     from pipeline.errors import UsageError
     from pipeline.identity import canonical_json
     from pipeline.store import CALLS, Store
+    from pipeline.store.blobs import write_atomic
     from pipeline.tools.search.record import IMAGES, TEXTS
 
     require_ledger(run)
@@ -48,12 +49,12 @@ def search_cache(
         cache = asyncio.run(_cache(opened, _recorded(recipe.search, provider), questions, out))
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(cache, ensure_ascii=False, indent=1, sort_keys=True)
-    (out / IMAGES).write_text(text + "\n", encoding="utf-8")
+    write_atomic(out / IMAGES, f"{text}\n".encode())
     print_line(
         f"{out / IMAGES}: {len(cache):,} of {len(questions):,} RL questions with pictures have a recorded image search"
     )
     texts = _texts(run, frozenset(question.id for question in chosen))
-    (out / TEXTS).write_text("".join(canonical_json(text) + "\n" for text in texts), encoding="utf-8")
+    write_atomic(out / TEXTS, "".join(f"{canonical_json(text)}\n" for text in texts).encode())
     print_line(f"{out / TEXTS}: {len(texts):,} text searches of {len(chosen):,} RL questions")
 
 
@@ -131,6 +132,7 @@ def _rl_questions(run: Path) -> list[Question]:
 
 async def _cache(store: Store, search: Search, questions: Iterable[Question], out: Path) -> dict[str, Any]:
     from pipeline.export.shipped import export_image
+    from pipeline.store.blobs import write_atomic
     from pipeline.tools.search.asked import recorded_images
     from pipeline.tools.search.record import PICTURES
 
@@ -143,7 +145,7 @@ async def _cache(store: Store, search: Search, questions: Iterable[Question], ou
         shown = [(hit.title, hit.thumbnail) for hit in found.hits if hit.thumbnail is not None]
         pictures = [export_image(image, store.blobs) for _, image in shown]
         for picture in pictures:
-            (out / PICTURES / picture.name).write_bytes(picture.content)
+            write_atomic(out / PICTURES / picture.name, picture.content)
         cache[question.id] = {
             "tool_returned_web_title": [title for title, _ in shown],
             "cached_images_path": [f"{PICTURES}/{picture.name}" for picture in pictures],

@@ -88,6 +88,7 @@ def init(data: Data, out: Out = None, key: Key = None, config: Config = None, sp
     from pipeline.sources.manifest import UNKNOWN
     from pipeline.sources.revisions import hub_commit
     from pipeline.sources.source import HubData
+    from pipeline.store.blobs import write_atomic
 
     place = Path(data)
     name = key or key_for(place)
@@ -100,7 +101,7 @@ def init(data: Data, out: Out = None, key: Key = None, config: Config = None, sp
         text = hub_manifest(HubData(data, hub_commit(data), config, split), path, name)
     else:
         text = manifest_for(place, path, name)
-    path.write_text(text, "utf-8")
+    write_atomic(path, text.encode())
     print_line(f"{path}: written; read its comments, and state the licence")
     if f": {UNKNOWN} " in text:
         print_line(f"no column looks like some field: put a column's name in place of {UNKNOWN}")
@@ -159,6 +160,7 @@ def _filled(name: str, data: Path | None, write: Path | None) -> Path | None:
     from pipeline.errors import UsageError
     from pipeline.sources.guessing.filling import filled
     from pipeline.sources.manifest import load_manifest
+    from pipeline.store.blobs import write_atomic
 
     manifest, file = load_manifest(name)
     if not manifest.unknown and data is None and write is None:
@@ -167,7 +169,7 @@ def _filled(name: str, data: Path | None, write: Path | None) -> Path | None:
     if target.exists() and not target.samefile(file):
         raise UsageError(f"{target} is there already; check that one, name another file with --write, or remove it")
     text = filled(manifest, file, target, data)
-    target.write_text(text, "utf-8")
+    write_atomic(target, text.encode())
     return target
 
 

@@ -16,6 +16,7 @@ from filters.gates.rules import GateSettings
 from flows.ledger.columns import comment
 from flows.ledger.query import CONFIG, query
 from pipeline.engine.done import Finished
+from pipeline.errors import InfrastructureError
 from pipeline.identity import parse_json
 from pipeline.processes import turn
 from pipeline.records import (
@@ -187,7 +188,7 @@ def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path
     Stages that did not run leave their tables empty.
 
     Raises:
-        InfrastructureError: a part of theirs is damaged; the ledger stays as it was.
+        InfrastructureError: a part of theirs is damaged, or the disk does not take it; the ledger stays as it was.
     """
     import duckdb
 
@@ -198,9 +199,14 @@ def build_ledger(run: Path, stages: Sequence[Finished], facts: RunFacts) -> Path
             leftover.unlink(missing_ok=True)
         try:
             _write(new, run, stages, facts)
-        except duckdb.Error:
+        except duckdb.Error as error:
             # It says that a file is damaged, and not always which.
             require_readable([*_parts(stages), *_replayed(run, stages)])
+            if isinstance(error, duckdb.IOException | duckdb.FatalException | duckdb.OutOfMemoryException):
+                said = str(error).splitlines()[0]
+                raise InfrastructureError(
+                    f"{new} cannot be written ({said}); make space there, and run again"
+                ) from error
             raise
         new.replace(path)
     return path

@@ -53,6 +53,7 @@ from pipeline.records import (
     TrajectoryKey,
 )
 from pipeline.store import Store
+from pipeline.store.blobs import naming
 from pipeline.store.shards import RecordColumns, Together, read_records
 from pipeline.students.family import Student
 from pipeline.students.tokens import TokenCounter
@@ -321,9 +322,11 @@ def write_exports(
 
     Raises:
         InfrastructureError: an image is missing from the store or damaged.
+        OSError: something cannot be written; it names the file, or else `exports`.
     """
-    published = publish(exports, rows_of(unit, deploy_pixels), formats.sft, formats.rl, context)
-    _remove_others(exports, published)
+    with naming(exports):
+        published = publish(exports, rows_of(unit, deploy_pixels), formats.sft, formats.rl, context)
+        _remove_others(exports, published)
     return published
 
 

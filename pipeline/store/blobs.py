@@ -9,26 +9,49 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import InfrastructureError
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name `path` in an `OSError` of the block that names no file: what an open file is asked for fails without one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def write_atomic(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path` so that no reader ever sees a part of it (temporary file, fsync, rename)."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    with naming(path):
+        handle, name = _temporary(path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes the file private; a store is shared like any other directory.
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _temporary(path: Path) -> tuple[int, str]:
+    """Return a new file beside `path`; where none can be made it is `path` that cannot be written."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes the file private; a store is shared like any other directory.
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        return tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    except OSError as error:
+        error.filename = str(path)
         raise
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pipeline.errors import InfrastructureError
 from pipeline.identity import digest
 from pipeline.records import Made, Record
-from pipeline.store.blobs import sync, write_atomic
+from pipeline.store.blobs import naming, sync, write_atomic
 
 R = TypeVar("R", bound=Record)
 
@@ -158,7 +158,10 @@ class RecordWriters(Generic[R]):
 
     def __enter__(self) -> Self:
         for name, path in self._paths.items():
-            self._writers[name] = pq.ParquetWriter(path, self._kind.ARROW, compression="zstd", write_page_checksum=True)
+            with naming(path):
+                self._writers[name] = pq.ParquetWriter(
+                    path, self._kind.ARROW, compression="zstd", write_page_checksum=True
+                )
         return self
 
     def __exit__(
@@ -167,9 +170,10 @@ class RecordWriters(Generic[R]):
         if error is None:
             self._write()
         for name, writer in self._writers.items():
-            writer.close()
-            if error is None:
-                sync(self._paths[name])
+            with naming(self._paths[name]):
+                writer.close()
+                if error is None:
+                    sync(self._paths[name])
 
     def add(self, part: str, record: R, nbytes: int) -> None:
         """Write a record, of about so many bytes, into a part; no more are held than `HELD_ROWS` and `HELD_BYTES`."""
@@ -181,7 +185,8 @@ class RecordWriters(Generic[R]):
     def _write(self) -> None:
         for name, records in self._held.items():
             if records:
-                self._writers[name].write_table(arrow_table(self._kind, records))
+                with naming(self._paths[name]):
+                    self._writers[name].write_table(arrow_table(self._kind, records))
                 records.clear()
         self._rows, self._bytes = 0, 0
 
