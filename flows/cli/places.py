@@ -34,5 +34,6 @@ def told(error: OSError) -> str | None:
         return None
     why = os.strerror(error.errno)
     # pyarrow has the path in its message alone, and the reason a second time.
-    place = error.filename if error.filename is not None else (error.strerror or "").partition(". Detail: ")[0]
+    unnamed, _, arrow = (error.strerror or "").partition(". Detail: ")
+    place = error.filename if error.filename is not None else unnamed if arrow else "a file that was written"
     return f"{os.fsdecode(place) if isinstance(place, str | bytes) else place}: {why[0].lower()}{why[1:]}; {fix}"

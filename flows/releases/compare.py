@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Self
 from flows.releases.record import RELEASE, left_out_in
 from flows.releases.rows import PARTS, ReleasedRow
 from flows.report.tables import query_table
+from pipeline.records import root_id
 
 _LAST = """
 SELECT id, stage, outcome, reason FROM (
@@ -18,6 +19,11 @@ QUALIFY row_number() OVER (PARTITION BY id ORDER BY position DESC, outcome = 'ke
 """
 """What became last of each record, and of each question by the record of it that came furthest."""
 _QUESTIONS = "SELECT question_id FROM questions"
+_TAKEN = """
+SELECT source, source_row, question_id FROM ingested
+UNION ALL SELECT source, source_row, question_id FROM questions
+"""
+_REVISIONS = "SELECT DISTINCT source, source_revision FROM ingested ORDER BY ALL"
 
 
 class Fates(NamedTuple):
@@ -27,11 +33,26 @@ class Fates(NamedTuple):
     """Why the exports left it out, as they say themselves."""
     known: Mapping[str, str] = {}
     """What the run did with it; empty where only a release is at hand."""
+    taken: Mapping[tuple[str, str], tuple[str, ...]] = {}
+    """Ids of the questions that the run has made of a row, by source and key of the row."""
+    revisions: Sequence[tuple[str, str]] = ()
+    """Source and revision of what the run has read."""
+
+    def of_row(self, source: str, key: str) -> str | None:
+        """Return what the run did with the row that it read under a key, whatever stood in it; None if it read none."""
+        questions = self.taken.get((source, key), ())
+        # A row that is no question has an id of its own.
+        names = (*questions, *(root_id(source, revision, key) for name, revision in self.revisions if name == source))
+        told = [self.known[name] for name in names if name in self.known]
+        return next((one for one in told if one != _UNSELECTED), told[0] if told else None)
 
     def of(self, row: ReleasedRow) -> str | None:
         """Return what became of a row, or else of its question."""
         names = (row.record_id, row.question_id)
-        return next((told[name] for told in self for name in names if name in told), None)
+        return next((told[name] for told in (self.left_out, self.known) for name in names if name in told), None)
+
+
+_UNSELECTED = "it was not selected"
 
 
 class Difference(NamedTuple):
@@ -78,16 +99,20 @@ def fates(place: Path) -> Fates:
     }
     if (place / RELEASE).exists():
         return Fates(reasons)
-    known = {str(question): "it was not selected" for (question,) in query_table(place, _QUESTIONS).rows}
+    known = {str(question): _UNSELECTED for (question,) in query_table(place, _QUESTIONS).rows}
     for name, stage, outcome, reason in query_table(place, _LAST).rows:
         known[str(name)] = _told(str(stage), str(outcome), str(reason or ""))
-    return Fates(reasons, known)
+    taken: dict[tuple[str, str], tuple[str, ...]] = {}
+    for source, key, question in query_table(place, _TAKEN).rows:
+        taken[str(source), str(key)] = (*taken.get((str(source), str(key)), ()), str(question))
+    revisions = [(str(source), str(revision)) for source, revision in query_table(place, _REVISIONS).rows]
+    return Fates(reasons, known, taken, revisions)
 
 
 def _told(stage: str, outcome: str, reason: str) -> str:
     if outcome == "kept":
         # `coldforge export` writes exports again, and no ledger.
-        return "its exports were written without it" if stage in {"select", "publish"} else "it was not selected"
+        return "its exports were written without it" if stage in {"select", "publish"} else _UNSELECTED
     return f"{stage} {outcome} it ({reason})" if reason else f"{stage} {outcome} it"
 
 
@@ -97,12 +122,18 @@ class _Index(NamedTuple):
     questions: Mapping[str, ReleasedRow]
     asked: Mapping[tuple[str, tuple[str, ...]], ReleasedRow]
     """By question key and pictures."""
+    keys: Mapping[tuple[str, str], ReleasedRow]
+    """By source and key of the row."""
 
     @classmethod
     def of(cls, rows: Iterable[ReleasedRow]) -> Self:
         """Return the index of some rows."""
         some = list(rows)
-        return cls({row.question_id: row for row in some}, {(row.question_key, row.images): row for row in some})
+        return cls(
+            {row.question_id: row for row in some},
+            {(row.question_key, row.images): row for row in some},
+            {(row.source, row.source_row): row for row in some},
+        )
 
     def why_not(self, row: ReleasedRow, fate: Fates) -> str:
         """Return why a row is not among these, as far as they and their run tell."""
@@ -112,15 +143,27 @@ class _Index(NamedTuple):
         if other is not None:
             moved = other.shard != row.shard
             return f"the question is in {other.shard} there" if moved else "another transcript answers it there"
+        edited = self.keys.get((row.source, row.source_row))
+        if edited is not None and (parts := _edited(row, edited)):
+            return f"the row with this key is another one there: its {' and its '.join(parts)} changed"
         same = self.asked.get((row.question_key, row.images))
         if same is not None:
             return f"the same question comes from {same.source} {same.source_row} there"
         told = fate.of(row)
         if told is not None:
             return f"there, {told}"
+        read = fate.of_row(row.source, row.source_row)
+        if read is not None:
+            return f"the row with this key is another one there (its question, or its picture, changed): {read}"
         if fate.known:
             return "that run took no such row (`--limit`, or another source)"
         return "it is not there"
+
+
+def _edited(row: ReleasedRow, other: ReleasedRow) -> list[str]:
+    """Return what was changed in a row of a source that two releases have under one key."""
+    said = {"question": (row.question, other.question), "picture": (row.images, other.images)}
+    return [part for part, (one, another) in said.items() if one != another]
 
 
 def _difference(kind: Literal["added", "removed", "changed"], row: ReleasedRow, reason: str) -> Difference:

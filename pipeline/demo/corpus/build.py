@@ -30,6 +30,7 @@ from pipeline.demo.corpus.pages import pages, pictures
 from pipeline.demo.corpus.sheets import DemoRow, Sheet
 from pipeline.errors import UsageError
 from pipeline.identity import Json, digest
+from pipeline.store.blobs import naming
 
 KEY = "demo"
 
@@ -89,7 +90,8 @@ def build_demo(directory: Path, questions: int, seed: int, wrong_golds: float = 
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".tmp-demo-") as name:
         made = Path(name) / "corpus"
         made.mkdir()
-        _write(made, _files(questions, seed, wrong_golds))
+        with naming(made):
+            _write(made, _files(questions, seed, wrong_golds))
         try:
             made.rename(directory)
         except OSError:

@@ -42,7 +42,7 @@ def invoke(name: str, run: Path, made: Path, file: Path) -> tuple[int, str]:
     (file.parent / "rows.jsonl").write_text('{"question": "How many doors are there?"}\n')
     words = {"RUN": str(run), "FILE": str(file), "STORE": str(made.parent / "store")}
     words["ROWS"] = str(file.parent / "rows.jsonl")
-    words["RECIPE"] = shutil.copy(run / "recipe.yaml", made.parent / "again.yaml")  # its paths start there
+    words["RECIPE"] = shutil.copy(str(run / "recipe.yaml"), str(made.parent / "again.yaml"))  # its paths start there
     given = []
     for word in TO_A_FILE[name]:
         first, _, rest = word.partition("/")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image as Picture
 from typer.testing import CliRunner, Result
 
 from filters.gates.rules import GateSettings
@@ -44,17 +45,35 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def new(old: Path) -> Path:
-    """A row less, an answer more, and a row that comes under another key."""
+    """A row less, an answer more, a row under another key, a new row; and rows that ask or show something else."""
     rows = old.parent / "cellars" / "rows.jsonl"
+    for name, file in PICTURES.items():
+        with Picture.open(old.parent / "cellars" / file) as picture:
+            picture.transpose(Picture.Transpose.FLIP_LEFT_RIGHT).save(old.parent / "cellars" / name)
     lines = [json.loads(line) for line in rows.read_text().splitlines()]
     kept = [{**line, **CHANGES.get(line["row"], {})} for line in lines if line["row"] != "taught-2"]
     (changed,) = (line for line in kept if line["row"] == "taught-4")
     changed["answers"] = [*changed["answers"], "a thing of brass"]
+    kept.append({**changed, **NEW})
     rows.write_text("".join(f"{json.dumps(line)}\n" for line in kept))
     return ran(old.parent, "new")
 
 
-CHANGES: dict[str, dict[str, Any]] = {"helped-0": {"row": "helped-too"}}
+PICTURES = {"turned.png": "helped-1.png", "new.png": "taught-4.png"}
+"""Pictures that are in the corpus later → of which each is the mirror image."""
+CHANGES: dict[str, dict[str, Any]] = {
+    "helped-0": {"row": "helped-too"},
+    "helped-1": {"images": ["turned.png"]},
+    "saturated-0": {"text": "Which thing is kept today in cellar 0 of the saturated house?"},
+    "taught-3": {"images": ["missing.png"]},
+    "taught-1": {"text": "Which thing is it in cellar 1 of the ambiguous house?"},
+}
+NEW = {
+    "row": "taught-9",
+    "text": "Which thing is kept in cellar 9 of the taught house?",
+    "images": ["new.png"],
+    "answers": ["candle"],
+}
 
 
 def command(*arguments: object) -> Result:
@@ -120,7 +139,41 @@ def test_what_was_added_removed_and_changed_is_told_with_reasons(old: Path, new:
     assert "answers" in told["changed", "taught-4"]
     assert told["added", "helped-too"] == "the same question comes from cellars helped-0 there"
     assert told["removed", "helped-0"] == "the same question comes from cellars helped-too there"
-    assert {row for _, row in told} <= {"taught-2", "taught-4", "helped-0", "helped-too"}
+    assert told["added", "taught-9"] == "that run took no such row (`--limit`, or another source)"
+    edited = {"helped-1", "saturated-0", "taught-1", "taught-3"}
+    # What was a copy of taught-1 is kept where that is no copy.
+    assert {row for _, row in told} - {"near"} <= {
+        "taught-2",
+        "taught-4",
+        "taught-9",
+        "helped-0",
+        "helped-too",
+    } | edited
+
+
+def test_a_row_that_was_edited_is_told_as_another_one_under_its_key_and_no_row_that_was_not_taken(
+    old: Path, new: Path
+) -> None:
+    told = {
+        (one.kind, one.source_row): one.reason
+        for one in differences(rows_in(old), rows_in(new), fates(old), fates(new))
+    }
+    for kind in ("added", "removed"):
+        assert told[kind, "helped-1"] == "the row with this key is another one there: its picture changed"
+        assert told[kind, "saturated-0"] == "the row with this key is another one there: its question changed"
+    other = "the row with this key is another one there (its question, or its picture, changed): "
+    assert told["removed", "taught-3"].startswith(f"{other}ingest quarantined it (")
+    assert told["removed", "taught-1"].startswith(other)
+    assert ("added", "taught-1") not in told
+
+
+def test_diff_of_a_run_that_has_not_ended_says_so_in_the_words_of_other_commands(old: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(old, tmp_path / "run"))
+    (run / "ledger.duckdb").unlink()
+    for words in (("diff", run, old), ("diff", old, run), ("stats", run)):
+        done = command(*words)
+        assert done.exit_code == 2
+        assert f"{run} has no ledger yet: it is written when `coldforge run` ends" in " ".join(done.output.split())
 
 
 def test_a_release_differs_from_nothing_in_its_own_run_and_from_another_as_its_run_does(old: Path, new: Path) -> None:
