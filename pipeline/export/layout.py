@@ -149,6 +149,13 @@ class RowKey(BaseModel):
     """Of the canonical row (`row_hash`)."""
 
 
+OF_FORMAT = frozenset({"index", "sha256"})
+"""Fields of a `RowKey` that each format has for itself: its place there, and how it is written. All others are of the
+record, and alike in every format that holds it."""
+OF_QUESTION = ("cluster_id", "source", "source_row", "category", "labels")
+"""Fields of a `RowKey` that are alike for every record of one question."""
+
+
 class Facts(NamedTuple):
     """What a manifest says besides its files and rows."""
 

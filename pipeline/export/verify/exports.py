@@ -25,7 +25,7 @@ from typing import NamedTuple, get_args
 from pipeline.errors import UsageError
 from pipeline.export.building import is_staging
 from pipeline.export.configurations import shard_card
-from pipeline.export.layout import CARD, MANIFEST, Manifest, RowKey, Shard
+from pipeline.export.layout import CARD, MANIFEST, OF_FORMAT, OF_QUESTION, Manifest, RowKey, Shard
 from pipeline.export.rows import SharedPictures
 from pipeline.export.tombstones import Tombstone, Tombstones
 from pipeline.export.verify.file_checks import check_files, read_manifest, read_row_index
@@ -262,26 +262,38 @@ def _records(export: _Checked) -> set[str]:
 def _contradictions(checked: Sequence[_Checked]) -> Iterator[Problem]:
     """Yield rows that say otherwise than an earlier one of their shard, in whatever format.
 
-    A record has one question, lane and length; a question has one cluster, category, text and set of labels; a
-    cluster has one split. Rows of
-    LLaMA-Factory hold no question id: what they show binds them to the formats that do.
+    Of one record all formats say the same in every field of `RowKey` that is not `OF_FORMAT`; of one question all
+    records say the same in `OF_QUESTION` and ask the same; a cluster has one split. Rows of LLaMA-Factory hold no
+    question id: what they show binds them to the formats that do.
     """
-    first: dict[tuple[str, str, str, str], tuple[str, str]] = {}
+    records: dict[tuple[str, str], tuple[RowKey, str]] = {}
+    first: dict[tuple[str, str, str, str], tuple[object, str]] = {}
     for export in checked:
+        shard = export.manifest.shard
         for key, content in export.rows:
-            told = [
-                ("record", key.record_id, "question", key.question_id),
-                ("question", key.question_id, "cluster", key.cluster_id),
-                ("question", key.question_id, "category", key.category),
-                ("question", key.question_id, "labels", canonical_json(key.labels)),
-                ("record", key.record_id, "lane", str(key.lane)),
-                ("cluster", key.cluster_id, "split", key.split),
-                ("record", key.record_id, "loss tokens", str(key.loss_tokens)),
+            before, where = records.setdefault((shard, key.record_id), (key, export.name))
+            otherwise = [name for name in _OF_RECORD if getattr(before, name) != getattr(key, name)]
+            found = [
+                ("record", key.record_id, name, getattr(key, name), getattr(before, name), where) for name in otherwise
             ]
+            told: list[tuple[str, str, str, object]] = [
+                ("question", key.question_id, name, getattr(key, name)) for name in OF_QUESTION if name not in otherwise
+            ]
+            if "split" not in otherwise:
+                told.append(("cluster", key.cluster_id, "split", key.split))
             if content is not None:
                 told.append(("question", key.question_id, "question (text and images)", content))
             for kind, name, what, value in told:
-                before, where = first.setdefault((export.manifest.shard, kind, name, what), (value, export.name))
-                if before != value:
-                    text = f"{kind} {name} has {what} {value}; in {where} it has {before}"
-                    yield Problem(export.name, export.manifest.file_of(key.index), key.index, text)
+                known, place = first.setdefault((shard, kind, name, what), (value, export.name))
+                if known != value:
+                    found.append((kind, name, what, value, known, place))
+            for kind, name, what, value, known, place in found:
+                text = f"{kind} {name} has {what} {_plain(value)}; in {place} it has {_plain(known)}"
+                yield Problem(export.name, export.manifest.file_of(key.index), key.index, text)
+
+
+_OF_RECORD = tuple(name for name in RowKey.model_fields if name not in OF_FORMAT)
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else canonical_json(value)

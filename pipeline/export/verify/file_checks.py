@@ -41,8 +41,9 @@ class Fault(NamedTuple):
 def read_manifest(directory: Path) -> Manifest | str:
     """Return the manifest, or why it cannot be read."""
     try:
-        content = parse_json(plain_file(directory, MANIFEST).read_text("utf-8"))
-        manifest = Manifest.model_validate(content)
+        text = plain_file(directory, MANIFEST).read_text("utf-8")
+        parse_json(text)  # which refuses a name that stands twice
+        manifest = Manifest.model_validate_json(text, strict=True)
     except (OSError, ValueError, RecursionError) as error:
         return f"cannot be read: {_short(error)}"
     if manifest.schema_ != SCHEMA:
@@ -60,7 +61,8 @@ def read_row_index(directory: Path) -> tuple[list[RowKey | None], list[Fault]]:
     faults = []
     for number, line in enumerate(content.splitlines()):
         try:
-            key = RowKey.model_validate(parse_json(line.decode()))
+            parse_json(line.decode())
+            key = RowKey.model_validate_json(line, strict=True)
         except (ValueError, RecursionError) as error:
             keys.append(None)
             faults.append(Fault(ROWS, number, f"line cannot be read: {_short(error)}"))

@@ -13,11 +13,22 @@ from pipeline.export.formats.json_files import canonical_row
 from pipeline.export.formats.llamafactory import DATASET_INFO, dataset_info
 from pipeline.export.formats.trl import text_of
 from pipeline.export.formats.verl import DATA_SOURCES
-from pipeline.export.layout import MANIFEST, Format, Manifest, Mix, RowKey, by_split, is_json, rl_mode, row_hash
+from pipeline.export.layout import (
+    MANIFEST,
+    OF_FORMAT,
+    Format,
+    Manifest,
+    Mix,
+    RowKey,
+    by_split,
+    is_json,
+    rl_mode,
+    row_hash,
+)
 from pipeline.export.rows import MODE
 from pipeline.export.told import ExportPrompt, has_slots, question_of
 from pipeline.export.verify.file_checks import Fault, plain_file
-from pipeline.identity import canonical_json
+from pipeline.identity import canonical_json, parse_json
 from pipeline.records import IMAGE_MARK, Mode
 from pipeline.students.tokens import ESTIMATE, TokenCounter
 
@@ -51,10 +62,18 @@ def view_row(row: dict[str, Any], kind: Format, directory: Path) -> RowView:
         messages = row.get("messages") or row.get("prompt")
         if kind == "trl":
             messages = [{**message, "content": text_of(message["content"])} for message in messages or ()]
-        record_id = row["id"] if "id" in row else row["extra_info"]["index"]
-        return RowView(record_id, messages, images, row)
+        return RowView(named(row), messages, images, row)
     except (KeyError, TypeError, AttributeError, OSError) as error:
         raise ValueError(f"lacks a field of the format or has another type in it ({error!r})") from error
+
+
+def named(row: dict[str, Any]) -> Any:
+    """Return the id of a row of any format.
+
+    Raises:
+        KeyError, TypeError: it has none.
+    """
+    return row["id"] if "id" in row else row["extra_info"]["index"]
 
 
 def _unflagged(view: RowView) -> RowView:
@@ -179,11 +198,7 @@ def _field_faults(row: dict[str, Any], manifest: Manifest, key: RowKey) -> Itera
             facts = row["extra_info"]
             yield from _empty_texts(facts, _EXTRA_TEXTS)
             yield from _verl_faults(row, manifest.format, key)
-            if facts["split"] != key.split:
-                yield f"split is {facts['split']!r}, rows.jsonl says {key.split}"
-    yield from label_faults(facts, manifest, key)
-    if facts["cluster_id"] != key.cluster_id:
-        yield f"cluster_id is {facts['cluster_id']!r}, rows.jsonl says {key.cluster_id}"
+    yield from index_faults(facts, key)
     yield from _question_faults(row, manifest, key)
 
 
@@ -256,16 +271,21 @@ def lane_faults(manifest: Manifest, key: RowKey, said: Sequence[str]) -> Iterato
         yield f"has {len(said)} assistant messages; a row of lane {key.lane} makes no call"
 
 
-def label_faults(facts: dict[str, Any], manifest: Manifest, key: RowKey) -> Iterator[str]:
-    """Yield labels, a lane or a category that a row holds otherwise than the index; `facts` holds its fields."""
-    told = {"question_labels": canonical_json(key.labels), "personal_data": canonical_json(key.personal_data)}
-    if manifest.format in {"huggingface", "trl"}:
-        told["category"] = key.category
-    if manifest.shard == "sft":
-        told["lane"] = str(key.lane)
-    for name, value in told.items():
-        if facts.get(name) != value:
-            yield f"{name} is {facts.get(name)!r}, rows.jsonl says {value}"
+def index_faults(facts: dict[str, Any], key: RowKey) -> Iterator[str]:
+    """Yield what a row holds otherwise than the index: each field that both have. `facts` holds those of the row."""
+    try:
+        meta = parse_json(facts.get("meta") or "{}")
+    except ValueError as error:
+        yield f"meta is not JSON: {error}"
+        meta = {}
+    # A column `labels` would be taken for token ids (`formats.huggingface`); other text is JSON there.
+    told = {"labels": "question_labels"}
+    held = {**(meta if isinstance(meta, dict) else {}), **facts}
+    for name, value in key:
+        column = told.get(name, name)
+        said = value if isinstance(value, str) else canonical_json(value)
+        if name not in OF_FORMAT and column in held and held[column] != said:
+            yield f"{column} is {held[column]!r}, rows.jsonl says {said}"
 
 
 def counter_for(manifest: Manifest, given: TokenCounter | None) -> TokenCounter | None:

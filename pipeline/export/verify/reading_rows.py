@@ -27,8 +27,8 @@ class Damaged(NamedTuple):
 class FileDamaged(NamedTuple):
     """A file, or some rows of it, that cannot be read."""
 
-    rows: int
-    """Rows that are skipped; 0 if nobody knows."""
+    rows: int | None
+    """Rows that are skipped; None where the rest of the file is not read, so that nobody knows."""
     message: str
 
 
@@ -52,9 +52,10 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any] | Damaged]:
 def _read_json(path: Path) -> Iterator[dict[str, Any] | Damaged | FileDamaged]:
     """Read a part with one row per line; if all lines are right, the whole is one JSON array."""
     with path.open("rb") as file:
-        if file.readline() != b"[\n":
-            yield FileDamaged(0, "first line is not `[`")
-        line = file.readline()
+        first, line = file.readline(), file.readline()
+        if first != b"[\n" or line.strip() == b"{":
+            yield FileDamaged(None, f"is not written one row a line between `[` and `]`; {_UNREAD}")
+            return
         while line and line != b"]\n":
             following = file.readline()
             ending = b"\n" if following == b"]\n" else b",\n"
@@ -76,19 +77,37 @@ def _read_parquet(path: Path, schema: pa.Schema) -> Iterator[dict[str, Any] | Da
     """Read row group by row group, page checksums off: a changed image is then found in its row, by its hash."""
     try:
         with pq.ParquetFile(path) as file:
-            if not _is_schema(file.schema_arrow, schema):
-                yield FileDamaged(0, "its columns are not those of the format")
+            wrong = list(_column_faults(file.schema_arrow, schema))
+            if wrong:
+                yield FileDamaged(None, f"its columns are not those of the format: {'; '.join(wrong)}; {_UNREAD}")
                 return
             for number in range(file.metadata.num_row_groups):
                 yield from _read_group(file, number)
     except (pa.ArrowException, OSError, ValueError) as error:
-        yield FileDamaged(0, f"is not Parquet: {error}")
+        yield FileDamaged(None, f"is not Parquet: {error}")
 
 
-def _is_schema(found: pa.Schema, wanted: pa.Schema) -> bool:
-    """Compare types and what makes `datasets` decode images; a file names list items otherwise than Arrow does."""
-    metadata = found.metadata or {}
-    return bool(found.equals(wanted)) and metadata.get(b"huggingface") == wanted.metadata[b"huggingface"]
+_UNREAD = "its rows are not looked at"
+
+
+def _column_faults(found: pa.Schema, wanted: pa.Schema) -> Iterator[str]:
+    """Yield what is wrong with the columns of a file; a file names list items otherwise than Arrow does."""
+    for name in wanted.names:
+        if name not in found.names:
+            yield f"{name} is missing"
+    for number, field in enumerate(found):
+        if field.name not in wanted.names:
+            yield f"{field.name} is no column of it"
+        elif field.name in found.names[:number]:
+            yield f"{field.name} stands twice"
+        elif not field.type.equals((expected := wanted.field(field.name)).type):
+            yield f"{field.name} is {field.type}, not {expected.type}"
+        elif field.nullable != expected.nullable:
+            yield f"{field.name} {'may' if field.nullable else 'may not'} be null"
+    if found.names != wanted.names and sorted(found.names) == sorted(wanted.names):
+        yield f"they stand in another order: {', '.join(found.names)}"
+    if (found.metadata or {}).get(b"huggingface") != wanted.metadata[b"huggingface"]:
+        yield "the metadata `huggingface`, by which `datasets` knows pictures, is missing or another"
 
 
 def _read_group(file: pq.ParquetFile, number: int) -> Iterator[dict[str, Any] | FileDamaged]:

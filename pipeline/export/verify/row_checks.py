@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,14 @@ from pipeline.errors import RowError
 from pipeline.export.layout import ExportFile, Manifest, RowKey, named_as, row_hash
 from pipeline.export.tombstones import Tombstones
 from pipeline.export.verify.file_checks import Fault, check_content, plain_file
-from pipeline.export.verify.format_checks import check_mix, content_key, dataset_info_faults, row_faults, view_row
+from pipeline.export.verify.format_checks import (
+    check_mix,
+    content_key,
+    dataset_info_faults,
+    named,
+    row_faults,
+    view_row,
+)
 from pipeline.export.verify.reading_rows import Damaged, FileDamaged, read_rows
 from pipeline.identity import IdentityError
 from pipeline.images import decode, pixel_hash
@@ -65,49 +72,78 @@ def check_rows(export: OpenExport) -> Iterator[Fault]:
     yield from check_mix(export.manifest, export.keys)
     if export.manifest.format == "llamafactory":
         yield from dataset_info_faults(export.directory, export.manifest)
+    places = {key.record_id: number for number, key in enumerate(export.keys) if key is not None}
     start = 0
     for file in export.manifest.data:
-        yield from _check_file(export, file, start)
+        yield from _check_file(export, file, start, places)
         start += file.rows or 0
 
 
-def _check_file(export: OpenExport, file: ExportFile, start: int) -> Iterator[Fault]:
+def _check_file(export: OpenExport, file: ExportFile, start: int, places: Mapping[str, int]) -> Iterator[Fault]:
+    """Yield what is wrong with the rows of a file, which begin at row `start`; `places` has the row of each record.
+
+    A row is held to the line of its own record. Where one is missing, more or elsewhere, that is said once, and not of
+    all that stand behind it.
+    """
     try:
         path = plain_file(export.directory, file.path)
     except ValueError:
         return  # `check_files` names it
-    index = start
+    index, unread = start, False
+    moved: tuple[int, int] | None = None
     for row in read_rows(path, export.manifest.shard, export.manifest.format):
         match row:
-            case FileDamaged(rows=0):
-                yield Fault(file.path, None, row.message)
+            case FileDamaged(rows=int(rows)) if rows:
+                yield Fault(file.path, index, f"rows {index} to {index + rows - 1}: {row.message}")
+                index += rows
             case FileDamaged():
-                yield Fault(file.path, index, f"rows {index} to {index + row.rows - 1}: {row.message}")
-                index += row.rows
+                unread |= row.rows is None
+                yield Fault(file.path, None, row.message)
             case Damaged():
                 yield Fault(file.path, index, row.message)
                 index += 1
             case _:
-                yield from (Fault(file.path, index, text) for text in _check_row(export, file, row, index))
+                place = _place(row, places, index)
+                if moved is None and place != index:
+                    moved = index, place
+                yield from (Fault(file.path, index, text) for text in _check_row(export, file, row, index, place))
                 index += 1
-    if index - start != file.rows:
-        yield Fault(file.path, None, f"holds {index - start} rows, the manifest says {file.rows}")
+    counted = f"holds {index - start} rows, the manifest says {file.rows}"
+    wrong = index - start != file.rows and not unread
+    if moved is not None:
+        text = (
+            f"is the record of row {moved[1]} in rows.jsonl: from here on rows are missing, more, or in another order"
+        )
+        yield Fault(file.path, moved[0], f"{text}; {file.path} {counted}" if wrong else text)
+    elif wrong:
+        yield Fault(file.path, None, counted)
 
 
-def _check_row(export: OpenExport, file: ExportFile, row: dict[str, Any], index: int) -> Iterator[str]:
-    key = export.keys[index] if index < len(export.keys) else None
+def _place(row: dict[str, Any], places: Mapping[str, int], index: int) -> int:
+    """Return the row that the index has for the record of a row; the one at which it stands where it knows none."""
+    try:
+        return places.get(named(row), index)
+    except (KeyError, TypeError):
+        return index
+
+
+def _check_row(export: OpenExport, file: ExportFile, row: dict[str, Any], index: int, place: int) -> Iterator[str]:
+    """Yield what is wrong with a row that stands at `index`; `place` is that of its record in the row index."""
+    key = export.keys[place] if place < len(export.keys) else None
     if key is None:
         yield "has no readable line in rows.jsonl"
         return
-    named = named_as(file.path)
-    if named is not None and named[0] != key.split:
-        yield f"stands among the rows of {named[0]}, rows.jsonl says {key.split}"
+    at = export.keys[index] if index < len(export.keys) else None
+    split = named_as(file.path)
+    if split is not None and split[0] != key.split:
+        yield f"stands among the rows of {split[0]}, rows.jsonl says {key.split}"
     try:
         view = view_row(row, export.manifest.format, export.directory)
-        if row_hash(view.canonical) != key.sha256:
+        # A line may have the hash of what stands at its place, and the name of another record.
+        if row_hash(view.canonical) not in {one.sha256 for one in (key, at) if one is not None}:
             yield "was changed: its sha256 is not the one in rows.jsonl"
         elif (asked := content_key(view, export.manifest)) is not None:
-            export.contents[index] = asked
+            export.contents[place] = asked
     except (ValueError, IdentityError) as error:
         yield str(error)
         return
