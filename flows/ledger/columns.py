@@ -216,7 +216,7 @@ COLUMNS: Mapping[str, str] = {
     "templates.n_questions": "Questions of that wording.",
     "majority": "The most frequent answer to that wording.",
     "is_majority": "Whether its own answer is that one.",
-    "majority_answer": "The most frequent answer to its wording.",
+    "majority_answer": "The most frequent answer to its wording; null where no other question has it.",
     "majority_share": "Share of that answer.",
     # pictures and sameness
     "pictures": "Names all pictures that are tied to its own; empty without any.",
