@@ -69,7 +69,7 @@ def test_a_budget_stops_a_run_which_goes_on_when_it_is_raised_and_pays_the_rest(
     assert "completion" in done.stdout
 
 
-# Of rows × 8 requests of gate 1; what stages after it ask goes through the same client and store.
+# In the midst of gate 1, which asks eight times for each row; later stages ask through the same client and store.
 @pytest.mark.parametrize(("in_flight", "rows", "requests"), [(IN_FLIGHT, 6, 30), (256, 100, 600)])
 def test_a_killed_run_asks_again_only_for_what_was_in_flight(
     in_flight: int, rows: int, requests: int, store: Path, tmp_path: Path
