@@ -64,11 +64,13 @@ def made(run: Path) -> tuple[CardFacts, Mapping[str, bytes]]:
     Raises:
         UsageError: the run has no ledger or no exports, or a prompt was changed since.
     """
+    from flows.ledger.query import kept_open
     from flows.publishing.facts import gather
     from flows.publishing.files import card_files
     from flows.recipe.file import load_recipe
 
-    facts = gather(run, load_recipe(run / "recipe.yaml"))
+    with kept_open(run):
+        facts = gather(run, load_recipe(run / "recipe.yaml"))
     return facts, card_files(facts)
 
 

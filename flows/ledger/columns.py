@@ -325,8 +325,11 @@ def comment(db: duckdb.DuckDBPyConnection, schema: str) -> None:
     found = db.execute(
         "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = ? AND NOT internal", [schema]
     ).fetchall()
+    # Each would be a transaction of its own, and wait for the disk: most of the time that a small ledger takes.
+    db.begin()
     for table, column in found:
         told = meaning(table, column)
         if told is not None:
             literal = "'" + told.replace("'", "''") + "'"
             db.execute(f'COMMENT ON COLUMN "{table}"."{column}" IS {literal}')
+    db.commit()
