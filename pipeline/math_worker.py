@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -27,8 +28,10 @@ from typing import Any, Self
 from pipeline.errors import InfrastructureError
 from pipeline.processes import die_with_parent
 
-DEADLINE = 10.0
+DEADLINE = 3.0
 """Seconds of processor time for one comparison; on the labelled set the slowest takes under one."""
+_REMEMBERED = 4096
+"""Comparisons whose answer is kept: those of a batch of rollouts, of which many say the same."""
 _HUNG = 60
 """Times the deadline that a comparison may take by the clock: so long it got no processor, or it waits for ever."""
 _START = 120.0
@@ -50,6 +53,7 @@ class MathWorker:
         self._lock = threading.Lock()
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
+        self._known: OrderedDict[tuple[str, str], bool | None] = OrderedDict()
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +71,8 @@ class MathWorker:
     def equal(self, said: str, gold: str) -> bool | None:
         """Return whether two trees in JSON are equal wherever either is defined; None if that is not known.
 
-        Two equations (`["=", left, right]`) are equal if each has the solutions of the other.
+        Two equations (`["=", left, right]`) are equal if each has the solutions of the other. What was asked before
+        is remembered, a comparison that took too long as well: it would take as long again.
 
         Raises:
             InfrastructureError: the process cannot be started (is `sympy` installed?), or it stands still.
@@ -75,18 +80,26 @@ class MathWorker:
         if max(len(said), len(gold)) > _MAX_TEXT:
             return None
         with self._lock:
-            pipe = self._pipe or self._start()
-            try:
-                pipe.send((said, gold))
-                if pipe.poll(_HUNG * self._deadline):
-                    answer: bool | None = pipe.recv()
-                    return answer
-            except (EOFError, OSError):
-                # It died of this comparison, of a limit of time or memory; that answers nothing.
-                self._kill()
-                return None
+            if (said, gold) not in self._known:
+                self._known[said, gold] = self._asked(said, gold)
+            self._known.move_to_end((said, gold))
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+            return self._known[said, gold]
+
+    def _asked(self, said: str, gold: str) -> bool | None:
+        pipe = self._pipe or self._start()
+        try:
+            pipe.send((said, gold))
+            if pipe.poll(_HUNG * self._deadline):
+                answer: bool | None = pipe.recv()
+                return answer
+        except (EOFError, OSError):
+            # It died of this comparison, of a limit of time or memory; that answers nothing.
             self._kill()
-            raise InfrastructureError(f"the process that compares terms stood still for {_HUNG * self._deadline:.0f} s")
+            return None
+        self._kill()
+        raise InfrastructureError(f"the process that compares terms stood still for {_HUNG * self._deadline:.0f} s")
 
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
