@@ -30,11 +30,12 @@ from filters.answers.mathematics.forms import (
 from filters.answers.mathematics.read_forms import read_form
 from filters.answers.mathematics.sizes import too_large
 from filters.answers.mathematics.trees import DEGREE, INFINITY, Tree, holds, in_order, letters, negative, rational
+from filters.answers.numbers.fraction_words import read_fraction
 from filters.answers.numbers.measures import conversion
 from filters.answers.numbers.quantities import read_number
 from filters.answers.stated import unwrapped
 from filters.answers.text import HEDGES, Grade, best, clean, tokens
-from filters.answers.times import read_time, same_time
+from filters.answers.times import read_time, same_time, time_or_decimal
 from pipeline.records import GradeResult
 
 Pair = tuple[str, str]
@@ -61,6 +62,8 @@ def grade_expression(said: str, gold: str, known: Mapping[Pair, bool | None] | N
     if times[0] is not None and times[1] is not None:
         same = same_time(times[0], times[1])
         return Grade("undecided" if same is None else "right" if same else "wrong", "time")
+    if time_or_decimal(plain_said, plain_gold):
+        return Grade("undecided", "time_or_decimal")
     mine, theirs = _form(said, plain_said), _form(gold, plain_gold)
     if mine is None or theirs is None:
         return Grade("undecided", "not_read")
@@ -114,6 +117,9 @@ def _form(text: str, plain: str) -> Form | None:
         number = read_number(plain)
         if number is not None and not number.about and number.other is None:
             return Term(("num", str(number.value)), number.unit)
+        fraction = read_fraction(plain)
+        if fraction is not None:
+            return Term(("num", str(fraction)), "")
     return form
 
 
