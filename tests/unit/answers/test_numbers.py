@@ -578,6 +578,14 @@ CLASSES: dict[str, list[tuple[str, str, str]]] = {
         ("approx. 37", "37", "u"),
         ("≈ 38", "37", "w"),
     ],
+    "a unit that one side alone states": [
+        ("80 km/h", "80", "r"),
+        ("80 mph", "80", "r"),
+        ("80 kg", "80", "r"),
+        ("80", "80 km/h", "r"),
+        ("80 mph", "80 km/h", "w"),
+        ("80 kg", "80 km/h", "w"),
+    ],
     "a time, or a decimal": [("12.30", "12:30", "u"), ("12:30", "12.30", "u"), ("12:31", "12:30", "wu")],
 }
 
