@@ -136,7 +136,7 @@ def test_a_formula_is_never_wrong_in_its_own_notations_and_never_right_when_chan
 ) -> None:
     def verdict(said: str) -> str:
         result = grade(said, [term], "expression")
-        return settle(result, [worker.equal(*pair) for pair in expression_pairs(said, [term], result)]).verdict
+        return settle(result, worker.equal(expression_pairs(said, [term], result))).verdict
 
     assert verdict(same(term)) != "wrong"
     assert verdict(changed(term)) != "right"

@@ -114,7 +114,7 @@ def graded(answer: str | None, ground_truth: str, truth: dict[str, Any]) -> Grad
         result = grade(answer, golds, kind, tolerance=tolerance, choices=choices or None, question=asked or None)
     if kind == "expression":
         pairs = expression_pairs(answer, golds, result)
-        result = settle(result, [math_worker().equal(said, gold) for said, gold in pairs])
+        result = settle(result, math_worker().equal(pairs))
     if result.verdict == "undecided" and JUDGE_URL:
         question = Question.build(
             source="", source_revision="", source_row="", category="perception", text=asked, images=(),
