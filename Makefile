@@ -53,13 +53,15 @@ demo: setup
 check: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
 # Two workers: the tests are sized for two cores, and each may start worker processes of its own. A file stays on
-# one worker, so that a run of the demo that several tests look at is made once.
+# one worker, so that a run that several of its tests look at is made once. In the order of their names the long files come
+# first (e2e) and the short ones last (unit), so that both workers end together; pytest-xdist would begin with the files of
+# many tests, which are the short ones.
 test: check setup
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # What it measures is printed (-s).
 test-viewer: setup $(VIEWER)

@@ -1,11 +1,11 @@
 """Whether two mathematical terms are equal, found by computer algebra in a process that can be killed.
 
 Terms come as trees (`filters.answers.mathematics`) in JSON, from which sympy's objects are built one by one: no text
-is parsed or evaluated here. Algebra may take for ever on a short hostile term, so each comparison has so much
-processor time, after which its process is killed and the answer is "not known"; a busy machine changes no answer. Two
-terms are unequal if they differ at a point, by far more than the error of its computation; they are equal only if
-algebra proves it. Nothing is rounded: of two tiny values that differ, and of a number and its rounded form, neither
-is the other.
+is parsed or evaluated here. Algebra may take for ever on a short hostile term, so the comparisons of an answer have so
+much processor time, after which their process is killed and what is left is "not known"; a busy machine changes no
+answer. Two terms are unequal if they differ at a point, by far more than the error of its computation; they are equal
+only if algebra proves it. Nothing is rounded: of two tiny values that differ, and of a number and its rounded form,
+neither is the other.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from hashlib import sha256
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -27,10 +29,15 @@ from typing import Any, Self
 from pipeline.errors import InfrastructureError
 from pipeline.processes import die_with_parent
 
-DEADLINE = 10.0
-"""Seconds of processor time for one comparison; on the labelled set the slowest takes under one."""
+Pair = tuple[str, str]
+"""Two trees in JSON."""
+
+DEADLINE = 3.0
+"""Seconds of processor time for the comparisons of one answer; on the labelled set the slowest takes 0.2."""
+_REMEMBERED = 4096
+"""Answers whose comparisons are kept: those of some batches of rollouts, of which many say the same."""
 _HUNG = 60
-"""Times the deadline that a comparison may take by the clock: so long it got no processor, or it waits for ever."""
+"""Times the deadline that one comparison may take by the clock: so long it got no processor, or it waits for ever."""
 _START = 120.0
 """Seconds to start the process: importing sympy takes one, on a busy machine far more."""
 _MEMORY = 4 << 30
@@ -50,6 +57,8 @@ class MathWorker:
         self._lock = threading.Lock()
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
+        self._known: OrderedDict[bytes, list[bool | None]] = OrderedDict()
+        """Answers by the hash of what was asked."""
 
     def __enter__(self) -> Self:
         return self
@@ -64,29 +73,42 @@ class MathWorker:
         with self._lock:
             self._kill()
 
-    def equal(self, said: str, gold: str) -> bool | None:
-        """Return whether two trees in JSON are equal wherever either is defined; None if that is not known.
+    def equal(self, pairs: Sequence[Pair]) -> list[bool | None]:
+        """Return of each pair of trees in JSON whether they are equal wherever either is defined; None if not known.
 
-        Two equations (`["=", left, right]`) are equal if each has the solutions of the other.
+        Two equations (`["=", left, right]`) are equal if each has the solutions of the other. The pairs of one answer
+        share one deadline, or a list of hard terms would take as often as long; what is left when it ends is not known.
+        What was asked before is remembered, too much as well: it would take as long again.
 
         Raises:
             InfrastructureError: the process cannot be started (is `sympy` installed?), or it stands still.
         """
-        if max(len(said), len(gold)) > _MAX_TEXT:
-            return None
+        if not pairs:
+            return []
+        key = sha256(json.dumps(pairs).encode()).digest()
         with self._lock:
-            pipe = self._pipe or self._start()
-            try:
-                pipe.send((said, gold))
-                if pipe.poll(_HUNG * self._deadline):
-                    answer: bool | None = pipe.recv()
-                    return answer
-            except (EOFError, OSError):
-                # It died of this comparison, of a limit of time or memory; that answers nothing.
-                self._kill()
-                return None
+            if key not in self._known:
+                self._known[key] = self._asked(pairs)
+            self._known.move_to_end(key)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+            return list(self._known[key])
+
+    def _asked(self, pairs: Sequence[Pair]) -> list[bool | None]:
+        answers: list[bool | None] = []
+        pipe = self._pipe or self._start()
+        try:
+            pipe.send([pair if max(map(len, pair)) <= _MAX_TEXT else None for pair in pairs])
+            while len(answers) < len(pairs) and pipe.poll(_HUNG * self._deadline):
+                answers.append(pipe.recv())
+        except (EOFError, OSError):
+            # It died of a comparison, of a limit of time or memory; that answers nothing.
+            self._kill()
+            return answers + [None] * (len(pairs) - len(answers))
+        if len(answers) < len(pairs):
             self._kill()
             raise InfrastructureError(f"the process that compares terms stood still for {_HUNG * self._deadline:.0f} s")
+        return answers
 
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
@@ -135,7 +157,7 @@ def math_worker() -> MathWorker:
 
 
 def _serve(pipe: Connection, deadline: float) -> None:
-    """Answer pairs until the other end is closed, or one takes more than so many seconds of processor time."""
+    """Answer lists of pairs until the other end is closed, or one takes more than so many seconds of processor time."""
     die_with_parent()
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     import sympy  # noqa: F401 - slow to import; before the deadline of the first pair begins
@@ -144,16 +166,20 @@ def _serve(pipe: Connection, deadline: float) -> None:
     pipe.send("ready")
     while True:
         try:
-            said, gold = pipe.recv()
+            pairs = pipe.recv()
         except EOFError:
             return
         signal.setitimer(signal.ITIMER_PROF, deadline)
-        try:
-            answer = _equal(json.loads(said), json.loads(gold))
-        except Exception:  # noqa: BLE001 - what sympy cannot do raises anything; then nothing is known
-            answer = None
-        signal.setitimer(signal.ITIMER_PROF, 0)  # what is left of it is none of the next comparison's
-        pipe.send(answer)
+        for pair in pairs:
+            pipe.send(None if pair is None else _answer(*pair))
+        signal.setitimer(signal.ITIMER_PROF, 0)  # what is left of it is none of the next answer's
+
+
+def _answer(said: str, gold: str) -> bool | None:
+    try:
+        return _equal(json.loads(said), json.loads(gold))
+    except Exception:  # noqa: BLE001 - what sympy cannot do raises anything; then nothing is known
+        return None
 
 
 def _equal(said: Any, gold: Any) -> bool | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.support.command import DEMO, DEMO_ROWS, coldforge
 
 # A first example pays for imports, and other workers share the cores: time says nothing about correctness.
 # `make test` draws new examples each time; what may land is decided on fixed ones, by the change and not by the draw.
@@ -35,8 +39,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]
     That is its corpus, the index over it and what its reader perceives in a picture: three quarters of the processor
     time of a run, spent once for all tests and both of pytest's workers.
     """
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
+    shared = _shared(tmp_path_factory) / "prepared"
 
     def prepare(store: Path) -> Path:
         store.mkdir(parents=True)
@@ -46,6 +49,35 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]
         return store
 
     return prepare
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Callable[[Path], Path]:
+    """Return what copies a finished run of some rows of the demo and its store to a place, as `run` and `store`.
+
+    It is made once for all tests and both of pytest's workers; the copy is the test's own.
+    """
+    shared = _shared(tmp_path_factory) / "demo"
+
+    def copied(place: Path) -> Path:
+        shared.mkdir(parents=True, exist_ok=True)
+        with (shared / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (shared / "whole").exists():
+                store = prepared(shared / "store")
+                coldforge("run", DEMO, "--out", shared / "run", "--store", store, "--limit", DEMO_ROWS)
+                (shared / "whole").touch()
+        for name in ("run", "store"):
+            shutil.copytree(shared / name, place / name, symlinks=True)
+        return place
+
+    return copied
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that both of pytest's workers see."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(autouse=True)

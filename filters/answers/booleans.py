@@ -8,11 +8,15 @@ from filters.answers.closed_sets import NEGATING, SUPPOSED, YES_AND_NO, without_
 from filters.answers.evasion import evasion, refuses
 from filters.answers.text import Grade, hedged, negated, tokens
 
-_PLAIN_YES = frozenset({"yes", "yeah", "yep", "ja", "oui", "sí", "sim", "是", "是的", "对", "はい", "हाँ", "हां"})
+_PLAIN_YES = frozenset(
+    {"yes", "yeah", "yep", "ja", "oui", "sí", "sim", "是", "是的", "对", "はい", "हाँ", "हां", "نعم", "أجل"}
+)
 _AFFIRMING = _PLAIN_YES | {"true"}
-_DENYING = frozenset({"no", "false", "nope", "nein", "non", "não", "否", "不是", "不", "いいえ", "नहीं"})
+_DENYING = frozenset({"no", "false", "nope", "nein", "non", "não", "否", "不是", "不", "いいえ", "नहीं", "لا", "كلا"})
 _OPENING = re.compile(r"([^,.!\uff0c;]+)[,.!\uff0c;]\s*(.*)", re.DOTALL)
-_TURNING = frozenset({"but", "however", "although", "aber", "mais", "pero", "mas", "但", "但是", "しかし", "लेकिन"})
+_TURNING = frozenset(
+    {"but", "however", "although", "aber", "mais", "pero", "mas", "但", "但是", "しかし", "लेकिन", "لكن", "ولكن"}
+)
 
 
 def grade_boolean(said: str, gold: str) -> Grade:

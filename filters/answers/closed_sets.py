@@ -1,5 +1,7 @@
 """Closed sets of words in English, Chinese, Japanese, German, French, Spanish, Portuguese and Hindi.
 
+Of Arabic yes and no are listed, and what denies them or leaves them open.
+
 What is listed here is decided by rule whatever language it is in; what is not listed is left to a judge. Names of
 months and weekdays follow the Unicode CLDR, with usual abbreviations; scales follow the long scale where a language
 counts so (German Billion, Spanish billón: 10^12). Scale words of other languages are listed too, because a number with
@@ -61,12 +63,14 @@ _YES_OR_NO = _table(
         1: "yes true correct right yeah yep y affirmative ja richtig wahr stimmt korrekt oui vrai exact sí si"
         " verdadero"
         " cierto correcto sim verdadeiro correto certo 是 是的 对 對 对的 正确 正確 真 はい ええ そうです 正しい"
-        " हाँ हां जी_हाँ जी_हां सही सत्य सच",
+        " हाँ हां जी_हाँ जी_हां सही सत्य सच"
+        " نعم أجل صحيح صح صحيحة",
         0: "no false incorrect nope n not_true not_correct negative untrue wrong nein falsch unwahr non faux"
         " falso não nao"
         " 否 不 不是 不是的 不对 不對 错 錯 错误 錯誤 不正确 不正確 假 没有"
         " いいえ いや 違います ちがいます 偽 正しくない"
-        " नहीं नही जी_नहीं गलत ग़लत असत्य झूठ",
+        " नहीं नही जी_नहीं गलत ग़लत असत्य झूठ"
+        " لا كلا خطأ خاطئ خاطئة غير_صحيح ليس_صحيحا",
     }
 )
 YES_AND_NO: Mapping[str, bool] = {word: bool(value) for word, value in _YES_OR_NO.items()}
@@ -320,6 +324,7 @@ NUMBER_WORDS = _table(
 
 NEGATING = re.compile(
     r"\b(?:nicht|kein|keine|keinen|pas|ne|n'|jamais|aucun|nunca|jamás|não|nao|ningún|nenhum)\b"
+    r"|\b[وف]?(?:لا|لم|لن|ليس|ليست|غير|كلا|ما|بدون)\b"
     r"|[\u4e0d\u6ca1\u6c92\u975e\u7121\u65e0\u5426]|\u306a\u3044|\u307e\u305b\u3093|\u0928\u0939\u0940\u0902|\u092e\u0924",
     re.IGNORECASE,
 )
@@ -329,14 +334,16 @@ SUPPOSED = re.compile(
     # A condition,
     r"\b(?:if|when(?! \w+ing\b)|unless|provided|assuming|suppose|supposing|otherwise|hypothetically"
     r"|as long as|in some cases|sort of|wenn|falls|sofern|außer|si|sauf|salvo|excepto|se|exceto)\b|s'il\b"
-    r"|如果|若|假如|除非|もし|なら|यदि|अगर"
+    r"|如果|若|假如|除非|もし|なら|यदि|अगर|\b[وف]?(?:إذا|اذا|لو|إن|ما لم)\b"
     # what somebody else says,
     r"|\b(?:says?|said|claims?|claimed|thinks?|guess(?:es|ed)?|wrote|writes|assumes?|assumed|believes?|students?|friend"
     r"|textbook|naive|tempting|mistake|attempt|nobody|sagt|meint|glaubt|behauptet|wäre|dit|disent|pense"
     r"|dice|dicen|piensa|cree|diz|dizem|acha)\b|['\u2019]s (?:answer|result)\b|[说說]|认为|認為|と答え|と言|कहत"
+    r"|\b(?:يقول|قال|قالت|يعتقد|يظن)\b"
     # or a bound.
     r"|\b(?:etwa|ungefähr|mindestens|höchstens|environ|aproximadamente|cerca de)\b"
-    r"|[约約]|至少|至多|可能|以上|以下|लगभग",
+    r"|[约約]|至少|至多|可能|以上|以下|लगभग"
+    r"|\b(?:ربما|حوالي|تقريبا|على الأقل)\b",
     re.IGNORECASE,
 )
 """Words with which a sentence does not claim what it says."""

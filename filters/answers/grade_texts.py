@@ -16,7 +16,7 @@ from filters.answers.numbers.grade_numbers import grade_number
 from filters.answers.numbers.quantities import NUMBER_WORDS as ENGLISH_NUMBERS
 from filters.answers.numbers.quantities import read_number
 from filters.answers.text import Grade, contains, equal, folded, tokens
-from filters.answers.times import read_time, same_time
+from filters.answers.times import read_time, same_time, time_or_decimal
 
 OTHER_WORDS = "other_words"
 """Rule of a grade that takes knowledge of the world."""
@@ -56,6 +56,8 @@ def _closed(said: str, gold: str, words: tuple[str, ...], wanted: tuple[str, ...
             return (
                 Grade("undecided", "half_of_the_day") if same is None else Grade("right" if same else "wrong", "time")
             )
+        if time_or_decimal(said, gold):
+            return Grade("undecided", "time_or_decimal")
     differ = contradict(words, wanted)
     if differ is not None:
         # "rouge" is red, but which words are those of a question's language is a judge's to say.

@@ -31,7 +31,7 @@ from filters.answers.stated import MAX_ANSWER, stated
 from filters.answers.text import Grade, best, clean
 from pipeline.records import AnswerType, GradeResult
 
-VERSION = 6
+VERSION = 7
 """Rises whenever an equal answer may be graded otherwise; part of the fingerprint of every stage that grades."""
 
 _STATED = frozenset({"number", "expression", "list", "choice"})

@@ -24,7 +24,7 @@ _ONE_SPELLING = str.maketrans(
     dict.fromkeys(_HYPHENS, "-")
     | dict.fromkeys(_APOSTROPHES, "'")
     | dict.fromkeys(_QUOTES, '"')
-    | {"\u2044": "/", "\u066b": ".", "\u066c": ","}
+    | {"\u2044": "/", "\u066b": ".", "\u066c": ",", "\u066a": "%", "\u0609": "\u2030"}
     # The full stop and the comma of Chinese and Japanese, the comma of Arabic.
     | {"\u0964": ".", "\u3002": ".", "\u3001": ",", "\u060c": ","}
 )

@@ -103,3 +103,15 @@ def same_time(said: Time, gold: Time) -> bool | None:
         one = said.minute == gold.minute if said.settled else (said.minute - gold.minute) % _NOON == 0
         return one or False
     return None if (said.minute - gold.minute) % _NOON == 0 else False
+
+
+_POINTED = re.compile(r"[0-9]{1,2}\.[0-9]{2}")
+
+
+def time_or_decimal(said: str, gold: str) -> bool:
+    """Return whether of two cleaned texts one is a time and one a decimal that may be the same: 12:30 and 12.30."""
+    for time, decimal in ((said, gold), (gold, said)):
+        if ":" in time and _POINTED.fullmatch(decimal):
+            times = read_time(time), read_time(decimal.replace(".", ":"))
+            return times[0] is not None and times[1] is not None and same_time(times[0], times[1]) is not False
+    return False

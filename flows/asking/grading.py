@@ -59,7 +59,7 @@ async def grade_of(answer: str, question: Question) -> GradeResult:
     if question.answer_type == "expression":
         pairs = expression_pairs(answer, question.answers, result)
         worker = math_worker()
-        result = settle(result, [await asyncio.to_thread(worker.equal, said, gold) for said, gold in pairs])
+        result = settle(result, await asyncio.to_thread(worker.equal, pairs))
     return result
 
 

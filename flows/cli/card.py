@@ -65,13 +65,15 @@ def made(run: Path) -> tuple[CardFacts, Mapping[str, bytes]]:
         UsageError: the run has no ledger or no exports, or a prompt was changed since.
         CheckError: an export is gone; a card of the others would be one of another data set.
     """
+    from flows.ledger.query import kept_open
     from flows.publishing.facts import gather
     from flows.publishing.files import card_files
     from flows.recipe.file import load_recipe
     from flows.report.exports import require_published
 
-    require_published(run)
-    facts = gather(run, load_recipe(run / "recipe.yaml"))
+    with kept_open(run):
+        require_published(run)
+        facts = gather(run, load_recipe(run / "recipe.yaml"))
     return facts, card_files(facts)
 
 

@@ -75,10 +75,12 @@ def _listed(life: Life, identity: str) -> str:
 
 
 def _tables(run: Path, life: Life, listed: str) -> Sequence[Table]:
+    from flows.ledger.query import kept_open
     from flows.report.tables import filled, query_table
 
     question = life.screened or life.ingested
-    tables = [query_table(run, sql.format(ids=listed), name, title) for name, title, sql in _OF_QUESTION]
+    with kept_open(run):
+        tables = [query_table(run, sql.format(ids=listed), name, title) for name, title, sql in _OF_QUESTION]
     if question is not None:
         tables = [_with_rules(table, question) if table.name == "attempts" else table for table in tables]
     return [filled(table) for table in tables]

@@ -216,7 +216,7 @@ COLUMNS: Mapping[str, str] = {
     "templates.n_questions": "Questions of that wording.",
     "majority": "The most frequent answer to that wording.",
     "is_majority": "Whether its own answer is that one.",
-    "majority_answer": "The most frequent answer to its wording.",
+    "majority_answer": "The most frequent answer to its wording; null where no other question has it.",
     "majority_share": "Share of that answer.",
     # pictures and sameness
     "pictures": "Names all pictures that are tied to its own; empty without any.",
@@ -325,8 +325,11 @@ def comment(db: duckdb.DuckDBPyConnection, schema: str) -> None:
     found = db.execute(
         "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = ? AND NOT internal", [schema]
     ).fetchall()
+    # Each would be a transaction of its own, and wait for the disk: most of the time that a small ledger takes.
+    db.begin()
     for table, column in found:
         told = meaning(table, column)
         if told is not None:
             literal = "'" + told.replace("'", "''") + "'"
             db.execute(f'COMMENT ON COLUMN "{table}"."{column}" IS {literal}')
+    db.commit()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
@@ -85,8 +86,50 @@ _DAMAGED = "Corrupt database file"
 _ANEW = "the same `coldforge run` again writes it anew, from what is committed"
 
 
+class _Kept(NamedTuple):
+    run: Path
+    stack: ExitStack
+    opened: list[duckdb.DuckDBPyConnection]
+    """None before the first query, then one."""
+
+
+_KEPT: ContextVar[_Kept | None] = ContextVar("_KEPT", default=None)
+
+
+@contextmanager
+def kept_open(run: Path) -> Iterator[None]:
+    """Open the ledger of a run once for all queries of this block, which see it as it is at the first of them.
+
+    To open it takes 20 ms of processor time, more than most queries; a report asks fifty.
+    """
+    kept = _KEPT.get()
+    if kept is not None and kept.run == run:
+        yield
+        return
+    with ExitStack() as stack:
+        before = _KEPT.set(_Kept(run, stack, []))
+        try:
+            yield
+        finally:
+            _KEPT.reset(before)
+
+
 @contextmanager
 def _opened(run: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    kept = _KEPT.get()
+    if kept is None or kept.run != run:
+        with _connected(run) as db:
+            yield db
+        return
+    if not kept.opened:
+        kept.opened.append(kept.stack.enter_context(_connected(run)))
+    # A cursor has no transaction but its own: what one query broke is nothing to the next.
+    with kept.opened[0].cursor() as db:
+        yield db
+
+
+@contextmanager
+def _connected(run: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     import duckdb
 
     path = _path(run)

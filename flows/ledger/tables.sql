@@ -181,7 +181,10 @@ SELECT q.question_id,
        blind.n_right AS blind_right, blind.n_valid AS blind_valid,
        blind.above AS answerable_blind,
        sharp.above AS resolution_artifact, g.chance, g.by_floor,
-       t.template, t.majority AS majority_answer, t.share AS majority_share, t.is_majority
+       t.template,
+       CASE WHEN t.n_questions > 1 THEN t.majority END AS majority_answer,
+       CASE WHEN t.n_questions > 1 THEN t.share END AS majority_share,
+       CASE WHEN t.n_questions > 1 THEN t.is_majority END AS is_majority
 FROM questions q
 LEFT JOIN part.counts g USING (question_id)
 LEFT JOIN arms blind ON blind.question_id = q.question_id AND blind.arm = 'blind'
@@ -192,7 +195,7 @@ LEFT JOIN templates t ON t.question_id = q.question_id;
 COMMENT ON TABLE labels IS 'What is known about each question, null where it was not asked: difficulty = share wrong '
     'without tools, of questions that were asked all k times; benefit = share right with tools, call or no '
     'call, minus that of the fresh arm, with its 95 % interval (Newcombe); resolution_artifact = no longer hard at '
-    'deploy_pixels; by_floor = sent to the teachers by the guess floor alone; the majority is of questions worded alike.';
+    'deploy_pixels; by_floor = sent to the teachers by the guess floor alone; the majority is of questions worded alike, where there are others.';
 
 CREATE VIEW review_queue AS
 SELECT question_id, source, category, text, choices, stored_answers, why, suspected_answer, agreeing, valid, families,

@@ -52,8 +52,8 @@ def _uneven(facts: CardFacts) -> Iterator[str]:
         )
         if asked.told:
             yield (
-                f"**Guessing in `{shard}`.** {asked.majority:,} of {asked.told:,} rows have the most frequent answer "
-                "among questions worded alike."
+                f"**Guessing in `{shard}`.** {asked.majority:,} of {asked.told:,} rows worded like others have the "
+                "most frequent answer to that wording."
             )
 
 

@@ -25,6 +25,9 @@ from pipeline.records import Mode, Terms, Trajectory
 from pipeline.store.shards import read_columns, rows_of
 from pipeline.students.family import Student
 
+UNITS = {"sft": "trajectory", "rl": "question"}
+"""Shard → what its records are called."""
+
 
 class Model(NamedTuple):
     """A model that was asked, and for what."""
@@ -154,6 +157,7 @@ def gather(run: Path, recipe: Recipe) -> CardFacts:
     named = used | ({corpus} if corpus is not None else set())
     sources = {name: terms for export in exports for name, terms in export.manifest.sources.items() if name in named}
     calls, shown = _calls(run, ids)
+    left_out = _left_out(exports)
     return CardFacts(
         name=first.name,
         student=first.student,
@@ -188,7 +192,7 @@ def gather(run: Path, recipe: Recipe) -> CardFacts:
         models=_models(run),
         prompts=_prompts(run, recipe, exports),
         gates=_first_row(query_table(run, "SELECT * FROM gate_settings")),
-        funnel=_funnel(run),
+        funnel=_funnel(run, left_out),
         reasons=query_table(run, _REASONS),
         placebo=_report(run, "placebo"),
         benefit=_report(run, "benefit"),
@@ -197,7 +201,7 @@ def gather(run: Path, recipe: Recipe) -> CardFacts:
         shared=_shared(run, keys, questions),
         benchmarks=first.benchmarks,
         personal=Counter(kind for rows in keys.values() for key in rows for kind in key.personal_data),
-        left_out=_left_out(exports),
+        left_out=left_out,
         withheld_kept=recipe.export.withheld_images == "keep",
         dataset=recipe.dataset,
     )
@@ -311,13 +315,21 @@ def _first_row(found: Table) -> Mapping[str, Json]:
     return dict(zip(found.columns, found.rows[0], strict=True)) if found.rows else {}
 
 
-def _funnel(run: Path) -> Table:
-    """Return the funnel up to what was selected; what exports left out of it is theirs to say."""
+def _funnel(run: Path, left_out: Mapping[tuple[str, str], int]) -> Table:
+    """Return the funnel; what exports leave out they say themselves, for they may have been written once more."""
     found = query_table(run, FUNNEL.sql, FUNNEL.name)
     columns = ("stage", "unit", "n_in", "kept", "rejected", "quarantined", "past", "pass_rate")
     chosen = [found.columns.index(column) for column in columns]
-    rows = tuple(tuple(row[index] for index in chosen) for row in found.rows if row[0] != "publish")
+    lines = (tuple(row[index] for index in chosen) for row in found.rows)
+    rows = tuple(_as_exported(line, left_out) if line[0] == "publish" else line for line in lines)
     return Table("funnel", "", columns, rows)
+
+
+def _as_exported(row: tuple[Json, ...], left_out: Mapping[tuple[str, str], int]) -> tuple[Json, ...]:
+    stage, unit, n_in, *_ = row
+    out = sum(n for (shard, _), n in left_out.items() if UNITS[shard] == unit)
+    kept = _whole(n_in) - out
+    return (stage, unit, n_in, kept, out, 0, None, kept / _whole(n_in))
 
 
 def _prompts(run: Path, recipe: Recipe, exports: Sequence[Export]) -> tuple[Prompt, ...]:

@@ -50,6 +50,7 @@ MEANINGS: Mapping[str, str] = {
 """By column; both shards mean the same by a name, but for `_OF_RL`."""
 _OF_RL: Mapping[str, str] = {
     "id": "Of the question; `coldforge show RUN ID` tells its life.",
+    "images": "Of the question, in the order of the `<image>` marks.",
     "answer": "Of the accepted answers the one that most annotators gave.",
 }
 

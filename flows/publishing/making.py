@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flows.publishing.facts import CardFacts
+from flows.publishing.facts import UNITS, CardFacts
 from flows.publishing.figures import percent, whole
 from flows.publishing.markdown import code, fence, fold, table, text
 from flows.report.tables import Table
@@ -130,8 +130,7 @@ def _reasons(facts: CardFacts) -> str:
         for stage, unit, outcome, reason, n in facts.reasons.rows
     ]
     lines += [
-        ("publish", "trajectory" if shard == "sft" else "question", "rejected", f"`{reason}`", n)
-        for (shard, reason), n in sorted(facts.left_out.items())
+        ("publish", UNITS[shard], "rejected", f"`{reason}`", n) for (shard, reason), n in sorted(facts.left_out.items())
     ]
     return table(("stage", "unit", "outcome", "reason", "records"), lines) if lines else "None did."
 

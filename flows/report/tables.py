@@ -43,7 +43,10 @@ def run_tables(run: Path) -> tuple[Table, ...]:
     Raises:
         UsageError: `run` has no ledger.
     """
-    return tuple(_table(run, report) for report in REPORTS)
+    from flows.ledger.query import kept_open
+
+    with kept_open(run):
+        return tuple(_table(run, report) for report in REPORTS)
 
 
 def cost_per_row_table(run: Path) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from flows.ledger.query import kept_open
 from flows.report.lookup import finished_stages
 from flows.review.page import Shown, write_pages
 from flows.review.sample import REVIEWS, Axis, Sample, require_own, write_sample
@@ -42,7 +43,8 @@ def draw_sample(run: Path, design: Design, store: Path, *, name: str | None, out
     Raises:
         UsageError: as `Sample.draw`, `require_own` and `write_pages`; or the run's stages are gone.
     """
-    sample, frame = Sample.draw(run, design.per, design.n, design.annotators, design.seed)
+    with kept_open(run):
+        sample, frame = Sample.draw(run, design.per, design.n, design.annotators, design.seed)
     directory = run / REVIEWS / (name or sample.id[:12])
     require_own(directory, sample)
     blobs = BlobStore(store / "blobs")

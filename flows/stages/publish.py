@@ -377,7 +377,7 @@ def _remove_others(exports: Path, published: Sequence[Published]) -> None:
 
 PUBLISH: Stage[PublishSettings, Store] = Stage(
     name="publish",
-    version=11,
+    version=12,
     kind="global",
     resource="cpu",
     settings=PublishSettings,

@@ -44,7 +44,7 @@ that were graded right or wrong.
 - `blind_right` of `blind_valid`: without the image. `chance`: of guessing right without seeing anything.
 - `resolution_artifact`: easy at the student's `deploy_pixels`, so hard for nothing but the smaller budget here.
 - `majority_answer`, `majority_share`, `is_majority`: the most frequent answer among questions of the same template, its
-  share, and whether it is this question's."""
+  share, and whether it is this question's; null where no other is worded alike."""
 
 _IN_ROWS = "field `labels` of `rows.jsonl`, beside `lane`: the loader gets only what it reads"
 _IN_EXTRA = "field `question_labels` of `extra_info`"

@@ -59,6 +59,11 @@ class SftRow:
     names: PictureNames = field(default_factory=PictureNames)
 
     @property
+    def id(self) -> str:
+        """Return that of its trajectory."""
+        return self.trajectory.id
+
+    @property
     def images(self) -> tuple[ImageRef, ...]:
         """Return its images in order of appearance: those of the question, then those of each observation."""
         return (*self.question.images, *(image for turn in self.trajectory.turns for image in turn.images))
@@ -93,6 +98,11 @@ class RlRow:
     personal_data: Mapping[PersonalKind, int] = field(default_factory=dict)
     """As in `SftRow`."""
     names: PictureNames = field(default_factory=PictureNames)
+
+    @property
+    def id(self) -> str:
+        """Return that of its question."""
+        return self.question.id
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
@@ -336,10 +346,9 @@ def require_learnable(sample: Sample[R]) -> None:
 
 def refuse(row: SftRow | RlRow, error: RowError) -> Refused:
     """Return the manifest entry of a row that is left out."""
-    record_id = row.trajectory.id if isinstance(row, SftRow) else row.question.id
     marks = tuple(entry.mark for entry in error.entries) if isinstance(error, TakenDownError) else ()
     return Refused(
-        record_id=record_id, question_id=row.question.id, reason=error.reason, detail=error.detail, tombstones=marks
+        record_id=row.id, question_id=row.question.id, reason=error.reason, detail=error.detail, tombstones=marks
     )
 
 
@@ -402,7 +411,7 @@ class Labels(BaseModel):
     chance: float | None = None
     """Of guessing right without seeing anything."""
     majority_answer: str | None = None
-    """The most frequent answer among questions of the same template."""
+    """The most frequent answer among questions of the same template; None where there is no other."""
     majority_share: float | None = None
     """Of them with that answer."""
     is_majority: bool | None = None

@@ -86,11 +86,11 @@ def publish(
         ids = set[tuple[Shard, str]]()
         for row in rows:
             shard: Shard = "sft" if isinstance(row, SftRow) else "rl"
-            name = _add(row, exports[shard], context)
-            shown.add(row)
-            if (shard, name) in ids:
-                raise AssertionError(f"two rows of {shard} have the id {name}")
-            ids.add((shard, name))
+            if (shard, row.id) in ids:
+                raise AssertionError(f"two rows of {shard} have the id {row.id}")
+            ids.add((shard, row.id))
+            if _add(row, exports[shard], context):
+                shown.add(row)
         every = [export for shard in exports.values() for export in shard]
         shared = shown.shared() if sft and rl else None
         published = [export.close(context, shared, shown.sandbox) for export in every]
@@ -124,13 +124,13 @@ class _Export:
         self.building = Building(target, kind, partial(_open_files, shard, kind))
         self._by_licence = context.split_by_licence and kind == "huggingface"
 
-    def add(self, sample: Sample[Any], images: Sequence[ExportImage], key: Callable[[str], RowKey]) -> None:
-        """Write a row, or name it as left out."""
+    def add(self, sample: Sample[Any], images: Sequence[ExportImage], key: Callable[[str], RowKey]) -> bool:
+        """Write a row, or name it as left out; return whether it is written."""
         try:
             _require(self.kind, sample)
         except RowError as error:
             self.refused.append(refuse(sample.row, error))
-            return
+            return False
         # The store has verified the pictures by their hashes; they need not be hashed again for each row and format.
         hashes = [hashed(image.sha256) for image in images]
         if is_json(self.kind):
@@ -142,6 +142,7 @@ class _Export:
         folder = licence_folder(sample.question.licence) if self._by_licence else DATA
         self.building.add(Place(folder, sample.split), row, key(digest(canonical)))
         self.tally.add(sample)
+        return True
 
     def close(self, context: ExportContext, shared: SharedPictures | None, sandbox: str) -> Published:
         """Write what stands beside the rows."""
@@ -158,22 +159,22 @@ class _Export:
         return self.building.close(facts, self.tally.mix.parts(), tell)
 
 
-def _add(row: SftRow | RlRow, exports: Sequence[_Export], context: ExportContext) -> str:
-    """Render a row as its formats tell it and write it into each; return its id."""
-    name = row.trajectory.id if isinstance(row, SftRow) else row.question.id
+def _add(row: SftRow | RlRow, exports: Sequence[_Export], context: ExportContext) -> bool:
+    """Render a row as its formats tell it and write it into each; return whether it is in one."""
     if not exports:
-        return name
+        return False
     try:
         samples = _rendered(row, {rl_mode(export.kind) for export in exports}, context)
     except RowError as error:
         for export in exports:
             export.refused.append(refuse(row, error))
-        return name
+        return False
     images = [export_image(image, context.blobs) for image in row.images]
+    written = False
     for export in exports:
         sample = samples[rl_mode(export.kind)]
-        export.add(sample, images, partial(_key, sample))
-    return name
+        written |= export.add(sample, images, partial(_key, sample))
+    return written
 
 
 def _rendered(row: SftRow | RlRow, modes: Collection[Mode], context: ExportContext) -> Mapping[Mode, Sample[Any]]:
@@ -263,7 +264,7 @@ def _parquet_row(shard: Shard, kind: Format, sample: Sample[Any], images: Sequen
 
 @dataclass
 class _Shown:
-    """What the rows of both shards have in common."""
+    """What the rows that are written show, of both shards."""
 
     sft: set[str] = field(default_factory=set)
     """Pictures of a shard, by the bytes of the stored files."""

@@ -26,24 +26,24 @@ from pipeline.errors import UsageError
 from pipeline.export.layout import RlFormat, SftFormat
 from pipeline.models.samples import Spent
 from pipeline.store.calls import CallCounts
-from tests.support.command import DEMO, ROOT, coldforge, invocations, paid, results, start, stored_calls
+from tests.support.command import DEMO, DEMO_ROWS, ROOT, coldforge, invocations, paid, results, start, stored_calls
 from tests.support.drawn import drawn, require_fit
-
-LIMIT = "32"
-"""Enough that every category reaches a shard, few enough for half a minute."""
 
 
 def run(base: Path, name: str = "run", *more: str) -> Path:
-    coldforge("run", DEMO, "--out", base / name, "--store", base / "store", "--limit", LIMIT, *more)
+    coldforge("run", DEMO, "--out", base / name, "--store", base / "store", "--limit", DEMO_ROWS, *more)
     return base / name
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Path:
-    base = tmp_path_factory.mktemp("undisturbed")
-    prepared(base / "store")
-    run(base)
-    return base
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, demo_run: Callable[[Path], Path]) -> Path:
+    return demo_run(tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture(scope="module")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A home of Prefect's of our own: to make its database anew takes 7 seconds of processor time."""
+    return str(tmp_path_factory.mktemp("prefect"))
 
 
 def test_nothing_is_lost_in_any_stage(undisturbed: Path) -> None:
@@ -124,7 +124,7 @@ def test_five_kills_at_random_moments_lose_and_double_nothing(
         "--store",
         tmp_path / "store",
         "--limit",
-        LIMIT,
+        DEMO_ROWS,
     ]
     total = stored_calls(undisturbed / "store")
     for _ in range(5):
@@ -141,15 +141,15 @@ def test_five_kills_at_random_moments_lose_and_double_nothing(
     assert paid(tmp_path / "run") == stored_calls(tmp_path / "store") - before
 
 
-def test_prefect_gives_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
-    quiet = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_LOGGING_TO_API_ENABLED": "false"}
+def test_prefect_gives_the_same_bytes(undisturbed: Path, prefect_home: str) -> None:
+    quiet = {"PREFECT_HOME": prefect_home, "PREFECT_LOGGING_TO_API_ENABLED": "false"}
     arguments: list[str | Path] = [
         "--out",
         undisturbed / "scheduled",
         "--store",
         undisturbed / "store",
         "--limit",
-        LIMIT,
+        DEMO_ROWS,
     ]
     coldforge("run", DEMO, *arguments, "--runner", "prefect", extra=quiet)
     assert results(undisturbed / "scheduled") == results(undisturbed / "run")
@@ -170,16 +170,16 @@ for flow in (prefect_flows.gather, prefect_flows.gate, prefect_flows.synthesize,
 """
 
 
-def test_groups_of_stages_as_flows_of_their_own_give_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
+def test_groups_of_stages_as_flows_of_their_own_give_the_same_bytes(undisturbed: Path, prefect_home: str) -> None:
     out, store = undisturbed / "grouped", undisturbed / "store"
-    quiet = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_LOGGING_TO_API_ENABLED": "false"}
-    arguments = [str(argument) for argument in (DEMO, out, store, LIMIT)]
+    quiet = {**os.environ, "PREFECT_HOME": prefect_home, "PREFECT_LOGGING_TO_API_ENABLED": "false"}
+    arguments = [str(argument) for argument in (DEMO, out, store, DEMO_ROWS)]
     subprocess.run([sys.executable, "-c", GROUPS, *arguments], cwd=ROOT, env=quiet, check=True, timeout=600)
     assert results(out) == results(undisturbed / "run")
 
 
 def test_a_group_whose_inputs_are_not_there_is_refused(undisturbed: Path, tmp_path: Path) -> None:
-    job = make_job(DEMO, out=tmp_path / "new", store=undisturbed / "store", limit=int(LIMIT))
+    job = make_job(DEMO, out=tmp_path / "new", store=undisturbed / "store", limit=int(DEMO_ROWS))
     with (
         open_run(job, SilentProgress(), local) as new,
         pytest.raises(UsageError, match="run `gather` first"),

@@ -24,9 +24,9 @@ ONE_PICTURE = Reply(400, json.dumps({"error": {"message": "At most 1 image(s) ma
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store, so that the corpus is drawn once; each test asks a model of its own name."""
-    return tmp_path_factory.mktemp("failing") / "store"
+def store(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Path:
+    """One store; each test asks a model of its own name."""
+    return prepared(tmp_path_factory.mktemp("failing") / "store")
 
 
 def arguments(out: Path, store: Path, url: str, *changes: str) -> list[str | Path]:

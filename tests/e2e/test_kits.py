@@ -24,7 +24,6 @@ from pipeline.rollout import served
 from pipeline.rollout.stock_rules import by_rule, left_open
 from pipeline.sandbox.service.server import Options
 from pipeline.store.blobs import BlobStore
-from tests.support.command import DEMO, coldforge
 from tests.support.kits import FACTS, SOURCES, program, record_of, truth
 from tests.support.servers.sandbox_service import service
 from tests.support.trainers import AgentLoopBase, Server, ToolBase, installed
@@ -48,11 +47,9 @@ class Curated(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Curated:
-    base = tmp_path_factory.mktemp("kits")
-    prepared(base / "store")
+def curated(tmp_path_factory: pytest.TempPathFactory, demo_run: Callable[[Path], Path]) -> Curated:
+    base = demo_run(tmp_path_factory.mktemp("kits"))
     run = base / "run"
-    coldforge("run", DEMO, "--out", run, "--store", base / "store", "--limit", "32")
     stages, recipe = finished_stages(run), load_recipe(run / "recipe.yaml")
     made = (one for stage in ("gate2", "synthesize") for one in stages[stage].records("trajectories", Trajectory))
     attempts = [one for one in made if one.mode == "tools"]

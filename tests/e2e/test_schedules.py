@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from tests.support.command import COMMAND, ROOT
 
@@ -163,10 +164,22 @@ def test_a_schedule_fires_three_times_and_its_runs_say_what_they_are(
 
 def test_every_flow_can_be_deployed_and_a_worker_runs_it(scheduler: Scheduler, recipe: Path, tmp_path: Path) -> None:
     scheduler.prefect("work-pool", "create", "here", "--type", "process")
-    parameters = [f"recipe={recipe}", f"out={tmp_path / 'run'}"]
-    for flow in FLOWS:
-        given = [part for parameter in parameters for part in ("--param", parameter)]
-        scheduler.prefect("deploy", f"flows/prefect_flows.py:{flow}", "--name", "nightly", "--pool", "here", *given)
+    parameters = {"recipe": str(recipe), "out": str(tmp_path / "run")}
+    given = [part for name, value in parameters.items() for part in ("--param", f"{name}={value}")]
+    scheduler.prefect("deploy", "flows/prefect_flows.py:curate", "--name", "nightly", "--pool", "here", *given)
+    # The others from a file: each process takes some seconds to begin.
+    others = [
+        {
+            "name": "nightly",
+            "entrypoint": f"flows/prefect_flows.py:{flow}",
+            "parameters": parameters,
+            "work_pool": {"name": "here"},
+        }
+        for flow in FLOWS
+        if flow != "curate"
+    ]
+    (tmp_path / "prefect.yaml").write_text(yaml.safe_dump({"deployments": others}))
+    scheduler.prefect("deploy", "--all", "--prefect-file", str(tmp_path / "prefect.yaml"))
     deployed = {found["entrypoint"] for found in scheduler.ask("deployments/filter", {}) if found["name"] == "nightly"}
     assert deployed == {f"flows/prefect_flows.py:{flow}" for flow in FLOWS}
     scheduler.prefect("deployment", "run", "curate/nightly")

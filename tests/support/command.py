@@ -15,6 +15,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("coldforge")
 DEMO = ROOT / "manifests" / "recipes" / "demo.yaml"
+DEMO_ROWS = "32"
+"""Of a run of the demo: enough that every category reaches a shard, few enough for half a minute."""
 
 
 def start(

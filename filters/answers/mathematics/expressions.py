@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from filters.answers.evasion import evasion
 from filters.answers.mathematics.forms import (
@@ -27,12 +28,14 @@ from filters.answers.mathematics.forms import (
     ends_of,
 )
 from filters.answers.mathematics.read_forms import read_form
+from filters.answers.mathematics.sizes import too_large
 from filters.answers.mathematics.trees import DEGREE, INFINITY, Tree, holds, in_order, letters, negative, rational
+from filters.answers.numbers.fraction_words import read_fraction
 from filters.answers.numbers.measures import conversion
 from filters.answers.numbers.quantities import read_number
 from filters.answers.stated import unwrapped
 from filters.answers.text import HEDGES, Grade, best, clean, tokens
-from filters.answers.times import read_time, same_time
+from filters.answers.times import read_time, same_time, time_or_decimal
 from pipeline.records import GradeResult
 
 Pair = tuple[str, str]
@@ -59,28 +62,30 @@ def grade_expression(said: str, gold: str, known: Mapping[Pair, bool | None] | N
     if times[0] is not None and times[1] is not None:
         same = same_time(times[0], times[1])
         return Grade("undecided" if same is None else "right" if same else "wrong", "time")
+    if time_or_decimal(plain_said, plain_gold):
+        return Grade("undecided", "time_or_decimal")
     mine, theirs = _form(said, plain_said), _form(gold, plain_gold)
     if mine is None or theirs is None:
         return Grade("undecided", "not_read")
-    asked: list[Pair] = []
-    verdict = _equal(mine, theirs, _oracle(known or {}, asked))
+    algebra = _Oracle(known or {})
+    verdict = _equal(mine, theirs, algebra)
     if verdict is not None:
         return Grade("right", "equal_in_value") if verdict else Grade("wrong", "value_differs")
-    if known is None and asked:
+    if known is None and algebra.asked:
         return Grade("undecided", OPEN)
-    return Grade("undecided", "algebra_open" if asked else "forms_differ")
+    return Grade("undecided", "too_large" if algebra.too_large else "algebra_open" if algebra.asked else "forms_differ")
 
 
 def expression_pairs(prediction: str, golds: Sequence[str], result: GradeResult) -> list[Pair]:
     """Return the pairs of terms that algebra has to compare, each once; none if `result` is settled already."""
     if result.rule != OPEN:
         return []
-    asked: list[Pair] = []
+    algebra = _Oracle({})
     for gold in golds:
         mine, theirs = _form(prediction, clean(prediction)), _form(gold, clean(gold))
         if mine is not None and theirs is not None:
-            _equal(mine, theirs, _oracle({}, asked))
-    return list(dict.fromkeys(asked))
+            _equal(mine, theirs, algebra)
+    return list(dict.fromkeys(algebra.asked))
 
 
 def settle(result: GradeResult, equal: Sequence[bool | None]) -> GradeResult:
@@ -112,25 +117,35 @@ def _form(text: str, plain: str) -> Form | None:
         number = read_number(plain)
         if number is not None and not number.about and number.other is None:
             return Term(("num", str(number.value)), number.unit)
+        fraction = read_fraction(plain)
+        if fraction is not None:
+            return Term(("num", str(fraction)), "")
     return form
 
 
-def _oracle(known: Mapping[Pair, bool | None], asked: list[Pair]) -> Oracle:
-    """Return what compares two trees: exactly where both are rational, else as `known` says; what is not is asked."""
+@dataclass
+class _Oracle:
+    """What compares two trees: exactly where both are rational, else as `known` says; what is not known is asked."""
 
-    def equal(said: Tree, gold: Tree) -> bool | None:
+    known: Mapping[Pair, bool | None]
+    asked: list[Pair] = field(default_factory=list)
+    too_large: bool = False
+    """A number was met that algebra is not asked for."""
+
+    def __call__(self, said: Tree, gold: Tree) -> bool | None:
         if in_order(said) == in_order(gold):
             return True
         a, b = rational(said), rational(gold)
         if a is not None and b is not None:
             return a == b
+        if too_large(said) or too_large(gold):
+            self.too_large = True
+            return None
         if not _comparable(said, gold):
             return None
         pair = json.dumps(said), json.dumps(gold)
-        asked.append(pair)
-        return known.get(pair)
-
-    return equal
+        self.asked.append(pair)
+        return self.known.get(pair)
 
 
 def _comparable(said: Tree, gold: Tree) -> bool:

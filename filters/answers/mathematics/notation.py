@@ -27,7 +27,16 @@ _NAMED = frozenset({"pi", "infty", "infinity", "oo", "degree", "degrees"})
 _SIGNS = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d", "-")
     | dict.fromkeys("\u00d7\u00b7\u22c5\u2217\u2715", "*")
-    | {"\u00f7": "/", "\u2044": "/", "\u2215": "/", "\u221a": "\\sqrt ", "\u221e": "\\infty ", "\u03c0": "\\pi "}
+    | {
+        "\u00f7": "/",
+        "\u2044": "/",
+        "\u2215": "/",
+        "\u066a": "%",
+        "\u066b": ".",
+        "\u221a": "\\sqrt ",
+        "\u221e": "\\infty ",
+        "\u03c0": "\\pi ",
+    }
     | {
         "\u00b0": "\\degree ",
         "\u2264": "\\le ",

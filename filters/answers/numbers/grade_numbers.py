@@ -12,6 +12,7 @@ from filters.answers.evasion import refuses
 from filters.answers.mathematics.forms import Term
 from filters.answers.mathematics.read_forms import read_form
 from filters.answers.mathematics.trees import approximate, rational
+from filters.answers.numbers.fraction_words import read_fraction
 from filters.answers.numbers.measures import conversion, is_unit, may_be_one
 from filters.answers.numbers.number_evasion import (
     CHANGING,
@@ -53,7 +54,7 @@ def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:  # noq
     if tolerance is not None and not (math.isfinite(tolerance) and tolerance >= 0):
         return Grade("undecided", "bad_tolerance")
     share = None if tolerance is None else _exact(tolerance)
-    target = read_number(gold) or read_compound(gold) or read_number(_result(gold) or "")
+    target = read_number(gold) or read_compound(gold) or read_number(_result(gold) or "") or _in_words(gold)
     if target is None:
         return _grade_range(said, gold, share)
     margin = None if share is None else share * abs(target.value)
@@ -66,10 +67,9 @@ def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:  # noq
         compared = _compare(number, target, margin)
         wrong_sum = compared.verdict == "right" and "=" in said and _miscalculated(without_lead(said))
         return Grade("undecided", "miscalculated") if wrong_sum else compared
-    if _FORMULA.search(bare):
-        formula = _grade_formula(bare, target, margin)
-        if formula is not None:
-            return formula
+    worked_out = _grade_in_words(bare, target, margin) or _grade_formula(bare, target, margin)
+    if worked_out is not None:
+        return worked_out
     if is_plain(said):
         grade = _grade_sentence(bare, target, margin)
         if grade.verdict != "undecided":
@@ -84,6 +84,20 @@ def grade_number(said: str, gold: str, tolerance: float | None) -> Grade:  # noq
     if OPEN_NUMBER.search(said):
         return Grade("undecided", "open")
     return _grade_sentence(bare, target, margin)
+
+
+def _in_words(text: str) -> Number | None:
+    value = read_fraction(text)
+    return None if value is None else Number(value, "", None, -1, about=False)
+
+
+def _grade_in_words(said: str, target: Number, margin: Fraction | None) -> Grade | None:
+    """Grade a fraction in words; "half" may be meant of another whole than the stored figure, 50 of a hundred."""
+    number = _in_words(said)
+    if number is None:
+        return None
+    compared = _compare(number, target, margin)
+    return compared if compared.verdict == "right" else Grade("undecided", "fraction_in_words")
 
 
 @lru_cache(maxsize=64)  # a data set has a few tolerances
@@ -125,12 +139,17 @@ def _grade_formula(said: str, target: Number, margin: Fraction | None) -> Grade 
 
     One that is no fraction is wrong if its value is another, and open if it is near: the gold may be its rounded form.
     """
-    form = read_form(said)
+    form = read_form(said) if _FORMULA.search(said) else None
     if not isinstance(form, Term):
         return None
     exact = rational(form.tree)
-    if exact is not None:
-        return _compare(Number(exact, form.unit, None, -1, about=False), target, margin)
+    compared = None if exact is None else _compare(Number(exact, form.unit, None, -1, about=False), target, margin)
+    exclaimed = read_number(said[:-1]) if said.endswith("!") else None
+    if exclaimed is not None and _compare(exclaimed, target, margin).verdict == "right":
+        # 37! for 37 is no factorial, or a wrong one.
+        return compared if compared is not None and compared.verdict == "right" else Grade("undecided", "exclaimed")
+    if compared is not None:
+        return compared
     value = approximate(form.tree)
     if value is None or (form.unit and target.unit and form.unit != target.unit):
         return None

@@ -110,7 +110,8 @@ _ALIASES = {
         "km/h": "kph kmh kmph",
         "mi/h": "mph",
         "nmi/h": "knot knots kt kts",
-        "%": "percent percentage pct prozent pourcent pour_cent por_ciento por_cento प्रतिशत パーセント",
+        "%": "percent percentage pct prozent pourcent pour_cent por_ciento por_cento"
+        " بالمئة بالمائة في_المئة في_المائة प्रतिशत パーセント",
         "‰": "permille",
         "basis_point": "basis_points bps",
         "point": "percentage_point percentage_points percent_points pp ppt prozentpunkte",

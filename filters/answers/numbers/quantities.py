@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from filters.answers.closed_sets import CHANGING, SCALES
 from filters.answers.closed_sets import NUMBER_WORDS as SMALL_NUMBERS
+from filters.answers.numbers.chinese import read_chinese
 from filters.answers.numbers.measures import CURRENCY, CURRENCY_SIGNS, canonical_unit, is_counter, is_currency, is_unit
 from filters.answers.text import HEDGES, NEGATIONS
 
@@ -83,6 +84,8 @@ _SIMPLE = re.compile(
 _TOO_LONG = re.compile(r"[0-9.,]+(?: [^\W\d_]+){4}")
 _PER = re.compile(r"(?<=[^\W\d_])\s+per\s+(?=[^\W\d_])")
 _PER_HUNDRED = re.compile(r"\u767e\u5206\u4e4b\s*([0-9.,]+)")
+# A unit as tables head their columns: 37 (m), 12 [km/h].
+_IN_BRACKETS = re.compile(r"(?<=[0-9])\s*(?:\(\s*([^()\[\]0-9]{1,20})\s*\)|\[\s*([^()\[\]0-9]{1,20})\s*\])\.?$")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}(?:\.[0-9]+)?")
 _GROUPED_BY_POINT = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}(?:,[0-9]+)?|[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+")
 _PLAIN = re.compile(r"[0-9]*\.?[0-9]+")
@@ -103,6 +106,7 @@ def read_number(text: str) -> Number | None:
     spelt = _PER.sub("/", text.replace("per cent", "percent")) if " per " in text else text
     if not spelt.isascii():
         spelt = _PER_HUNDRED.sub(r"\1%", spelt)
+    spelt = _IN_BRACKETS.sub(_without_brackets, spelt)
     match = None if _TOO_LONG.match(spelt) else _NUMBER.fullmatch(spelt)
     if match is None:
         return read_words(spelt)
@@ -129,6 +133,11 @@ def read_number(text: str) -> Number | None:
         decimals=readings[0][1] if scale == 1 else -1,
         about=about,
     )
+
+
+def _without_brackets(match: re.Match[str]) -> str:
+    unit = (match[1] or match[2]).strip()
+    return f" {unit}" if is_unit(unit) else match[0]
 
 
 def scale_of(word: str) -> int | None:
@@ -255,6 +264,9 @@ def read_words(text: str) -> Number | None:
     words = [word.lower() for word in written]
     if len(words) == 1 and words[0] in _NOTHING:
         return Number(Fraction(0), "", None, 0, about=False)
+    chinese = read_chinese(text.rstrip(".!"))
+    if chinese is not None:
+        return Number(chinese[0], chinese[1], None, 0 if chinese[0].denominator == 1 else -1, about=False)
     end = 0
     while end < len(words) and _is_number_word(words, end):
         end += 1

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from filters.review.words import MARK_KINDS
+from flows.ledger.query import kept_open
 from flows.report.ahead import ahead
 from flows.report.duplicates import STYLE, THEME, duplicates_page
 from flows.report.tables import Table, headers, printed, query_table, run_tables
@@ -62,17 +63,18 @@ def write_report(run: Path, out: Path, blobs: BlobStore, *, bundle: bool = False
         InfrastructureError: the run's ledger or a part cannot be read, or parts are gone that the ledger tells of.
     """
     _require_own(out)
-    require_whole(run)
-    tables = report_tables(run)
-    link = PICTURES if bundle else _link(blobs.root, out)
-    target = BlobStore(out / PICTURES)
-    _copy_pages(out)  # first: the page of duplicates leads to what lies beside it
-    pairs = duplicates_page(run, target if bundle else blobs, out / DUPLICATES, PAIRS_SHOWN)
-    write_atomic(out / DUPLICATES, pairs.html.encode())
-    named = {value for table in tables for row in table.rows for value in row if isinstance(value, str)}
-    left = ahead(run, stages)
-    facts = {**_facts(run), "bundled": bundle, "ahead": left and left._asdict()}
-    written = write_viewer(out, groups(run, named | pairs.ids), facts, link)
+    with kept_open(run):
+        require_whole(run)
+        tables = report_tables(run)
+        link = PICTURES if bundle else _link(blobs.root, out)
+        target = BlobStore(out / PICTURES)
+        _copy_pages(out)  # first: the page of duplicates leads to what lies beside it
+        pairs = duplicates_page(run, target if bundle else blobs, out / DUPLICATES, PAIRS_SHOWN)
+        write_atomic(out / DUPLICATES, pairs.html.encode())
+        named = {value for table in tables for row in table.rows for value in row if isinstance(value, str)}
+        left = ahead(run, stages)
+        facts = {**_facts(run), "bundled": bundle, "ahead": left and left._asdict()}
+        written = write_viewer(out, groups(run, named | pairs.ids), facts, link)
     write_script(out / DATA, "tables", [_plain(table) for table in tables])
     wanted = written.pictures | pairs.pictures
     there = {sha256 for sha256 in wanted if sha256 in blobs}

@@ -47,6 +47,7 @@ report_to: none
 
 ### train
 per_device_train_batch_size: 1
+per_device_eval_batch_size: 1
 gradient_accumulation_steps: 4
 learning_rate: 1.0e-5
 num_train_epochs: 3.0

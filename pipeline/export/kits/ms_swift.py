@@ -22,7 +22,7 @@ export ROOT_IMAGE_DIR="$EXPORT"
 export MAX_PIXELS={max_pixels}
 export NPROC_PER_NODE="${{NPROC_PER_NODE:-8}}"
 swift sft \\
-  --model "${{MODEL:-{model}}}" \\
+  --model "${{MODEL:-{model}}}" --model_type {family} --template {family} \\
   --dataset {train} \\{validation}
   --tuner_type full \\
   --freeze_vit true --freeze_aligner true \\
@@ -33,6 +33,8 @@ swift sft \\
   --per_device_train_batch_size 1 --gradient_accumulation_steps 4 --gradient_checkpointing true \\
   --logging_steps 10 --save_strategy epoch --output_dir "$SAVES" "$@"
 """
+_VALIDATION = """
+  --val_dataset {validation} --eval_strategy epoch --per_device_eval_batch_size 1 \\"""
 
 
 def files_of(facts: Facts, summary: Summary) -> Mapping[str, str]:
@@ -43,8 +45,10 @@ def files_of(facts: Facts, summary: Summary) -> Mapping[str, str]:
         longest=summary.row_tokens.most,
         max_pixels=facts.student.max_pixels,
         model=facts.student.revision,
+        # Else it goes by the name of the checkpoint, which a folder of one's own does not have.
+        family=facts.student.family,
         train=train,
-        validation=f"\n  --val_dataset {validation} --eval_strategy epoch \\" if validation else "",
+        validation=_VALIDATION.format(validation=validation) if validation else "",
         cutoff=facts.student.cutoff_len,
     )
     return {"train.sh": text}

@@ -55,9 +55,15 @@ class Found(NoSearch):
         return Answer(tuple(ImageHit(title=t, url=u, thumbnail=i) for t, u, i in (*hits, leak)), 0.1)
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_run(tmp_path_factory.mktemp("small") / "small")
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
-    run = small_run(tmp_path / "runs" / "small")
+def run(small: Path, tmp_path: Path) -> Path:
+    """A copy of the run, which a test may change."""
+    run = shutil.copytree(small, tmp_path / "runs" / "small")
     (run / "recipe.yaml").write_text(RECIPE)
     (run / "run.json").write_text(json.dumps({"environment": {"image_search": "found/1"}, "invocations": []}))
     ship(run, routed(run))

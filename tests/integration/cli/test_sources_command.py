@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -30,6 +31,7 @@ RECIPE = {
 }
 
 
+@cache
 def png(seed: int) -> bytes:
     out = io.BytesIO()
     Image.effect_noise((900, 700), 60 + seed).convert("RGB").save(out, "PNG")

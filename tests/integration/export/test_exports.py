@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -21,12 +22,15 @@ from filters.dedup.contamination import Benchmark, ContaminationSettings, benchm
 from filters.dedup.key import KEY_RECIPE
 from pipeline.dialects import deepeyesv2 as dialect
 from pipeline.errors import InfrastructureError, UsageError
+from pipeline.export import write
 from pipeline.export.formats import huggingface
 from pipeline.export.formats.trl import text_of
 from pipeline.export.layout import MANIFEST, ROWS, Format, Manifest, Shard, file_hash, is_json, rl_mode
 from pipeline.export.parquet import IMAGES, PAGE_BYTES, ParquetFiles, hf_schema
+from pipeline.export.rights import Rights
 from pipeline.export.rows import RlRow, SftRow
 from pipeline.export.schemas import schema_of
+from pipeline.export.tombstones import Tombstones
 from pipeline.export.verify.exports import verify_exports
 from pipeline.images import decode, encode_png, put_image
 from pipeline.records import Terms
@@ -344,6 +348,28 @@ def test_rows_that_a_trainer_would_learn_wrongly_from_are_refused_by_name(sft: l
     said = next(row for row in lines_of(base / "refusing/sft/ms_swift") if not row["messages"][2]["loss"])
     assert [message.get("loss") for message in said["messages"]] == [None, None, False, None, True]
     assert verify_exports(base / "refusing").ok
+
+
+def test_pictures_of_rows_that_are_left_out_are_not_counted_as_shared(base: Path, tmp_path: Path) -> None:
+    own = context(base)
+    sft, rl = sft_rows(own.blobs, 4), rl_rows(own.blobs, 4)
+    whole = write.publish(tmp_path / "whole", [*sft, *rl], ("huggingface",), ("huggingface",), own)
+    gone = frozenset({rl[0].question.id})
+    taken = dataclasses.replace(own, rights=Rights(Tombstones(questions=gone)))
+    less = write.publish(tmp_path / "less", [*sft, *rl], ("huggingface",), ("huggingface",), taken)
+    assert sum(one.n_rows for one in less) < sum(one.n_rows for one in whole)
+    for name in ("whole", "less"):
+        shown = {
+            shard: {
+                hashlib.sha256(image["bytes"]).hexdigest()
+                for path in (tmp_path / name / shard).rglob("*.parquet")
+                for row in pq.read_table(path).to_pylist()
+                for image in row["images"]
+            }
+            for shard in ("sft", "rl")
+        }
+        said = f"{len(shown['sft'] & shown['rl'])} of {len(shown['rl'])} pictures of RL stand in SFT as well"
+        assert said in (tmp_path / name / "rl" / "huggingface" / "README.md").read_text()
 
 
 def test_a_shard_without_a_row_is_not_written(base: Path, tmp_path: Path) -> None:

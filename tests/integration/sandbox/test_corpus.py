@@ -38,7 +38,7 @@ def run(pool: Pool, host: Outside, item: Item) -> CellResult:
     with pool.session(seed=1) as session:
         for code in item.cells[:-1]:
             assert session.run(host.fill(code)).status == "ok"
-        result = session.run(host.fill(item.cells[-1]))
+        result = session.run(host.fill(item.cells[-1]), item.seconds)
         if not result.ended:
             after = session.run("assert 1 + 1 == 2")
             assert after.status == "ok", after

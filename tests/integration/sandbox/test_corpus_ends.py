@@ -18,6 +18,7 @@ from pipeline.errors import InfrastructureError
 from pipeline.sandbox import Limits, Policy, Pool, cgroup, usage
 from tests.support.command import ROOT
 from tests.support.corpus.beyond import FORK_BOMB
+from tests.support.corpus.item import ENDLESS
 from tests.support.corpus.resources import SOCKETS_OF_MANY, TABLES
 
 
@@ -152,7 +153,7 @@ def test_115_a_pause_of_the_host_is_not_the_cells_timeout(code: str) -> None:
 
 def test_141_a_fork_bomb_without_zombies_ends_at_its_limit(pool: Pool) -> None:
     with pool.session() as session:
-        result = session.run(FORK_BOMB)
+        result = session.run(FORK_BOMB, ENDLESS)
         pids = usage.tree(session._pid)
     # Whether the one process that is interrupted gets a turn before the kill is chance among so many.
     assert result.status in {"timeout", "died"}

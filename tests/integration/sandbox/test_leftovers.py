@@ -18,12 +18,13 @@ def pool() -> Iterator[Pool]:
         yield pool
 
 
-def run(pool: Pool, *codes: str, pause: float = 0.0) -> list[CellResult]:
+def run(pool: Pool, *codes: str, pause: float = 0.0, endless: int | None = None) -> list[CellResult]:
+    """Run cells of one session; the one of number `endless` has no end and need not be waited for as long as others."""
     results = []
     with pool.session([]) as session:
         for number, code in enumerate(codes):
             time.sleep(pause if number else 0.0)
-            results.append(session.run(code))
+            results.append(session.run(code, seconds=1.0 if number == endless else None))
     return results
 
 
@@ -46,7 +47,7 @@ BUSY = "import time\nend = time.monotonic() + 0.8\nwhile time.monotonic() < end:
 @pytest.mark.parametrize("pause", [0.0, 0.6], ids=["at-once", "later"])
 @pytest.mark.parametrize("name", LATER)
 def test_a_signal_of_one_cell_is_over_with_it(pool: Pool, name: str, pause: float) -> None:
-    first, second, third = run(pool, RAISES + LATER[name], BUSY, "while True: pass", pause=pause)
+    first, second, third = run(pool, RAISES + LATER[name], BUSY, "while True: pass", pause=pause, endless=2)
     # A signal as fast as these may hit its own cell.
     assert first.status == "ok" or name in {"fast timer", "handler of ended children"}
     assert (second.status, second.stdout) == ("ok", "alive\n"), second
@@ -107,7 +108,8 @@ LEFT = {
 
 @pytest.mark.parametrize("name", LEFT)
 def test_what_is_left_behind_does_not_change_how_a_later_cell_ends(pool: Pool, name: str) -> None:
-    _, printed, failed, last = run(pool, LEFT[name], "print('alive')", "1 / 0", "x = 2\nx")
+    endless = 0 if name == "exception without end" else None
+    _, printed, failed, last = run(pool, LEFT[name], "print('alive')", "1 / 0", "x = 2\nx", endless=endless)
     assert (printed.status, printed.stdout) == ("ok", "alive\n"), printed
     assert failed.error is not None
     assert (failed.status, failed.error.type) == ("exception", "ZeroDivisionError")
@@ -231,7 +233,8 @@ def test_a_task_goes_on_in_the_next_cell_that_awaits(pool: Pool) -> None:
 
 
 def test_an_await_is_interrupted_like_any_cell(pool: Pool) -> None:
-    slow, after, again = run(pool, "import asyncio\nx = 1\nawait asyncio.sleep(99)", "x", "await asyncio.sleep(0, 2)")
+    cells = ("import asyncio\nx = 1\nawait asyncio.sleep(99)", "x", "await asyncio.sleep(0, 2)")
+    slow, after, again = run(pool, *cells, endless=0)
     assert (slow.status, slow.ended) == ("timeout", False)
     assert (after.value, again.value, again.stderr) == ("1", "2", "")
 

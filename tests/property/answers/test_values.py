@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
@@ -135,7 +136,29 @@ def test_a_formula_is_never_wrong_in_its_own_notations_and_never_right_when_chan
 ) -> None:
     def verdict(said: str) -> str:
         result = grade(said, [term], "expression")
-        return settle(result, [worker.equal(*pair) for pair in expression_pairs(said, [term], result)]).verdict
+        return settle(result, worker.equal(expression_pairs(said, [term], result))).verdict
 
     assert verdict(same(term)) != "wrong"
     assert verdict(changed(term)) != "right"
+
+
+def _in_chinese(value: int) -> str:
+    """Write a whole number below 10^12 as Chinese does: places with their names, one zero for those passed over."""
+    digits = f"{value:012d}"
+    sections = [
+        "".join(
+            "零一二三四五六七八九"[int(digit)] + (place if digit != "0" else "")
+            for digit, place in zip(digits[at : at + 4], ("千", "百", "十", ""), strict=True)
+        ).rstrip("零")
+        for at in (0, 4, 8)
+    ]
+    named = (text + myriad if text else "零" for text, myriad in zip(sections, ("亿", "万", ""), strict=True))
+    return re.sub("零+", "零", "".join(named)).strip("零") or "零"
+
+
+@given(st.integers(0, 10**12 - 1), st.integers(0, 10**12 - 1))
+@settings(max_examples=400, deadline=None)
+def test_a_whole_number_is_right_in_chinese_numerals_and_another_in_none(value: int, other: int) -> None:
+    assert grade(_in_chinese(value), [str(value)], "number").verdict == "right", _in_chinese(value)
+    if other != value:
+        assert grade(_in_chinese(other), [str(value)], "number").verdict == "wrong"

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filters.dedup import bands, hamming, kernel, near_pairs
+from filters.dedup import bands, hamming, near_pairs
 
 
 @pytest.fixture(params=["numpy", "compiled"])
@@ -94,6 +94,8 @@ PLANS = [(min(count, radius + 1), radius) for count in range(1, 7) for radius in
     [plan for plan in PLANS if sum(band.probes << band.width for band in bands.bands(*plan)) < 10**8],
 )
 def test_every_number_of_bands_finds_all_pairs_once(count: int, radius: int) -> None:
+    from filters.dedup import kernel  # seconds to load, which a worker that does not run this file need not spend
+
     plan = bands.bands(count, radius)
     hashes = np.unique(clustered(150, count * 100 + radius))
     expected = brute(hashes.tolist(), radius)
@@ -110,6 +112,8 @@ def test_near_pairs_of_edge_cases(hashes: list[int], radius: int) -> None:
 
 
 def test_nothing_is_lost_where_there_are_more_pairs_than_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    from filters.dedup import kernel
+
     hashes = [5] * 30 + [flip(5, [bit]) for bit in range(64)]
     for above, module, name, value in ((float("inf"), hamming, "_CHUNK", 7), (-1, kernel, "_ROOM", 3)):
         monkeypatch.setattr(hamming, "_COMPILED_ABOVE", above)

@@ -71,7 +71,7 @@ def verdict(case: Case, worker: MathWorker | None) -> GradeResult:
     if worker is None or case.answer_type != "expression":
         return result
     pairs = expression_pairs(case.prediction or "", case.golds, result)
-    return settle(result, [worker.equal(said, gold) for said, gold in pairs])
+    return settle(result, worker.equal(pairs))
 
 
 def score(cases: Sequence[Case], results: Iterable[GradeResult]) -> Score:

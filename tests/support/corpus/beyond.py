@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import EACCES, ENAMETOOLONG, ENXIO, EPERM, EROFS, ESRCH
 
-from tests.support.corpus.item import RAW, Item, denied, dies, fails, gives, raises
+from tests.support.corpus.item import ENDLESS, RAW, Item, denied, dies, fails, gives, raises
 
 # PR_SET_NAME takes any bytes, and the host reads the names of processes.
 RENAME = "import ctypes, os, time\nname = lambda: ctypes.CDLL(None).prctl(15, b'\\xff) \\xff')\n"
@@ -135,8 +135,8 @@ BEYOND = [
         "9",
     ),
     gives(136, "stop itself", 10, "import os, signal\nos.kill(1, signal.SIGSTOP)\n10"),
-    dies(136, "freeze itself", "SessionKilled", "did not stop", FROZEN),
-    Item(137, "wait for a stopped child", (CHILD_STOPPED,), "timeout", error="TimeoutError"),
+    dies(136, "freeze itself", "SessionKilled", "did not stop", FROZEN, seconds=ENDLESS),
+    Item(137, "wait for a stopped child", (CHILD_STOPPED,), "timeout", error="TimeoutError", seconds=ENDLESS),
     gives(
         138,
         "stdout closed while a child holds it",

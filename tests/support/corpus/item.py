@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from pipeline.records import CellStatus
 
+ENDLESS = 2.0
+"""Seconds for a cell that has no end, where it is seen what becomes of it then: nothing is gained by waiting longer."""
+
 
 class Item(NamedTuple):
     number: int
@@ -30,6 +33,8 @@ class Item(NamedTuple):
     stdout: str | None = None
     images: tuple[tuple[int, int], ...] = ()
     """Sizes of the pictures that come back."""
+    seconds: float | None = None
+    """A limit of the last cell's own; None: the policy's, as two items (79, 80) have it."""
 
     @property
     def id(self) -> str:
@@ -71,6 +76,6 @@ def denied(number: int, name: str, call: str, code: int = errno.EPERM) -> Item:
     return gives(number, name, errno.errorcode[code], f"{RAW}\n{call}")
 
 
-def dies(number: int, name: str, error: str, says: str, *cells: str) -> Item:
+def dies(number: int, name: str, error: str, says: str, *cells: str, seconds: float | None = None) -> Item:
     """Expect the end of the session by the code's own doing, or by a limit it does not heed."""
-    return Item(number, name, cells, "died", error=error, says=says)
+    return Item(number, name, cells, "died", error=error, says=says, seconds=seconds)

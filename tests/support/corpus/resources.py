@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import EFBIG, EMFILE, ENOSPC
 
-from tests.support.corpus.item import Item, dies, fails, gives, raises
+from tests.support.corpus.item import ENDLESS, Item, dies, fails, gives, raises
 
 # Returns how far the loop came and the errno that stopped it.
 COUNT = """
@@ -94,13 +94,21 @@ RESOURCES = [
     Item(79, "endless loop", ("x = 1\nwhile True: pass",), "timeout", error="TimeoutError", says="variables are kept"),
     dies(80, "loop in C", "SessionKilled", "did not stop", "sum(range(10**12))"),
     # The page has it killed; since Python 3.11 matching asks for signals now and then.
-    Item(80, "catastrophic regex", ("import re\nre.match('(a*)*b', 'a' * 64)",), "timeout", error="TimeoutError"),
+    Item(
+        80,
+        "catastrophic regex",
+        ("import re\nre.match('(a*)*b', 'a' * 64)",),
+        "timeout",
+        error="TimeoutError",
+        seconds=ENDLESS,
+    ),
     dies(
         81,
         "interrupt ignored",
         "SessionKilled",
         "did not stop",
         "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass",
+        seconds=ENDLESS,
     ),
     Item(
         82,
@@ -108,6 +116,7 @@ RESOURCES = [
         ("import os\nr, w = os.pipe()\nwhile True: os.write(w, bytes(65536))",),
         "timeout",
         error="TimeoutError",
+        seconds=ENDLESS,
     ),
     gives(82, "all buffers filled", (126, EMFILE), COUNT + BUFFERS),
     fails(83, "sparse file", EFBIG, "f = open('/box/s', 'wb')\nf.truncate(1 << 50)"),

@@ -44,7 +44,7 @@ def graded(answer: Answer, worker: MathWorker) -> GradeResult:
         return grade_by(answer.metric, answer.prediction, answer.golds, answer.answer_type)
     result = grade(answer.prediction, answer.golds, answer.answer_type, choices=answer.choices)
     pairs = expression_pairs(answer.prediction, answer.golds, result)
-    return settle(result, [worker.equal(said, gold) for said, gold in pairs])
+    return settle(result, worker.equal(pairs))
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def worker() -> Iterator[MathWorker]:
 def verdict(said: str, gold: str, kind: AnswerType, worker: MathWorker) -> str:
     result = grade(said, [gold], kind)
     if kind == "expression":
-        result = settle(result, [worker.equal(*pair) for pair in expression_pairs(said, [gold], result)])
+        result = settle(result, worker.equal(expression_pairs(said, [gold], result)))
     return result.verdict
 
 

@@ -444,7 +444,7 @@ def test_a_plan_takes_pictures_by_url_for_usable_where_they_are_to_be_fetched(re
 def test_of_a_large_source_a_sample_tells_how_many_rows_cannot_be_used(
     recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = 100_000
+    rows = 20_000
     text = '{"row": "%d", "category": "reasoning", "text": "%d + 1?", "answers": ["%s"], "answer_type": "%s"}'
     lines = (text % (n, n, n + 1, "numeral" if n % 5 == 0 else "number") for n in range(rows))
     (recipe.parent / "own" / "rows.jsonl").write_text("\n".join(lines))
@@ -456,7 +456,7 @@ def test_of_a_large_source_a_sample_tells_how_many_rows_cannot_be_used(
 
     monkeypatch.setattr("pipeline.sources.questions.check_row", looking)
     check = planned_source(recipe, code=0)
-    found = re.search(r"100,000 rows in .*; (\d+) of 1,000 rows looked at, of 100,000, cannot be used", check.detail)
+    found = re.search(r"20,000 rows in .*; (\d+) of 1,000 rows looked at, of 20,000, cannot be used", check.detail)
     assert found is not None
     assert 160 < int(found[1]) < 240  # 200, and three standard deviations
     assert len(looked_at) == 1_000

@@ -66,6 +66,14 @@ def test_blind_counts_and_the_majority_of_the_template_are_labels() -> None:
     assert (found.majority_answer, found.majority_share, found.is_majority) == ("2", 0.5, False)
 
 
+def test_the_one_question_of_its_wording_has_no_majority() -> None:
+    alone = TemplateFacts(
+        question_id=ASKED, template="which _ is red", questions=1, majority="2", share=1.0, is_majority=True
+    )
+    found = labels(alone)
+    assert (found.majority_answer, found.majority_share, found.is_majority) == (None, None, None)
+
+
 def test_records_of_other_questions_say_nothing() -> None:
     others = (record.model_copy(update={"question_id": "b" * 64}) for record in (count(), arm("blind", 1)))
     assert labels(*others) == Labels()

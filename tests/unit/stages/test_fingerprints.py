@@ -140,15 +140,23 @@ def write_tokenizer(directory: Path) -> None:
 
 
 class Fingerprints:
-    """Of all stages of a recipe; inputs are read once for recipes that name the same."""
+    """Of all stages of a recipe, each worked out once; inputs are read once for recipes that name the same."""
 
     def __init__(self, place: Path, store: Store, executor: Executor) -> None:
         self._place = place
         self._store = store
         self._executor = executor
         self._inputs: dict[str, Inputs] = {}
+        self._known: dict[str, Mapping[str, str]] = {}
 
     def of(self, recipe: Recipe) -> Mapping[str, str]:
+        # Most fields are changed in one recipe.
+        key = digest(recipe.model_dump(mode="json", by_alias=True))
+        if key not in self._known:
+            self._known[key] = self._of(recipe)
+        return self._known[key]
+
+    def _of(self, recipe: Recipe) -> Mapping[str, str]:
         inputs, job = self._found(recipe), self._job(recipe)
         # Where a run is carried out decides nothing, and no service is there to be connected to.
         here = recipe.model_copy(update={"runtime": Runtime()})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -20,6 +21,7 @@ from pipeline.dialects import by_name
 from pipeline.dialects.bad_calls import BadCall
 from pipeline.dialects.decoded import assistant_messages
 from pipeline.dialects.messages import without_options
+from pipeline.errors import InfrastructureError
 from pipeline.identity import parse_json
 from pipeline.math_worker import math_worker
 from pipeline.prompts.judge_prompts import load_judge_prompts
@@ -56,18 +58,21 @@ class Form(NamedTuple):
 
 
 def compute_score(
-    data_source: str, solution_str: str, ground_truth: str, extra_info: dict[str, Any] | None = None, **_: Any
+    data_source: str, solution_str: str | None, ground_truth: str, extra_info: dict[str, Any] | None = None, **_: Any
 ) -> dict[str, float]:
     """Return score, accuracy (`acc`), format, penalty, and whether the answer was left undecided, all as floats.
 
+    No response at all (None, as some trainers hand on an empty one) is an empty message.
+
     Raises:
         ValueError: `data_source` is none of ours: another reward is meant.
+        InfrastructureError: the judge cannot be asked.
     """
     if data_source not in SOURCES:
         raise ValueError(f"data_source {data_source!r} is not coldforge's; known are {', '.join(sorted(SOURCES))}")
     truth = extra_info or {}
     # The agent loop of this kit hands on the messages as they were read; others hand on the text of the response.
-    form = read_form(truth.get("assistant_messages") or assistant_messages(solution_str))
+    form = read_form(truth.get("assistant_messages") or assistant_messages(solution_str or ""))
     result = graded(form.answer, ground_truth, truth)
     penalty = SEARCH_PENALTY if data_source in SEARCH_SOURCES and form.searched else 0.0
     accuracy, valid = float(result.verdict == "right"), float(form.valid)
@@ -109,7 +114,7 @@ def graded(answer: str | None, ground_truth: str, truth: dict[str, Any]) -> Grad
         result = grade(answer, golds, kind, tolerance=tolerance, choices=choices or None, question=asked or None)
     if kind == "expression":
         pairs = expression_pairs(answer, golds, result)
-        result = settle(result, [math_worker().equal(said, gold) for said, gold in pairs])
+        result = settle(result, math_worker().equal(pairs))
     if result.verdict == "undecided" and JUDGE_URL:
         question = Question.build(
             source="", source_revision="", source_row="", category="perception", text=asked, images=(),
@@ -131,7 +136,7 @@ def judged(question: Question, answer: str) -> str | None:
     """Return `right` or `wrong` as most votes of the judge say; None where they differ or say neither.
 
     Raises:
-        OSError: the server cannot be reached: a reward that is not known is none.
+        InfrastructureError: the server cannot be reached, or answers with no votes: a reward that is not known is none.
     """
     prompts, settings = load_judge_prompts(), JudgeSettings()
     body = {
@@ -151,7 +156,15 @@ def judged(question: Question, answer: str) -> str | None:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
     url = JUDGE_URL.rstrip("/") + "/chat/completions"
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - the user's own server
-    with urllib.request.urlopen(request, timeout=JUDGE_SECONDS) as response:  # noqa: S310 - as above
-        choices = json.load(response)["choices"]
-    verdict = tally([read_vote(choice["message"]["content"] or "", "answer") for choice in choices], settings)
+    try:
+        with urllib.request.urlopen(request, timeout=JUDGE_SECONDS) as response:  # noqa: S310 - as above
+            choices = json.load(response)["choices"]
+        verdict = tally([read_vote(choice["message"]["content"] or "", "answer") for choice in choices], settings)
+    except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
+        raise InfrastructureError(
+            f"the judge at COLDFORGE_JUDGE_URL ({JUDGE_URL}) gave no votes: {type(error).__name__}: {error}."
+            " Is the server up, does the URL end as in http://HOST:PORT/v1, and does it have the model that"
+            f" COLDFORGE_JUDGE_MODEL ({JUDGE_MODEL or 'not set'}) names?"
+            " With COLDFORGE_JUDGE_URL unset, what no rule decides is not right."
+        ) from error
     return verdict if verdict in {"right", "wrong"} else None

@@ -43,7 +43,7 @@ def reward(completions: list[Any], category: list[str], answer: list[str], **col
 def text(completion: Any) -> str:
     """Return what a completion says; TRL hands on messages, their content a text or parts."""
     content = completion if isinstance(completion, str) else completion[0]["content"]
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content or ())
 
 
 def options() -> GRPOConfig:

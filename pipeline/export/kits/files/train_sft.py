@@ -36,6 +36,7 @@ def options() -> SFTConfig:
         lr_scheduler_type="cosine",
         warmup_steps=0.1,
         per_device_train_batch_size=1,
+        per_device_eval_batch_size=1,
         gradient_accumulation_steps=4,
         gradient_checkpointing=True,
         bf16=True,

@@ -128,7 +128,12 @@ def test_a_script_names_the_files_of_its_export() -> None:
     swift = kit_files(facts("sft", "ms_swift"), summary())[f"{KIT}/train.sh"].decode()
     train = " ".join(f'"$EXPORT/{path}"' for path in SPLITS["train"])
     assert f"--dataset {train} \\\n" in swift
-    assert f'--val_dataset "$EXPORT/{SPLITS["validation"][0]}" --eval_strategy epoch \\\n' in swift
+    assert (
+        f'--val_dataset "$EXPORT/{SPLITS["validation"][0]}" --eval_strategy epoch --per_device_eval_batch_size 1 \\\n'
+        in swift
+    )
+    # A folder of one's own does not have the name by which ms-swift knows the model.
+    assert f"--model_type {STUDENT.family} --template {STUDENT.family} \\\n" in swift
     verl = kit_files(facts("rl", "verl"), summary())[f"{KIT}/launch.sh"].decode()
     assert f'data.train_files="[$EXPORT/{SPLITS["train"][0]},$EXPORT/{SPLITS["train"][1]}]"' in verl
 
@@ -142,6 +147,8 @@ def test_llama_factory_is_told_the_data_sets_of_its_own_list_and_the_budget_of_t
     assert [*made["dataset"].split(", "), made["eval_dataset"]] == list(json.loads(dataset_info("tiny", files)))
     assert (made["image_max_pixels"], made["cutoff_len"], made["template"]) == (262_144, 20_480, "qwen2_vl")
     assert made["eval_strategy"] == "epoch"
+    # Rows are as long when they are evaluated; the trainer's own default is 8 at a time.
+    assert made["per_device_eval_batch_size"] == made["per_device_train_batch_size"] == 1
     assert made["learning_rate"] == 1e-5
 
 

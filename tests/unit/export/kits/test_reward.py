@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ import pytest
 
 from pipeline.dialects import TOOL_CALL
 from pipeline.dialects.decoded import decoded_response
+from pipeline.errors import InfrastructureError
 from pipeline.export.formats.verl import DATA_SOURCES
 from pipeline.records import Category
 from tests.support.kits import FACTS, program
@@ -137,16 +139,29 @@ def test_each_dialect_is_read_by_its_own_grammar(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("source", ["search", "perception"])
+@pytest.mark.parametrize("truth", [row("4"), row("couch", answer_type="text"), row("x", answer_type="expression"), {}])
+def test_no_response_is_scored_as_an_empty_message(reward: ModuleType, source: str, truth: dict[str, Any]) -> None:
+    scores = [reward.compute_score(source, said, "4", truth) for said in (None, "")]
+    assert scores[0] == scores[1] == {"score": 0.0, "acc": 0.0, "format": 0.0, "penalty": 0.0, "undecided": 0.0}
+    # Whoever hands on the messages has no text beside them.
+    handed = {**truth, "assistant_messages": [said("4")]}
+    assert reward.compute_score(source, None, "4", handed)["format"] == 1.0
+
+
 class _Judge(BaseHTTPRequestHandler):
     votes: tuple[str, ...] = ()
+    reply: bytes | None = None
+    """In place of the votes."""
+    status = 200
     asked: list[dict[str, Any]]
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.asked.append(body)
         said = [{"message": {"content": json.dumps({"reason": "", "verdict": vote})}} for vote in self.votes]
-        content = json.dumps({"choices": said}).encode()
-        self.send_response(200)
+        content = json.dumps({"choices": said}).encode() if self.reply is None else self.reply
+        self.send_response(self.status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -185,3 +200,38 @@ def test_a_judge_decides_what_no_rule_does_and_nothing_else(
     assert judge.asked[0]["model"] == "wren"
     reward.compute_score("search", said("couch"), "couch", row("couch", answer_type="text"))
     assert len(judge.asked) == 1
+
+
+def _free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+def test_a_judge_that_is_down_stops_with_the_variable_and_the_fix(
+    reward: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reward, "JUDGE_URL", f"http://127.0.0.1:{_free_port()}/v1")
+    with pytest.raises(InfrastructureError, match=r"COLDFORGE_JUDGE_URL \(http://127.*not set.*unset"):
+        reward.compute_score("search", said("a sofa"), "couch", row("couch", answer_type="text"))
+    # What a rule decides asks nobody.
+    assert reward.compute_score("search", said("couch"), "couch", row("couch", answer_type="text"))["acc"] == 1.0
+
+
+NO_VOTES = (b"", b"<html>", b"[]", b"{}", b'{"choices": null}', b'{"choices": [{}]}', b"\xff")
+TOO_MANY = json.dumps({"choices": [{"message": {"content": "right"}}] * 9}).encode()
+
+
+@pytest.mark.parametrize("reply", [*NO_VOTES, TOO_MANY])
+def test_a_judge_that_answers_no_votes_stops_and_becomes_no_score(
+    reward: ModuleType, judge: type[_Judge], reply: bytes
+) -> None:
+    judge.reply = reply
+    with pytest.raises(InfrastructureError, match="COLDFORGE_JUDGE_URL"):
+        reward.compute_score("search", said("a sofa"), "couch", row("couch", answer_type="text"))
+
+
+def test_a_judge_that_refuses_stops_and_becomes_no_score(reward: ModuleType, judge: type[_Judge]) -> None:
+    judge.status = 404
+    with pytest.raises(InfrastructureError, match=r"HTTP Error 404.*COLDFORGE_JUDGE_MODEL \(wren\)"):
+        reward.compute_score("search", said("a sofa"), "couch", row("couch", answer_type="text"))
