@@ -95,16 +95,27 @@ class MathWorker:
             return list(self._known[key])
 
     def _asked(self, pairs: Sequence[Pair]) -> list[bool | None]:
+        # Ended by somebody else, idle or not, it has said nothing of these pairs; ended twice, they are what ends it.
+        answers = self._tried(pairs) or self._tried(pairs)
+        return answers or [None] * len(pairs)
+
+    def _tried(self, pairs: Sequence[Pair]) -> list[bool | None]:
+        """Return the answers, None for those that the deadline left open; nothing if something else ended the process.
+
+        Raises:
+            InfrastructureError: as `equal`.
+        """
         answers: list[bool | None] = []
         pipe = self._pipe or self._start()
+        process = self._process
         try:
             pipe.send([pair if max(map(len, pair)) <= _MAX_TEXT else None for pair in pairs])
             while len(answers) < len(pairs) and pipe.poll(_HUNG * self._deadline):
                 answers.append(pipe.recv())
         except (EOFError, OSError):
-            # It died of a comparison, of a limit of time or memory; that answers nothing.
             self._kill()
-            return answers + [None] * (len(pairs) - len(answers))
+            late = process is not None and process.exitcode == -signal.SIGPROF
+            return answers + [None] * (len(pairs) - len(answers)) if late else []
         if len(answers) < len(pairs):
             self._kill()
             raise InfrastructureError(f"the process that compares terms stood still for {_HUNG * self._deadline:.0f} s")

@@ -137,6 +137,22 @@ def test_what_gets_no_processor_for_a_while_is_answered_all_the_same() -> None:
         assert settled("(x+1)^2", ["x^2+2x+1"], worker).verdict == "right"
 
 
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_a_process_that_somebody_else_ended_says_nothing_of_the_terms(by: signal.Signals) -> None:
+    others = set(multiprocessing.active_children())
+    with MathWorker() as worker:
+        assert settled("\\log_2 8", ["3"], worker).verdict == "right"
+        (process,) = set(multiprocessing.active_children()) - others
+        assert process.pid is not None
+        os.kill(process.pid, by)
+        assert settled("\\frac{x^2-1}{x-1}", ["x+1"], worker).verdict == "wrong"
+        (process,) = set(multiprocessing.active_children()) - others
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGSTOP)  # it is asked, and gets no further
+        threading.Timer(1, os.kill, (process.pid, signal.SIGKILL)).start()
+        assert settled("(x+1)^2", ["x^2+2x+1"], worker).verdict == "right"
+
+
 def test_one_equal_gold_is_enough_and_an_open_one_keeps_the_grade_undecided() -> None:
     said, golds = "(x+1)^2", ["x^2+2x+1", "2x"]  # no rule of notation sees that
     result = grade(said, golds, "expression")
