@@ -111,6 +111,15 @@ def _encoded(value: object) -> bytes:
         raise IdentityError(f"lone surrogate after {before!r}; decode the text with errors='replace'") from error
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether UTF-8 can hold a text, and so every file we write: JSON can spell half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def digest(value: object) -> str:
     """Return the sha256 (64 hex digits) of `canonical_json(value)`.
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from filters.rule import Rule
 from filters.validate.repetition import repeated_lines, repeated_words
-from pipeline.identity import Identity, parse_json
+from pipeline.identity import Identity, is_unicode, parse_json
 from pipeline.records import Decision, Question
 
 VERSION = 1
@@ -93,7 +93,6 @@ _CONTROL = re.compile(
     r"</?(?:think|code|tool_call|tool_response|answer|image|video|audio)>|<[|\uff5c][^\n<>|\uff5c]{1,64}[|\uff5c]>",
     re.IGNORECASE,
 )
-_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")
 _SHORT = 80
 """Characters of a line that is an answer by itself: those of the longest answer that the screen takes for one."""
 
@@ -106,7 +105,7 @@ def retag(solution: str) -> Retagged | Unreadable:
     it is if the answer is in `\boxed{…}`, which stands inside sentences and formulas; else up to its last line or
     sentence, which states the answer and nothing more.
     """
-    if _HALF_CHARACTER.search(solution):
+    if not is_unicode(solution):
         return Unreadable("not_text", "half of a character; decode the text with errors='replace'")
     text = solution.strip()
     if _NAMED_THOUGHT[0] in text:

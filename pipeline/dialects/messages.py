@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pipeline.dialects.bad_calls import BadCall, Fault, bad_call
 from pipeline.dialects.defuse import contains_control, defuse
-from pipeline.identity import canonical_json
+from pipeline.identity import canonical_json, is_unicode
 from pipeline.records import Action, Question
 
 FENCE = "```"
@@ -47,7 +47,7 @@ class Fields(NamedTuple):
 
 def split_message(text: str, opening: re.Pattern[str], no_action: Fault) -> Parts | BadCall:
     """Take a message apart; group 1 of `opening` is the tag of an action. Linear in hostile text."""
-    if not _is_text(text):
+    if not is_unicode(text):
         return bad_call("not_text")
     message = text.strip()
     if not message.startswith("<think>"):
@@ -106,18 +106,9 @@ def user_text(template: str, question_text: str, sizes: Sequence[tuple[int, int]
     return re.sub(r"\{images\}|\{question\}", lambda slot: slots[slot.group()], template)
 
 
-def _is_text(value: str) -> bool:
-    """Return whether UTF-8 can hold it, and so every file we write: JSON can spell one half of a surrogate pair."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _broken_law(think: str, value: str | None, *, is_code: bool) -> Fault | None:
     for field in (think, value or ""):
-        if not _is_text(field):
+        if not is_unicode(field):
             return "not_text"
         if contains_control(field):
             return "control_token"

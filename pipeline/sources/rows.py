@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RowError, UsageError
-from pipeline.identity import IdentityError, canonical_json, digest
+from pipeline.identity import IdentityError, canonical_json, digest, is_unicode
 from pipeline.records import DUPLICATE_ROW, SourceRow, line_id, root_id
 from pipeline.sources.conversations import COLUMNS, conversation_entries, conversation_entries_at
 from pipeline.sources.files import CONVERSATIONS
@@ -292,21 +292,12 @@ def row_key(row: Mapping[str, Any]) -> str | None:
     """Return the key of a row, None if it has none; a number is the text that spells it."""
     key = row.get("row")
     text = key if isinstance(key, bool) else scalar_text(key)
-    return text if isinstance(text, str) and text and _is_unicode(text) else None
+    return text if isinstance(text, str) and text and is_unicode(text) else None
 
 
 def _category(row: Mapping[str, Any]) -> str:
     category = row.get("category")
-    return category if isinstance(category, str) and _is_unicode(category) else ""
-
-
-def _is_unicode(text: str) -> bool:
-    """Return whether a text has an encoding: half a surrogate pair has none."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return category if isinstance(category, str) and is_unicode(category) else ""
 
 
 def _telling(row: Mapping[str, Any]) -> dict[str, Any]:
